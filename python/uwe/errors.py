@@ -1,0 +1,94 @@
+"""Every exception that `uwe` raises on purpose.
+
+One class per remedy: a caller catches the class whose remedy it can apply. A message says what
+was expected, what came, and what to do. Errors of the operating system (a full disk, a missing
+permission) pass through as `OSError` with their path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "CacheCorruptError",
+    "CacheError",
+    "CacheFormatError",
+    "CacheMismatchError",
+    "CacheNotFoundError",
+    "DataError",
+    "InputError",
+    "MissingExtraError",
+    "ModelError",
+    "UweError",
+]
+
+
+class UweError(Exception):
+    """Base of all errors raised by `uwe`."""
+
+
+class InputError(UweError, ValueError):
+    """An argument is wrong: its shape, type, range or content. Remedy: pass another one."""
+
+
+class DataError(UweError, ValueError):
+    """A file of texts, edges or relevance judgements is malformed. Remedy: mend the named line.
+
+    Attributes:
+        path: The file, or None where the data came from a stream without a name.
+        line: The line, counted from 1, or None where the whole file is meant.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | Path | None = None, line: int | None = None
+    ) -> None:
+        place = "" if path is None else str(path)
+        if line is not None:
+            place = f"{place}:{line}" if place else f"line {line}"
+        super().__init__(f"{place}: {message}" if place else message)
+        self.path = None if path is None else Path(path)
+        self.line = line
+
+
+class ModelError(UweError):
+    """A model folder can not be used. Remedy: another folder, or `uwe export` it anew."""
+
+
+class CacheError(UweError):
+    """Base of the errors about a target cache on disk."""
+
+
+class CacheNotFoundError(CacheError, FileNotFoundError):
+    """There is no target cache at the path. Remedy: build one, or correct the path."""
+
+
+class CacheFormatError(CacheError):
+    """The cache was written by a newer version, or is no cache. Remedy: upgrade, or rebuild."""
+
+
+class CacheCorruptError(CacheError):
+    """The files do not hold what the manifest says. Remedy: rebuild the cache."""
+
+
+class CacheMismatchError(CacheError):
+    """The cache was built with another model. Remedy: open it with that model, or rebuild.
+
+    Attributes:
+        expected: Fingerprint of the model that built the cache.
+        found: Fingerprint of the model that was passed.
+    """
+
+    def __init__(self, message: str, *, expected: str = "", found: str = "") -> None:
+        super().__init__(message)
+        self.expected = expected
+        self.found = found
+
+
+class MissingExtraError(UweError, ImportError):
+    """An optional dependency is not installed. Remedy: the pip command in the message."""
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        super().__init__(
+            f"{needed_for} needs the extra '{extra}': run  pip install 'uwe[{extra}]'"
+        )
+        self.extra = extra

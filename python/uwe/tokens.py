@@ -1,0 +1,81 @@
+"""Token vectors of several texts as one ragged array: no padding anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uwe.errors import InputError
+
+__all__ = ["TokenVectors"]
+
+
+@dataclass(frozen=True, eq=False)
+class TokenVectors:
+    """The token vectors of `len(self)` texts, one after the other.
+
+    Attributes:
+        values: (tokens, dim), float32, C-contiguous; raw, not normalised.
+        offsets: (texts + 1,), int64; text `i` owns rows `offsets[i]:offsets[i + 1]`.
+
+    Raises:
+        InputError: If the shapes do not fit, a text has no token, or offsets do not tile `values`.
+    """
+
+    values: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        values = np.ascontiguousarray(self.values, dtype=np.float32)
+        offsets = np.ascontiguousarray(self.offsets, dtype=np.int64)
+        if values.ndim != 2 or values.shape[1] == 0:
+            raise InputError(
+                f"token vectors must have shape (tokens, dim >= 1), got {values.shape}"
+            )
+        if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(values):
+            raise InputError(
+                f"offsets must be 1-D, start at 0 and end at the number of tokens ({len(values)}), "
+                f"got shape {offsets.shape} with ends {offsets[:1].tolist()}, {offsets[-1:].tolist()}"
+            )
+        lengths = np.diff(offsets)
+        if (lengths < 1).any():
+            raise InputError(
+                f"every text needs at least one token vector; text {int(lengths.argmin())} has "
+                f"{int(lengths.min())}"
+            )
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "offsets", offsets)
+
+    @classmethod
+    def from_list(cls, vectors: Sequence[ArrayLike]) -> TokenVectors:
+        """Join one (tokens, dim) array per text; InputError if their widths differ or none came."""
+        arrays = [np.asarray(v, dtype=np.float32) for v in vectors]
+        if not arrays:
+            raise InputError("expected the token vectors of at least one text, got none")
+        for i, array in enumerate(arrays):
+            if array.ndim != 2 or array.shape[1] != arrays[0].shape[-1]:
+                raise InputError(
+                    f"text {i}: expected shape (tokens, {arrays[0].shape[-1]}), got {array.shape}"
+                )
+        lengths = np.array([len(a) for a in arrays], dtype=np.int64)
+        return cls(np.concatenate(arrays), np.concatenate([[0], np.cumsum(lengths)]))
+
+    @property
+    def dim(self) -> int:
+        """Width of a token vector."""
+        return int(self.values.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Token vectors of one text: (tokens, dim), float32, a view."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"text {index} of {len(self)}")
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        return (self[i] for i in range(len(self)))
