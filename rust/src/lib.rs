@@ -1,0 +1,8 @@
+//! Exact soft late interaction over large label spaces.
+//!
+//! Arrows point down: `cache` and `metrics` rest on `score`, `score` on `simd`, all on `tokens`
+//! and `error`. The crate knows no Python unless the feature `python` is on.
+
+pub mod error;
+pub mod score;
+pub mod tokens;
