@@ -5,6 +5,8 @@
 
 pub mod error;
 pub mod metrics;
+#[cfg(feature = "python")]
+mod python;
 pub mod score;
 pub mod simd;
 pub mod tokens;
