@@ -4,7 +4,7 @@ use super::disk::{Disk, Real};
 use super::manifest::Stored;
 use super::read::{Place, TargetCache};
 use super::spool::{SegmentWriter, StoredRows};
-use super::{Check, PIECE, folder};
+use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
 use crate::score::Rows;
 use std::fs::File;
@@ -55,7 +55,7 @@ pub(super) fn remove_on(disk: &dyn Disk, cache: &TargetCache, targets: &[usize])
 /// Rewrites a cache to one data file without removed targets.
 ///
 /// # Errors
-/// As [`TargetCache::open`]; [`Error::CacheBusy`]; what `check` returns.
+/// As [`TargetCache::open`]; [`Error::CacheBusy`]; [`Error::Interrupted`].
 pub fn compact(path: impl AsRef<Path>, check: Check) -> Result<()> {
     compact_on(&Real, path.as_ref(), check)
 }
@@ -125,7 +125,7 @@ fn copy(disk: &dyn Disk, cache: &TargetCache, check: Check) -> Result<Stored> {
         writer.target(disk, cache.id(target)?, metadata)?;
         if copied > PIECE {
             copied = 0;
-            check()?;
+            stop(check)?;
         }
     }
     writer.finish(disk, check)

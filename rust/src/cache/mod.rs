@@ -30,11 +30,15 @@ pub use manifest::{Dtype, Manifest, Model, Scorer, Stored, Tokens};
 pub use read::TargetCache;
 pub use write::{Block, Spec, Writer};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Asked between pieces of long work; an error (usually `Error::Interrupted`) ends the work, and
-/// the cache is as it was.
-pub type Check<'a> = &'a (dyn Fn() -> Result<()> + Sync);
+/// Asked between pieces of long work whether to stop; then the cache stays as it was.
+pub type Check<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// [`Error::Interrupted`] if the caller wants to stop.
+fn stop(check: Check) -> Result<()> {
+    if check() { Err(Error::Interrupted) } else { Ok(()) }
+}
 
 /// Bytes handled between two questions to a [`Check`], and held in memory at a time.
 const PIECE: usize = 8 << 20;

@@ -244,7 +244,7 @@ impl TargetCache {
     /// Hashes every data file and compares with the manifest.
     ///
     /// # Errors
-    /// [`Error::CacheCorrupt`] names the damaged file; what `check` returns.
+    /// [`Error::CacheCorrupt`] names the damaged file; [`Error::Interrupted`].
     pub fn verify(&self, check: Check) -> Result<()> {
         for (segment, stored) in self.segments.iter().zip(&self.manifest.segments) {
             segment.verify(stored, check)?;

@@ -2,7 +2,7 @@
 
 use super::labels::{Offsets, Strings};
 use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
-use super::{Check, PIECE, folder, map};
+use super::{Check, PIECE, folder, map, stop};
 use crate::error::{Error, Result};
 use crate::score::{self, Rows};
 use memmap2::Mmap;
@@ -52,7 +52,7 @@ impl Segment {
     pub(super) fn verify(&self, stored: &Stored, check: Check) -> Result<()> {
         let mut hash = Sha256::new();
         for piece in self.map.chunks(PIECE) {
-            check()?;
+            stop(check)?;
             hash.update(piece);
         }
         let found = hex(&hash.finalize());

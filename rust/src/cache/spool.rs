@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::manifest::{Dtype, Stored, Tokens, hex};
 use super::segment::{column_bytes, column_offsets};
-use super::{Check, PIECE, folder};
+use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype as Element, TensorInfo};
 use sha2::{Digest, Sha256};
@@ -203,7 +203,7 @@ impl SegmentWriter {
             spool.file.rewind().map_err(Error::io(&spool.path))?;
             let mut left = spool.bytes;
             while left > 0 {
-                check()?;
+                stop(check)?;
                 let size = left.min(PIECE as u64) as usize;
                 spool.file.read_exact(&mut piece[..size]).map_err(Error::io(&spool.path))?;
                 put(&piece[..size])?;

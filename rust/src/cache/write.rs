@@ -217,7 +217,7 @@ impl Writer {
     /// Makes everything added part of the cache, at once.
     ///
     /// # Errors
-    /// [`Error::Input`] if nothing was added; [`Error::Io`]; what `check` returns.
+    /// [`Error::Input`] if nothing was added; [`Error::Io`]; [`Error::Interrupted`].
     pub fn commit(mut self, check: Check) -> Result<()> {
         let Some(segment) = self.segment.take() else {
             return Err(Error::input("expected at least one target, got none"));

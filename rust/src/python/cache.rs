@@ -1,9 +1,9 @@
 //! The target cache as Python sees it.
 
-use super::errors::interruptible;
+use super::convert::{array2, interrupted, slice1, slice2};
 use crate::cache::{self, Block, Dtype, Model, Scorer, Spec, Tokens, Writer};
 use crate::error::{Error, Result};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -125,13 +125,13 @@ impl TargetCache {
             .into());
         }
         let (units, norms) = self.cache.token_vectors(target, text);
-        let shape = [norms.len(), self.cache.dim()];
-        Ok((units.into_pyarray(py).reshape(shape)?, norms.into_pyarray(py)))
+        let units = array2(py, units, norms.len(), self.cache.dim())?;
+        Ok((units, norms.into_pyarray(py)))
     }
 
     fn pooled<'py>(&self, py: Python<'py>) -> PyResult<Floats2<'py>> {
         let units = py.detach(|| self.cache.pooled());
-        units.into_pyarray(py).reshape([self.cache.texts(), self.cache.dim()])
+        Ok(array2(py, units, self.cache.texts(), self.cache.dim())?)
     }
 
     fn text_targets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
@@ -139,7 +139,7 @@ impl TargetCache {
     }
 
     fn verify(&self, py: Python<'_>) -> PyResult<()> {
-        interruptible(py, |check| self.cache.verify(check))
+        Ok(py.detach(|| self.cache.verify(&interrupted))?)
     }
 }
 
@@ -207,8 +207,8 @@ impl CacheWriter {
         ids: Vec<Option<String>>,
         metadata: Vec<Vec<String>>,
     ) -> PyResult<()> {
-        let dim = values.as_array().ncols();
-        let (values, offsets) = (values.as_slice()?, offsets.as_slice()?);
+        let (values, dim) = slice2(&values, "values")?;
+        let offsets = slice1(&offsets, "offsets")?;
         Ok(py.detach(|| {
             let mut writer = self.lock();
             let block =
@@ -223,7 +223,7 @@ impl CacheWriter {
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        interruptible(py, |check| self.lock().take().ok_or_else(ended)?.commit(check))
+        Ok(py.detach(|| self.lock().take().ok_or_else(ended)?.commit(&interrupted))?)
     }
 
     fn abort(&self, py: Python<'_>) {
@@ -258,7 +258,7 @@ pub(super) fn cache_remove(
 /// Rewrites a cache to one data file without removed targets.
 #[pyfunction]
 pub(super) fn cache_compact(py: Python<'_>, path: PathBuf) -> PyResult<()> {
-    interruptible(py, |check| cache::compact(path, check))
+    Ok(py.detach(|| cache::compact(path, &interrupted))?)
 }
 
 fn ended() -> Error {
