@@ -1,4 +1,4 @@
-"""The README tells the truth: its Python runs and prints what it shows, its commands are complete."""
+"""The README tells the truth: its Python prints what it shows, its commands are complete."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from readme import Block, blocks, differ, run_python
 
 ROOT = Path(__file__).parents[1]
