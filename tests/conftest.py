@@ -1,50 +1,40 @@
-"""What all tests share: the folder of real data, and the rule that it is not skipped where it is.
-
-A test of real data skips with a reason that names UWE_DATA. With UWE_REQUIRE_DATA=1 such a skip
-is a failure: a run that was given the data can not pass without having used them.
-"""
+"""Fixtures that several rooms share."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+import hashlib
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
+from real_data import (  # noqa: F401  fixtures and hooks act where conftest has their names
+    data_folder,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+)
+
+from uwe.tokens import TokenVectors
 
 
-@pytest.fixture(scope="session")
-def data_folder() -> Path:
-    """The folder of real data (esco/, workbench/); the test skips where there is none."""
-    folder = os.environ.get("UWE_DATA")
-    if not folder:
-        pytest.skip("UWE_DATA names no folder of real data")
-    return Path(folder)
+class HashEncoder:
+    """Eight dimensions, one token a word, each a function of the word's bytes alone.
+
+    It has neither source nor fingerprint nor scorer, as an encoder of a user's may.
+    """
+
+    dim = 8
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        return TokenVectors.from_list(
+            [np.stack([self._word(word) for word in text.split()]) for text in texts]
+        )
+
+    def _word(self, word: str) -> np.ndarray:
+        digest = hashlib.sha256(word.encode()).digest()
+        return np.frombuffer(digest, dtype=np.int8)[: self.dim].astype(np.float32) / 64 + 0.01
 
 
-def _lacks_data(report: pytest.CollectReport | pytest.TestReport) -> bool:
-    if os.environ.get("UWE_REQUIRE_DATA") != "1" or not report.skipped:
-        return False
-    return not hasattr(report, "wasxfail") and "UWE_DATA" in str(report.longrepr)
-
-
-def _fail(report: pytest.CollectReport | pytest.TestReport) -> None:
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-    report.outcome = "failed"
-    report.longrepr = f"UWE_REQUIRE_DATA=1 allows no skip for want of data: {reason}"
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
-    report = yield
-    if _lacks_data(report):
-        _fail(report)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Iterator[None]:
-    report = yield
-    if _lacks_data(report):
-        _fail(report)
-    return report
+@pytest.fixture
+def encoder() -> HashEncoder:
+    """A tiny deterministic encoder."""
+    return HashEncoder()

@@ -57,6 +57,21 @@ impl Error {
         Self::Input(message.into())
     }
 
+    /// An [`Error::CacheFormat`] from the path and any text.
+    pub fn format(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::CacheFormat { path: path.into(), message: message.into() }
+    }
+
+    /// An [`Error::CacheCorrupt`] from the path and any text.
+    pub fn corrupt(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::CacheCorrupt { path: path.into(), message: message.into() }
+    }
+
+    /// An [`Error::CacheBusy`] from the path and any text.
+    pub fn busy(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::CacheBusy { path: path.into(), message: message.into() }
+    }
+
     /// Attaches the path to an error of the operating system.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();

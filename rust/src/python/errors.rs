@@ -41,7 +41,12 @@ fn ours(py: Python<'_>, class: &str, message: String) -> PyErr {
 fn os_error(path: &Path, source: &std::io::Error) -> PyErr {
     let path = path.to_string_lossy().into_owned();
     match source.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, source.to_string(), path)),
+        Some(number) => {
+            // Python shows the number itself.
+            let text = source.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+            PyOSError::new_err((number, text, path))
+        }
         None => PyOSError::new_err(format!("{path}: {source}")),
     }
 }

@@ -22,7 +22,7 @@ pytest.skip("UWE_DATA names no folder of real data", allow_module_level=True)
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makeconftest((Path(__file__).parent / "conftest.py").read_text(encoding="utf-8"))
+    pytester.makeconftest((Path(__file__).parent / "real_data.py").read_text(encoding="utf-8"))
     return pytester
 
 
