@@ -1,0 +1,256 @@
+"""Targets on their way into a cache: checked as a whole, then encoded block by block."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from uwe import _core
+from uwe.errors import InputError
+from uwe.filters import Scalar
+from uwe.text import checked_texts
+from uwe.tokens import TokenVectors
+
+__all__ = ["Encoder", "Progress", "TargetTexts", "write"]
+
+T = TypeVar("T")
+
+Progress = bool | Callable[[int, int], object]
+"""False for none, True for a bar, or a callable that takes (done, total)."""
+
+
+class Encoder(Protocol):
+    """Whatever turns texts into token vectors, in the order of the texts."""
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        """Raw token vectors of each text."""
+        ...
+
+
+@dataclass(frozen=True)
+class TargetTexts:
+    """Some targets: for each of them its texts (label, then aliases), an id, metadata.
+
+    Attributes:
+        texts: One list for each target.
+        ids: One for each target.
+        columns: For each metadata column one value for each target, as JSON.
+    """
+
+    texts: list[list[str]]
+    ids: list[str | None]
+    columns: dict[str, list[str]]
+
+    @classmethod
+    def checked(
+        cls,
+        labels: Iterable[str],
+        *,
+        ids: Sequence[str | None] | None,
+        aliases: Sequence[Sequence[str]] | None,
+        metadata: Mapping[str, Sequence[Scalar]] | None,
+    ) -> TargetTexts:
+        """Check what a user passed.
+
+        Raises:
+            InputError: Names the argument and the target.
+        """
+        texts = [[label] for label in _checked_texts(labels, "labels")]
+        count = len(texts)
+        if aliases is not None:
+            for i, others in enumerate(_listed(aliases, "aliases", count)):
+                if isinstance(others, str) or not isinstance(others, Iterable):
+                    raise InputError(
+                        f"aliases of target {i}: expected a list of texts, got {others!r}"
+                    )
+                others = list(others)
+                texts[i].extend(_checked_texts(others, f"aliases of target {i}") if others else ())
+        columns: dict[str, list[str]] = {}
+        if metadata is not None:
+            if not isinstance(metadata, Mapping):
+                raise InputError(
+                    "metadata: expected {column: one value for each target}, got "
+                    f"{type(metadata).__name__}"
+                )
+            for name, values in metadata.items():
+                _check_string(name, "the name of a metadata column")
+                listed = _listed(values, f"metadata column {name!r}", count)
+                columns[name] = [_json(value, name, i) for i, value in enumerate(listed)]
+        return cls(texts, _checked_ids(ids, count), columns)
+
+    def has_ids(self) -> bool:
+        """Whether any target has one."""
+        return any(known is not None for known in self.ids)
+
+    def check_new(self, ids: Iterable[str | None]) -> None:
+        """InputError if an id is among `ids`, which are those of a cache."""
+        new = {known: i for i, known in enumerate(self.ids) if known is not None}
+        for i, known in enumerate(ids):
+            if known is not None and known in new:
+                raise InputError(
+                    f"ids: target {new[known]} has {known!r}, which target {i} of the cache has: "
+                    "ids must differ; remove that one first to replace it"
+                )
+
+    def with_columns(self, order: Sequence[str]) -> TargetTexts:
+        """The same with the columns in another order."""
+        return replace(self, columns={name: self.columns[name] for name in order})
+
+    def count(self) -> int:
+        """Number of texts."""
+        return sum(map(len, self.texts))
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """Whole targets, about `size` texts at a time; InputError if it is no integer >= 1."""
+        if type(size) is not int or size < 1:
+            raise InputError(f"expected block to be an integer >= 1, got {size!r}")
+        start, texts = 0, 0
+        for i, of_target in enumerate(self.texts):
+            if i > start and texts + len(of_target) > size:
+                yield self._block(start, i)
+                start, texts = i, 0
+            texts += len(of_target)
+        yield self._block(start, len(self.texts))
+
+    def _block(self, start: int, end: int) -> Block:
+        return Block(
+            start=start,
+            texts=self.texts[start:end],
+            ids=self.ids[start:end],
+            metadata=[values[start:end] for values in self.columns.values()],
+        )
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring targets that are encoded together; `start` is the index of the first."""
+
+    start: int
+    texts: list[list[str]]
+    ids: list[str | None]
+    metadata: list[list[str]]
+
+    def encode(self, model: Encoder) -> TokenVectors:
+        """Token vectors of all texts; InputError if the model gives something else."""
+        texts = [text for of_target in self.texts for text in of_target]
+        vectors = model.encode(texts)
+        if not isinstance(vectors, TokenVectors):
+            raise InputError(
+                "expected the model's encode to return uwe.TokenVectors, got "
+                f"{type(vectors).__name__}"
+            )
+        if len(vectors) != len(texts):
+            raise InputError(
+                f"expected the model's encode to return token vectors of {len(texts)} texts, got "
+                f"those of {len(vectors)}"
+            )
+        return vectors
+
+
+def write(
+    writer: _core.CacheWriter,
+    model: Encoder,
+    targets: TargetTexts,
+    block: int,
+    progress: Progress,
+) -> None:
+    """Encode and write block after block; whatever goes wrong, the folder stays as it was."""
+    try:
+        with _reporting(progress, targets.count()) as report:
+            done = 0
+            for part in targets.blocks(block):
+                vectors = part.encode(model)
+                writer.add(vectors.values, vectors.offsets, part.texts, part.ids, part.metadata)
+                done += len(vectors)
+                report(done)
+        writer.commit()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+@contextmanager
+def _reporting(progress: Progress, total: int) -> Iterator[Callable[[int], object]]:
+    """What to call with the number of finished texts."""
+    if not isinstance(progress, bool):
+        if not callable(progress):
+            raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
+        report = progress
+        yield lambda done: report(done, total)
+    elif progress and sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        with Bar(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("Encoding", total=total)
+            yield lambda done: bar.update(task, completed=done)
+    else:
+        yield lambda _: None
+
+
+def _checked_texts(texts: Iterable[str], what: str) -> list[str]:
+    try:
+        return checked_texts(texts)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
+
+
+def _checked_ids(ids: Sequence[str | None] | None, count: int) -> list[str | None]:
+    if ids is None:
+        return [None] * count
+    listed = _listed(ids, "ids", count)
+    seen: dict[str, int] = {}
+    for i, known in enumerate(listed):
+        if known is None:
+            continue
+        _check_string(known, f"ids: target {i}")
+        if known in seen:
+            raise InputError(
+                f"ids: targets {seen[known]} and {i} both have {known!r}: ids must differ, labels "
+                "need not"
+            )
+        seen[known] = i
+    return listed
+
+
+def _listed(values: Sequence[T], what: str, count: int) -> list[T]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise InputError(f"{what}: expected a list, got {type(values).__name__}")
+    listed = list(values)
+    if len(listed) != count:
+        raise InputError(f"{what}: expected one for each of {count} targets, got {len(listed)}")
+    return listed
+
+
+def _check_string(value: Any, what: str) -> None:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{what}: expected a text that is not empty, got {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what}: has a lone surrogate, which is no text: {value!r}") from None
+
+
+def _json(value: Any, column: str, target: int) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        if value:
+            _check_string(value, f"metadata column {column!r}, target {target}")
+    elif not (
+        value is None
+        or isinstance(value, bool | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        raise InputError(
+            f"metadata column {column!r}, target {target}: expected a text, a finite number, a "
+            f"boolean or None, got {value!r}"
+        )
+    return json.dumps(value, ensure_ascii=False)

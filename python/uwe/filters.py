@@ -1,0 +1,143 @@
+"""Which targets a `where=` keeps: metadata columns, boolean masks, indices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.errors import InputError
+
+__all__ = ["Filters", "Scalar", "Where"]
+
+Scalar = str | int | float | bool | None
+"""A metadata value."""
+
+Where = Mapping[str, Any] | Sequence[bool] | Sequence[int] | NDArray[Any]
+"""A filter: `{column: value or list of values}`, a boolean mask, or indices."""
+
+
+class Filters:
+    """Filters over the targets of one open cache; a column is read at its first use.
+
+    Args:
+        length: Number of targets.
+        columns: Names of all columns.
+        read: Gives the values of one column, one for each target.
+    """
+
+    def __init__(
+        self, length: int, columns: Sequence[str], read: Callable[[str], list[Scalar]]
+    ) -> None:
+        self._length = length
+        self._columns = list(columns)
+        self._read = read
+        self._codes: dict[str, tuple[dict[tuple[str, Scalar], int], NDArray[np.int64]]] = {}
+
+    def mask(self, where: Where | None) -> NDArray[np.bool_]:
+        """(targets,), bool: which targets `where` keeps; None keeps all.
+
+        Raises:
+            InputError: If a column is unknown, a value has a kind that the column has not, a mask
+                has another length, or an index is out of range or no integer.
+        """
+        if where is None:
+            return np.ones(self._length, dtype=np.bool_)
+        if isinstance(where, Mapping):
+            kept = np.ones(self._length, dtype=np.bool_)
+            for column, wanted in where.items():
+                kept &= self._matches(column, wanted)
+            return kept
+        return self._from_array(where)
+
+    def _from_array(
+        self, where: Sequence[bool] | Sequence[int] | NDArray[Any]
+    ) -> NDArray[np.bool_]:
+        if isinstance(where, str | bytes) or not isinstance(where, Sequence | np.ndarray):
+            raise InputError(
+                "expected where={column: value or list of values}, a boolean mask or indices, got "
+                f"{type(where).__name__}"
+            )
+        try:
+            array = np.asarray(where)
+        except ValueError:
+            array = np.empty((0, 0))
+        if array.ndim == 1 and len(array) == 0 and self._length > 0:
+            array = array.astype(np.int64)
+        if array.ndim == 1 and array.dtype == np.bool_:
+            if len(array) != self._length:
+                raise InputError(
+                    f"expected a mask of {self._length} booleans, one for each target, got "
+                    f"{len(array)}"
+                )
+            return array.copy()
+        if array.ndim != 1 or (len(array) > 0 and not np.issubdtype(array.dtype, np.integer)):
+            raise InputError(
+                "expected a mask of booleans or integer indices, one-dimensional, got shape "
+                f"{array.shape} of {array.dtype}"
+            )
+        outside = (array < 0) | (array >= self._length)
+        if outside.any():
+            raise InputError(
+                f"expected indices from 0 to below {self._length}, got {int(array[outside][0])}"
+            )
+        kept = np.zeros(self._length, dtype=np.bool_)
+        kept[array.astype(np.int64)] = True
+        return kept
+
+    def _matches(self, column: str, wanted: Any) -> NDArray[np.bool_]:
+        if column not in self._columns:
+            listed = ", ".join(map(repr, self._columns)) or "none: the cache has no metadata"
+            raise InputError(f"no metadata column {column!r}; columns are: {listed}")
+        known, codes = self._encoded(column)
+        kinds = {kind for kind, _ in known}
+        wanted_codes = []
+        for value in self._listed(wanted):
+            key = _key(value, column)
+            if key[0] not in kinds and key[0] != "None" and kinds != {"None"}:
+                raise InputError(
+                    f"column {column!r} holds {' and '.join(sorted(kinds))} values, got "
+                    f"{value!r}, which is {key[0]}; columns are: "
+                    f"{', '.join(map(repr, self._columns))}"
+                )
+            wanted_codes.append(known.get(key, -1))
+        return np.isin(codes, wanted_codes)
+
+    @staticmethod
+    def _listed(wanted: Any) -> list[Any]:
+        if isinstance(wanted, np.ndarray):
+            return list(np.atleast_1d(wanted).tolist())
+        if isinstance(wanted, list | tuple | set | frozenset):
+            return list(wanted)
+        return [wanted]
+
+    def _encoded(self, column: str) -> tuple[dict[tuple[str, Scalar], int], NDArray[np.int64]]:
+        if column not in self._codes:
+            known: dict[tuple[str, Scalar], int] = {}
+            codes = np.empty(self._length, dtype=np.int64)
+            for i, value in enumerate(self._read(column)):
+                codes[i] = known.setdefault(_key(value, column), len(known))
+            # One assignment of a finished value: threads may do this twice, to the same effect.
+            self._codes[column] = (known, codes)
+        return self._codes[column]
+
+
+def _key(value: Any, column: str) -> tuple[str, Scalar]:
+    """A value with its kind, since `True == 1` and no filter means that."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None:
+        return "None", None
+    if isinstance(value, bool):
+        return "boolean", value
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return "number", value
+    if isinstance(value, str):
+        return "text", value
+    raise InputError(
+        f"column {column!r}: expected a text, a finite number, a boolean, None or a list of such, "
+        f"got {value!r}"
+    )

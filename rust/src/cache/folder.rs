@@ -1,0 +1,170 @@
+//! The folder of a cache: which files are its own, what a killed writer left, who may write.
+
+use super::disk::Disk;
+use super::manifest::{FORMAT, Manifest, Stored};
+use crate::error::{Error, Result};
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const MANIFEST: &str = "manifest.json";
+const NEW_MANIFEST: &str = "manifest.json.new";
+const LOCK: &str = "writer.lock";
+const SPOOL: &str = ".uwe-spool";
+
+/// The folder that holds a cache's folder.
+pub(super) fn parent(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) => Path::new("."),
+        None => folder,
+    }
+}
+
+pub(super) fn manifest(folder: &Path) -> PathBuf {
+    folder.join(MANIFEST)
+}
+
+pub(super) fn new_manifest(folder: &Path) -> PathBuf {
+    folder.join(NEW_MANIFEST)
+}
+
+pub(super) fn spool(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}{SPOOL}"))
+}
+
+pub(super) fn segment(folder: &Path, sha256: &str) -> PathBuf {
+    folder.join(segment_name(sha256))
+}
+
+fn segment_name(sha256: &str) -> String {
+    format!("segment-{sha256}.safetensors")
+}
+
+/// Whether a manifest's bytes, perhaps damaged, name this format.
+pub(super) fn names_format(bytes: &[u8]) -> bool {
+    bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes())
+}
+
+/// The manifest's bytes; [`Error::CacheNotFound`] where there is none.
+pub(super) fn read_manifest(folder: &Path) -> Result<Vec<u8>> {
+    let path = manifest(folder);
+    fs::read(&path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            Error::CacheNotFound(folder.to_path_buf())
+        }
+        _ => Error::Io { path, source },
+    })
+}
+
+/// Waits for nobody: a second writer is an error. The lock ends with the file, or its process.
+pub(super) fn lock(disk: &dyn Disk, folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let file = disk.open_lock(&path).map_err(Error::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::busy(
+            folder,
+            "another writer is building or changing this cache (it holds writer.lock): wait for \
+             it to finish, then try again",
+        )),
+        Err(TryLockError::Error(source)) => Err(Error::Io { path, source }),
+    }
+}
+
+/// Refuses a path that holds anything but a cache, what a killed build left, or nothing.
+pub(super) fn check_own(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(Error::format(
+                folder,
+                "expected a folder to build the cache in, this is a file: choose another path",
+            ));
+        }
+        Err(error) => return Err(Error::io(folder)(error)),
+    };
+    let mut foreign = None;
+    let (mut own, mut has_manifest) = (false, false);
+    for entry in entries {
+        let name = entry.map_err(Error::io(folder))?.file_name();
+        let name = name.to_string_lossy();
+        if name == MANIFEST {
+            has_manifest = true;
+        } else if name == LOCK || is_leftover(&name, &[]) {
+            own = true;
+        } else {
+            foreign = Some(name.into_owned());
+        }
+    }
+    if has_manifest {
+        let bytes = read_manifest(folder)?;
+        // A manifest damaged beyond recognition still counts among a cache's other files.
+        if !names_format(&bytes) && (foreign.is_some() || !own) {
+            foreign = Some(MANIFEST.into());
+        } else {
+            return Ok(());
+        }
+    }
+    foreign.map_or(Ok(()), |name| {
+        Err(Error::format(
+            folder,
+            format!(
+                "expected a target cache, an empty folder or none; this folder holds other files \
+                 ({name:?}): nothing was touched, choose another path"
+            ),
+        ))
+    })
+}
+
+/// Removes what no manifest names: spools, half-written files, data files of older generations.
+///
+/// Call it with the lock held. Without a manifest nothing is named; beside a manifest that can
+/// not be read, data files stay.
+pub(super) fn sweep(disk: &dyn Disk, folder: &Path) -> Result<()> {
+    let named = match read_manifest(folder) {
+        Ok(bytes) => Manifest::parse(&bytes, &manifest(folder)).ok().map(|read| read.segments),
+        Err(Error::CacheNotFound(_)) => Some(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let leftover = match &named {
+            Some(named) => is_leftover(&name, named),
+            None => name == NEW_MANIFEST || name.ends_with(SPOOL),
+        };
+        if leftover {
+            disk.remove(&entry.path()).map_err(Error::io(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_leftover(name: &str, named: &[Stored]) -> bool {
+    name == NEW_MANIFEST
+        || name.ends_with(SPOOL)
+        || name.len() == segment_name("").len() + 64
+            && name.starts_with("segment-")
+            && name.ends_with(".safetensors")
+            && named.iter().all(|stored| segment_name(&stored.sha256) != name)
+}
+
+/// Makes `new` the folder's manifest; its data files are on disk under their names.
+///
+/// After the rename the change has happened. Data files that no manifest names any more go last,
+/// when the rename is known to survive a power cut; those that can not be removed now are left to
+/// the next writer.
+pub(super) fn commit(disk: &dyn Disk, folder: &Path, new: &Manifest) -> Result<()> {
+    let (from, to) = (new_manifest(folder), manifest(folder));
+    let mut file = disk.create(&from).map_err(Error::io(&from))?;
+    disk.write(&from, &mut file, &new.to_bytes()).map_err(Error::io(&from))?;
+    disk.sync(&from, &file).map_err(Error::io(&from))?;
+    drop(file);
+    disk.rename(&from, &to).map_err(Error::io(&to))?;
+    disk.sync_dir(folder).map_err(Error::io(folder))?;
+    sweep(disk, folder).ok();
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The target cache: a folder that holds a target space encoded once, memory-mapped and ready
+//! to score.
+//!
+//! `manifest.json` is the cache: it names immutable data files by their content, so a commit is
+//! one rename and a reader keeps what it opened. [`TargetCache`] reads, [`Writer`] builds and
+//! appends, [`remove`] and [`compact`] change. The byte layout is in `docs/cache-format.md`.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the cache is the room that touches files"
+)]
+
+mod change;
+mod disk;
+mod folder;
+mod labels;
+mod manifest;
+mod map;
+mod read;
+mod segment;
+mod spool;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use change::{compact, remove};
+pub use manifest::{Dtype, Manifest, Model, Scorer, Stored, Tokens};
+pub use read::TargetCache;
+pub use write::{Block, Spec, Writer};
+
+use crate::error::{Error, Result};
+
+/// Asked between pieces of long work whether to stop; then the cache stays as it was.
+pub type Check<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// [`Error::Interrupted`] if the caller wants to stop.
+fn stop(check: Check) -> Result<()> {
+    if check() { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// Bytes handled between two questions to a [`Check`], and held in memory at a time.
+const PIECE: usize = 8 << 20;

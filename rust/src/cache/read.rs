@@ -1,0 +1,285 @@
+//! An open target cache: one generation, mapped, unchanged by whatever writers do afterwards.
+
+use super::manifest::{Manifest, Tokens};
+use super::segment::Segment;
+use super::{Check, folder};
+use crate::error::{Error, Result};
+use crate::score::{Rows, Targets, Text};
+use std::borrow::Cow;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// A target space on disk, ready to score. Opening reads a manifest, headers and offsets; vectors
+/// and texts stay on disk until they are used.
+#[derive(Debug)]
+pub struct TargetCache {
+    path: PathBuf,
+    manifest: Manifest,
+    json: String,
+    segments: Vec<Segment>,
+    /// Texts of live targets: their rows, and the same texts with their one pooled row.
+    texts: Vec<Text>,
+    pooled: Vec<Text>,
+    groups: Vec<u32>,
+    places: Vec<Place>,
+    token_count: usize,
+}
+
+/// Where a live target lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) segment: u32,
+    /// Index among the segment's targets, removed ones counted.
+    pub(super) target: u32,
+    /// First of its texts in the segment.
+    pub(super) text: u32,
+}
+
+impl TargetCache {
+    /// Opens a cache: its manifest, sizes, headers and offsets are checked, its data are not.
+    ///
+    /// # Errors
+    /// [`Error::CacheNotFound`] without a manifest, [`Error::CacheFormat`] for a newer version or
+    /// something else than a cache, [`Error::CacheCorrupt`] if manifest and files disagree,
+    /// [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        loop {
+            let bytes = folder::read_manifest(path)?;
+            let missing = match Self::from_manifest(path, &bytes) {
+                Err(Error::Io { path, source }) if source.kind() == ErrorKind::NotFound => path,
+                done => return done,
+            };
+            // A writer may have replaced the manifest and removed the file since.
+            if folder::read_manifest(path)? == bytes {
+                return Err(Error::corrupt(
+                    missing,
+                    "the file is missing, which the manifest names: rebuild the cache, or restore \
+                     the file",
+                ));
+            }
+        }
+    }
+
+    fn from_manifest(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let manifest = Manifest::parse(bytes, &folder::manifest(path))?;
+        let json = String::from_utf8_lossy(bytes).into_owned();
+        let mut cache = Self {
+            path: path.to_path_buf(),
+            segments: Vec::with_capacity(manifest.segments.len()),
+            texts: Vec::new(),
+            pooled: Vec::new(),
+            groups: vec![0],
+            places: Vec::new(),
+            token_count: 0,
+            json,
+            manifest,
+        };
+        for i in 0..cache.manifest.segments.len() {
+            let stored = &cache.manifest.segments[i];
+            cache.segments.push(Segment::open(path, stored, &cache.manifest)?);
+            cache.add_live(i);
+        }
+        Ok(cache)
+    }
+
+    /// Appends the live targets of a segment, whose offsets are checked, to the tables.
+    fn add_live(&mut self, segment: usize) {
+        let read: &Segment = &self.segments[segment];
+        let rows: Vec<i64> = read.text_rows().iter().collect();
+        let texts: Vec<i64> = read.target_texts().iter().collect();
+        for target in self.manifest.segments[segment].live().into_iter().flatten() {
+            let first = texts[target as usize];
+            self.places.push(Place { segment: segment as u32, target, text: first as u32 });
+            for text in first as usize..texts[target as usize + 1] as usize {
+                let tokens = rows[text + 1] - rows[text];
+                self.texts.push(Text {
+                    segment: segment as u32,
+                    tokens: tokens as u32,
+                    row: rows[text] as usize,
+                });
+                self.pooled.push(Text { segment: segment as u32, tokens: 1, row: text });
+                self.token_count += tokens as usize;
+            }
+            self.groups.push(self.texts.len() as u32);
+        }
+    }
+
+    /// Number of targets.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether every target was removed.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// Width of a vector.
+    pub fn dim(&self) -> usize {
+        self.manifest.dim as usize
+    }
+
+    /// Number of texts: labels and aliases.
+    pub fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Number of stored token vectors; of texts where only pooled vectors are stored.
+    pub fn token_count(&self) -> usize {
+        self.token_count
+    }
+
+    /// What the cache says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The manifest as it stands on disk.
+    pub fn manifest_json(&self) -> &str {
+        &self.json
+    }
+
+    /// The folder it was opened from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every target with the rows of its texts, as the scorers take them.
+    pub fn targets(&self) -> Targets<'_> {
+        Targets {
+            dim: self.dim(),
+            segments: self.segments.iter().map(Segment::rows).collect(),
+            texts: Cow::Borrowed(&self.texts),
+            groups: Cow::Borrowed(&self.groups),
+        }
+    }
+
+    /// Every target with the one pooled row of each text.
+    pub fn pooled_targets(&self) -> Targets<'_> {
+        Targets {
+            dim: self.dim(),
+            segments: self.segments.iter().map(Segment::pooled).collect(),
+            texts: Cow::Borrowed(&self.pooled),
+            groups: Cow::Borrowed(&self.groups),
+        }
+    }
+
+    /// Number of texts of a target: its label and its aliases.
+    pub fn target_texts(&self, target: usize) -> usize {
+        (self.groups[target + 1] - self.groups[target]) as usize
+    }
+
+    /// Text `text` of a target: 0 is the label, aliases follow.
+    ///
+    /// # Errors
+    /// [`Error::CacheCorrupt`] if the stored bytes are no UTF-8.
+    pub fn text(&self, target: usize, text: usize) -> Result<&str> {
+        let place = self.places[target];
+        let segment = &self.segments[place.segment as usize];
+        let string = segment.texts().get(place.text as usize + text);
+        string.ok_or_else(|| damaged_text(segment, "text", place))
+    }
+
+    /// The target's label.
+    ///
+    /// # Errors
+    /// As [`TargetCache::text`].
+    pub fn label(&self, target: usize) -> Result<&str> {
+        self.text(target, 0)
+    }
+
+    /// The target's id, if it has one.
+    ///
+    /// # Errors
+    /// As [`TargetCache::text`].
+    pub fn id(&self, target: usize) -> Result<Option<&str>> {
+        let place = self.places[target];
+        let segment = &self.segments[place.segment as usize];
+        match segment.ids().get(place.target as usize) {
+            Some("") => Ok(None),
+            Some(id) => Ok(Some(id)),
+            None => Err(damaged_text(segment, "id", place)),
+        }
+    }
+
+    /// The target's value in a metadata column (an index into the manifest's list), as JSON.
+    ///
+    /// # Errors
+    /// As [`TargetCache::text`].
+    pub fn metadata(&self, column: usize, target: usize) -> Result<&str> {
+        let place = self.places[target];
+        let segment = &self.segments[place.segment as usize];
+        let value = segment.column(column).get(place.target as usize);
+        value.ok_or_else(|| damaged_text(segment, "metadata", place))
+    }
+
+    /// Unit vectors `(n, dim)` and norms `(n,)` of one text as stored, half precision widened.
+    pub fn token_vectors(&self, target: usize, text: usize) -> (Vec<f32>, Vec<f32>) {
+        let place = self.texts[self.groups[target] as usize + text];
+        let segment = self.segments[place.segment as usize].rows();
+        let rows = place.row..place.row + place.tokens as usize;
+        let mut units = Vec::with_capacity(rows.len() * self.dim());
+        widen(segment.rows, rows.start * self.dim()..rows.end * self.dim(), &mut units);
+        (units, segment.norms[rows].to_vec())
+    }
+
+    /// Pooled unit vectors of every text, `(texts, dim)`, half precision widened.
+    pub fn pooled(&self) -> Vec<f32> {
+        let segments: Vec<_> = self.segments.iter().map(Segment::pooled).collect();
+        let mut units = Vec::with_capacity(self.texts.len() * self.dim());
+        for text in &self.pooled {
+            let values = text.row * self.dim()..(text.row + 1) * self.dim();
+            widen(segments[text.segment as usize].rows, values, &mut units);
+        }
+        units
+    }
+
+    /// The target of every text, `(texts,)`.
+    pub fn text_targets(&self) -> Vec<i64> {
+        let groups = self.groups.windows(2).enumerate();
+        groups.flat_map(|(t, pair)| (pair[0]..pair[1]).map(move |_| t as i64)).collect()
+    }
+
+    /// Hashes every data file and compares with the manifest.
+    ///
+    /// # Errors
+    /// [`Error::CacheCorrupt`] names the damaged file; [`Error::Interrupted`].
+    pub fn verify(&self, check: Check) -> Result<()> {
+        for (segment, stored) in self.segments.iter().zip(&self.manifest.segments) {
+            segment.verify(stored, check)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Whether units are the pooled vectors themselves.
+    pub fn stores_pooled_only(&self) -> bool {
+        self.manifest.tokens == Tokens::Pooled
+    }
+}
+
+fn damaged_text(segment: &Segment, what: &str, place: Place) -> Error {
+    Error::corrupt(
+        segment.path(),
+        format!(
+            "the {what} of target {} is not valid UTF-8; the file was changed or damaged: rebuild \
+             the cache",
+            place.target
+        ),
+    )
+}
+
+fn widen(rows: Rows, values: std::ops::Range<usize>, into: &mut Vec<f32>) {
+    match rows {
+        Rows::F32(all) => into.extend_from_slice(&all[values]),
+        Rows::F16(all) => into.extend(all[values].iter().map(|value| value.to_f32())),
+    }
+}

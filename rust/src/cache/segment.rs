@@ -1,0 +1,255 @@
+//! One data file: mapped, its layout checked once so that no later read can leave it.
+
+use super::labels::{Offsets, Strings};
+use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
+use super::{Check, PIECE, folder, map, stop};
+use crate::error::{Error, Result};
+use crate::score::{self, Rows};
+use memmap2::Mmap;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype as Element, Metadata};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// What a check found, or what is wrong.
+type Checked<T> = std::result::Result<T, String>;
+
+/// A data file of an open cache.
+#[derive(Debug)]
+pub(super) struct Segment {
+    path: PathBuf,
+    map: Mmap,
+    dtype: Dtype,
+    at: Ranges,
+}
+
+impl Segment {
+    /// Maps a data file and checks its size, its header, its shapes and all offsets.
+    pub(super) fn open(root: &Path, stored: &Stored, manifest: &Manifest) -> Result<Self> {
+        let path = folder::segment(root, &stored.sha256);
+        let map = map::map(&path)?;
+        let damaged = |what: String| {
+            Error::corrupt(
+                &path,
+                format!("{what}; the file was changed or damaged: rebuild the cache"),
+            )
+        };
+        if map.len() as u64 != stored.bytes {
+            return Err(damaged(format!("expected {} bytes, got {}", stored.bytes, map.len())));
+        }
+        let (header, metadata) = SafeTensors::read_metadata(&map)
+            .map_err(|error| damaged(format!("expected a safetensors header, got {error}")))?;
+        let layout = Layout { metadata: &metadata, start: header + 8 };
+        let at = layout
+            .read(stored, manifest)
+            .and_then(|ranges| ranges.check(&map, stored, manifest))
+            .map_err(damaged)?;
+        Ok(Self { path, map, dtype: manifest.dtype, at })
+    }
+
+    /// Hashes the whole file and compares with the manifest.
+    pub(super) fn verify(&self, stored: &Stored, check: Check) -> Result<()> {
+        let mut hash = Sha256::new();
+        for piece in self.map.chunks(PIECE) {
+            stop(check)?;
+            hash.update(piece);
+        }
+        let found = hex(&hash.finalize());
+        if found == stored.sha256 {
+            return Ok(());
+        }
+        Err(Error::corrupt(
+            &self.path,
+            format!(
+                "expected sha256 {}, got {found}; the file was changed or damaged: rebuild the cache",
+                stored.sha256
+            ),
+        ))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Unit vectors and norms of all texts' tokens.
+    pub(super) fn rows(&self) -> score::Segment<'_> {
+        score::Segment { rows: self.vectors(&self.at.units), norms: self.floats(&self.at.norms) }
+    }
+
+    /// Unit vectors and norms of all texts' pooled vectors.
+    pub(super) fn pooled(&self) -> score::Segment<'_> {
+        match &self.at.pooled {
+            Some([units, norms]) => {
+                score::Segment { rows: self.vectors(units), norms: self.floats(norms) }
+            }
+            None => self.rows(),
+        }
+    }
+
+    /// First row of each text, and the number of rows last.
+    pub(super) fn text_rows(&self) -> Offsets<'_> {
+        Offsets::new(&self.map[self.at.text_rows.clone()])
+    }
+
+    /// First text of each target, and the number of texts last.
+    pub(super) fn target_texts(&self) -> Offsets<'_> {
+        Offsets::new(&self.map[self.at.target_texts.clone()])
+    }
+
+    pub(super) fn texts(&self) -> Strings<'_> {
+        self.strings(&self.at.texts)
+    }
+
+    /// The id of each target, empty where it has none.
+    pub(super) fn ids(&self) -> Strings<'_> {
+        self.strings(&self.at.ids)
+    }
+
+    /// One metadata value a target, as JSON.
+    pub(super) fn column(&self, column: usize) -> Strings<'_> {
+        self.strings(&self.at.columns[column])
+    }
+
+    fn strings(&self, [bytes, offsets]: &[Range<usize>; 2]) -> Strings<'_> {
+        Strings::new(&self.map[bytes.clone()], Offsets::new(&self.map[offsets.clone()]))
+    }
+
+    fn vectors(&self, range: &Range<usize>) -> Rows<'_> {
+        let bytes = &self.map[range.clone()];
+        match self.dtype {
+            Dtype::Float16 => Rows::F16(bytemuck::cast_slice(bytes)),
+            _ => Rows::F32(bytemuck::cast_slice(bytes)),
+        }
+    }
+
+    fn floats(&self, range: &Range<usize>) -> &[f32] {
+        bytemuck::cast_slice(&self.map[range.clone()])
+    }
+}
+
+/// Where each tensor lies in the file.
+#[derive(Debug)]
+struct Ranges {
+    units: Range<usize>,
+    norms: Range<usize>,
+    /// Units and norms of the pooled vectors; None where the units are the pooled vectors.
+    pooled: Option<[Range<usize>; 2]>,
+    text_rows: Range<usize>,
+    target_texts: Range<usize>,
+    texts: [Range<usize>; 2],
+    ids: [Range<usize>; 2],
+    columns: Vec<[Range<usize>; 2]>,
+}
+
+impl Ranges {
+    /// Checks the offsets, which every later read relies on.
+    fn check(self, map: &[u8], stored: &Stored, manifest: &Manifest) -> Checked<Self> {
+        let (texts, rows) = (stored.texts as usize, to_usize(stored.rows)?);
+        let tiles = |range: &Range<usize>, end: usize, strict: bool, name: &str| {
+            if Offsets::new(&map[range.clone()]).tile(end, strict) {
+                return Ok(());
+            }
+            let how = if strict { "grow" } else { "not fall" };
+            Err(format!("expected {name} to start at 0, {how} and end at {end}, they do not"))
+        };
+        tiles(&self.text_rows, rows, true, "text_rows")?;
+        tiles(&self.target_texts, texts, true, "target_texts")?;
+        tiles(&self.texts[1], self.texts[0].len(), false, "text_offsets")?;
+        tiles(&self.ids[1], self.ids[0].len(), false, "id_offsets")?;
+        for (range, name) in self.columns.iter().zip(&manifest.columns) {
+            tiles(&range[1], range[0].len(), false, &format!("offsets of column {name:?}"))?;
+        }
+        let mut last = 0;
+        for offset in Offsets::new(&map[self.text_rows.clone()]).iter() {
+            if offset - last > i64::from(u32::MAX) {
+                return Err(format!("a text has {} rows", offset - last));
+            }
+            last = offset;
+        }
+        Ok(self)
+    }
+}
+
+struct Layout<'a> {
+    metadata: &'a Metadata,
+    start: usize,
+}
+
+impl Layout<'_> {
+    fn read(&self, stored: &Stored, manifest: &Manifest) -> Checked<Ranges> {
+        let dim = to_usize(manifest.dim)?;
+        let (targets, texts) = (stored.targets as usize, stored.texts as usize);
+        let rows = to_usize(stored.rows)?;
+        let element = if manifest.dtype == Dtype::Float16 { Element::F16 } else { Element::F32 };
+        let strings = |bytes: &str, offsets: &str, count: usize| {
+            let bytes = self.tensor(bytes, Element::U8, &[None])?;
+            Checked::Ok([bytes, self.tensor(offsets, Element::I64, &[Some(count + 1)])?])
+        };
+        let pooled = match manifest.tokens {
+            Tokens::Pooled => None,
+            Tokens::All => Some([
+                self.tensor("pooled", element, &[Some(texts), Some(dim)])?,
+                self.tensor("pooled_norms", Element::F32, &[Some(texts)])?,
+            ]),
+        };
+        Ok(Ranges {
+            units: self.tensor("units", element, &[Some(rows), Some(dim)])?,
+            norms: self.tensor("norms", Element::F32, &[Some(rows)])?,
+            pooled,
+            text_rows: self.tensor("text_rows", Element::I64, &[Some(texts + 1)])?,
+            target_texts: self.tensor("target_texts", Element::I64, &[Some(targets + 1)])?,
+            texts: strings("text_bytes", "text_offsets", texts)?,
+            ids: strings("id_bytes", "id_offsets", targets)?,
+            columns: manifest
+                .columns
+                .iter()
+                .map(|name| strings(&column_bytes(name), &column_offsets(name), targets))
+                .collect::<Checked<_>>()?,
+        })
+    }
+
+    /// Where a tensor lies; its element type, shape and alignment must be as expected.
+    fn tensor(
+        &self,
+        name: &str,
+        element: Element,
+        shape: &[Option<usize>],
+    ) -> Checked<Range<usize>> {
+        let info = self.metadata.info(name).ok_or_else(|| format!("expected a tensor {name:?}"))?;
+        let fits = info.dtype == element
+            && info.shape.len() == shape.len()
+            && info.shape.iter().zip(shape).all(|(got, want)| want.is_none_or(|want| want == *got));
+        if !fits {
+            return Err(format!(
+                "expected the tensor {name:?} to be {element:?} {shape:?}, got {:?} {:?}",
+                info.dtype, info.shape
+            ));
+        }
+        let range = self.start + info.data_offsets.0..self.start + info.data_offsets.1;
+        let align = match element {
+            Element::F32 => 4,
+            Element::F16 => 2,
+            _ => 1,
+        };
+        // A mapping starts at a page, so an offset in the file is as aligned as its address.
+        if !range.start.is_multiple_of(align) {
+            return Err(format!("expected the tensor {name:?} at a multiple of {align} bytes"));
+        }
+        Ok(range)
+    }
+}
+
+/// Name of the tensor with a column's JSON values.
+pub(super) fn column_bytes(name: &str) -> String {
+    format!("metadata.{name}.bytes")
+}
+
+/// Name of the tensor with the offsets of a column's JSON values.
+pub(super) fn column_offsets(name: &str) -> String {
+    format!("metadata.{name}.offsets")
+}
+
+fn to_usize(number: u64) -> Checked<usize> {
+    usize::try_from(number).map_err(|_| format!("{number} does not fit this machine"))
+}

@@ -1,0 +1,306 @@
+//! One data file in the making: every tensor streams to a spool of its own, since a file that
+//! names its sizes first can only be written when they are known.
+
+use super::disk::Disk;
+use super::manifest::{Dtype, Stored, Tokens, hex};
+use super::segment::{column_bytes, column_offsets};
+use super::{Check, PIECE, folder, stop};
+use crate::error::{Error, Result};
+use safetensors::tensor::{Dtype as Element, TensorInfo};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// Bytes that wait in memory before a spool writes them.
+const BUFFER: usize = 1 << 18;
+/// Unit vectors start at a multiple of this, so that a row does not straddle cache lines.
+const ALIGN: usize = 64;
+
+/// One tensor of the file.
+#[derive(Debug)]
+struct Spool {
+    path: PathBuf,
+    file: File,
+    waiting: Vec<u8>,
+    bytes: u64,
+}
+
+impl Spool {
+    fn create(disk: &dyn Disk, root: &Path, name: &str) -> Result<Self> {
+        let path = folder::spool(root, name);
+        let file = disk.create(&path).map_err(Error::io(&path))?;
+        Ok(Self { path, file, waiting: Vec::new(), bytes: 0 })
+    }
+
+    fn push(&mut self, disk: &dyn Disk, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= BUFFER { self.flush(disk) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, disk: &dyn Disk) -> Result<()> {
+        if !self.waiting.is_empty() {
+            disk.write(&self.path, &mut self.file, &self.waiting).map_err(Error::io(&self.path))?;
+            self.waiting.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Strings one after the other, and where each starts.
+#[derive(Debug)]
+struct Strings {
+    bytes: Spool,
+    offsets: Spool,
+}
+
+impl Strings {
+    fn create(disk: &dyn Disk, root: &Path, name: &str) -> Result<Self> {
+        let bytes = Spool::create(disk, root, &format!("{name}-bytes"))?;
+        let mut offsets = Spool::create(disk, root, &format!("{name}-offsets"))?;
+        offsets.push(disk, &0_i64.to_le_bytes())?;
+        Ok(Self { bytes, offsets })
+    }
+
+    fn push(&mut self, disk: &dyn Disk, string: &str) -> Result<()> {
+        self.bytes.push(disk, string.as_bytes())?;
+        self.offsets.push(disk, &(self.bytes.bytes as i64).to_le_bytes())
+    }
+}
+
+/// Rows of one or more whole texts, as they are stored.
+pub(super) struct StoredRows<'a> {
+    /// `(rows, dim)` in the cache's dtype.
+    pub(super) units: &'a [u8],
+    /// `(rows,)`
+    pub(super) norms: &'a [f32],
+    /// `(texts, dim)` and `(texts,)`; ignored where units are the pooled vectors.
+    pub(super) pooled: (&'a [u8], &'a [f32]),
+}
+
+/// Streams targets into one data file.
+#[derive(Debug)]
+pub(super) struct SegmentWriter {
+    root: PathBuf,
+    dtype: Dtype,
+    dim: usize,
+    targets: u64,
+    texts: u64,
+    rows: u64,
+    units: Spool,
+    norms: Spool,
+    pooled: Option<[Spool; 2]>,
+    text_rows: Spool,
+    target_texts: Spool,
+    text: Strings,
+    ids: Strings,
+    columns: Vec<(String, Strings)>,
+}
+
+impl SegmentWriter {
+    pub(super) fn create(
+        disk: &dyn Disk,
+        root: &Path,
+        dtype: Dtype,
+        tokens: Tokens,
+        dim: usize,
+        columns: &[String],
+    ) -> Result<Self> {
+        let spool = |name: &str| Spool::create(disk, root, name);
+        let mut writer = Self {
+            root: root.to_path_buf(),
+            dtype,
+            dim,
+            targets: 0,
+            texts: 0,
+            rows: 0,
+            units: spool("units")?,
+            norms: spool("norms")?,
+            pooled: match tokens {
+                Tokens::All => Some([spool("pooled")?, spool("pooled_norms")?]),
+                Tokens::Pooled => None,
+            },
+            text_rows: spool("text_rows")?,
+            target_texts: spool("target_texts")?,
+            text: Strings::create(disk, root, "text")?,
+            ids: Strings::create(disk, root, "id")?,
+            columns: columns
+                .iter()
+                .enumerate()
+                .map(|(i, name)| {
+                    Ok((name.clone(), Strings::create(disk, root, &format!("column{i}"))?))
+                })
+                .collect::<Result<_>>()?,
+        };
+        writer.text_rows.push(disk, &0_i64.to_le_bytes())?;
+        writer.target_texts.push(disk, &0_i64.to_le_bytes())?;
+        Ok(writer)
+    }
+
+    /// Appends the vectors of whole texts; [`SegmentWriter::text`] follows for each of them.
+    pub(super) fn rows(&mut self, disk: &dyn Disk, rows: &StoredRows) -> Result<()> {
+        self.units.push(disk, rows.units)?;
+        self.norms.push(disk, bytemuck::cast_slice(rows.norms))?;
+        if let Some([units, norms]) = &mut self.pooled {
+            units.push(disk, rows.pooled.0)?;
+            norms.push(disk, bytemuck::cast_slice(rows.pooled.1))?;
+        }
+        Ok(())
+    }
+
+    /// Appends a text and how many rows it has.
+    pub(super) fn text(&mut self, disk: &dyn Disk, text: &str, rows: usize) -> Result<()> {
+        self.texts += 1;
+        self.rows += rows as u64;
+        self.text_rows.push(disk, &(self.rows as i64).to_le_bytes())?;
+        self.text.push(disk, text)
+    }
+
+    /// Ends a target, to which all texts since the last one belong.
+    pub(super) fn target<'m>(
+        &mut self,
+        disk: &dyn Disk,
+        id: Option<&str>,
+        metadata: impl IntoIterator<Item = &'m str>,
+    ) -> Result<()> {
+        self.targets += 1;
+        self.target_texts.push(disk, &(self.texts as i64).to_le_bytes())?;
+        self.ids.push(disk, id.unwrap_or_default())?;
+        for ((_, column), value) in self.columns.iter_mut().zip(metadata) {
+            column.push(disk, value)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn targets(&self) -> u64 {
+        self.targets
+    }
+
+    pub(super) fn texts(&self) -> u64 {
+        self.texts
+    }
+
+    /// Joins the spools to one file, safe on disk under the name of its content.
+    pub(super) fn finish(mut self, disk: &dyn Disk, check: Check) -> Result<Stored> {
+        let root = self.root.clone();
+        let path = folder::spool(&root, "segment");
+        let mut file = disk.create(&path).map_err(Error::io(&path))?;
+        let mut hash = Sha256::new();
+        let mut bytes = 0;
+        let mut put = |piece: &[u8]| {
+            hash.update(piece);
+            bytes += piece.len() as u64;
+            disk.write(&path, &mut file, piece).map_err(Error::io(&path))
+        };
+        let stored = (self.targets as u32, self.texts as u32, self.rows);
+        let tensors = self.tensors();
+        put(&header(&tensors))?;
+        let mut piece = vec![0; PIECE];
+        for Tensor { spool, .. } in tensors {
+            spool.flush(disk)?;
+            spool.file.rewind().map_err(Error::io(&spool.path))?;
+            let mut left = spool.bytes;
+            while left > 0 {
+                stop(check)?;
+                let size = left.min(PIECE as u64) as usize;
+                spool.file.read_exact(&mut piece[..size]).map_err(Error::io(&spool.path))?;
+                put(&piece[..size])?;
+                left -= size as u64;
+            }
+            disk.remove(&spool.path).map_err(Error::io(&spool.path))?;
+        }
+        let sha256 = hex(&hash.finalize());
+        disk.sync(&path, &file).map_err(Error::io(&path))?;
+        drop(file);
+        let named = folder::segment(&root, &sha256);
+        disk.rename(&path, &named).map_err(Error::io(&named))?;
+        disk.sync_dir(&root).map_err(Error::io(&root))?;
+        let (targets, texts, rows) = stored;
+        Ok(Stored { sha256, bytes, targets, texts, rows, removed: Vec::new() })
+    }
+
+    /// All tensors in the order of the file: what must be aligned first, wider elements first.
+    fn tensors(&mut self) -> Vec<Tensor<'_>> {
+        let (targets, texts, rows) =
+            (self.targets as usize, self.texts as usize, self.rows as usize);
+        let element = if self.dtype == Dtype::Float16 { Element::F16 } else { Element::F32 };
+        let mut floats = vec![Tensor::new("norms", Element::F32, vec![rows], &mut self.norms)];
+        let mut vectors =
+            vec![Tensor::new("units", element, vec![rows, self.dim], &mut self.units)];
+        if let Some([units, norms]) = &mut self.pooled {
+            floats.push(Tensor::new("pooled_norms", Element::F32, vec![texts], norms));
+            vectors.push(Tensor::new("pooled", element, vec![texts, self.dim], units));
+        }
+        let mut offsets = vec![
+            Tensor::new("text_rows", Element::I64, vec![texts + 1], &mut self.text_rows),
+            Tensor::new("target_texts", Element::I64, vec![targets + 1], &mut self.target_texts),
+        ];
+        let mut bytes = Vec::new();
+        let named = [
+            ("text_bytes".to_owned(), "text_offsets".to_owned(), texts, &mut self.text),
+            ("id_bytes".to_owned(), "id_offsets".to_owned(), targets, &mut self.ids),
+        ];
+        let columns = self
+            .columns
+            .iter_mut()
+            .map(|(name, strings)| (column_bytes(name), column_offsets(name), targets, strings));
+        for (of_bytes, of_offsets, count, strings) in named.into_iter().chain(columns) {
+            let size = strings.bytes.bytes as usize;
+            offsets.push(Tensor::new(
+                of_offsets,
+                Element::I64,
+                vec![count + 1],
+                &mut strings.offsets,
+            ));
+            bytes.push(Tensor::new(of_bytes, Element::U8, vec![size], &mut strings.bytes));
+        }
+        floats.into_iter().chain(vectors).chain(offsets).chain(bytes).collect()
+    }
+}
+
+/// A tensor and the spool it comes from.
+struct Tensor<'a> {
+    name: String,
+    element: Element,
+    shape: Vec<usize>,
+    spool: &'a mut Spool,
+}
+
+impl<'a> Tensor<'a> {
+    fn new(
+        name: impl Into<String>,
+        element: Element,
+        shape: Vec<usize>,
+        spool: &'a mut Spool,
+    ) -> Self {
+        Self { name: name.into(), element, shape, spool }
+    }
+}
+
+/// The file's first bytes: a safetensors header, filled with spaces until units are aligned.
+fn header(tensors: &[Tensor]) -> Vec<u8> {
+    let mut infos = BTreeMap::new();
+    let (mut start, mut units) = (0, 0);
+    for tensor in tensors {
+        let end = start + tensor.spool.bytes as usize;
+        if tensor.name == "units" {
+            units = start;
+        }
+        let info = TensorInfo {
+            dtype: tensor.element,
+            shape: tensor.shape.clone(),
+            data_offsets: (start, end),
+        };
+        infos.insert(&tensor.name, info);
+        start = end;
+    }
+    let mut json = serde_json::to_vec(&infos).expect("names and numbers serialise");
+    while !(8 + json.len() + units).is_multiple_of(ALIGN) {
+        json.push(b' ');
+    }
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(json);
+    bytes
+}

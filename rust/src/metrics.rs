@@ -1,0 +1,230 @@
+//! Ranking metrics from ranks, and ranks from scores.
+//!
+//! The rank of a target is `1 + #{greater score} + #{equal score, lower index}`. Ranks are
+//! counted, not sorted: a task of any size never exists as a matrix. Every metric is a function
+//! of the relevant targets' ranks alone.
+
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+
+/// Counts, for the relevant targets of one query, how many targets stand before each.
+#[derive(Debug, Clone)]
+pub(crate) struct RankCounter {
+    /// `(target, score)` of the relevant targets, best first.
+    marks: Vec<(usize, f32)>,
+    /// Place of each mark among the relevant targets as the caller gave them.
+    places: Vec<usize>,
+    /// `before[p]`: targets that stand before mark `p` but not before mark `p - 1`.
+    before: Vec<u64>,
+}
+
+/// Better first: the greater score, then the lower index.
+fn order(left: (usize, f32), right: (usize, f32)) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+}
+
+impl RankCounter {
+    /// Relevant targets with their scores, in the caller's order.
+    pub fn new(relevant: impl Iterator<Item = (usize, f32)>) -> Self {
+        let mut marks: Vec<(usize, (usize, f32))> = relevant.enumerate().collect();
+        marks.sort_unstable_by(|left, right| order(left.1, right.1));
+        let (places, marks): (Vec<_>, Vec<_>) = marks.into_iter().unzip();
+        let before = vec![0; marks.len()];
+        Self { marks, places, before }
+    }
+
+    /// Takes one target into account. Each target of the space is counted once, relevant or not.
+    pub fn count(&mut self, target: usize, score: f32) {
+        // Most targets stand behind every relevant one.
+        let Some(&last) = self.marks.last() else { return };
+        if order((target, score), last).is_lt() {
+            let mark = self.marks.partition_point(|&mark| order((target, score), mark).is_ge());
+            self.before[mark] += 1;
+        }
+    }
+
+    /// Adds what another counter of the same marks has seen.
+    pub fn absorb(&mut self, other: &Self) {
+        for (sum, more) in self.before.iter_mut().zip(&other.before) {
+            *sum += more;
+        }
+    }
+
+    /// Ranks in the caller's order.
+    pub fn ranks(&self) -> Vec<u64> {
+        let mut ranks = vec![0; self.marks.len()];
+        let mut rank = 1;
+        for (&place, before) in self.places.iter().zip(&self.before) {
+            rank += before;
+            ranks[place] = rank;
+        }
+        ranks
+    }
+}
+
+/// Relevant targets must lie in the space and be named once a query; offsets must tile them.
+pub(crate) fn check_relevant(
+    relevant: &[usize],
+    offsets: &[usize],
+    queries: usize,
+    targets: usize,
+) -> Result<()> {
+    check_offsets(relevant.len(), offsets)?;
+    if offsets.len() != queries + 1 {
+        return Err(Error::input(format!(
+            "expected relevant targets for {queries} queries, got them for {}",
+            offsets.len() - 1,
+        )));
+    }
+    for query in 0..queries {
+        let mut own = relevant[offsets[query]..offsets[query + 1]].to_vec();
+        own.sort_unstable();
+        if let Some(&target) = own.last().filter(|&&target| target >= targets) {
+            return Err(Error::input(format!(
+                "query {query} names relevant target {target}, but there are {targets} targets",
+            )));
+        }
+        if let Some(pair) = own.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Error::input(format!(
+                "query {query} names relevant target {} twice: name each once",
+                pair[0],
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn check_offsets(len: usize, offsets: &[usize]) -> Result<()> {
+    let grows = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
+    if offsets.first() == Some(&0) && offsets.last() == Some(&len) && grows {
+        return Ok(());
+    }
+    Err(Error::input(format!(
+        "offsets must start at 0, never fall, and end at the number of relevant targets, {len}; \
+         got {:?} to {:?}",
+        offsets.first(),
+        offsets.last(),
+    )))
+}
+
+/// Ranks of relevant targets from a block of scores, row-major `(queries, targets)`.
+///
+/// # Errors
+/// [`Error::Input`] if the relevant targets do not fit the block.
+pub fn ranks(
+    scores: &[f32],
+    targets: usize,
+    relevant: &[usize],
+    offsets: &[usize],
+) -> Result<Vec<u64>> {
+    let queries = scores.len().checked_div(targets).unwrap_or(offsets.len().saturating_sub(1));
+    check_relevant(relevant, offsets, queries, targets)?;
+    let mut all = Vec::with_capacity(relevant.len());
+    for (query, row) in scores.chunks_exact(targets.max(1)).enumerate() {
+        let own = &relevant[offsets[query]..offsets[query + 1]];
+        // Adding zero turns -0.0 into 0.0: equal scores tie whatever their sign bit.
+        let mut counter = RankCounter::new(own.iter().map(|&target| (target, row[target] + 0.0)));
+        for (target, &score) in row.iter().enumerate() {
+            counter.count(target, score + 0.0);
+        }
+        all.extend(counter.ranks());
+    }
+    Ok(all)
+}
+
+/// A ranking metric of one query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Average precision over the full ranking; its mean over queries is MAP.
+    AveragePrecision,
+    /// Reciprocal rank of the first relevant target.
+    ReciprocalRank,
+    /// Hits in the first k / min(k, relevant).
+    RPrecision(u64),
+    /// Hits in the first k / relevant.
+    Recall(u64),
+    /// Normalised discounted cumulative gain at k: binary gain, `log2(rank + 1)`.
+    Ndcg(u64),
+    /// 1 if a relevant target is among the first k.
+    Hit(u64),
+}
+
+impl Metric {
+    /// `MAP`, `MRR`, `RP@k`, `recall@k`, `nDCG@k` or `hit@k`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for another name, or k = 0.
+    pub fn parse(name: &str) -> Result<Self> {
+        let unknown = || {
+            Error::input(format!(
+                "expected a metric: MAP, MRR, RP@k, recall@k, nDCG@k or hit@k with k at least 1, \
+                 got '{name}'"
+            ))
+        };
+        let (kind, k) = match name.split_once('@') {
+            None => (name, None),
+            Some((kind, k)) => {
+                let digits = k.bytes().all(|byte| byte.is_ascii_digit());
+                let k = k.parse().ok().filter(|&k: &u64| digits && k > 0);
+                (kind, Some(k.ok_or_else(unknown)?))
+            }
+        };
+        match (kind, k) {
+            ("MAP", None) => Ok(Self::AveragePrecision),
+            ("MRR", None) => Ok(Self::ReciprocalRank),
+            ("RP", Some(k)) => Ok(Self::RPrecision(k)),
+            ("recall", Some(k)) => Ok(Self::Recall(k)),
+            ("nDCG", Some(k)) => Ok(Self::Ndcg(k)),
+            ("hit", Some(k)) => Ok(Self::Hit(k)),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Value for one query from its relevant targets' ranks, ascending and at least one.
+    fn value(self, ranks: &[u64]) -> f64 {
+        let relevant = ranks.len() as f64;
+        let hits = |k: u64| ranks.partition_point(|&rank| rank <= k) as f64;
+        let gain = |rank: u64| ((rank + 1) as f64).log2().recip();
+        match self {
+            Self::AveragePrecision => {
+                let precision = |(i, &rank): (usize, &u64)| (i + 1) as f64 / rank as f64;
+                ranks.iter().enumerate().map(precision).sum::<f64>() / relevant
+            }
+            Self::ReciprocalRank => (ranks[0] as f64).recip(),
+            Self::RPrecision(k) => hits(k) / relevant.min(k as f64),
+            Self::Recall(k) => hits(k) / relevant,
+            Self::Ndcg(k) => {
+                let found: f64 = ranks.iter().filter(|&&rank| rank <= k).map(|&r| gain(r)).sum();
+                let ideal: f64 = (1..=k.min(ranks.len() as u64)).map(gain).sum();
+                found / ideal
+            }
+            Self::Hit(k) => f64::from(u8::from(ranks[0] <= k)),
+        }
+    }
+}
+
+/// Metrics of each query: row-major `(metrics, queries)`; NaN for a query without a relevant
+/// target, to be left out and counted.
+///
+/// # Errors
+/// [`Error::Input`] if the offsets do not fit or a rank is below 1 or occurs twice in a query.
+pub fn metrics(ranks: &[u64], offsets: &[usize], metrics: &[Metric]) -> Result<Vec<f64>> {
+    check_offsets(ranks.len(), offsets)?;
+    let queries = offsets.len() - 1;
+    let mut values = vec![f64::NAN; metrics.len() * queries];
+    for query in 0..queries {
+        let mut own = ranks[offsets[query]..offsets[query + 1]].to_vec();
+        own.sort_unstable();
+        if own.first() == Some(&0) || own.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::input(format!(
+                "ranks of query {query} must be different and at least 1",
+            )));
+        }
+        if !own.is_empty() {
+            for (row, metric) in metrics.iter().enumerate() {
+                values[row * queries + query] = metric.value(&own);
+            }
+        }
+    }
+    Ok(values)
+}

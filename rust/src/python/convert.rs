@@ -1,0 +1,102 @@
+//! Arrays to checked types, and back.
+
+use crate::error::{Error, Result};
+use crate::score::Hit;
+use crate::tokens::TokenVectors;
+use numpy::ndarray::Array2;
+use numpy::{
+    Element, IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
+use pyo3::prelude::*;
+
+/// `(indices, scores, texts)`, each `(queries, k)`.
+pub(super) type Ranking<'py> =
+    (Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>, Bound<'py, PyArray2<i64>>);
+
+/// The values of an array that lies row by row in memory.
+pub(super) fn slice1<'a, T: Element>(
+    array: &'a PyReadonlyArray1<'_, T>,
+    name: &str,
+) -> Result<&'a [T]> {
+    array.as_slice().map_err(|_| not_contiguous(name))
+}
+
+/// The values of an array that lies row by row in memory, and its width.
+pub(super) fn slice2<'a, T: Element>(
+    array: &'a PyReadonlyArray2<'_, T>,
+    name: &str,
+) -> Result<(&'a [T], usize)> {
+    let width = array.shape()[1];
+    array.as_slice().map(|values| (values, width)).map_err(|_| not_contiguous(name))
+}
+
+fn not_contiguous(name: &str) -> Error {
+    Error::input(format!("{name} must be C-contiguous: pass numpy.ascontiguousarray({name})"))
+}
+
+/// Token vectors as a scorer takes them: all of them, or their means.
+pub(super) fn token_vectors(
+    values: &[f32],
+    dim: usize,
+    offsets: &[i64],
+    pooled: bool,
+) -> Result<TokenVectors> {
+    // Pooling can hide what is wrong with single tokens.
+    if pooled {
+        TokenVectors::pooled(values, dim, offsets)
+    } else {
+        TokenVectors::new(values, dim, offsets)
+    }
+}
+
+/// Indices, offsets or ranks: never negative.
+pub(super) fn indices(values: &[i64], name: &str) -> Result<Vec<usize>> {
+    let convert = |(at, &value): (usize, &i64)| {
+        usize::try_from(value).map_err(|_| {
+            Error::input(format!("{name} must not be negative; entry {at} is {value}"))
+        })
+    };
+    values.iter().enumerate().map(convert).collect()
+}
+
+/// Rows of equal length as an array.
+pub(super) fn array2<T: Element>(
+    py: Python<'_>,
+    values: Vec<T>,
+    rows: usize,
+    width: usize,
+) -> Result<Bound<'_, PyArray2<T>>> {
+    Array2::from_shape_vec((rows, width), values)
+        .map(|array| array.into_pyarray(py))
+        .map_err(|error| Error::input(error.to_string()))
+}
+
+/// Best targets of every query, of which each has as many.
+pub(super) fn ranking(py: Python<'_>, hits: Vec<Vec<Hit>>) -> Result<Ranking<'_>> {
+    let (rows, width) = (hits.len(), hits.first().map_or(0, Vec::len));
+    let all = || hits.iter().flatten();
+    Ok((
+        array2(py, all().map(|hit| hit.target as i64).collect(), rows, width)?,
+        array2(py, all().map(|hit| hit.score).collect(), rows, width)?,
+        array2(py, all().map(|hit| i64::from(hit.text)).collect(), rows, width)?,
+    ))
+}
+
+/// Ranks as an array.
+pub(super) fn ranks(py: Python<'_>, ranks: Vec<u64>) -> Bound<'_, PyArray1<i64>> {
+    ranks.into_iter().map(|rank| rank as i64).collect::<Vec<_>>().into_pyarray(py)
+}
+
+/// Whether Python has a signal to handle; its exception is then set.
+///
+/// Signals are handled on the main thread only; on others this is always false.
+pub(super) fn interrupted() -> bool {
+    Python::attach(|py| match py.check_signals() {
+        Ok(()) => false,
+        Err(error) => {
+            error.restore(py);
+            true
+        }
+    })
+}

@@ -1,0 +1,166 @@
+//! Functions on bare arrays.
+
+use super::convert::{self, array2, indices, interrupted, slice1, slice2, token_vectors};
+use crate::error::{Error, Result};
+use crate::metrics::{self as ranking_metrics, Metric};
+use crate::score::{self, Scorer, Search, Targets};
+use crate::simd::{Level, twin as definition};
+use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+type Matrix<'py> = PyReadonlyArray2<'py, f32>;
+type Indices<'py> = PyReadonlyArray1<'py, i64>;
+
+/// Scores of queries against targets: (queries, targets or subset), float32.
+#[pyfunction]
+#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, subset=None))]
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+pub(super) fn late_interaction<'py>(
+    py: Python<'py>,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    target_values: Matrix<'py>,
+    target_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+    subset: Option<Indices<'py>>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let scorer = Scorer::new(scorer, temperature)?;
+    let (query_values, query_dim) = slice2(&query_values, "query_values")?;
+    let (target_values, target_dim) = slice2(&target_values, "target_values")?;
+    let query_offsets = slice1(&query_offsets, "query_offsets")?;
+    let target_offsets = slice1(&target_offsets, "target_offsets")?;
+    let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
+    let (scores, rows, width) = py.detach(|| -> Result<_> {
+        let pooled = scorer.is_pooled();
+        let queries = token_vectors(query_values, query_dim, query_offsets, pooled)?;
+        let tokens = token_vectors(target_values, target_dim, target_offsets, pooled)?;
+        let targets = Targets::from_tokens(&tokens);
+        let search = Search::new(&queries, &targets, subset.as_deref(), scorer, &interrupted)?;
+        Ok((search.scores()?, queries.len(), search.len()))
+    })?;
+    Ok(array2(py, scores, rows, width)?)
+}
+
+/// The definition of `late_interaction` in plain float64 loops: (queries, targets), float64.
+#[pyfunction]
+#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature))]
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn twin<'py>(
+    py: Python<'py>,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    target_values: Matrix<'py>,
+    target_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let scorer = Scorer::new(scorer, temperature)?;
+    let (query_values, query_dim) = slice2(&query_values, "query_values")?;
+    let (target_values, target_dim) = slice2(&target_values, "target_values")?;
+    let query_offsets = slice1(&query_offsets, "query_offsets")?;
+    let target_offsets = slice1(&target_offsets, "target_offsets")?;
+    let (scores, rows, width) = py.detach(|| -> Result<_> {
+        let pooled = scorer.is_pooled();
+        let queries = token_vectors(query_values, query_dim, query_offsets, pooled)?;
+        let targets = token_vectors(target_values, target_dim, target_offsets, pooled)?;
+        if query_dim != target_dim {
+            return Err(Error::input(format!(
+                "expected vectors of one width, got {query_dim} and {target_dim}"
+            )));
+        }
+        let (attention, t) = (scorer.attention(), scorer.temperature());
+        let mut scores = Vec::with_capacity(queries.len() * targets.len());
+        for query in 0..queries.len() {
+            for target in 0..targets.len() {
+                let (query, target) = (queries.text(query), targets.text(target));
+                scores.push(definition::score(attention, t, query, target, query_dim));
+            }
+        }
+        Ok((scores, queries.len(), targets.len()))
+    })?;
+    Ok(array2(py, scores, rows, width)?)
+}
+
+/// The best k of each row of scores: indices and scores, (queries, min(k, targets)).
+#[pyfunction]
+#[pyo3(signature = (scores, k))]
+#[allow(clippy::needless_pass_by_value, clippy::type_complexity)]
+pub(super) fn top_k<'py>(
+    py: Python<'py>,
+    scores: Matrix<'py>,
+    k: usize,
+) -> PyResult<(Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>)> {
+    let (values, width) = slice2(&scores, "scores")?;
+    if k == 0 || width == 0 {
+        return Err(Error::input(format!(
+            "expected k of at least 1 and a score at least, got k = {k} and {width} targets",
+        )))?;
+    }
+    let hits = py
+        .detach(|| values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Vec<_>>());
+    let (indices, scores, _) = convert::ranking(py, hits)?;
+    Ok((indices, scores))
+}
+
+/// Ranks of relevant targets in a block of scores: (relevant,), int64, first place 1.
+#[pyfunction]
+#[pyo3(signature = (scores, relevant, relevant_offsets))]
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn ranks<'py>(
+    py: Python<'py>,
+    scores: Matrix<'py>,
+    relevant: Indices<'py>,
+    relevant_offsets: Indices<'py>,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let (values, width) = slice2(&scores, "scores")?;
+    let relevant = indices(slice1(&relevant, "relevant")?, "relevant")?;
+    let offsets = indices(slice1(&relevant_offsets, "relevant_offsets")?, "relevant_offsets")?;
+    let ranks = py.detach(|| ranking_metrics::ranks(values, width, &relevant, &offsets))?;
+    Ok(convert::ranks(py, ranks))
+}
+
+/// Metrics of each query from ranks: (names, queries), float64, NaN without a relevant target.
+#[pyfunction]
+#[pyo3(signature = (ranks, relevant_offsets, names))]
+#[allow(clippy::needless_pass_by_value)]
+pub(super) fn metrics<'py>(
+    py: Python<'py>,
+    ranks: Indices<'py>,
+    relevant_offsets: Indices<'py>,
+    names: Vec<String>,
+) -> PyResult<Bound<'py, PyArray2<f64>>> {
+    let ranks = indices(slice1(&ranks, "ranks")?, "ranks")?;
+    let offsets = indices(slice1(&relevant_offsets, "relevant_offsets")?, "relevant_offsets")?;
+    let names = names.iter().map(|name| Metric::parse(name)).collect::<Result<Vec<_>>>()?;
+    let values = py.detach(|| {
+        let ranks: Vec<u64> = ranks.into_iter().map(|rank| rank as u64).collect();
+        ranking_metrics::metrics(&ranks, &offsets, &names)
+    })?;
+    Ok(array2(py, values, names.len(), offsets.len() - 1)?)
+}
+
+/// The SIMD level of this process: the fastest, or what `UWE_SIMD` names.
+#[pyfunction]
+pub(super) fn simd_level() -> PyResult<&'static str> {
+    Ok(Level::active()?.name())
+}
+
+/// Levels that this build has and this processor runs, the slowest first.
+#[pyfunction]
+pub(super) fn simd_levels() -> Vec<&'static str> {
+    Level::available().into_iter().map(Level::name).collect()
+}
+
+/// Number of threads that a call uses; 1 in a process forked after the first call.
+#[pyfunction]
+pub(super) fn threads() -> usize {
+    score::threads()
+}
+
+/// Sets the number of threads of later calls; 0 means one for each processor.
+#[pyfunction]
+#[pyo3(signature = (count))]
+pub(super) fn set_threads(count: usize) {
+    score::set_threads(count);
+}

@@ -1,0 +1,18 @@
+//! Scoring queries against a target space: exact, deterministic, in parallel.
+//!
+//! [`Search`] is the door. A call cuts its queries into blocks and its targets into chunks;
+//! threads take chunks, and what comes of a chunk is put together in an order that does not
+//! depend on them. The score of a pair depends on its bytes, the scorer and the SIMD level alone.
+
+mod scorer;
+mod search;
+mod targets;
+mod threads;
+mod tile;
+mod top_k;
+
+pub use scorer::Scorer;
+pub use search::Search;
+pub use targets::{Rows, Segment, Targets, Text};
+pub use threads::{set_threads, threads};
+pub use top_k::{Hit, top_k};

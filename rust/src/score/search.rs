@@ -1,0 +1,256 @@
+//! Queries against targets: all scores, the best `k`, or the ranks of known targets.
+
+use super::scorer::Scorer;
+use super::targets::Targets;
+use super::threads::pool;
+use super::tile::{QueryBlock, Scan, Scratch};
+use super::top_k::{Hit, TopK};
+use crate::error::{Error, Result};
+use crate::metrics::RankCounter;
+use crate::simd::Level;
+use crate::tokens::TokenVectors;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Targets that one task scores.
+const CHUNK: usize = 256;
+
+/// Tasks between two looks at `interrupted`: some hundred milliseconds for full blocks.
+const WAVE: usize = 64;
+
+/// One question to a target space.
+pub struct Search<'a> {
+    scan: Scan<'a>,
+    blocks: Vec<QueryBlock>,
+    queries: &'a TokenVectors,
+    interrupted: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Search<'a> {
+    /// Prepares a search of all targets, or of a strictly increasing `subset` of them.
+    ///
+    /// For a pooled scorer pass pooled queries and pooled targets. `interrupted` is asked from the
+    /// calling thread, several times a second in long calls.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the widths differ, the subset does not increase or names a target that
+    /// does not exist, or `UWE_SIMD` names a level that this processor lacks.
+    pub fn new(
+        queries: &'a TokenVectors,
+        targets: &'a Targets<'a>,
+        subset: Option<&'a [usize]>,
+        scorer: Scorer,
+        interrupted: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let level = Level::active()?;
+        Self::at_level(level, queries, targets, subset, scorer, interrupted)
+    }
+
+    pub(super) fn at_level(
+        level: Level,
+        queries: &'a TokenVectors,
+        targets: &'a Targets<'a>,
+        subset: Option<&'a [usize]>,
+        scorer: Scorer,
+        interrupted: &'a (dyn Fn() -> bool + Sync),
+    ) -> Result<Self> {
+        let Some(kernels) = level.kernels() else {
+            return Err(Error::input(format!("this processor has no {}", level.name())));
+        };
+        if queries.dim() != targets.dim {
+            return Err(Error::input(format!(
+                "queries and targets must come from one model: query vectors have {} dimensions, \
+                 target vectors {}",
+                queries.dim(),
+                targets.dim,
+            )));
+        }
+        if let Some(subset) = subset {
+            if subset.windows(2).any(|pair| pair[0] >= pair[1]) {
+                return Err(Error::input(
+                    "a subset must name targets in strictly increasing order",
+                ));
+            }
+            if let Some(&last) = subset.last().filter(|&&last| last >= targets.len()) {
+                return Err(Error::input(format!(
+                    "the subset names target {last}, but there are {}: expected 0 to {}",
+                    targets.len(),
+                    targets.len().saturating_sub(1),
+                )));
+            }
+        }
+        let blocks = QueryBlock::cut(kernels, queries);
+        Ok(Self { scan: Scan { kernels, scorer, targets, subset }, blocks, queries, interrupted })
+    }
+
+    /// Number of targets that take part.
+    pub fn len(&self) -> usize {
+        self.scan.len()
+    }
+
+    /// Whether no target takes part.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every score: row-major `(queries, targets or subset)`.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the caller asked to stop.
+    pub fn scores(&self) -> Result<Vec<f32>> {
+        let width = self.len();
+        let mut scores = vec![0.0; self.queries.len() * width];
+        self.each_task(
+            |block, positions, scratch| {
+                let mut part = Vec::with_capacity(positions.len() * block.len());
+                self.scan.run(block, positions, scratch, |target| {
+                    part.extend_from_slice(target.scores);
+                });
+                part
+            },
+            |block, start, part| {
+                for (position, row) in (start..).zip(part.chunks_exact(block.len())) {
+                    for (query, &score) in (block.first..).zip(row) {
+                        scores[query * width + position] = score;
+                    }
+                }
+            },
+        )?;
+        Ok(scores)
+    }
+
+    /// The best `k` targets of each query, best first.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `k` is 0, [`Error::Interrupted`] if the caller asked to stop.
+    pub fn top_k(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
+        if k == 0 {
+            return Err(Error::input("k must be at least 1, got 0"));
+        }
+        let mut best = vec![TopK::new(k); self.queries.len()];
+        self.each_task(
+            |block, positions, scratch| {
+                let mut part = vec![TopK::new(k); block.len()];
+                self.scan.run(block, positions, scratch, |target| {
+                    let index = self.scan.target(target.position);
+                    for (query, part) in part.iter_mut().enumerate() {
+                        let (score, text) = (target.scores[query], target.texts[query]);
+                        part.push(Hit { target: index, score, text });
+                    }
+                });
+                part
+            },
+            |block, _, part| {
+                for (best, part) in best[block.first..].iter_mut().zip(part) {
+                    best.absorb(part);
+                }
+            },
+        )?;
+        Ok(best.into_iter().map(TopK::finish).collect())
+    }
+
+    /// Rank of every relevant target, counted over a pass of all targets: no score matrix.
+    ///
+    /// Query `i` has the relevant targets `relevant[offsets[i]..offsets[i + 1]]`; ranks come in
+    /// the same order, the first place is 1.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the search has a subset, or the relevant targets do not fit the
+    /// queries and targets; [`Error::Interrupted`] if the caller asked to stop.
+    pub fn ranks(&self, relevant: &[usize], offsets: &[usize]) -> Result<Vec<u64>> {
+        if self.scan.subset.is_some() {
+            return Err(Error::input("ranks are counted over all targets, not over a subset"));
+        }
+        crate::metrics::check_relevant(relevant, offsets, self.queries.len(), self.len())?;
+        let mut counters = Vec::with_capacity(self.queries.len());
+        for block in &self.blocks {
+            counters.extend(self.counters(block, relevant, offsets));
+            self.check_interrupt()?;
+        }
+        let marks = counters.clone();
+        self.each_task(
+            |block, positions, scratch| {
+                let mut part = marks[block.first..block.first + block.len()].to_vec();
+                self.scan.run(block, positions, scratch, |target| {
+                    for (counter, &score) in part.iter_mut().zip(target.scores) {
+                        counter.count(target.position, score);
+                    }
+                });
+                part
+            },
+            |block, _, part| {
+                for (counter, part) in counters[block.first..].iter_mut().zip(part) {
+                    counter.absorb(&part);
+                }
+            },
+        )?;
+        Ok(counters.iter().flat_map(RankCounter::ranks).collect())
+    }
+
+    /// Scores the relevant targets of each query of a block: the marks that others are held to.
+    fn counters(
+        &self,
+        block: &QueryBlock,
+        relevant: &[usize],
+        offsets: &[usize],
+    ) -> Vec<RankCounter> {
+        let queries = block.first..block.first + block.len();
+        let mut wanted = relevant[offsets[queries.start]..offsets[queries.end]].to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let scan = Scan { subset: Some(&wanted), ..self.scan };
+        let mut scores = Vec::with_capacity(wanted.len() * block.len());
+        scan.run(block, 0..wanted.len(), &mut Scratch::default(), |target| {
+            scores.extend_from_slice(target.scores);
+        });
+        let mark = |query: usize, target: usize| {
+            let row = wanted.partition_point(|&other| other < target);
+            (target, scores[row * block.len() + query - block.first])
+        };
+        queries
+            .map(|query| {
+                let own = &relevant[offsets[query]..offsets[query + 1]];
+                RankCounter::new(own.iter().map(|&target| mark(query, target)))
+            })
+            .collect()
+    }
+
+    /// Runs `work` for every block and chunk of targets on the pool, and hands what comes of it,
+    /// in order, to `collect` on the calling thread.
+    fn each_task<T: Send>(
+        &self,
+        work: impl Fn(&QueryBlock, Range<usize>, &mut Scratch) -> T + Sync,
+        mut collect: impl FnMut(&QueryBlock, usize, T),
+    ) -> Result<()> {
+        let starts = (0..self.len()).step_by(CHUNK);
+        let tasks: Vec<(&QueryBlock, usize)> = self
+            .blocks
+            .iter()
+            .flat_map(|block| starts.clone().map(move |start| (block, start)))
+            .collect();
+        let pool = if tasks.len() > 1 { pool() } else { None };
+        let run = |scratch: &mut Scratch, &(block, start): &(&QueryBlock, usize)| {
+            work(block, start..self.len().min(start + CHUNK), scratch)
+        };
+        for wave in tasks.chunks(WAVE) {
+            let parts: Vec<T> = match &pool {
+                Some(pool) => {
+                    pool.install(|| wave.par_iter().map_init(Scratch::default, run).collect())
+                }
+                None => {
+                    let mut scratch = Scratch::default();
+                    wave.iter().map(|task| run(&mut scratch, task)).collect()
+                }
+            };
+            for (&(block, start), part) in wave.iter().zip(parts) {
+                collect(block, start, part);
+            }
+            self.check_interrupt()?;
+        }
+        Ok(())
+    }
+
+    fn check_interrupt(&self) -> Result<()> {
+        if (self.interrupted)() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,113 @@
+//! The best `k` targets of one query, whatever the order they come in.
+
+use std::cmp::Ordering;
+
+/// A scored target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hit {
+    /// Index of the target.
+    pub target: usize,
+    /// Its score.
+    pub score: f32,
+    /// The text that scored: 0 is the label, then the aliases.
+    pub text: u32,
+}
+
+impl Hit {
+    /// Better first: the greater score, then the lower index. Total, so that any order of arrival
+    /// and any number of threads give one ranking.
+    pub fn order(&self, other: &Self) -> Ordering {
+        other.score.total_cmp(&self.score).then(self.target.cmp(&other.target))
+    }
+}
+
+/// Keeps the best `k` of what it is given.
+#[derive(Debug, Clone)]
+pub(crate) struct TopK {
+    k: usize,
+    hits: Vec<Hit>,
+    /// Scores below this can not enter.
+    floor: f32,
+}
+
+impl TopK {
+    pub fn new(k: usize) -> Self {
+        Self { k, hits: Vec::new(), floor: f32::NEG_INFINITY }
+    }
+
+    /// Offers a target. Holds at most `2k` at a time, cut back to the best `k` when full.
+    pub fn push(&mut self, hit: Hit) {
+        if hit.score < self.floor {
+            return;
+        }
+        self.hits.push(hit);
+        if self.hits.len() >= self.k.saturating_mul(2) {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.hits.len() > self.k {
+            self.hits.select_nth_unstable_by(self.k - 1, Hit::order);
+            self.hits.truncate(self.k);
+            self.floor = self.hits[self.k - 1].score;
+        }
+    }
+
+    /// Takes over what another one holds.
+    pub fn absorb(&mut self, other: Self) {
+        for hit in other.hits {
+            self.push(hit);
+        }
+    }
+
+    /// Best first.
+    pub fn finish(mut self) -> Vec<Hit> {
+        self.cut();
+        self.hits.sort_unstable_by(Hit::order);
+        self.hits
+    }
+}
+
+/// The best `k` of a row of scores, best first.
+pub fn top_k(scores: &[f32], k: usize) -> Vec<Hit> {
+    let mut best = TopK::new(k);
+    for (target, &score) in scores.iter().enumerate() {
+        best.push(Hit { target, score, text: 0 });
+    }
+    best.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equals_a_sort(scores in prop::collection::vec(-3_i8..3, 0..200), k in 1_usize..50) {
+            let scores: Vec<f32> = scores.into_iter().map(f32::from).collect();
+            let mut sorted: Vec<_> = scores.iter().copied().enumerate().collect();
+            sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
+            sorted.truncate(k);
+            let hits: Vec<_> = top_k(&scores, k).iter().map(|h| (h.target, h.score)).collect();
+            prop_assert_eq!(hits, sorted);
+        }
+
+        #[test]
+        fn does_not_depend_on_the_order_of_arrival(
+            mut hits in prop::collection::vec((0_usize..1000, -3_i8..3), 1..100), k in 1_usize..20
+        ) {
+            hits.sort_unstable();
+            hits.dedup_by_key(|h| h.0);
+            let hit = |&(target, s): &(usize, i8)| Hit { target, score: f32::from(s), text: 0 };
+            let (mut left, mut right, mut whole) = (TopK::new(k), TopK::new(k), TopK::new(k));
+            for (i, h) in hits.iter().rev().enumerate() {
+                (if i % 3 == 0 { &mut left } else { &mut right }).push(hit(h));
+            }
+            hits.iter().for_each(|h| whole.push(hit(h)));
+            right.absorb(left);
+            prop_assert_eq!(right.finish(), whole.finish());
+        }
+    }
+}

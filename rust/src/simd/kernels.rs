@@ -1,0 +1,176 @@
+//! The functions of one level, compiled for it.
+
+use super::attend::{Attention, Pair, attend};
+use super::dots::dots;
+use super::exp::exp_slice;
+use super::level::Level;
+use super::packed::PackedQuery;
+use super::scalar::Scalar;
+use super::vector::Vector;
+use half::f16;
+
+/// Largest number of rows that a kernel takes at a time.
+const GROUP: usize = 12;
+
+/// The functions of one level. Only a processor that has the level gets one, so calling is safe.
+#[derive(Debug)]
+pub struct Kernels {
+    width: usize,
+    dots: unsafe fn(&PackedQuery, &[*const f32], &mut [f32]),
+    attend: unsafe fn(Attention, &Pair, &mut [f32]) -> f32,
+    exp: unsafe fn(&mut [f32]),
+    widen: unsafe fn(&[f16], &mut [f32]),
+}
+
+/// Compiles every kernel for one level; the rows of a group are what its registers can hold.
+macro_rules! compile {
+    ($name:ident, $vector:ty, [$r1:literal, $r2:literal, $r3:literal], $(#[$feature:meta])*) => {
+        mod $name {
+            use super::*;
+
+            $(#[$feature])*
+            unsafe fn level_dots(query: &PackedQuery, rows: &[*const f32], out: &mut [f32]) {
+                // SAFETY: `Kernels::dots` checks the lengths; the caller has the level.
+                unsafe { dots::<$vector, $r1, $r2, $r3>(query, rows, out) }
+            }
+
+            $(#[$feature])*
+            unsafe fn level_attend(attention: Attention, pair: &Pair, columns: &mut [f32]) -> f32 {
+                // SAFETY: `Kernels::attend` checks the lengths; the caller has the level.
+                unsafe { attend::<$vector>(attention, pair, columns) }
+            }
+
+            $(#[$feature])*
+            unsafe fn level_exp(values: &mut [f32]) {
+                // SAFETY: `Kernels::exp` checks the length; the caller has the level.
+                unsafe { exp_slice::<$vector>(values) }
+            }
+
+            $(#[$feature])*
+            unsafe fn level_widen(from: &[f16], to: &mut [f32]) {
+                // SAFETY: `Kernels::widen` checks the lengths; the caller has the level.
+                unsafe { widen::<$vector>(from, to) }
+            }
+
+            pub(super) static KERNELS: Kernels = Kernels {
+                width: <$vector>::LANES,
+                dots: level_dots,
+                attend: level_attend,
+                exp: level_exp,
+                widen: level_widen,
+            };
+        }
+    };
+}
+
+compile!(scalar, Scalar, [4, 2, 1],);
+#[cfg(target_arch = "x86_64")]
+compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 4], #[target_feature(enable = "avx2,fma,f16c")]);
+#[cfg(target_arch = "x86_64")]
+compile!(
+    avx512,
+    crate::simd::avx512::Avx512,
+    [12, 12, 8],
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+);
+#[cfg(target_arch = "aarch64")]
+compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);
+
+impl Kernels {
+    /// The table of a level that [`Level::available`] lists.
+    pub(super) fn of(level: Level) -> &'static Self {
+        match level {
+            Level::Scalar => &scalar::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => &avx2::KERNELS,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => &avx512::KERNELS,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => &neon::KERNELS,
+        }
+    }
+
+    /// Puts query tokens in lanes of this level.
+    ///
+    /// `units` is row-major, `(tokens, dim)`; `norms` is `(tokens,)`.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn pack(&self, units: &[f32], norms: &[f32], dim: usize) -> PackedQuery {
+        assert!(!norms.is_empty() && units.len() == norms.len() * dim);
+        PackedQuery::new(units, norms, dim, self.width)
+    }
+
+    /// Values that [`Kernels::dots`] writes for so many rows, and a register more.
+    pub fn out_len(&self, query: &PackedQuery, rows: usize) -> usize {
+        (rows + GROUP - 1) * query.lanes() + self.width
+    }
+
+    /// Scratch that [`Kernels::attend`] needs for so many query tokens.
+    pub fn columns_len(&self, query_tokens: usize) -> usize {
+        2 * (query_tokens + self.width)
+    }
+
+    /// `out[row · lanes + lane]` = dot product of a target row with a query token.
+    ///
+    /// # Safety
+    /// Every row points to as many readable values as the query has dimensions.
+    ///
+    /// # Panics
+    /// If `out` is shorter than [`Kernels::out_len`].
+    pub unsafe fn dots(&self, query: &PackedQuery, rows: &[*const f32], out: &mut [f32]) {
+        assert!(out.len() >= self.out_len(query, rows.len()));
+        // SAFETY: the room was checked, rows are the caller's promise, and this table exists only
+        // for a level that the processor has.
+        unsafe { (self.dots)(query, rows, out) }
+    }
+
+    /// Score of one pair.
+    ///
+    /// # Panics
+    /// If a slice is too short for the pair.
+    pub fn attend(&self, attention: Attention, pair: &Pair, columns: &mut [f32]) -> f32 {
+        let lanes = pair.query_tokens.next_multiple_of(self.width);
+        assert!(pair.query_tokens > 0 && !pair.target_norms.is_empty());
+        assert!(pair.query_norms.len() >= lanes && columns.len() >= 2 * lanes);
+        assert!(pair.cosines.len() >= (pair.target_norms.len() - 1) * pair.stride + lanes);
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.attend)(attention, pair, columns) }
+    }
+
+    /// `exp` of every value in place, for `x <= 0`.
+    ///
+    /// # Panics
+    /// If the length is no multiple of 16.
+    pub fn exp(&self, values: &mut [f32]) {
+        assert!(values.len().is_multiple_of(16));
+        // SAFETY: 16 is a multiple of every level's lanes, and this table exists only for a level
+        // that the processor has.
+        unsafe { (self.exp)(values) }
+    }
+
+    /// Half precision to single, exactly.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn widen(&self, from: &[f16], to: &mut [f32]) {
+        assert_eq!(from.len(), to.len());
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.widen)(from, to) }
+    }
+}
+
+/// Whole registers first, then what is left one by one; both are exact.
+#[inline(always)]
+unsafe fn widen<V: Vector>(from: &[f16], to: &mut [f32]) {
+    let whole = from.len() / V::LANES * V::LANES;
+    for at in (0..whole).step_by(V::LANES) {
+        // SAFETY: LANES values remain on both sides.
+        unsafe { V::widen(from.as_ptr().add(at)).store(to.as_mut_ptr().add(at)) }
+    }
+    for (to, from) in to[whole..].iter_mut().zip(&from[whole..]) {
+        *to = from.to_f32();
+    }
+}

@@ -1,0 +1,29 @@
+//! Arithmetic on token vectors: one kernel text, compiled once for each SIMD level.
+//!
+//! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
+//! functions of one level, `dots` and `attend` are the kernels, generic over [`vector::Vector`].
+//! [`twin`] is their definition in plain float64 loops; nothing dispatches to it.
+//!
+//! This room knows no files and no threads. A score depends on its operands, the attention, the
+//! temperature and the level alone.
+
+mod attend;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod dots;
+mod exp;
+mod kernels;
+mod level;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod packed;
+mod scalar;
+pub mod twin;
+mod vector;
+
+pub use attend::{Attention, Pair};
+pub use kernels::Kernels;
+pub use level::Level;
+pub use packed::{AlignedBuffer, PackedQuery};

@@ -1,0 +1,94 @@
+//! NEON: 4 lanes, part of every 64-bit Arm processor.
+
+use super::vector::Vector;
+use half::f16;
+use std::arch::aarch64::*;
+
+/// One 128-bit register.
+#[derive(Clone, Copy)]
+pub(super) struct Neon(float32x4_t);
+
+// SAFETY of every block below: the trait's contract. NEON is in the baseline of aarch64; pointers
+// hold LANES values.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Vector for Neon {
+    const LANES: usize = 4;
+    type Mask = uint32x4_t;
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Self(unsafe { vdupq_n_f32(x) })
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { vld1q_f32(from) })
+    }
+    #[inline(always)]
+    unsafe fn widen(from: *const f16) -> Self {
+        let four = unsafe { from.cast::<[f16; 4]>().read_unaligned() };
+        let wide = four.map(f16::to_f32);
+        Self(unsafe { vld1q_f32(wide.as_ptr()) })
+    }
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe { vst1q_f32(to, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { vaddq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(unsafe { vsubq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(unsafe { vmulq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(unsafe { vdivq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Self(unsafe { vmaxq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Self(unsafe { vminq_f32(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(unsafe { vfmaq_f32(term.0, self.0, factor.0) })
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(unsafe { vrndnq_f32(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(self) -> Self {
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127));
+            Self(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn first(count: usize) -> Self::Mask {
+        let lanes: [u32; 4] = [0, 1, 2, 3];
+        unsafe { vcgtq_u32(vdupq_n_u32(count as u32), vld1q_u32(lanes.as_ptr())) }
+    }
+    #[inline(always)]
+    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
+        Self(unsafe { vbslq_f32(mask, self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        unsafe { vaddvq_f32(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        unsafe { vmaxvq_f32(self.0) }
+    }
+}
