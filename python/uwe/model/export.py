@@ -198,7 +198,7 @@ def _positions(encoder: Any) -> int | None:
 
 def _max_tokens(asked: int | None, declared: int | None, limit: int | None) -> int:
     if asked is not None:
-        if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
+        if type(asked) is not int or asked < 1:
             raise InputError(f"expected max_tokens to be an integer >= 1, got {asked!r}")
         if limit is not None and asked > limit:
             raise InputError(
