@@ -5,12 +5,14 @@ Unverified, it gives wrong numbers or an error of ours, never a crash; `verify` 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import HashEncoder
 from uwe import _core
 from uwe.cache import TargetCache
@@ -63,10 +65,8 @@ def use(cache: TargetCache, encoder: HashEncoder) -> None:
             for name in ("soft_target", "soft_query", "soft", "max", "pooled")
         ),
     ):
-        try:
+        with contextlib.suppress(CacheCorruptError):
             read()
-        except CacheCorruptError:
-            pass
 
 
 def damaged(file: Path) -> Iterator[tuple[str, bytes]]:
@@ -94,9 +94,12 @@ def test_damage_is_found_and_never_a_crash(path: Path, encoder: HashEncoder, num
             continue
         unnoticed += 1
         use(cache, encoder)
-        with pytest.raises(CacheCorruptError, match=file.name):
+        found = "nothing"
+        try:
             cache.verify()
-            pytest.fail(name)
+        except CacheCorruptError as error:
+            found = str(error)
+        assert file.name in found, name
     # Otherwise only opening was tested.
     assert unnoticed > 100 or file.name == "manifest.json"
     file.unlink()
@@ -112,7 +115,7 @@ def test_vectors_of_any_value_do_not_crash(path: Path, encoder: HashEncoder) -> 
         start = 8 + int.from_bytes(sound[:8], "little")
         for value in (np.nan, np.inf, -np.inf, 3e38, -0.0):
             # Norms come first, then units: both are damaged, offsets and texts are not.
-            bad = np.full(30, value, dtype="<f4").tobytes()
+            bad = np.full(15, value, dtype="<f4").tobytes()
             file.unlink()
             file.write_bytes(sound[:start] + bad + sound[start + len(bad) :])
             use(TargetCache.open(path), encoder)
@@ -161,11 +164,11 @@ def test_a_folder_of_someone_else_is_not_touched(tmp_path: Path, encoder: HashEn
     with pytest.raises(CacheFormatError, match=r"holiday\.jpg.*nothing was touched"):
         TargetCache.build(encoder, ["a"], path=tmp_path, scorer=SOFT)
     assert [file.name for file in tmp_path.iterdir()] == ["holiday.jpg"]
-    with pytest.raises(CacheFormatError, match="this is a file"):
+    with pytest.raises(CacheFormatError, match="found a file"):
         TargetCache.build(encoder, ["a"], path=tmp_path / "holiday.jpg", scorer=SOFT)
     with pytest.raises(CacheNotFoundError):
         TargetCache.open(tmp_path / "holiday.jpg")
-    with pytest.raises(OSError, match=r"holiday\.jpg"):
+    with pytest.raises(CacheFormatError, match=r"holiday\.jpg"):
         TargetCache.build(encoder, ["a"], path=tmp_path / "holiday.jpg" / "x", scorer=SOFT)
 
 

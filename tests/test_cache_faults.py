@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import HashEncoder
 from uwe.cache import TargetCache
 from uwe.config import Scorer

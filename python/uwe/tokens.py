@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["TokenVectors"]
+__all__ = ["Encoder", "TokenVectors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +80,11 @@ class TokenVectors:
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[i] for i in range(len(self)))
+
+
+class Encoder(Protocol):
+    """What can be passed wherever a model is asked for: anything that encodes texts."""
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        """Token vectors of each text, raw, in the order of the texts."""
+        ...

@@ -1,0 +1,107 @@
+"""Labels ranked for any text, exactly, with the reason for each score.
+
+    import uwe
+    skills = uwe.TargetCache.build(uwe.load(), ["Apache Spark", "pastry baking"], path="skills.uwe")
+    uwe.rank("data engineer, big data pipelines", skills, k=2)
+
+`load` gives a model, `TargetCache` keeps a target space, `rank` and `rank_many` rank it, `explain`
+says why; `space_cache` has ESCO ready. What each takes, returns and raises stands in its docstring.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# A name is imported when it is first used: `import uwe` costs next to nothing, and whoever only
+# reads a cache loads no onnxruntime. The type checker sees plain imports.
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache as TargetCache
+    from uwe.config import Scorer as Scorer
+    from uwe.errors import CacheCorruptError as CacheCorruptError
+    from uwe.errors import CacheError as CacheError
+    from uwe.errors import CacheFormatError as CacheFormatError
+    from uwe.errors import CacheMismatchError as CacheMismatchError
+    from uwe.errors import CacheNotFoundError as CacheNotFoundError
+    from uwe.errors import DataError as DataError
+    from uwe.errors import InputError as InputError
+    from uwe.errors import MissingExtraError as MissingExtraError
+    from uwe.errors import ModelError as ModelError
+    from uwe.errors import UweError as UweError
+    from uwe.explanation import Explanation as Explanation
+    from uwe.explanation import explain as explain
+    from uwe.explanation import explain_many as explain_many
+    from uwe.loading import load as load
+    from uwe.metrics import QueryMetrics as QueryMetrics
+    from uwe.metrics import cache_metrics as cache_metrics
+    from uwe.metrics import score_metrics as score_metrics
+    from uwe.ranking import Match as Match
+    from uwe.ranking import late_interaction as late_interaction
+    from uwe.ranking import rank as rank
+    from uwe.ranking import rank_many as rank_many
+    from uwe.ranking import rank_stream as rank_stream
+    from uwe.sentences import split_sentences as split_sentences
+    from uwe.spaces import TargetSpace as TargetSpace
+    from uwe.spaces import space_cache as space_cache
+    from uwe.spaces import target_space as target_space
+    from uwe.spaces import target_spaces as target_spaces
+    from uwe.text import TextEncoder as TextEncoder
+    from uwe.text import TruncationWarning as TruncationWarning
+    from uwe.tokens import TokenVectors as TokenVectors
+
+    __version__: str
+
+_ROOMS = {
+    "CacheCorruptError": "errors",
+    "CacheError": "errors",
+    "CacheFormatError": "errors",
+    "CacheMismatchError": "errors",
+    "CacheNotFoundError": "errors",
+    "DataError": "errors",
+    "Explanation": "explanation",
+    "InputError": "errors",
+    "Match": "ranking",
+    "MissingExtraError": "errors",
+    "ModelError": "errors",
+    "QueryMetrics": "metrics",
+    "Scorer": "config",
+    "TargetCache": "cache",
+    "TargetSpace": "spaces",
+    "TextEncoder": "text",
+    "TokenVectors": "tokens",
+    "TruncationWarning": "text",
+    "UweError": "errors",
+    "cache_metrics": "metrics",
+    "explain": "explanation",
+    "explain_many": "explanation",
+    "late_interaction": "ranking",
+    "load": "loading",
+    "rank": "ranking",
+    "rank_many": "ranking",
+    "rank_stream": "ranking",
+    "score_metrics": "metrics",
+    "space_cache": "spaces",
+    "split_sentences": "sentences",
+    "target_space": "spaces",
+    "target_spaces": "spaces",
+}
+
+__all__ = [*_ROOMS, "__version__"]  # noqa: PLE0604, RUF100 - names, all of them
+__all__.sort()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("uwe")
+    elif name in _ROOMS:
+        value = getattr(import_module(f"uwe.{_ROOMS[name]}"), name)
+    else:
+        raise AttributeError(f"module 'uwe' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

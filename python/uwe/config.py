@@ -1,0 +1,281 @@
+"""What a model says about itself: its scorer, and the settings in `uwe.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from uwe.errors import InputError, ModelError
+
+__all__ = ["FORMAT", "SCORERS", "ModelConfig", "Scorer", "TrainingSource"]
+
+FORMAT = 1
+"""Version of `uwe.json` that this release writes, and the newest that it reads."""
+
+SOFT_SCORERS = ("soft_target", "soft_query", "soft")
+SCORERS = (*SOFT_SCORERS, "max", "pooled")
+"""Names of all scorers; the first three attend and need a temperature."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """How token vectors of a query and of a target become one score; a hashable value.
+
+    `soft_target` attends from every query token to the target's tokens, `soft_query` from every
+    target token to the query's, `soft` is their mean; `max` is ColBERT's MaxSim as a mean;
+    `pooled` is the cosine of the means of the raw token vectors. Prints as `soft:0.5`, which
+    `parse` reads.
+
+    Attributes:
+        name: One of `SCORERS`.
+        temperature: What the dot products are divided by before the softmax, > 0. The soft
+            scorers have no meaning without it; `max` and `pooled` ignore it.
+
+    Raises:
+        InputError: If the name is unknown, or the temperature is missing, not finite or <= 0.
+    """
+
+    name: str
+    _: KW_ONLY
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in SCORERS:
+            raise InputError(
+                f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct the name"
+            )
+        if self.temperature is None:
+            if self.attends:
+                raise InputError(
+                    f"scorer '{self.name}' needs a temperature, got none: pass "
+                    f"Scorer('{self.name}', temperature=...), or use the model's own scorer"
+                )
+            return
+        number = _as_float(self.temperature)
+        if number is None or not math.isfinite(number) or number <= 0:
+            raise InputError(
+                f"expected a finite temperature > 0, got {self.temperature!r}: correct it"
+            )
+        object.__setattr__(self, "temperature", number)
+
+    @property
+    def attends(self) -> bool:
+        """Whether it has a softmax over tokens, and so needs a temperature."""
+        return self.name in SOFT_SCORERS
+
+    @classmethod
+    def parse(cls, text: str) -> Scorer:
+        """Read `pooled`, `max` or, with a temperature after a colon, `soft:0.5`.
+
+        Raises:
+            InputError: If it is neither, or the name or the temperature is wrong.
+        """
+        name, colon, temperature = text.partition(":")
+        if not colon:
+            return cls(name)
+        try:
+            return cls(name, temperature=float(temperature))
+        except ValueError as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"expected a number after the colon of {text!r}, as in 'soft:0.5': correct it"
+            ) from None
+
+    def __str__(self) -> str:
+        return self.name if self.temperature is None else f"{self.name}:{self.temperature:g}"
+
+
+@dataclass(frozen=True)
+class TrainingSource:
+    """A file that a model was trained on, so that no task is called clean that is not.
+
+    Attributes:
+        name: What it is, such as `train/J.edges.tsv.gz`.
+        sha256: Its seal, 64 hexadecimal digits.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The content of `uwe.json`.
+
+    Attributes:
+        name: Name of the model, for people.
+        scorer: How the model wants its token vectors compared.
+        special_tokens: Whether the vectors of the tokenizer's special tokens are kept.
+        max_tokens: Longest text that is read, special tokens included.
+        dim: Width of a token vector.
+        weights: How the ONNX file stores the weights: `float32`, `float16`, `int8`, `int8-block`.
+        language: What it reads, as BCP 47 tags separated by commas; empty if undeclared.
+        licence: SPDX identifier of the weights' licence; empty if undeclared.
+        base_model: The model that these weights started from; empty if none.
+        trained_on: Everything that the weights were trained on by `uwe`; empty for weights that
+            are used as they were published.
+    """
+
+    name: str
+    scorer: Scorer
+    special_tokens: Literal["keep", "drop"]
+    max_tokens: int
+    dim: int
+    weights: str
+    language: str = ""
+    licence: str = ""
+    base_model: str = ""
+    trained_on: tuple[TrainingSource, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.special_tokens not in ("keep", "drop"):
+            raise InputError(
+                f"expected special_tokens 'keep' or 'drop', got {self.special_tokens!r}: correct it"
+            )
+        for field, value in (("max_tokens", self.max_tokens), ("dim", self.dim)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise InputError(f"expected {field} to be an integer >= 1, got {value!r}: correct it")
+
+    def to_json(self) -> str:
+        """The text of `uwe.json`, which `from_json` reads back to an equal value."""
+        scorer: dict[str, Any] = {"name": self.scorer.name}
+        if self.scorer.temperature is not None:
+            scorer["temperature"] = self.scorer.temperature
+        document = {
+            "format": FORMAT,
+            "name": self.name,
+            "scorer": scorer,
+            "special_tokens": self.special_tokens,
+            "max_tokens": self.max_tokens,
+            "dim": self.dim,
+            "weights": self.weights,
+            "language": self.language,
+            "licence": self.licence,
+            "base_model": self.base_model,
+            "trained_on": [{"name": s.name, "sha256": s.sha256} for s in self.trained_on],
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, path: str | Path = "uwe.json") -> ModelConfig:
+        """Read the text of `uwe.json`; strict, so that a misspelt setting is never ignored.
+
+        Args:
+            text: What the file holds.
+            path: Where it was read, for messages.
+
+        Raises:
+            ModelError: If it is no JSON object, was written for a newer format, lacks a key, has
+                an unknown one, or a value has the wrong type or range.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{path}: expected JSON, got {error}: export the model anew") from None
+        if not isinstance(document, dict):
+            raise ModelError(
+                f"{path}: expected a JSON object, got {_kind(document)}: export the model anew"
+            )
+        _check_format(document.pop("format", None), path)
+        fields = _checked(document, _FIELDS, str(path), optional=_OPTIONAL)
+        scorer = _checked(
+            fields.pop("scorer"), _SCORER_FIELDS, f"{path}: scorer", optional={"temperature"}
+        )
+        sources = [
+            _checked(source, _SOURCE_FIELDS, f"{path}: trained_on[{i}]")
+            for i, source in enumerate(fields.pop("trained_on", []))
+        ]
+        try:
+            return cls(
+                scorer=Scorer(scorer["name"], temperature=scorer.get("temperature")),
+                trained_on=tuple(TrainingSource(**source) for source in sources),
+                **fields,
+            )
+        except InputError as error:
+            raise ModelError(f"{path}: {error}") from None
+
+
+_FIELDS: dict[str, type] = {
+    "name": str,
+    "scorer": dict,
+    "special_tokens": str,
+    "max_tokens": int,
+    "dim": int,
+    "weights": str,
+    "language": str,
+    "licence": str,
+    "base_model": str,
+    "trained_on": list,
+}
+_OPTIONAL = {"language", "licence", "base_model", "trained_on"}
+_SCORER_FIELDS: dict[str, type] = {"name": str, "temperature": float}
+_SOURCE_FIELDS: dict[str, type] = {"name": str, "sha256": str}
+_KINDS = {
+    str: "text",
+    int: "an integer",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+def _check_format(found: object, path: str | Path) -> None:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
+        raise ModelError(
+            f"{path}: expected the key 'format' with an integer >= 1, got {found!r}: "
+            "export the model anew with  uwe export"
+        )
+    if found > FORMAT:
+        raise ModelError(
+            f"{path}: this release reads model format {FORMAT} or older, got format {found}: "
+            "run  pip install --upgrade uwe"
+        )
+
+
+def _checked(
+    value: object,
+    types: dict[str, type],
+    place: str,
+    *,
+    optional: set[str] | frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """`value` as a dictionary with exactly the known keys and types, or ModelError."""
+    if not isinstance(value, dict):
+        raise ModelError(f"{place}: expected an object, got {_kind(value)}: correct it")
+    unknown = sorted(set(value) - set(types))
+    if unknown:
+        raise ModelError(
+            f"{place}: unknown key {unknown[0]!r}; known are {', '.join(types)}: "
+            "correct it, or run  pip install --upgrade uwe"
+        )
+    missing = [key for key in types if key not in value and key not in optional]
+    if missing:
+        raise ModelError(f"{place}: the key {missing[0]!r} is missing: export the model anew")
+    for key, item in value.items():
+        wanted = types[key]
+        fits = _as_float(item) is not None if wanted is float else type(item) is wanted
+        if not fits:
+            raise ModelError(
+                f"{place}: expected {key!r} to be {_KINDS[wanted]}, got {_kind(item)}: correct it"
+            )
+    return dict(value)
+
+
+def _as_float(value: object) -> float | None:
+    """A real number as float; None for anything else, `True` and text included."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), type(value).__name__)

@@ -1,0 +1,350 @@
+"""Where a score comes from: cells of query word by target word that add up to it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.config import Scorer
+from uwe.errors import InputError
+from uwe.queries import check_targets, encode_queries
+from uwe.ranking import Match
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Explanation", "Word", "cells", "explain", "explain_many"]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a text and its part of the score.
+
+    Attributes:
+        text: As it stands in the text; for a special token its name, such as `[CLS]`.
+        share: What it adds to the score; negative where it pulls it down.
+        special: Whether it is a token that the tokenizer added.
+    """
+
+    text: str
+    share: float
+    special: bool
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """The score of one query and one target, word by word.
+
+    A word is what stands between blanks, the sum of its pieces; every special token stands for
+    itself.
+
+    Attributes:
+        query: The query.
+        label: The target's label.
+        alias: The alias that is explained because it matched better than the label, or None.
+        index: The target's place in the target space.
+        score: Computed in float64 from the token vectors; equal to the ranked score within the
+            kernels' tolerance.
+        scorer: How the token vectors were compared.
+        query_words: The words of the query; their shares add up to the score.
+        target_words: The words of the label or alias; their shares add up to the score too.
+        cells: (query words, target words), float64; rows add up to the query words' shares,
+            columns to the target words'.
+    """
+
+    query: str
+    label: str
+    alias: str | None
+    index: int
+    score: float
+    scorer: Scorer
+    query_words: tuple[Word, ...]
+    target_words: tuple[Word, ...]
+    cells: Floats
+
+    def top(self, count: int = 3) -> list[Word]:
+        """The query's words that earned most, special tokens aside, best first; never negative."""
+        words = [w for w in self.query_words if not w.special and w.share > 0]
+        return sorted(words, key=lambda w: -w.share)[:count]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as a dictionary that `json.dumps` takes."""
+        return {
+            "query": self.query,
+            "label": self.label,
+            "alias": self.alias,
+            "index": self.index,
+            "score": self.score,
+            "scorer": str(self.scorer),
+            "query_words": [vars(w) for w in self.query_words],
+            "target_words": [vars(w) for w in self.target_words],
+            "cells": self.cells.tolist(),
+        }
+
+    def __str__(self) -> str:
+        """A table: a row for each query word, a column for each target word, shares at the rim."""
+        rows = [["", *(w.text for w in self.target_words), "share"]]
+        for word, row in zip(self.query_words, self.cells, strict=True):
+            rows.append([word.text, *(f"{c:+.3f}" for c in row), f"{word.share:+.3f}"])
+        rows.append(
+            ["share", *(f"{w.share:+.3f}" for w in self.target_words), f"{self.score:+.3f}"]
+        )
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        alias = "" if self.alias is None else f" (alias {self.alias!r})"
+        lines = [f"{self.query!r} -> {self.label!r}{alias}: {self.score:.4f} ({self.scorer})", ""]
+        for row in rows:
+            name, *values = (text.rjust(w) for text, w in zip(row, widths, strict=True))
+            lines.append("  ".join([name.strip().ljust(widths[0]), *values]).rstrip())
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.query!r}, {self.label!r}, score={self.score:.4f})"
+
+
+def explain(
+    query: str, targets: TargetCache, target: str | int | Match, *, scorer: Scorer | None = None
+) -> Explanation:
+    """Explain the score of one target.
+
+    Args:
+        query: The text that was ranked.
+        targets: The target space.
+        target: The target's label, its index, or a match of `rank`.
+        scorer: None takes the cache's own.
+
+    Returns:
+        The explanation of the target's best text for this query: its label, or an alias.
+
+    Raises:
+        InputError: If there is no such target, several have that label, or the query is blank.
+        CacheMismatchError: If the cache was built with another model.
+        ModelError: If the cache's model can not be loaded.
+    """
+    return explain_many(query, targets, [target], scorer=scorer)[0]
+
+
+def explain_many(
+    query: str,
+    targets: TargetCache,
+    wanted: Iterable[str | int | Match],
+    *,
+    scorer: Scorer | None = None,
+) -> list[Explanation]:
+    """`explain` for several targets, such as all matches of a query, which is encoded once.
+
+    Args:
+        query: The text that was ranked.
+        targets: The target space.
+        wanted: Labels, indices or matches.
+        scorer: None takes the cache's own.
+
+    Returns:
+        One explanation for each target, in their order.
+
+    Raises:
+        InputError: As `explain`.
+        CacheMismatchError: As `explain`.
+        ModelError: As `explain`.
+    """
+    check_targets(targets)
+    if not isinstance(query, str):
+        raise InputError(f"expected one query as text, got {type(query).__name__}")
+    indices = [_index(targets, target) for target in wanted]
+    if not indices:
+        return []
+    chosen = targets.scorer if scorer is None else scorer
+    vectors = encode_queries([query], targets)[0].astype(np.float64)
+    rows = _words(targets.model, query, len(vectors))
+    return [_explained(query, vectors, rows, targets, index, chosen) for index in indices]
+
+
+def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer) -> Floats:
+    """What each pair of tokens adds to the score; the formulas of the scorers, term by term.
+
+    Args:
+        query_vectors: (m, dim), raw token vectors of the query.
+        units: (n, dim), unit vectors of the target's tokens.
+        norms: (n,), their lengths.
+        scorer: How they are compared.
+
+    Returns:
+        (m, n), float64; the sum is the score.
+    """
+    m, n = len(query_vectors), len(units)
+    if scorer.name == "pooled":
+        target_vectors = units * norms[:, None]
+        lengths = np.linalg.norm(query_vectors.mean(axis=0)) * np.linalg.norm(
+            target_vectors.mean(axis=0)
+        )
+        # A mean of zero has no direction: it scores 0, so no pair earned anything.
+        if lengths == 0.0:
+            return np.zeros((m, n))
+        return query_vectors @ target_vectors.T / (m * n * lengths)
+    query_units, query_norms = _split(query_vectors)
+    cosines = query_units @ units.T
+    if scorer.name == "max":
+        chosen = np.zeros((m, n))
+        best = cosines.argmax(axis=1)
+        chosen[np.arange(m), best] = cosines[np.arange(m), best] / m
+        return chosen
+    if scorer.temperature is None:
+        raise InputError(f"scorer '{scorer.name}' needs a temperature, got none: give one")
+    logits = query_norms[:, None] * cosines * norms / scorer.temperature
+    total = np.zeros((m, n))
+    if scorer.name in ("soft_target", "soft"):
+        total += _softmax(logits, axis=1) * cosines / m
+    if scorer.name in ("soft_query", "soft"):
+        total += _softmax(logits, axis=0) * cosines / n
+    return total / 2 if scorer.name == "soft" else total
+
+
+def _split(vectors: Floats) -> tuple[Floats, Floats]:
+    """Units and norms in the precision in which they are ranked, widened again."""
+    exact = np.linalg.norm(vectors, axis=1)
+    units = (vectors / exact[:, None]).astype(np.float32)
+    return units.astype(np.float64), exact.astype(np.float32).astype(np.float64)
+
+
+def _softmax(logits: Floats, axis: int) -> Floats:
+    exponents = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    shares: Floats = exponents / exponents.sum(axis=axis, keepdims=True)
+    return shares
+
+
+def _explained(
+    query: str,
+    vectors: Floats,
+    rows: _Grouping,
+    targets: TargetCache,
+    index: int,
+    scorer: Scorer,
+) -> Explanation:
+    aliases = targets.aliases(index)
+    label = targets.labels[index]
+    best, best_text = None, 0
+    for number in range(1 + len(aliases)):
+        units, norms = targets.core.token_vectors(index, number)
+        pairs = cells(vectors, units.astype(np.float64), norms.astype(np.float64), scorer=scorer)
+        # Strictly better: the label wins a tie, as it does in the ranking.
+        if best is None or pairs.sum() > best.sum():
+            best, best_text = pairs, number
+    if best is None:  # never: a target has its label
+        raise InputError(f"target {index} has no text")
+    text = aliases[best_text - 1] if best_text else label
+    if targets.core.tokens == "pooled":
+        columns = _Grouping((text,), (False,), np.zeros(1, dtype=np.int64))
+    else:
+        columns = _words(targets.model, text, best.shape[1])
+    by_row = np.zeros((len(rows.names), best.shape[1]))
+    np.add.at(by_row, rows.groups, best)
+    table = np.zeros((len(rows.names), len(columns.names)))
+    np.add.at(table.T, columns.groups, by_row.T)
+    return Explanation(
+        query=query,
+        label=label,
+        alias=text if best_text else None,
+        index=index,
+        score=float(best.sum()),
+        scorer=scorer,
+        query_words=rows.words(table.sum(axis=1)),
+        target_words=columns.words(table.sum(axis=0)),
+        cells=table,
+    )
+
+
+@dataclass(frozen=True)
+class _Grouping:
+    """Which word each token belongs to."""
+
+    names: tuple[str, ...]
+    special: tuple[bool, ...]
+    groups: NDArray[np.int64]
+
+    def words(self, shares: Floats) -> tuple[Word, ...]:
+        rows = zip(self.names, shares.tolist(), self.special, strict=True)
+        return tuple(Word(name, share, special) for name, share, special in rows)
+
+
+def _words(model: Any, text: str, tokens: int) -> _Grouping:
+    """The words of a text that has `tokens` vectors; numbered tokens if the model names none."""
+    tokenize = getattr(model, "tokenize", None)
+    if tokenize is None:
+        names = tuple(f"token {i}" for i in range(tokens))
+        return _Grouping(names, (False,) * tokens, np.arange(tokens))
+    pieces: Sequence[Any] = tokenize(text)
+    if len(pieces) != tokens:
+        raise InputError(
+            f"expected {tokens} pieces from the model's tokenize({text!r}), one for each vector, "
+            f"got {len(pieces)}: correct the model, or remove its tokenize"
+        )
+    spans: list[tuple[int, int]] = []
+    names_: list[str] = []
+    special: list[bool] = []
+    groups = []
+    for piece in pieces:
+        start, end = piece.start, piece.end
+        # Byte-level tokenizers count the blank before a word into its first piece.
+        while start < end and text[start].isspace():
+            start += 1
+        if piece.special:
+            spans.append((start, start))
+            names_.append(piece.piece)
+            special.append(True)
+        elif special and not special[-1] and not _blank_between(text, spans[-1][1], start, end):
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+            names_[-1] = text[slice(*spans[-1])].strip()
+        else:
+            spans.append((start, end))
+            names_.append(text[start:end].strip() or piece.piece)
+            special.append(False)
+        groups.append(len(names_) - 1)
+    return _Grouping(tuple(names_), tuple(special), np.array(groups, dtype=np.int64))
+
+
+def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:
+    """Whether a new word begins at `start`; a piece without extent belongs to the word before."""
+    if start >= piece_end:
+        return False
+    return start > end and any(c.isspace() for c in text[end:start])
+
+
+def _index(targets: TargetCache, target: str | int | Match) -> int:
+    if isinstance(target, Match):
+        target = target.index
+    if isinstance(target, str):
+        found = targets.find(target)
+        if len(found) > 1:
+            raise InputError(
+                f"{len(found)} targets have the label {target!r}: pass one of their indices, "
+                f"{', '.join(map(str, found[:5]))}"
+            )
+        if not found:
+            raise InputError(
+                f"no target has the label {target!r}{_near(targets, target)}: pass the exact "
+                "label, or an index"
+            )
+        return found[0]
+    try:
+        index = operator.index(target)
+    except TypeError:
+        index = -1
+    if isinstance(target, bool) or not 0 <= index < len(targets):
+        raise InputError(
+            f"expected a label, a match, or an index from 0 to below {len(targets)}, got {target!r}"
+        )
+    return index
+
+
+def _near(targets: TargetCache, label: str) -> str:
+    import difflib
+
+    folded = {text.casefold(): text for text in targets.labels}
+    near = difflib.get_close_matches(label.casefold(), folded, n=3, cutoff=0.6)
+    return f"; near are {', '.join(repr(folded[n]) for n in near)}" if near else ""

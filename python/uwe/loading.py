@@ -1,0 +1,87 @@
+"""`uwe.load`: a model by the name it ships under, from a folder, or from the hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from uwe.errors import InputError, ModelError
+from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, TextEncoder
+
+__all__ = ["SHIPPED_MODEL", "load"]
+
+SHIPPED_MODEL = "uwe-mini"
+"""Name of the model that is installed with the package."""
+
+_ASSETS = Path(__file__).parent / "assets"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def load(source: str | Path | None = None, *, threads: int | None = None) -> TextEncoder:
+    """Load a model; its files are read at first use.
+
+    Args:
+        source: None or `"uwe-mini"` for the shipped model; a folder that has `uwe.json`,
+            `tokenizer.json`, and `model.onnx` or `onnx/model.onnx`; or `"organisation/name"` on
+            the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
+            the hub.
+        threads: Threads of one `encode`; None takes all processors that this process may use.
+
+    Raises:
+        ModelError: If there is no such model, a file is missing or malformed, or the hub can not
+            be reached.
+        InputError: If `source` is neither text nor path, or `threads` is no integer >= 1.
+    """
+    if source is None or source == SHIPPED_MODEL:
+        return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)
+    if not isinstance(source, str | Path) or not str(source).strip():
+        raise InputError(
+            f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
+        )
+    folder = Path(source).expanduser()
+    if isinstance(source, str) and not folder.is_dir() and _HUB_ID.fullmatch(source):
+        return TextEncoder(_download(source), source=source, threads=threads)
+    return TextEncoder(folder, threads=threads)
+
+
+def _download(repository: str) -> Path:
+    """Folder in the hub's cache that holds the model's files, all of one commit."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    def fetch(name: str, revision: str | None = None) -> Path:
+        return Path(hf_hub_download(repository, name, revision=revision))
+
+    try:
+        folder = fetch(CONFIG_FILE).parent
+        commit = folder.name
+        fetch(TOKENIZER_FILE, commit)
+        try:
+            fetch(ONNX_FILE, commit)
+        except LocalEntryNotFoundError:  # offline, so the other place is no use either
+            raise
+        except EntryNotFoundError:
+            fetch(f"onnx/{ONNX_FILE}", commit)
+    except RepositoryNotFoundError:
+        raise ModelError(
+            f"'{repository}': neither a folder here nor a public model on the hub: correct it, or "
+            "log in with  hf auth login  if it is private"
+        ) from None
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"'{repository}': no such folder, and the hub can not be reached: {error}: connect to "
+            "the network, or pass a folder that holds the model"
+        ) from error
+    except EntryNotFoundError as error:
+        raise ModelError(
+            f"'{repository}' is no model of uwe, as it lacks a file: {error}: download it and make "
+            "a model from it with  uwe export"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(f"'{repository}': the download failed: {error}: try again") from error
+    return folder

@@ -1,0 +1,163 @@
+"""Folders of transformers and sentence-transformers, read; folders of `uwe`, committed whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uwe.errors import InputError, ModelError
+
+__all__ = ["SourceFolder", "new_folder", "read_source_folder"]
+
+
+@dataclass(frozen=True)
+class SourceFolder:
+    """What a model folder says beside its weights.
+
+    Attributes:
+        transformer: Where `config.json`, weights and tokenizer are.
+        max_tokens: The longest text that it was meant for; None if it does not say.
+        lower_case: Whether texts are lower-cased before the tokenizer sees them.
+        mean_pooled: Whether its own sentence vectors are means of token vectors; None if it has
+            none of its own.
+    """
+
+    transformer: Path
+    max_tokens: int | None = None
+    lower_case: bool = False
+    mean_pooled: bool | None = None
+
+
+def read_source_folder(folder: Path) -> SourceFolder:
+    """Read a folder as transformers or sentence-transformers writes it.
+
+    Raises:
+        ModelError: If it is no such folder, or has a module after the transformer that changes
+            token vectors or their meaning, which an export would lose.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
+    if not (folder / "modules.json").is_file():
+        return SourceFolder(_transformer(folder))
+    modules = _json(folder / "modules.json")
+    try:
+        steps = [(str(m["type"]).rsplit(".", 1)[-1], folder / str(m["path"])) for m in modules]
+    except (TypeError, KeyError):
+        raise ModelError(
+            f"{folder / 'modules.json'}: expected a list of modules with 'type' and 'path': save "
+            "the model anew with sentence-transformers"
+        ) from None
+    kinds = [kind for kind, _ in steps]
+    if kinds[:1] != ["Transformer"]:
+        raise ModelError(
+            f"{folder}: expected a Transformer as the first module, got "
+            f"{kinds[0] if kinds else 'none'}: export takes text encoders of transformers only"
+        )
+    mean_pooled = None
+    for kind, path in steps[1:]:
+        if kind == "Pooling":
+            mean_pooled = _pools_means(_json(path / "config.json"))
+        elif kind == "MultiVectorMask":
+            _check_mask(path)
+        elif kind != "Normalize" or mean_pooled is None:
+            raise ModelError(
+                f"{folder}: its module {kind} changes the vectors after the transformer, which an "
+                "export would lose: remove it from modules.json if the transformer's own token "
+                "vectors are what you want"
+            )
+    transformer = _transformer(steps[0][1])
+    settings_path = transformer / "sentence_bert_config.json"
+    settings = _json(settings_path) if settings_path.is_file() else {}
+    max_tokens = settings.get("max_seq_length")
+    return SourceFolder(
+        transformer,
+        max_tokens=max_tokens if isinstance(max_tokens, int) else None,
+        lower_case=settings.get("do_lower_case") is True,
+        mean_pooled=mean_pooled,
+    )
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which appears as `path` once the block ends, whole or not at all.
+
+    Raises:
+        InputError: If `path` exists and is no empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists already: choose another folder, or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield beside
+        for file in beside.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _sync(beside)
+        beside.chmod(0o777 & ~_umask())  # mkdtemp made it for one user alone
+        if path.exists():
+            path.rmdir()
+        beside.rename(path)
+        _sync(path.parent)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+
+
+def _transformer(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"{folder}: has no config.json, so it is no model of transformers: pass the folder "
+            "that save_pretrained wrote"
+        )
+    return folder
+
+
+def _pools_means(pooling: Any) -> bool:
+    """Whether a Pooling module takes plain means; both spellings of its settings are in use."""
+    if "pooling_mode" in pooling:
+        return bool(pooling["pooling_mode"] in ("mean", ["mean"]))
+    modes = [key for key, on in pooling.items() if key.startswith("pooling_mode_") and on is True]
+    return modes == ["pooling_mode_mean_tokens"]
+
+
+def _check_mask(path: Path) -> None:
+    mask = _json(path / "config.json") if (path / "config.json").is_file() else {}
+    for key in ("skiplist_words", "keep_only_token_ids"):
+        if mask.get(key):
+            raise ModelError(
+                f"{path / 'config.json'}: leaves token vectors out ({key}), which an export can "
+                "not do: empty that list if all token vectors are what you want"
+            )
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: expected this file, found none: save the model anew") from None
+    except ValueError as error:
+        raise ModelError(f"{path}: expected JSON, got {error}: save the model anew") from None
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no handle of a folder to flush
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,196 @@
+"""Smaller forms of an exported encoder: the weights are stored narrow, the arithmetic stays wide.
+
+Each form rewrites the ONNX graph so that stored weights are widened before use. No form scales
+activations per batch, so a text's vectors do not depend on the texts beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from uwe.errors import InputError
+
+__all__ = ["FORMS", "Form", "quantize"]
+
+Form = Literal["float32", "float16", "int8", "int8-block"]
+FORMS: tuple[str, ...] = get_args(Form)
+
+# Smaller tensors (biases, norms, constants of the graph) stay float32: they weigh nothing.
+_SMALLEST = 4096
+_BLOCK = 32
+
+
+def quantize(model: onnx.ModelProto, form: Form) -> None:
+    """Store the weights of `model` in another form, in place.
+
+    `float16` casts them up when the session starts. `int8` stores symmetric int8 with one scale
+    per output channel of a matrix and per row of an embedding, the rest as `float16`; matrices
+    are widened when the session starts, embedding rows when they are looked up. `int8-block`
+    multiplies with onnxruntime's `MatMulNBits` (8 bits, blocks of 32, activations in 8 bits per
+    block and row), embeddings as `float16`.
+
+    Args:
+        model: An encoder in float32 with its weights inside.
+        form: One of `FORMS`; `float32` leaves it as it is.
+
+    Raises:
+        InputError: If there is no such form.
+    """
+    if form not in FORMS:
+        raise InputError(f"expected weights out of {', '.join(FORMS)}, got {form!r}: correct it")
+    if form == "float32":
+        return
+    graph = model.graph
+    users: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            users.setdefault(name, []).append(node)
+    rewrites: dict[str, Callable[[_Weight], _Rewrite]] = {
+        "MatMul": {"int8": _int8_matrix, "int8-block": _int8_blocks}.get(form, _float16),
+        "Gather": {"int8": _int8_rows}.get(form, _float16),
+    }
+    widening: list[onnx.NodeProto] = []
+    instead: dict[str, list[onnx.NodeProto]] = {}
+    for tensor in [t for t in graph.initializer if _is_weight(t)]:
+        weight = _Weight(tensor, users.get(tensor.name, []))
+        rewrite = rewrites.get(weight.role, _float16)(weight)
+        graph.initializer.remove(tensor)
+        graph.initializer.extend(rewrite.stored)
+        widening += rewrite.widening
+        instead.update(rewrite.instead)
+    nodes = [new for node in graph.node for new in instead.get(node.output[0], [node])]
+    del graph.node[:]
+    graph.node.extend(widening + nodes)
+    if form == "int8-block":
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
+@dataclass(frozen=True)
+class _Rewrite:
+    """Stored tensors, with nodes that restore the weight, or nodes instead of each user of it.
+
+    `instead` is keyed by the first output of the user, which is unique in a graph.
+    """
+
+    stored: list[TensorProto]
+    widening: list[onnx.NodeProto] = field(default_factory=list)
+    instead: dict[str, list[onnx.NodeProto]] = field(default_factory=dict)
+
+
+class _Weight:
+    """A weight, the nodes that use it, and the one role that all of them give it."""
+
+    def __init__(self, tensor: TensorProto, users: list[onnx.NodeProto]) -> None:
+        self.name = tensor.name
+        self.array: NDArray[np.float32] = numpy_helper.to_array(tensor)
+        self.users = users
+
+    @property
+    def role(self) -> str:
+        """`MatMul` for a matrix on the right, `Gather` for an embedding, else empty."""
+        if self.array.ndim != 2:
+            return ""
+        if all(u.op_type == "MatMul" and u.input[1] == self.name for u in self.users):
+            return "MatMul"
+        if all(u.op_type == "Gather" and _axis(u) == 0 for u in self.users):
+            return "Gather"
+        return ""
+
+
+def _float16(weight: _Weight) -> _Rewrite:
+    half = f"{weight.name}_float16"
+    # Beyond float16's range a weight would become infinite.
+    largest = float(np.finfo(np.float16).max)
+    array = np.clip(weight.array, -largest, largest).astype(np.float16)
+    return _Rewrite(
+        [numpy_helper.from_array(array, half)],
+        [helper.make_node("Cast", [half], [weight.name], to=TensorProto.FLOAT)],
+    )
+
+
+def _int8_matrix(weight: _Weight) -> _Rewrite:
+    # Cast and Mul, because onnxruntime folds these at load; it would keep a DequantizeLinear and
+    # run it on every call.
+    narrow, scale, wide = (f"{weight.name}_{part}" for part in ("int8", "scale", "wide"))
+    values, scales = _symmetric(weight.array, axis=0)
+    return _Rewrite(
+        [numpy_helper.from_array(values, narrow), numpy_helper.from_array(scales, scale)],
+        [
+            helper.make_node("Cast", [narrow], [wide], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [wide, scale], [weight.name]),
+        ],
+    )
+
+
+def _int8_rows(weight: _Weight) -> _Rewrite:
+    # Widened after the look-up: the whole embedding never exists in float32.
+    narrow, scale = f"{weight.name}_int8", f"{weight.name}_scale"
+    values, scales = _symmetric(weight.array, axis=1)
+    instead = {}
+    for user in weight.users:
+        rows, row_scales, wide = (f"{user.output[0]}_{part}" for part in ("int8", "scale", "wide"))
+        instead[user.output[0]] = [
+            helper.make_node("Gather", [narrow, user.input[1]], [rows], axis=0),
+            helper.make_node("Gather", [scale, user.input[1]], [row_scales], axis=0),
+            helper.make_node("Cast", [rows], [wide], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [wide, row_scales], [user.output[0]]),
+        ]
+    return _Rewrite(
+        [numpy_helper.from_array(values, narrow), numpy_helper.from_array(scales, scale)],
+        instead=instead,
+    )
+
+
+def _int8_blocks(weight: _Weight) -> _Rewrite:
+    packed, scale = f"{weight.name}_blocks", f"{weight.name}_scale"
+    k, n = weight.array.shape
+    blocks = -(-k // _BLOCK)
+    padded = np.zeros((n, blocks * _BLOCK), dtype=np.float32)
+    padded[:, :k] = weight.array.T
+    values, scales = _symmetric(padded.reshape(n, blocks, _BLOCK), axis=2)
+    # MatMulNBits stores unsigned bytes around 128.
+    unsigned = (values.astype(np.int16) + 128).astype(np.uint8)
+    settings = {"K": k, "N": n, "bits": 8, "block_size": _BLOCK, "accuracy_level": 4}
+    return _Rewrite(
+        [
+            numpy_helper.from_array(unsigned, packed),
+            numpy_helper.from_array(scales.reshape(-1), scale),
+        ],
+        instead={
+            user.output[0]: [
+                helper.make_node(
+                    "MatMulNBits",
+                    [user.input[0], packed, scale],
+                    list(user.output),
+                    domain="com.microsoft",
+                    **settings,
+                )
+            ]
+            for user in weight.users
+        },
+    )
+
+
+def _symmetric(
+    array: NDArray[np.float32], *, axis: int
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """int8 values and float32 scales (`axis` kept, length 1): values * scales is near `array`."""
+    scales = np.abs(array).max(axis=axis, keepdims=True) / 127
+    # A channel of zeros has any scale; 1 avoids a division by zero.
+    scales = np.where(scales == 0, 1, scales).astype(np.float32)
+    return np.round(array / scales).clip(-127, 127).astype(np.int8), scales
+
+
+def _is_weight(tensor: TensorProto) -> bool:
+    return tensor.data_type == TensorProto.FLOAT and int(np.prod(tensor.dims)) >= _SMALLEST
+
+
+def _axis(gather: onnx.NodeProto) -> int:
+    return next((int(a.i) for a in gather.attribute if a.name == "axis"), 0)

@@ -1,0 +1,146 @@
+"""An onnxruntime session that is made at first use, shared by threads, and made anew after a fork.
+
+Servers load a model, then fork their workers. A session's thread pool does not exist in the child:
+to run the inherited session there, or to destroy it, waits for ever for threads that are gone. So
+a child makes its own session, and the inherited one is never destroyed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OnnxSession", "available_threads"]
+
+_lock = threading.Lock()
+_alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
+
+
+def available_threads() -> int:
+    """Processors that this process may use, which containers and `taskset` restrict."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class OnnxSession:
+    """Runs an encoder: token ids in, token vectors out.
+
+    Args:
+        path: The ONNX file. Its inputs are any of `input_ids`, `attention_mask` and
+            `token_type_ids`, each (batch, length), int64; its first output is
+            (batch, length, dim), float32.
+        dim: Width that the output must have.
+        threads: Threads of one call; None takes all processors that this process may use.
+
+    Raises:
+        InputError: If `threads` is no integer >= 1.
+    """
+
+    def __init__(self, path: Path, *, dim: int, threads: int | None = None) -> None:
+        if threads is None:
+            threads = available_threads()
+        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+            raise InputError(
+                f"expected threads to be an integer >= 1, got {threads!r}: pass one, or None for "
+                "all processors"
+            )
+        self.path = path
+        self.dim = dim
+        self.threads = threads
+        self._made: tuple[int, onnxruntime.InferenceSession] | None = None
+
+    def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Token vectors of texts of equal length, so without any padding.
+
+        Args:
+            ids: (batch, length), int64: token ids.
+
+        Returns:
+            (batch, length, dim), float32.
+
+        Raises:
+            ModelError: If the ONNX file is broken, is no such encoder, or fails on these ids.
+        """
+        session = self._session()
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        wanted = {node.name: inputs[node.name] for node in session.get_inputs()}
+        try:
+            vectors = session.run([session.get_outputs()[0].name], wanted)[0]
+        except Exception as error:  # onnxruntime's classes share no base of their own
+            raise ModelError(
+                f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if tokenizer.json "
+                "and the ONNX file are not of one model, export it anew"
+            ) from error
+        if vectors.shape != (*ids.shape, self.dim):
+            raise ModelError(
+                f"{self.path}: expected vectors of shape {(*ids.shape, self.dim)}, got "
+                f"{vectors.shape}: uwe.json and the ONNX file are not of one model; export it anew"
+            )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _session(self) -> onnxruntime.InferenceSession:
+        made = self._made
+        if made is not None and made[0] == os.getpid():
+            return made[1]
+        with _lock:
+            if self._made is None or self._made[0] != os.getpid():
+                self._made = (os.getpid(), _open(self.path, self.threads))
+            return self._made[1]
+
+
+def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # What matters is raised as an exception; warnings about folded constants help nobody.
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise ModelError(
+            f"{path}: onnxruntime can not read it: {error}: export the model anew with  uwe export"
+        ) from error
+    names = [node.name for node in session.get_inputs()]
+    strange = sorted(set(names) - {"input_ids", "attention_mask", "token_type_ids"})
+    if strange or "input_ids" not in names:
+        raise ModelError(
+            f"{path}: expected inputs out of input_ids, attention_mask, token_type_ids, got "
+            f"{', '.join(names) or 'none'}: export the model with  uwe export"
+        )
+    _alive.add(session)
+    return session
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    for session in list(_alive):
+        # A reference more than Python knows of keeps the destructor from ever running, also at
+        # the end of the interpreter.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    _alive.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

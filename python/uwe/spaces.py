@@ -1,0 +1,261 @@
+"""Target spaces that come with the package, and their caches in the user's cache folder."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from uwe.cache import TargetCache
+from uwe.errors import (
+    CacheCorruptError,
+    CacheError,
+    CacheFormatError,
+    CacheNotFoundError,
+    DataError,
+    InputError,
+)
+from uwe.loading import load
+
+if TYPE_CHECKING:
+    from uwe.blocks import Encoder, Progress
+
+__all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target_spaces"]
+
+_ASSETS = Path(__file__).parent / "assets" / "spaces"
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True, repr=False)
+class TargetSpace:
+    """A target space by name: texts, ids, and what its publisher says about them.
+
+    The order of the targets is WorkBench's order of the same space, so ranks agree with it.
+
+    Attributes:
+        name: What `target_space` takes, such as `esco-skills`.
+        title: For people.
+        version: The publisher's release.
+        language: BCP 47 tag of its texts.
+        labels: One text a target.
+        ids: One id a target. ESCO's is its URI without `http://data.europa.eu/esco/`; the 110
+            skills of 1.2.0 whose official URI is unknown have one that starts with `urn:uwe:`.
+        aliases: The other texts of each target; None where the space has none.
+        metadata: Columns of one value a target; `uri` is the official one, empty if unknown.
+        licence: Terms of use.
+        attribution: The sentence that the licence asks for.
+        sha256: Seal of the content.
+    """
+
+    name: str
+    title: str
+    version: str
+    language: str
+    labels: tuple[str, ...]
+    ids: tuple[str, ...]
+    aliases: tuple[tuple[str, ...], ...] | None
+    metadata: Mapping[str, tuple[str, ...]]
+    licence: str
+    attribution: str
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"TargetSpace({self.name!r}, version={self.version!r}, targets={len(self)})"
+
+
+def target_spaces() -> tuple[str, ...]:
+    """Names of the built-in target spaces."""
+    return tuple(_index())
+
+
+@cache
+def target_space(name: str) -> TargetSpace:
+    """Read a built-in target space; some tens of milliseconds the first time.
+
+    Raises:
+        InputError: If there is none of that name; the message lists them.
+        DataError: If the installed file is damaged.
+    """
+    entry = _entry(name)
+    path = _ASSETS / entry["file"]
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"damaged ({error}): install uwe anew", path=path) from None
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise DataError("differs from its seal: install uwe anew", path=path)
+    rows: list[dict[str, Any]] = [json.loads(line) for line in content.splitlines()]
+    ids = tuple(row["id"] for row in rows)
+    metadata = {
+        column: tuple(row[column] for row in rows) for column in entry["columns"] if column != "uri"
+    }
+    prefix = entry["uri_prefix"]
+    metadata["uri"] = tuple("" if id_.startswith("urn:uwe:") else prefix + id_ for id_ in ids)
+    return TargetSpace(
+        name=name,
+        title=entry["title"],
+        version=entry["version"],
+        language=entry["language"],
+        labels=tuple(row["label"] for row in rows),
+        ids=ids,
+        aliases=tuple(tuple(row["aliases"]) for row in rows) if "aliases" in rows[0] else None,
+        metadata=metadata,
+        licence=entry["licence"],
+        attribution=entry["attribution"],
+        sha256=entry["sha256"],
+    )
+
+
+def cache_folder() -> Path:
+    """Where caches of built-in spaces are kept: `UWE_CACHE_DIR`, or the user's cache folder."""
+    chosen = os.environ.get("UWE_CACHE_DIR", "").strip()
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("uwe", appauthor=False)
+
+
+def space_cache(
+    name: str,
+    *,
+    model: Encoder | None = None,
+    tokens: Literal["all", "pooled"] = "all",
+    dtype: Literal["float32", "float16"] = "float32",
+    progress: Progress = False,
+) -> TargetCache:
+    """The target cache of a built-in space; built at first use, then opened in milliseconds.
+
+    It lies in `cache_folder()` under a name made of the space, its content, and the model's
+    fingerprint, so another model or another release of the space has another cache. Of two
+    processes that want to build it at once, one builds and the other waits and uses the result.
+    A build that was killed, or a damaged cache, is built anew.
+
+    Args:
+        name: One of `target_spaces()`.
+        model: Any model with a `fingerprint`; None takes the shipped one.
+        tokens: What a target keeps: all its token vectors, or their mean alone.
+        dtype: How the vectors are stored.
+        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
+            the number of finished texts and of all texts; unused if the cache is there.
+
+    Raises:
+        InputError: If there is no such space, or the model has no fingerprint.
+        CacheError: If the folder can not be written; the message names `UWE_CACHE_DIR`.
+        ModelError: If the model can not be used.
+    """
+    entry = _entry(name)
+    if model is None:
+        model = load()
+    fingerprint = getattr(model, "fingerprint", "")
+    if not fingerprint:
+        raise InputError(
+            f"the cache of '{name}' is found by its model's fingerprint, and this model has none: "
+            "build one with TargetCache.build(model, target_space(...).labels, path=...)"
+        )
+    stem = Path(entry["file"]).name.partition(".jsonl")[0]
+    path = cache_folder() / (
+        f"{stem}-{entry['sha256'][:8]}-{fingerprint[:16]}-{tokens}-{dtype}.uwe"
+    )
+    found = _open(path, model)
+    if found is not None:
+        return found
+    with _only_builder(path):
+        found = _open(path, model)
+        if found is None:
+            space = target_space(name)
+            # What is left of a killed build, or damaged: nothing in it is of use.
+            shutil.rmtree(path, ignore_errors=True)
+            found = TargetCache.build(
+                model,
+                list(space.labels),
+                path=path,
+                ids=list(space.ids),
+                aliases=None if space.aliases is None else [list(a) for a in space.aliases],
+                metadata={column: list(values) for column, values in space.metadata.items()},
+                tokens=tokens,
+                dtype=dtype,
+                progress=progress,
+            )
+    return found
+
+
+def _open(path: Path, model: Encoder) -> TargetCache | None:
+    """The cache, or None where it has to be built."""
+    try:
+        return TargetCache.open(path, model=model)
+    except CacheNotFoundError:
+        return None
+    except (CacheCorruptError, CacheFormatError) as error:
+        warnings.warn(f"{error}; it is built anew", RuntimeWarning, stacklevel=3)
+        return None
+
+
+@contextmanager
+def _only_builder(path: Path) -> Iterator[None]:
+    """Hold the lock file beside `path`; the system frees it when its holder dies."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_suffix(".lock").open("ab")
+    except OSError as error:
+        raise CacheError(
+            f"expected a folder that can be written for target caches, got {path.parent} "
+            f"({error.strerror}): set the environment variable UWE_CACHE_DIR to another folder"
+        ) from error
+    with file:
+        # Asking again and again, not waiting in the system: so Ctrl-C works everywhere.
+        while not _lock(file.fileno()):
+            time.sleep(_POLL_SECONDS)
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _entry(name: str) -> dict[str, Any]:
+    index = _index()
+    if name not in index:
+        raise InputError(
+            f"expected a built-in target space out of {', '.join(index)}, got {name!r}: correct "
+            "the name, or build a cache of your own with TargetCache.build"
+        )
+    return index[name]
+
+
+@cache
+def _index() -> dict[str, dict[str, Any]]:
+    document = json.loads((_ASSETS / "spaces.json").read_text(encoding="utf-8"))
+    spaces: dict[str, dict[str, Any]] = document["spaces"]
+    return spaces

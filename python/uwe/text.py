@@ -1,0 +1,334 @@
+"""Texts to token vectors with onnxruntime and tokenizers alone: no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.config import ModelConfig
+from uwe.errors import InputError, ModelError
+from uwe.session import OnnxSession
+from uwe.tokens import TokenVectors
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts"]
+
+CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
+
+# Part of every fingerprint: raised when the same files would give other vectors.
+_ENCODING_VERSION = 1
+# Bounds what a batch of long texts takes: attention needs heads * tokens * length floats.
+_BATCH_TOKENS = 4096
+
+
+class TruncationWarning(UserWarning):
+    """A text has more tokens than the model reads, and was cut. Remedy: `uwe.split_sentences`."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a text that has one token vector.
+
+    Attributes:
+        piece: As the tokenizer's vocabulary spells it.
+        start: Where it begins in the text, in characters.
+        end: Where it ends, exclusive; equal to `start` for a special token.
+        word: Which word of the text it belongs to, counted from 0; None for a special token.
+        special: Whether the tokenizer added it, as it adds `[CLS]`.
+    """
+
+    piece: str
+    start: int
+    end: int
+    word: int | None
+    special: bool
+
+
+class TextEncoder:
+    """A model that turns texts into token vectors; safe to share between threads.
+
+    The tokenizer and the ONNX file are read at first use. It may be pickled, and used in a child
+    after a fork: both make a session of their own.
+
+    Args:
+        folder: A runtime folder: `uwe.json`, `tokenizer.json`, and `model.onnx` or
+            `onnx/model.onnx`.
+        source: What to call it in a cache's manifest so that `uwe.load` finds it again; None
+            takes the absolute path of `folder`.
+        threads: Threads of one `encode`; None takes all processors that this process may use.
+
+    Raises:
+        ModelError: If a file is missing or `uwe.json` is malformed.
+        InputError: If `threads` is no integer >= 1.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, source: str | None = None, threads: int | None = None
+    ) -> None:
+        self._folder = Path(folder).absolute()
+        self._source = str(self._folder) if source is None else source
+        self._onnx, self._tokenizer_path = _files(self._folder)
+        path = self._folder / CONFIG_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{path}: expected UTF-8, got {error}: export it anew") from None
+        self._config = ModelConfig.from_json(text, path=path)
+        self._session = OnnxSession(self._onnx, dim=self._config.dim, threads=threads)
+        self._threads = threads
+        self._tokenizer: Tokenizer | None = None
+        self._fingerprint: str | None = None
+
+    @property
+    def config(self) -> ModelConfig:
+        """The content of its `uwe.json`."""
+        return self._config
+
+    @property
+    def dim(self) -> int:
+        """Width of a token vector."""
+        return self._config.dim
+
+    @property
+    def source(self) -> str:
+        """What `uwe.load` takes to load this model again."""
+        return self._source
+
+    @property
+    def threads(self) -> int:
+        """Threads of one `encode`."""
+        return self._session.threads
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the ONNX file, the tokenizer and the encoding settings; 64 hex digits.
+
+        Equal fingerprints mean equal token vectors; the scorer is not part of it. Computed from
+        the files at first use (tens of milliseconds), then kept in memory.
+        """
+        if self._fingerprint is None:
+            settings = {
+                "encoding": _ENCODING_VERSION,
+                "special_tokens": self._config.special_tokens,
+                "max_tokens": self._config.max_tokens,
+            }
+            total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+            for path in (self._onnx, self._tokenizer_path):
+                total.update(_sha256(path))
+            self._fingerprint = total.hexdigest()
+        return self._fingerprint
+
+    def encode(
+        self,
+        texts: Iterable[str],
+        *,
+        batch_size: int = 64,
+        progress: Callable[[int], object] | None = None,
+    ) -> TokenVectors:
+        """Token vectors of each text, in the order of the texts.
+
+        A text's vectors do not depend on the other texts (within 1e-5): only texts with equally
+        many tokens share a batch, and nothing is padded. To encode more texts than fit into
+        memory, call it for one slice after the other; slices of about a thousand texts lose no
+        speed.
+
+        Args:
+            texts: Any non-blank texts; at least one.
+            batch_size: Most texts that run at once. Long texts run fewer at once, so that memory
+                stays bounded; 64 short ones keep two cores busy.
+            progress: Called after each batch with the number of texts finished so far.
+
+        Returns:
+            (tokens, dim), float32, raw, with offsets for `len(texts)` texts. Special tokens are
+            in it as the model's `special_tokens` says; where it says `drop`, a text of which the
+            tokenizer reads nothing else keeps them, so that no text is without a vector.
+
+        Raises:
+            InputError: If `texts` is a str or empty, or holds something else than text, a blank
+                text, or a lone surrogate (the message names its index).
+            ModelError: If the tokenizer or the ONNX file is broken.
+
+        Warns:
+            TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
+                only what fits is read.
+        """
+        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+            raise InputError(f"expected batch_size to be an integer >= 1, got {batch_size!r}")
+        checked = checked_texts(texts)
+        tokenizer = self._load_tokenizer()
+        ids: list[NDArray[np.int64]] = []
+        kept: list[NDArray[np.bool_]] = []
+        cut: list[int] = []
+        for i, text in enumerate(checked):
+            # encode_batch would start threads that do not survive a fork.
+            encoding = tokenizer.encode(text)
+            ids.append(np.array(encoding.ids, dtype=np.int64))
+            kept.append(self._kept(encoding))
+            if encoding.overflowing:
+                cut.append(i)
+        if cut:
+            self._warn_cut(checked, cut)
+        offsets = np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64)
+        values = np.empty((offsets[-1], self.dim), dtype=np.float32)
+        done = 0
+        for batch in _batches(np.array([len(row) for row in ids]), batch_size):
+            vectors = self._session.run(np.stack([ids[i] for i in batch]))
+            for i, rows in zip(batch, vectors, strict=True):
+                values[offsets[i] : offsets[i + 1]] = rows[kept[i]]
+            done += len(batch)
+            if progress is not None:
+                progress(done)
+        return TokenVectors(values, offsets)
+
+    def tokenize(self, text: str) -> list[Token]:
+        """The pieces that `encode([text])` has vectors of, one per row, in the same order.
+
+        Raises:
+            InputError: If it is no text, blank, or has a lone surrogate.
+            ModelError: If the tokenizer is broken.
+        """
+        (checked,) = checked_texts([text])
+        encoding = self._load_tokenizer().encode(checked)
+        columns = zip(
+            encoding.tokens,
+            encoding.offsets,
+            encoding.word_ids,
+            encoding.special_tokens_mask,
+            self._kept(encoding),
+            strict=True,
+        )
+        return [
+            Token(piece, start, end, word, bool(special))
+            for piece, (start, end), word, special, keep in columns
+            if keep
+        ]
+
+    def _kept(self, encoding: Encoding) -> NDArray[np.bool_]:
+        special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
+        if self._config.special_tokens == "keep" or special.all():
+            return np.ones(len(special), dtype=np.bool_)
+        return ~special
+
+    def _load_tokenizer(self) -> Tokenizer:
+        # Two threads may both read it; the last one wins and both are equal, so no lock that a
+        # fork could leave taken.
+        if self._tokenizer is None:
+            self._tokenizer = _read_tokenizer(self._tokenizer_path, self._config.max_tokens)
+        return self._tokenizer
+
+    def _warn_cut(self, texts: list[str], cut: list[int]) -> None:
+        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
+        warnings.warn(
+            f"text {cut[0]} ({_short(texts[cut[0]])}){more}: longer than the "
+            f"{self._config.max_tokens} tokens that '{self._config.name}' reads, so only the "
+            "beginning counts: pass the parts that uwe.split_sentences(text) gives",
+            TruncationWarning,
+            stacklevel=3,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self._folder, "source": self._source, "threads": self._threads}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return (
+            f"TextEncoder({self._source!r}, dim={self.dim}, max_tokens={self._config.max_tokens})"
+        )
+
+
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """The texts as a list, each a str that is not blank and can be written as UTF-8.
+
+    Raises:
+        InputError: Otherwise; the message names the index.
+    """
+    if isinstance(texts, str | bytes):
+        raise InputError(f"expected a list of texts, got one {type(texts).__name__}: pass [text]")
+    try:
+        listed = list(texts)
+    except TypeError:
+        raise InputError(f"expected a list of texts, got {type(texts).__name__}") from None
+    if not listed:
+        raise InputError("expected at least one text, got an empty list")
+    for i, text in enumerate(listed):
+        if not isinstance(text, str):
+            raise InputError(f"text {i}: expected a str, got {type(text).__name__}: convert it")
+        if not text.strip():
+            raise InputError(f"text {i} is {'blank' if text else 'empty'}: leave it out")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"text {i}: character {error.start} is the lone surrogate "
+                f"U+{ord(text[error.start]):04X}, which is no text: decode the source with "
+                "errors='replace'"
+            ) from None
+    return listed
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    """Paths of the ONNX file and the tokenizer; ModelError if the folder lacks a file."""
+    if not folder.is_dir():
+        raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
+    if not (folder / CONFIG_FILE).is_file():
+        raise ModelError(
+            f"{folder}: has no {CONFIG_FILE}, so it is no model folder of uwe: make one from a "
+            "transformers folder with  uwe export"
+        )
+    if not (folder / TOKENIZER_FILE).is_file():
+        raise ModelError(f"{folder}: has no {TOKENIZER_FILE}: export the model anew")
+    for onnx in (folder / ONNX_FILE, folder / "onnx" / ONNX_FILE):
+        if onnx.is_file():
+            return onnx, folder / TOKENIZER_FILE
+    raise ModelError(f"{folder}: has neither {ONNX_FILE} nor onnx/{ONNX_FILE}: run  uwe export")
+
+
+def _read_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise ModelError(f"{path}: tokenizers can not read it: {error}: export it anew") from error
+    added = tokenizer.num_special_tokens_to_add(False)
+    if max_tokens <= added:
+        raise ModelError(
+            f"{path}: adds {added} special tokens to a text, but uwe.json lets max_tokens be "
+            f"{max_tokens}, which leaves no room for the text: raise max_tokens"
+        )
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
+
+
+def _batches(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Indices of texts of one length each, shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        size = min(batch_size, max(1, _BATCH_TOKENS // int(lengths[group[0]])))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def _sha256(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
