@@ -1,0 +1,54 @@
+# The environment that the README's second command makes, or another: make check PYTHON=python3.12
+PYTHON ?= $(firstword $(wildcard .venv-dev/bin/python) python3)
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+.PHONY: help install check format format-check lint types stubs imports lines rust test slow bench
+
+help:  ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install:  ## Install the package in editable form, with all that tests and checks need
+	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
+
+check: format-check lint types stubs imports lines rust  ## Run every check that needs no test: what CI runs
+
+format:  ## Write Python and Rust as the formatters do
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+	$(CARGO) fmt
+
+format-check:  ## Are Python and Rust as the formatters write them?
+	$(PYTHON) -m ruff format --check .
+	$(CARGO) fmt --check
+
+lint:  ## ruff's lints
+	$(PYTHON) -m ruff check .
+
+types:  ## mypy --strict over the package, the tests and the benches
+	$(PYTHON) -m mypy
+
+stubs:  ## Does _core.pyi say what the compiled module has?
+	$(PYTHON) -m mypy.stubtest uwe._core
+
+imports:  ## Do imports point down only?
+	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+lines:  ## Is every source file at most 400 lines long?
+	@git ls-files '*.py' '*.pyi' '*.rs' | xargs wc -l | awk '$$2 != "total" && $$1 > 400 \
+	  { print $$2 ": " $$1 " lines, more than 400: it is two ideas"; bad = 1 } END { exit bad }'
+
+rust:  ## clippy with warnings as errors, with and without Python; the crate's documentation
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --quiet
+
+test:  ## All quick tests of both languages
+	$(PYTHON) -m pytest
+	$(CARGO) test --locked
+
+slow:  ## The slow tests
+	$(PYTHON) -m pytest -m slow
+
+bench:  ## The benches: ratios to torch and NumPy, answers asserted equal
+	$(PYTHON) -m pytest benches --benchmark-only -s
