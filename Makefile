@@ -29,6 +29,7 @@ types:  ## mypy --strict over the package, the tests and the benches
 	$(PYTHON) -m mypy
 
 stubs:  ## Does _core.pyi say what the compiled module has?
+	test -f python/uwe/_core.pyi
 	$(PYTHON) -m mypy.stubtest uwe._core
 
 imports:  ## Do imports point down only?

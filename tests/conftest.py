@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from real_data import (  # noqa: F401  fixtures and hooks act where conftest has their names
     data_folder,
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
-
 from uwe.tokens import TokenVectors
 
 
