@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Make python/uwe/assets/spaces from the publisher's ESCO files: the same bytes in, the same out.
 
     python scripts/make_spaces.py FOLDER_WITH_ESCO_ZIPS
@@ -37,9 +38,7 @@ def main(folder: Path) -> None:
     occupations = read_rows(folder / OFFICIAL_1_2_0, "occupations_en.csv")
     skills_1_1_1 = read_rows(folder / COMPLETE_1_1_1, "skills_en.csv")
     spaces = {
-        "esco-skills": write_space(
-            "esco-skills", "ESCO skills", "1.2.0", skills, lambda row: {}
-        ),
+        "esco-skills": write_space("esco-skills", "ESCO skills", "1.2.0", skills, no_columns),
         "esco-occupations": write_space(
             "esco-occupations",
             "ESCO occupations",
@@ -67,6 +66,11 @@ def read_rows(archive: Path, name: str) -> list[Row]:
     return sorted(rows, key=lambda row: row["preferredLabel"])
 
 
+def no_columns(_: Row) -> dict[str, str]:
+    """For a space whose publisher's columns are not official."""
+    return {}
+
+
 def write_space(
     file: str,
     title: str,
@@ -91,10 +95,11 @@ def write_space(
         target.update(values)
         lines.append(json.dumps(target, ensure_ascii=False, separators=(",", ":")))
     content = "".join(line + "\n" for line in lines).encode("utf-8")
-    with (ASSETS / f"{file}.jsonl.gz").open("wb") as out:
-        # No time and no name in the header: a second run writes the same bytes.
-        with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as zipped:
-            zipped.write(content)
+    packed = io.BytesIO()
+    # No time and no name in the header: a second run writes the same bytes.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as zipped:
+        zipped.write(content)
+    (ASSETS / f"{file}.jsonl.gz").write_bytes(packed.getvalue())
     return {
         "file": f"{file}.jsonl.gz",
         "title": title,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from uwe.errors import DataError, InputError
 
@@ -97,7 +97,7 @@ def read_queries(
     """Read texts one after the other, in the order of the file; nothing is held.
 
     Args:
-        source: A file (`.gz` is unpacked), or an iterable of lines of bytes such as `sys.stdin.buffer`.
+        source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.
         field: Key or column of the text. None takes `text`, or the only column of a CSV.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
@@ -139,7 +139,8 @@ def read_targets(
     """Read targets with their ids, aliases and metadata.
 
     Of JSON lines and CSV, `label` (or `text`) is the label, `id` the id, `aliases` the other texts
-    (a list; in CSV separated by `|`), and everything else a metadata column. A plain line is a label.
+    (a list; in CSV separated by `|`), and everything else a metadata column. A plain line is a
+    label.
 
     Args:
         path: The file; `.gz` is unpacked.
@@ -164,7 +165,7 @@ def read_targets(
             if id_ is not None and not isinstance(id_, str):
                 raise DataError(f"expected 'id' to be a text, got {id_!r}", path=path, line=line)
             aliases = _aliases(fields.pop("aliases", None), path, line)
-            name = next((n for n in ("label", "text") if n in fields), None)
+            name = "label" if "label" in fields else "text" if "text" in fields else None
             label = _text(fields, name, path, line)
             if not label.strip():
                 raise DataError("expected a label, got a blank text", path=path, line=line)
@@ -234,11 +235,11 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     return list(texts), list(texts.values())
 
 
-def _format(path: Path | None, given: str | None) -> Format:
+def _format(path: Path | None, given: Format | None) -> Format:
     if given is not None:
         if given not in FORMATS:
             raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
-        return cast(Format, given)
+        return given
     if path is None:
         return "lines"
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
@@ -326,18 +327,19 @@ def _csv_entries(
                     f"expected a header of different names, got {row}", path=path, line=line
                 )
         elif len(row) != len(header):
-            yield line, DataError(
-                f"expected {len(header)} values as in the header, got {len(row)}",
-                path=path,
-                line=line,
+            yield (
+                line,
+                DataError(
+                    f"expected {len(header)} values as in the header, got {len(row)}",
+                    path=path,
+                    line=line,
+                ),
             )
         else:
             yield line, dict(zip(header, row, strict=True))
 
 
-def _checked(
-    entry: dict[str, Any] | DataError, path: Path | None, line: int
-) -> dict[str, Any]:
+def _checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> dict[str, Any]:
     if isinstance(entry, DataError):
         raise entry
     for name, value in entry.items():

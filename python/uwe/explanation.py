@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.ranking import Match, check_targets, encode_queries
+from uwe.queries import check_targets, encode_queries
+from uwe.ranking import Match
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -92,7 +93,9 @@ class Explanation:
         rows = [["", *(w.text for w in self.target_words), "share"]]
         for word, row in zip(self.query_words, self.cells, strict=True):
             rows.append([word.text, *(f"{c:+.3f}" for c in row), f"{word.share:+.3f}"])
-        rows.append(["share", *(f"{w.share:+.3f}" for w in self.target_words), f"{self.score:+.3f}"])
+        rows.append(
+            ["share", *(f"{w.share:+.3f}" for w in self.target_words), f"{self.score:+.3f}"]
+        )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         alias = "" if self.alias is None else f" (alias {self.alias!r})"
         lines = [f"{self.query!r} -> {self.label!r}{alias}: {self.score:.4f} ({self.scorer})", ""]
@@ -162,9 +165,7 @@ def explain_many(
     return [_explained(query, vectors, rows, targets, index, chosen) for index in indices]
 
 
-def cells(
-    query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer
-) -> Floats:
+def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer) -> Floats:
     """What each pair of tokens adds to the score; the formulas of the scorers, term by term.
 
     Args:
@@ -228,12 +229,12 @@ def _explained(
     aliases = targets.aliases(index)
     label = targets.labels[index]
     best, best_text = None, 0
-    for text in range(1 + len(aliases)):
-        units, norms = targets.core.token_vectors(index, text)
+    for number in range(1 + len(aliases)):
+        units, norms = targets.core.token_vectors(index, number)
         pairs = cells(vectors, units.astype(np.float64), norms.astype(np.float64), scorer=scorer)
         # Strictly better: the label wins a tie, as it does in the ranking.
         if best is None or pairs.sum() > best.sum():
-            best, best_text = pairs, text
+            best, best_text = pairs, number
     if best is None:  # never: a target has its label
         raise InputError(f"target {index} has no text")
     text = aliases[best_text - 1] if best_text else label
@@ -326,8 +327,8 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
             )
         if not found:
             raise InputError(
-                f"no target has the label {target!r}{_near(targets, target)}: pass the exact label, "
-                "or an index"
+                f"no target has the label {target!r}{_near(targets, target)}: pass the exact "
+                "label, or an index"
             )
         return found[0]
     try:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from uwe import _core
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.ranking import check_targets, core_temperature, encode_queries
+from uwe.queries import check_targets, core_temperature, encode_queries
 from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class QueryMetrics:
     @property
     def counted(self) -> int:
         """Queries that the means run over."""
-        return int(np.isfinite(self.values[0]).sum())
+        return int(np.count_nonzero(np.isfinite(self.values[0])))
 
     @property
     def left_out(self) -> int:
@@ -134,9 +134,7 @@ def cache_metrics(
         )
         if progress is not None:
             progress(end)
-    return QueryMetrics(
-        tuple(names), _core.metrics(np.concatenate(ranks), offsets, list(names))
-    )
+    return QueryMetrics(tuple(names), _core.metrics(np.concatenate(ranks), offsets, list(names)))
 
 
 def _block(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike, NDArray
 from uwe import _core
 from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.queries import check_targets, core_temperature, encode_queries
 from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
     from uwe.filters import Where
 
-__all__ = ["Match", "late_interaction", "rank", "rank_many", "rank_stream", "rank_vectors"]
+__all__ = ["Match", "late_interaction", "rank", "rank_many", "rank_stream"]
 
 _BLOCK = 64
 """Queries that are encoded and scored at once: enough to keep two cores busy, small in memory."""
@@ -196,7 +197,7 @@ def rank_stream(
     """
     if isinstance(queries, str | bytes):
         raise InputError(
-            f"expected several queries, got one {type(queries).__name__}: pass [query], or call rank"
+            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
         )
     try:
         source = iter(queries)
@@ -206,37 +207,6 @@ def rank_stream(
         ) from None
     settings = _Settings.checked(targets, k, where, min_score, scorer, candidates)
     return _ranked(source, settings, _positive("block", block))
-
-
-def rank_vectors(
-    queries: TokenVectors,
-    targets: TargetCache,
-    *,
-    k: int = 10,
-    where: Where | None = None,
-    min_score: float | None = None,
-    scorer: Scorer | None = None,
-    candidates: int | None = None,
-) -> list[list[Match]]:
-    """`rank_many` for queries that are encoded already.
-
-    Args:
-        queries: Token vectors made by the model that made the cache.
-        targets: The target space.
-        k: As in `rank`.
-        where: As in `rank`, for all queries alike.
-        min_score: As in `rank`.
-        scorer: As in `rank`.
-        candidates: As in `rank`.
-
-    Returns:
-        One list of matches for each query, in their order.
-
-    Raises:
-        InputError: As `rank`, or if the vectors' width is not the cache's.
-        MissingExtraError: As `rank`.
-    """
-    return _ranked_block(queries, _Settings.checked(targets, k, where, min_score, scorer, candidates))
 
 
 def late_interaction(
@@ -275,11 +245,6 @@ def late_interaction(
         temperature=core_temperature(scorer),
     )
     return scores[0]
-
-
-def core_temperature(scorer: Scorer) -> float:
-    """The temperature as `_core` takes it: a float for every scorer, ignored where it has none."""
-    return 1.0 if scorer.temperature is None else scorer.temperature
 
 
 @dataclass(frozen=True)
@@ -334,9 +299,7 @@ def _ranked_block(queries: TokenVectors, settings: _Settings) -> list[list[Match
     if settings.candidates is not None:
         from uwe.candidates import propose
 
-        proposed: Sequence[NDArray[np.int64] | None] = propose(
-            queries, targets, count=settings.candidates, subset=settings.subset
-        )
+        proposed = propose(queries, targets, count=settings.candidates, subset=settings.subset)
         found = []
         for i, subset in enumerate(proposed):
             one = TokenVectors.from_list([queries[i]])
@@ -362,7 +325,9 @@ def _best(
     for row in range(len(queries)):
         enough = scores[row] >= settings.min_score
         found.append(
-            _matches(settings.targets, indices[row][enough], scores[row][enough], texts[row][enough])
+            _matches(
+                settings.targets, indices[row][enough], scores[row][enough], texts[row][enough]
+            )
         )
     return found
 
@@ -393,49 +358,6 @@ def _matches(
         )
         for label, id_, index, score, text in rows
     ]
-
-
-def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
-    """Token vectors of queries from the model of a cache.
-
-    Args:
-        queries: Texts.
-        targets: Whose model encodes them.
-        first: Number of the first query, for messages.
-
-    Raises:
-        InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
-        CacheMismatchError: If the model is not the one that built the cache.
-        ModelError: If it can not be loaded.
-    """
-    for i, query in enumerate(queries, first):
-        if not isinstance(query, str):
-            raise InputError(f"query {i}: expected a text, got {type(query).__name__}: convert it")
-        if not query.strip():
-            raise InputError(f"query {i} is {'blank' if query else 'empty'}: leave it out")
-        if not query.isascii() and any("\ud800" <= c <= "\udfff" for c in query):
-            raise InputError(
-                f"query {i}: has a lone surrogate, which is no text: decode its source with "
-                "errors='replace'"
-            )
-    vectors = targets.model.encode(queries)
-    if len(vectors) != len(queries) or vectors.dim != targets.dim:
-        raise InputError(
-            f"expected token vectors of {len(queries)} texts and width {targets.dim} from the "
-            f"model, got {len(vectors)} and {vectors.dim}: correct its encode"
-        )
-    return vectors
-
-
-def check_targets(targets: TargetCache) -> None:
-    """InputError unless `targets` is a TargetCache: a path or a name is a likely slip."""
-    from uwe.cache import TargetCache
-
-    if not isinstance(targets, TargetCache):
-        raise InputError(
-            f"expected targets to be a uwe.TargetCache, got {type(targets).__name__}: open one with "
-            "uwe.TargetCache.open(path), or take a built-in one with uwe.space_cache(name)"
-        )
 
 
 def _positive(name: str, value: int) -> int:

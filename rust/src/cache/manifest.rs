@@ -184,9 +184,12 @@ impl Manifest {
             if !named {
                 return Err(wrong(format!("a data file is named {:?}", stored.sha256)));
             }
+            if self.tokens == Tokens::Pooled && stored.rows != u64::from(stored.texts) {
+                return Err(wrong(format!("{} texts have {} rows", stored.texts, stored.rows)));
+            }
             let mut end = 0;
             for (i, range) in stored.removed.iter().enumerate() {
-                let apart = if i == 0 { true } else { range[0] > end };
+                let apart = i == 0 || range[0] > end;
                 if !apart || range[0] >= range[1] || range[1] > stored.targets {
                     return Err(wrong(format!("removed targets {range:?} do not fit")));
                 }

@@ -90,13 +90,7 @@ impl Writer {
             disk.sync_dir(parent).map_err(Error::io(parent))?;
         }
         let lock = folder::lock(&*disk, path)?;
-        let generation = match folder::read_manifest(path)
-            .and_then(|bytes| Manifest::parse(&bytes, &folder::manifest(path)))
-        {
-            Ok(old) => old.check_writable(&folder::manifest(path)).map(|()| old.generation)?,
-            Err(Error::CacheNotFound(_) | Error::CacheCorrupt { .. }) => 0,
-            Err(error) => return Err(error),
-        };
+        let generation = generation_of(path)?;
         folder::sweep(&*disk, path)?;
         let Spec { model, scorer, dtype, tokens, columns } = spec;
         let mut manifest = Manifest::new(model, scorer, dtype, tokens, columns);
@@ -291,6 +285,22 @@ impl Drop for Writer {
             folder::sweep(&*self.disk, &self.folder).ok();
         }
         self.lock.unlock().ok();
+    }
+}
+
+/// Commits so far of the cache that a build replaces; 0 where none can be read.
+fn generation_of(path: &Path) -> Result<u64> {
+    let bytes = match folder::read_manifest(path) {
+        Err(Error::CacheNotFound(_)) => return Ok(0),
+        read => read?,
+    };
+    let manifest = folder::manifest(path);
+    match Manifest::parse(&bytes, &manifest) {
+        Ok(old) => old.check_writable(&manifest).map(|()| old.generation),
+        Err(Error::CacheCorrupt { .. }) => Ok(0),
+        Err(_) if !folder::names_format(&bytes) => Ok(0),
+        // A newer format may hold what this release does not know to remove.
+        Err(error) => Err(error),
     }
 }
 

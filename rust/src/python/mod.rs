@@ -4,6 +4,7 @@ mod cache;
 mod convert;
 mod errors;
 mod functions;
+mod search;
 
 use pyo3::prelude::*;
 
@@ -17,4 +18,6 @@ mod _core {
         late_interaction, metrics, ranks, set_threads, simd_level, simd_levels, threads, top_k,
         twin,
     };
+    #[pymodule_export]
+    use super::search::{cache_rank, cache_ranks, cache_scores};
 }

@@ -36,9 +36,9 @@ pub struct Pair<'a> {
 /// Logits are held at this size, far beyond where a softmax has settled, so that none is infinite.
 const LARGEST_SCALE: f32 = 1e30;
 
-/// Where every sum of shared exponentials is above this, what the shared maximum pushed below
-/// float32's range is below 1e-10 of the sum.
-const SMALLEST_SUM: f32 = 1e-25;
+/// Where every sum of shared exponentials is above this, the floor of [`exp`] adds less than 1e-7
+/// of it, for 512 tokens.
+const SMALLEST_SUM: f32 = 1e-18;
 
 /// Score of one pair, in `[-1, 1]` up to rounding.
 ///

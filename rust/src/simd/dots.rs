@@ -10,6 +10,13 @@ use super::vector::Vector;
 /// first-level cache.
 const DIMS: usize = 128;
 
+/// Groups of rows between what is computed and what is asked for from memory. Only rows that lie
+/// one after the other gain by it, which is how a cache stores them.
+const AHEAD: usize = 8;
+
+/// Values of a cache line.
+const LINE: usize = 16;
+
 /// `out[row * lanes + lane] = Σ_k rows[row][k] · query[k][lane]`.
 ///
 /// Rows are taken in groups; the last group is filled up with its last row, so `out` needs room
@@ -48,18 +55,16 @@ unsafe fn panel_dots<V: Vector, const P: usize, const R: usize>(
     rows: &[*const f32],
     out: *mut f32,
 ) {
-    let mut from = 0;
-    while from < query.dim {
-        let to = query.dim.min(from + DIMS);
-        for (index, group) in rows.chunks(R).enumerate() {
-            let group: [*const f32; R] = std::array::from_fn(|r| group[r.min(group.len() - 1)]);
+    for (index, group) in rows.chunks(R).enumerate() {
+        let group: [*const f32; R] = std::array::from_fn(|r| group[r.min(group.len() - 1)]);
+        for from in (0..query.dim).step_by(DIMS) {
+            let dims = from..query.dim.min(from + DIMS);
             // SAFETY: rows hold dim values, the panel dim · P · LANES, `out` R rows more.
             unsafe {
                 let out = out.add(index * R * query.lanes);
-                tile::<V, P, R>(panel.as_ptr(), &group, from..to, out, query.lanes);
+                tile::<V, P, R>(panel.as_ptr(), &group, dims, out, query.lanes, query.dim);
             }
         }
-        from = to;
     }
 }
 
@@ -71,17 +76,24 @@ unsafe fn tile<V: Vector, const P: usize, const R: usize>(
     dims: std::ops::Range<usize>,
     out: *mut f32,
     stride: usize,
+    dim: usize,
 ) {
     // SAFETY: see `panel_dots`; every index below stays within what it names.
     unsafe {
         let first = dims.start == 0;
         let mut sums = [[V::splat(0.0); P]; R];
-        for k in dims {
-            let query: [V; P] = std::array::from_fn(|p| V::load(panel.add((k * P + p) * V::LANES)));
-            for (row, sums) in rows.iter().zip(&mut sums) {
-                let value = V::splat(*row.add(k));
-                for (sum, q) in sums.iter_mut().zip(query) {
-                    *sum = q.mul_add(value, *sum);
+        for line in dims.clone().step_by(LINE) {
+            for row in rows {
+                V::prefetch(row.wrapping_add(AHEAD * R * dim + line));
+            }
+            for k in line..dims.end.min(line + LINE) {
+                let query: [V; P] =
+                    std::array::from_fn(|p| V::load(panel.add((k * P + p) * V::LANES)));
+                for (row, sums) in rows.iter().zip(&mut sums) {
+                    let value = V::splat(*row.add(k));
+                    for (sum, q) in sums.iter_mut().zip(query) {
+                        *sum = q.mul_add(value, *sum);
+                    }
                 }
             }
         }

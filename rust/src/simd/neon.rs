@@ -30,6 +30,8 @@ impl Vector for Neon {
         Self(unsafe { vld1q_f32(wide.as_ptr()) })
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         unsafe { vst1q_f32(to, self.0) }
     }

@@ -33,6 +33,8 @@ impl Vector for Scalar {
         Self(unsafe { from.cast::<[f16; 8]>().read_unaligned() }.map(f16::to_f32))
     }
     #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
         // SAFETY: the trait asks callers for LANES writable values.
         unsafe { to.cast::<[f32; 8]>().write_unaligned(self.0) }

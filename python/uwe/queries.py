@@ -1,0 +1,63 @@
+"""What ranking, explanation and metrics do with a query before they score it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from uwe.config import Scorer
+from uwe.errors import InputError
+from uwe.tokens import TokenVectors
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+
+__all__ = ["check_targets", "core_temperature", "encode_queries"]
+
+
+def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
+    """Token vectors of queries from the model of a cache.
+
+    Args:
+        queries: Texts.
+        targets: Whose model encodes them.
+        first: Number of the first query, for messages.
+
+    Raises:
+        InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
+        CacheMismatchError: If the model is not the one that built the cache.
+        ModelError: If it can not be loaded.
+    """
+    for i, query in enumerate(queries, first):
+        if not isinstance(query, str):
+            raise InputError(f"query {i}: expected a text, got {type(query).__name__}: convert it")
+        if not query.strip():
+            raise InputError(f"query {i} is {'blank' if query else 'empty'}: leave it out")
+        if not query.isascii() and any("\ud800" <= c <= "\udfff" for c in query):
+            raise InputError(
+                f"query {i}: has a lone surrogate, which is no text: decode its source with "
+                "errors='replace'"
+            )
+    vectors = targets.model.encode(queries)
+    if len(vectors) != len(queries) or vectors.dim != targets.dim:
+        raise InputError(
+            f"expected token vectors of {len(queries)} texts and width {targets.dim} from the "
+            f"model, got {len(vectors)} and {vectors.dim}: correct its encode"
+        )
+    return vectors
+
+
+def check_targets(targets: TargetCache) -> None:
+    """InputError unless `targets` is a TargetCache: a path or a name is a likely slip."""
+    from uwe.cache import TargetCache
+
+    if not isinstance(targets, TargetCache):
+        raise InputError(
+            f"expected targets to be a uwe.TargetCache, got {type(targets).__name__}: open one "
+            "with uwe.TargetCache.open(path), or take a built-in one with uwe.space_cache(name)"
+        )
+
+
+def core_temperature(scorer: Scorer) -> float:
+    """The temperature as `_core` takes it: a float for every scorer, ignored where it has none."""
+    return 1.0 if scorer.temperature is None else scorer.temperature

@@ -1,0 +1,109 @@
+//! Queries against an open target cache.
+
+use super::cache::TargetCache;
+use super::convert::{self, Ranking, array2, indices, interrupted, slice1, slice2, token_vectors};
+use crate::error::Result;
+use crate::score::{Scorer, Search};
+use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+
+type Matrix<'py> = PyReadonlyArray2<'py, f32>;
+type Indices<'py> = PyReadonlyArray1<'py, i64>;
+
+/// Scores of every target, or of a subset: (queries, targets or subset), float32.
+#[pyfunction]
+#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, subset=None))]
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+pub(super) fn cache_scores<'py>(
+    py: Python<'py>,
+    cache: &TargetCache,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+    subset: Option<Indices<'py>>,
+) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
+    let (scores, width) = py.detach(|| {
+        query.search(cache, subset.as_deref(), |search| Ok((search.scores()?, search.len())))
+    })?;
+    Ok(array2(py, scores, query.offsets.len() - 1, width)?)
+}
+
+/// The best k targets of each query: indices, scores, and which text matched (0 is the label).
+#[pyfunction]
+#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, k, subset=None))]
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+pub(super) fn cache_rank<'py>(
+    py: Python<'py>,
+    cache: &TargetCache,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+    k: usize,
+    subset: Option<Indices<'py>>,
+) -> PyResult<Ranking<'py>> {
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
+    let hits = py.detach(|| query.search(cache, subset.as_deref(), |search| search.top_k(k)))?;
+    Ok(convert::ranking(py, hits)?)
+}
+
+/// Ranks of relevant targets, counted block by block: (relevant,), int64, first place 1.
+#[pyfunction]
+#[pyo3(signature = (cache, query_values, query_offsets, relevant, relevant_offsets, *, scorer, temperature))]
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
+pub(super) fn cache_ranks<'py>(
+    py: Python<'py>,
+    cache: &TargetCache,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    relevant: Indices<'py>,
+    relevant_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let relevant = indices(slice1(&relevant, "relevant")?, "relevant")?;
+    let offsets = indices(slice1(&relevant_offsets, "relevant_offsets")?, "relevant_offsets")?;
+    let ranks =
+        py.detach(|| query.search(cache, None, |search| search.ranks(&relevant, &offsets)))?;
+    Ok(convert::ranks(py, ranks))
+}
+
+/// Query token vectors as they came, and the scorer they are for.
+struct Query<'a> {
+    values: &'a [f32],
+    dim: usize,
+    offsets: &'a [i64],
+    scorer: Scorer,
+}
+
+impl<'a> Query<'a> {
+    fn new(
+        values: &'a Matrix<'_>,
+        offsets: &'a Indices<'_>,
+        scorer: &str,
+        temperature: f64,
+    ) -> Result<Self> {
+        let scorer = Scorer::new(scorer, temperature)?;
+        let (values, dim) = slice2(values, "query_values")?;
+        Ok(Self { values, dim, offsets: slice1(offsets, "query_offsets")?, scorer })
+    }
+
+    /// Asks the cache's rows that the scorer compares: all tokens, or pooled vectors.
+    fn search<T>(
+        &self,
+        cache: &TargetCache,
+        subset: Option<&[usize]>,
+        ask: impl FnOnce(&Search) -> Result<T>,
+    ) -> Result<T> {
+        let pooled = self.scorer.is_pooled();
+        let queries = token_vectors(self.values, self.dim, self.offsets, pooled)?;
+        let cache = &cache.cache;
+        let targets = if pooled { cache.pooled_targets() } else { cache.targets() };
+        ask(&Search::new(&queries, &targets, subset, self.scorer, &interrupted)?)
+    }
+}
