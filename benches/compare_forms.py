@@ -25,11 +25,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import Scorer
+from uwe.config import WEIGHT_FORMS, Scorer
 from uwe.model.export import export
 from uwe.text import ONNX_FILE, TextEncoder
 
-FORMS = ("float32", "float16", "int8", "int8-block")
 ROUNDS = 60
 TEXTS = {
     8: "data engineer big data pipelines",
@@ -119,7 +118,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("source", type=Path, help="folder of a transformers model")
-    parser.add_argument("--forms", nargs="+", default=FORMS, choices=FORMS)
+    parser.add_argument("--forms", nargs="+", default=WEIGHT_FORMS, choices=WEIGHT_FORMS)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     data = os.environ.get("UWE_DATA")

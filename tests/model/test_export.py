@@ -18,12 +18,12 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from tiny_transformers import ARCHITECTURES, POSITIONS, save_transformer
-from uwe.config import Scorer
+from uwe.config import WEIGHT_FORMS, Scorer
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.loading import load
 from uwe.model import export as export_module
 from uwe.model.export import export
-from uwe.model.quantize import FORMS, quantize
+from uwe.model.quantize import quantize
 from uwe.session import OnnxSession
 
 SCORER = Scorer("soft", temperature=0.5)
@@ -87,7 +87,7 @@ def test_the_folder_holds_three_files_and_no_trace_of_this_machine(bert: Path) -
     assert [p.name for p in bert.parent.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", WEIGHT_FORMS)
 def test_no_form_depends_on_the_batch(
     bert: Path, sources: dict[str, Path], form: Any, tmp_path: Path
 ) -> None:
