@@ -43,13 +43,12 @@ class QueryMetrics:
     @property
     def counted(self) -> int:
         """Queries that the means run over."""
-        counted: int = np.isfinite(self.values[0]).sum().item()
-        return counted
+        return int(np.isfinite(self.values[0]).sum())
 
     @property
     def left_out(self) -> int:
         """Queries without a relevant target, which no metric says anything about."""
-        return self.values.shape[1] - self.counted
+        return int(self.values.shape[1]) - self.counted
 
     def means(self) -> dict[str, float]:
         """Mean of each metric over the counted queries; NaN if there is none."""
