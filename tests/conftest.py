@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from real_data import (  # noqa: F401  fixtures and hooks act where conftest has
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
+from uwe.cache import TargetCache
+from uwe.config import Scorer
 from uwe.tokens import TokenVectors
 
 
@@ -38,3 +41,22 @@ class HashEncoder:
 def encoder() -> HashEncoder:
     """A tiny deterministic encoder."""
     return HashEncoder()
+
+
+@pytest.fixture
+def small_cache(encoder: HashEncoder, tmp_path: Path) -> TargetCache:
+    """Four targets with ids, aliases and metadata; two share a label."""
+    return TargetCache.build(
+        encoder,
+        ["Apache Spark", "pastry baking", "contract law", "Apache Spark"],
+        path=tmp_path / "space.uwe",
+        ids=["a", None, "c", "d"],
+        aliases=[["Spark", "pyspark 3"], [], ["law of contracts"], []],
+        metadata={
+            "kind": ["tool", "skill", None, "tool"],
+            "level": [1, 2.5, 3, 1.0],
+            "core": [True, False, True, None],
+            "note": [None, None, None, None],
+        },
+        scorer=Scorer("soft", temperature=0.5),
+    )

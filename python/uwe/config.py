@@ -45,7 +45,7 @@ class Scorer:
     def __post_init__(self) -> None:
         if self.name not in SCORERS:
             raise InputError(
-                f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct the name"
+                f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct it"
             )
         if self.temperature is None:
             if self.attends:
@@ -137,8 +137,10 @@ class ModelConfig:
                 f"expected special_tokens 'keep' or 'drop', got {self.special_tokens!r}: correct it"
             )
         for field, value in (("max_tokens", self.max_tokens), ("dim", self.dim)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InputError(f"expected {field} to be an integer >= 1, got {value!r}: correct it")
+            if type(value) is not int or value < 1:
+                raise InputError(
+                    f"expected {field} to be an integer >= 1, got {value!r}: correct it"
+                )
 
     def to_json(self) -> str:
         """The text of `uwe.json`, which `from_json` reads back to an equal value."""

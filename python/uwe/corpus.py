@@ -175,7 +175,7 @@ def read_targets(
                     raise DataError(
                         f"expected {column!r} to be one value, got {value!r}", path=path, line=line
                     )
-            for column in fields.keys() - columns.keys():
+            for column in [name for name in fields if name not in columns]:
                 columns[column] = [None] * len(table.labels)
             for column, values in columns.items():
                 values.append(fields.get(column))

@@ -43,7 +43,8 @@ class QueryMetrics:
     @property
     def counted(self) -> int:
         """Queries that the means run over."""
-        return int(np.count_nonzero(np.isfinite(self.values[0])))
+        counted: int = np.isfinite(self.values[0]).sum().item()
+        return counted
 
     @property
     def left_out(self) -> int:

@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from typing import ParamSpec, TextIO
 
+import typer
+
 from uwe.errors import UweError
 
 __all__ = ["EXIT_CODES", "guarded", "say"]
@@ -34,6 +36,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
+        except (typer.BadParameter, typer.Exit):
+            # typer shows the usage and ends with its own code, 2 or what was asked for.
+            raise
         except BrokenPipeError:
             _discard_output()
             sys.exit(PIPE_CLOSED)
@@ -52,7 +57,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             )
 
     # The lines of an example stand as they are: this character keeps typer from filling them.
-    run.__doc__ = re.sub(r"^( *)(Examples?:)$", "\\1\b\n\\1\\2", command.__doc__ or "", flags=re.M)
+    run.__doc__ = re.sub(
+        r"^( *)(Examples?:)$", "\\1\b\n\\1\\2", command.__doc__ or "", flags=re.MULTILINE
+    )
     return run
 
 

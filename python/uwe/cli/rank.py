@@ -135,25 +135,18 @@ def _rank_stream(
     from uwe.corpus import read_queries
     from uwe.ranking import rank_stream
 
-    skipped: list[DataError] = []
-
-    def skip(error: DataError) -> None:
-        if not skipped:
-            skipped.append(error)
-        nonlocal count
-        count += 1
-
-    count = 0
+    skipped = _Skipped()
     records = read_queries(
         arguments.source_of(source),
         format=arguments.file_format(format_),
         field=field,
-        on_invalid=skip if skip_invalid else None,
+        on_invalid=skipped if skip_invalid else None,
     )
     # Whoever types wants each answer at once; files are ranked a block at a time.
     block = 1 if source == "-" and sys.stdin.isatty() else 64
     waiting: deque[Record] = deque()
-    ranked = rank_stream(_texts(records, waiting), space, block=block, **settings)
+    invalid: list[DataError] = []
+    ranked = rank_stream(_texts(records, waiting, invalid), space, block=block, **settings)
     with output.counting("queries") as progress:
         for done, matches in enumerate(ranked, 1):
             record = waiting.popleft()
@@ -162,15 +155,37 @@ def _rank_stream(
             progress(done)
             if block == 1:
                 sys.stdout.flush()
-    if count:
-        say(f"skipped {count} invalid {'entry' if count == 1 else 'entries'}, first {skipped[0]}")
+    if invalid:
+        raise invalid[0]
+    if skipped.count:
+        entries = "entry" if skipped.count == 1 else "entries"
+        say(f"skipped {skipped.count} invalid {entries}, first {skipped.first}")
 
 
-def _texts(records: Iterable[Record], waiting: deque[Record]) -> Iterator[str]:
-    """The queries; their records wait for the matches, a block of them at most."""
-    for record in records:
-        waiting.append(record)
-        yield record.text
+class _Skipped:
+    """Counts invalid entries, and keeps what was wrong with the first."""
+
+    count = 0
+    first: DataError | None = None
+
+    def __call__(self, error: DataError) -> None:
+        self.count += 1
+        self.first = self.first or error
+
+
+def _texts(
+    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError]
+) -> Iterator[str]:
+    """The queries; their records wait for the matches, a block of them at most.
+
+    An invalid entry ends them, so that everything before it is ranked and printed first.
+    """
+    try:
+        for record in records:
+            waiting.append(record)
+            yield record.text
+    except DataError as error:
+        invalid.append(error)
 
 
 def _print_ranked(

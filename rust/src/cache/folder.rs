@@ -80,7 +80,8 @@ pub(super) fn check_own(folder: &Path) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotADirectory => {
             return Err(Error::format(
                 folder,
-                "expected a folder to build the cache in, this is a file: choose another path",
+                "expected a folder to build the cache in, found a file here or above: choose another \
+                 path",
             ));
         }
         Err(error) => return Err(Error::io(folder)(error)),

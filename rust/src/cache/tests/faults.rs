@@ -20,7 +20,12 @@ enum Fault {
     PowerUndoes,
     /// The power ends: unsynced bytes are lost, unsynced renames happened.
     PowerKeeps,
+    /// The power ends: unsynced bytes are lost, of unsynced renames only the last one happened.
+    PowerReorders,
 }
+
+const FAULTS: [Fault; 5] =
+    [Fault::Error, Fault::Stop, Fault::PowerUndoes, Fault::PowerKeeps, Fault::PowerReorders];
 
 #[derive(Debug)]
 struct State {
@@ -85,21 +90,23 @@ impl Faulty {
     /// What the disk holds when the power is back.
     fn power_cut(&self) {
         let mut state = self.0.lock().unwrap();
-        if !matches!(state.fault, Fault::PowerUndoes | Fault::PowerKeeps) {
-            return;
-        }
+        let undone = match state.fault {
+            Fault::Error | Fault::Stop => return,
+            Fault::PowerUndoes => state.renames.len(),
+            Fault::PowerKeeps => 0,
+            Fault::PowerReorders => state.renames.len().saturating_sub(1),
+        };
         for (path, safe) in std::mem::take(&mut state.unsynced) {
             if let Ok(file) = File::options().write(true).open(path) {
                 let half = safe + (file.metadata().unwrap().len() - safe) / 2;
                 file.set_len(half).unwrap();
             }
         }
-        for (from, to, before) in std::mem::take(&mut state.renames).into_iter().rev() {
-            if state.fault == Fault::PowerUndoes {
-                fs::rename(&to, &from).unwrap();
-                if let Some(before) = before {
-                    fs::write(&to, before).unwrap();
-                }
+        let renames = std::mem::take(&mut state.renames);
+        for (from, to, before) in renames.into_iter().take(undone).rev() {
+            fs::rename(&to, &from).unwrap();
+            if let Some(before) = before {
+                fs::write(&to, before).unwrap();
             }
         }
     }
@@ -178,7 +185,7 @@ fn inject(prepare: impl Fn(&Path), change: impl Fn(Box<dyn Disk>, &Path) -> Resu
     assert!(counter.operations() > 5);
     assert_ne!(old.as_ref(), Some(&new));
     let (mut olds, mut news) = (0, 0);
-    for fault in [Fault::Error, Fault::Stop, Fault::PowerUndoes, Fault::PowerKeeps] {
+    for fault in FAULTS {
         for after in 0..counter.operations() {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("space.uwe");
@@ -272,7 +279,7 @@ fn a_compaction_changes_files_and_no_content() {
     let counter = Faulty::never();
     change::compact_on(&counter, &path, NEVER).unwrap();
     assert_eq!(open(&path), content);
-    for fault in [Fault::Error, Fault::Stop, Fault::PowerUndoes, Fault::PowerKeeps] {
+    for fault in FAULTS {
         for after in 0..counter.operations() {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("space.uwe");
