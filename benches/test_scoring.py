@@ -40,8 +40,12 @@ class Peers:
         model = uwe.load(threads=THREADS)
         labels = uwe.target_space("esco-skills").labels
         self.tokens = model.encode(labels)
-        cache = uwe.TargetCache.build(_Replay(self.tokens), labels, path=folder / "esco.uwe",
-                                      scorer=uwe.Scorer("soft", temperature=TEMPERATURE))
+        cache = uwe.TargetCache.build(
+            _Replay(self.tokens),
+            labels,
+            path=folder / "esco.uwe",
+            scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
+        )
         self.core = cache.core
         norms = np.linalg.norm(self.tokens.values.astype(np.float64), axis=1)
         units = (self.tokens.values / norms[:, None]).astype(np.float32)
@@ -95,9 +99,12 @@ def test_one_query(
     own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     best = min(time for _, time in pairs) / min(time for time, _ in pairs)
     benchmark.group = f"{scorer}, {m} query tokens"
-    benchmark.extra_info.update(peer=peer, ratio=statistics.median(ratios), level=_core.simd_level())
+    benchmark.extra_info.update(
+        peer=peer, ratio=statistics.median(ratios), level=_core.simd_level()
+    )
+    level = _core.simd_level()
     print(
-        f"\n{scorer:11} m = {m:2}  uwe ({_core.simd_level()}) {own:6.2f} ms, {peer} {other:6.2f} ms: "
+        f"\n{scorer:11} m = {m:2}  uwe ({level}) {own:6.2f} ms, {peer} {other:6.2f} ms: "
         f"{statistics.median(ratios):.2f} times as fast (minima {best:.2f})"
     )
     benchmark.pedantic(ours, rounds=5)
