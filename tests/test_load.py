@@ -206,7 +206,9 @@ def test_models_come_from_the_hub_once(hub: str, tmp_path: Path) -> None:
 
 
 def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
-    results = load_elsewhere(["org/absent", "org/other", "org/half", "org/broken"], hub, tmp_path)
+    results = load_elsewhere(
+        ["org/absent", "org/other", "org/half", "org/broken", "org/na..me"], hub, tmp_path
+    )
     assert "neither a folder here nor a public model on the hub" in results["org/absent"]
     assert "hf auth login" in results["org/absent"]
     assert "is no model of uwe, as it lacks a file" in results["org/other"]
