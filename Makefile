@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(wildcard .venv-dev/bin/python) python3)
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports lines rust test slow bench
+.PHONY: help install check format format-check lint types stubs imports lines tree tree-check rust test slow bench
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,7 +11,7 @@ help:  ## Print this list
 install:  ## Install the package in editable form, with all that tests and checks need
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
-check: format-check lint types stubs imports lines rust  ## Run every check that needs no test: what CI runs
+check: format-check lint types stubs imports lines tree-check rust  ## Run every check that needs no test: what CI runs
 
 format:  ## Write Python and Rust as the formatters do
 	$(PYTHON) -m ruff format .
@@ -29,6 +29,7 @@ types:  ## mypy --strict over the package, the tests and the benches
 	$(PYTHON) -m mypy
 
 stubs:  ## Does _core.pyi say what the compiled module has?
+	test -f python/uwe/_core.pyi
 	$(PYTHON) -m mypy.stubtest uwe._core
 
 imports:  ## Do imports point down only?
@@ -37,6 +38,12 @@ imports:  ## Do imports point down only?
 lines:  ## Is every source file at most 400 lines long?
 	@git ls-files '*.py' '*.pyi' '*.rs' | xargs wc -l | awk '$$2 != "total" && $$1 > 400 \
 	  { print $$2 ": " $$1 " lines, more than 400: it is two ideas"; bad = 1 } END { exit bad }'
+
+tree:  ## Write the tree in CONTRIBUTING.md
+	$(PYTHON) scripts/make_tree.py
+
+tree-check:  ## Is that tree up to date?
+	$(PYTHON) scripts/make_tree.py --check
 
 rust:  ## clippy with warnings as errors, with and without Python; the crate's documentation
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script, no package
 """Make python/uwe/assets/spaces from the publisher's ESCO files: the same bytes in, the same out.
 
     python scripts/make_spaces.py FOLDER_WITH_ESCO_ZIPS

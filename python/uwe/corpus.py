@@ -132,7 +132,7 @@ def read_queries(
 
 
 def read_targets(
-    path: str | Path,
+    source: str | Path | Iterable[bytes],
     *,
     format: Format | None = None,  # noqa: A002 - what the command line calls it too
 ) -> TargetTable:
@@ -143,8 +143,8 @@ def read_targets(
     label.
 
     Args:
-        path: The file; `.gz` is unpacked.
-        format: None tells it by the suffix.
+        source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
+        format: None tells it by the file's suffix; an iterable without one is `lines`.
 
     Raises:
         DataError: As `read_queries`, or if there is no target, or `id` or `aliases` has the wrong
@@ -152,11 +152,11 @@ def read_targets(
         InputError: If the format is unknown, or can not be told by the suffix.
         OSError: If the file can not be read.
     """
-    path = Path(path)
+    path = Path(source) if isinstance(source, str | Path) else None
     chosen = _format(path, format)
     table = TargetTable([], [], [], {})
     columns: dict[str, list[Any]] = table.metadata
-    with _lines(path) as lines:
+    with _lines(source) as lines:
         for line, entry in _entries(lines, chosen, path):
             fields = _checked(entry, path, line)
             if chosen == "lines":
@@ -175,7 +175,7 @@ def read_targets(
                     raise DataError(
                         f"expected {column!r} to be one value, got {value!r}", path=path, line=line
                     )
-            for column in fields.keys() - columns.keys():
+            for column in [name for name in fields if name not in columns]:
                 columns[column] = [None] * len(table.labels)
             for column, values in columns.items():
                 values.append(fields.get(column))

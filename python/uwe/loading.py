@@ -34,7 +34,8 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     """
     if source is None or source == SHIPPED_MODEL:
         return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)
-    if not isinstance(source, str | Path) or not str(source).strip():
+    blank = isinstance(source, str) and not source.strip()
+    if blank or not isinstance(source, str | Path):
         raise InputError(
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
@@ -63,9 +64,7 @@ def _download(repository: str) -> Path:
         fetch(TOKENIZER_FILE, commit)
         try:
             fetch(ONNX_FILE, commit)
-        except LocalEntryNotFoundError:  # offline, so the other place is no use either
-            raise
-        except EntryNotFoundError:
+        except EntryNotFoundError:  # also when offline, where only the cache knows
             fetch(f"onnx/{ONNX_FILE}", commit)
     except RepositoryNotFoundError:
         raise ModelError(

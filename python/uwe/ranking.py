@@ -236,7 +236,7 @@ def late_interaction(
             f"expected query and target vectors of one width, got {query.dim} and {targets.dim}: "
             "take both from one model"
         )
-    scores: NDArray[np.float32] = _core.late_interaction(
+    scores = _core.late_interaction(
         query.values,
         query.offsets,
         targets.values,
@@ -244,7 +244,8 @@ def late_interaction(
         scorer=scorer.name,
         temperature=core_temperature(scorer),
     )
-    return scores[0]
+    of_query: NDArray[np.float32] = scores[0]
+    return of_query
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from uwe.errors import InputError
 __all__ = ["split_sentences"]
 
 # A full stop after one of these ends no sentence.
-_ABBREVIATIONS = frozenset(
-    "approx ca cf dept dr e.g eg esp est excl fig i.e ie incl max min mr mrs ms no nr pos prof "
-    "ref resp st tel viz vs".split()
+_ABBREVIATION = re.compile(
+    r"approx|ca|cf|dept|dr|e\.g|eg|esp|est|excl|fig|i\.e|ie|incl|max|min|mr|mrs|ms|no|nr|pos|prof|"
+    r"ref|resp|st|tel|viz|vs"
 )
 _BULLET = re.compile(r"^(?:[-–—*+•·●○▪▫■◦‣⁃✓✔➢►→]+\s*|(?:\d{1,3}|[a-zA-Z])[.)]\s+|o\s+)+")
 _END = re.compile(r"[.!?…]+[)\]\"'”’»]*(?=\s)|[。！？]+")
@@ -56,4 +56,4 @@ def _is_boundary(before: str, mark: str, after: str) -> bool:
         return True
     words = before.split()
     last = words[-1].lstrip("([\"'“‘").lower() if words else ""
-    return last not in _ABBREVIATIONS and not _INITIALS.search(before)
+    return not _ABBREVIATION.fullmatch(last) and not _INITIALS.search(before)

@@ -8,6 +8,7 @@ a child makes its own session, and the inherited one is never destroyed.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import threading
 import weakref
@@ -52,7 +53,7 @@ class OnnxSession:
     def __init__(self, path: Path, *, dim: int, threads: int | None = None) -> None:
         if threads is None:
             threads = available_threads()
-        if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        if type(threads) is not int or threads < 1:
             raise InputError(
                 f"expected threads to be an integer >= 1, got {threads!r}: pass one, or None for "
                 "all processors"
@@ -85,8 +86,8 @@ class OnnxSession:
             vectors = session.run([session.get_outputs()[0].name], wanted)[0]
         except Exception as error:  # onnxruntime's classes share no base of their own
             raise ModelError(
-                f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if tokenizer.json "
-                "and the ONNX file are not of one model, export it anew"
+                f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if "
+                "tokenizer.json and the ONNX file are not of one model, export it anew"
             ) from error
         if vectors.shape != (*ids.shape, self.dim):
             raise ModelError(
@@ -105,12 +106,31 @@ class OnnxSession:
             return self._made[1]
 
 
+def _import_onnxruntime() -> None:
+    """Import it without its telemetry, unless the user has decided on that variable.
+
+    Since 1.29 onnxruntime reports to its maker from a thread of its own, and a forked child then
+    waits for that thread when it exits. The variable is read on import and is not left behind.
+    """
+    variable = "ORT_DISABLE_TELEMETRY"
+    if variable in os.environ:
+        return
+    os.environ[variable] = "1"
+    try:
+        importlib.import_module("onnxruntime")
+    finally:
+        del os.environ[variable]
+
+
 def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    _import_onnxruntime()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # A spinning pool takes the processors from whoever works next, such as the ranking.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # What matters is raised as an exception; warnings about folded constants help nobody.
     options.log_severity_level = 3
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from uwe.cache import TargetCache
+from uwe.corpus import TargetTable
 from uwe.errors import (
     CacheCorruptError,
     CacheError,
@@ -35,6 +37,8 @@ __all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target
 
 _ASSETS = Path(__file__).parent / "assets" / "spaces"
 _POLL_SECONDS = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,6 +76,16 @@ class TargetSpace:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def table(self) -> TargetTable:
+        """The targets as `TargetCache.build` takes them."""
+        others = self.aliases if self.aliases is not None else ((),) * len(self)
+        return TargetTable(
+            labels=list(self.labels),
+            ids=list(self.ids),
+            aliases=[list(texts) for texts in others],
+            metadata={column: list(values) for column, values in self.metadata.items()},
+        )
 
     def __repr__(self) -> str:
         return f"TargetSpace({self.name!r}, version={self.version!r}, targets={len(self)})"
@@ -177,16 +191,17 @@ def space_cache(
     with _only_builder(path):
         found = _open(path, model)
         if found is None:
-            space = target_space(name)
+            table = target_space(name).table()
+            _log.info("building the target cache of %s, once, in %s", name, path)
             # What is left of a killed build, or damaged: nothing in it is of use.
             shutil.rmtree(path, ignore_errors=True)
             found = TargetCache.build(
                 model,
-                list(space.labels),
+                table.labels,
                 path=path,
-                ids=list(space.ids),
-                aliases=None if space.aliases is None else [list(a) for a in space.aliases],
-                metadata={column: list(values) for column, values in space.metadata.items()},
+                ids=table.ids,
+                aliases=table.aliases,
+                metadata=table.metadata,
                 tokens=tokens,
                 dtype=dtype,
                 progress=progress,
@@ -217,8 +232,12 @@ def _only_builder(path: Path) -> Iterator[None]:
             f"({error.strerror}): set the environment variable UWE_CACHE_DIR to another folder"
         ) from error
     with file:
+        waited = False
         # Asking again and again, not waiting in the system: so Ctrl-C works everywhere.
         while not _lock(file.fileno()):
+            if not waited:
+                _log.info("another process is building %s: waiting for it", path)
+            waited = True
             time.sleep(_POLL_SECONDS)
         yield
 

@@ -162,7 +162,7 @@ class TextEncoder:
             TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
                 only what fits is read.
         """
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if type(batch_size) is not int or batch_size < 1:
             raise InputError(f"expected batch_size to be an integer >= 1, got {batch_size!r}")
         checked = checked_texts(texts)
         tokenizer = self._load_tokenizer()

@@ -80,6 +80,13 @@ impl TokenVectors {
         Ok(Self { dim, units, norms, offsets: (0..=texts).collect() })
     }
 
+    /// One text from parts of another value of this type.
+    #[cfg(test)]
+    pub(crate) fn from_parts(units: &[f32], norms: &[f32], dim: usize) -> Self {
+        let offsets = vec![0, norms.len()];
+        Self { dim, units: units.to_vec(), norms: norms.to_vec(), offsets }
+    }
+
     /// Number of texts.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

@@ -1,1 +1,1 @@
-"""Models as torch sees them: reading them from folders, and exporting them for use without torch."""
+"""Models as torch sees them: reading them from folders, and exporting them."""

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import ModelConfig, Scorer
+from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.model.folder import SourceFolder, new_folder, read_source_folder
 from uwe.session import OnnxSession
@@ -23,8 +24,6 @@ from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
-
-    from uwe.model.quantize import Form
 
 __all__ = ["Exported", "export"]
 
@@ -56,7 +55,7 @@ def export(
     out: str | Path,
     *,
     scorer: Scorer,
-    weights: Form = "int8",
+    weights: WeightForm = "int8",
     max_tokens: int | None = None,
     special_tokens: Literal["keep", "drop"] = "keep",
     name: str | None = None,
@@ -98,10 +97,10 @@ def export(
     for module in ("torch", "transformers", "onnx", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("train", f"uwe export (it uses {module})")
-    from uwe.model.quantize import FORMS
-
-    if weights not in FORMS:
-        raise InputError(f"expected weights out of {', '.join(FORMS)}, got {weights!r}: correct it")
+    if weights not in WEIGHT_FORMS:
+        raise InputError(
+            f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
+        )
     folder = read_source_folder(Path(source))
     if scorer.name == "pooled" and folder.mean_pooled is False:
         warnings.warn(
@@ -138,14 +137,25 @@ def _load_encoder(folder: Path) -> Any:
 
     try:
         with _quiet():
-            model = AutoModel.from_pretrained(
-                folder, attn_implementation="eager", dtype=torch.float32, local_files_only=True
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                local_files_only=True,
+                output_loading_info=True,
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # whatever a broken file makes its many readers raise
         raise ModelError(
             f"{folder}: transformers can not load it: {error}: pass the folder that "
             "save_pretrained wrote"
         ) from error
+    # transformers fills gaps with random numbers; only its pooler never reaches a token vector.
+    gaps = [k for k in sorted(loaded["missing_keys"]) if not k.startswith("pooler.")]
+    if gaps:
+        raise ModelError(
+            f"{folder}: its weights lack {gaps[0]} and {len(gaps) - 1} more that a "
+            f"{model.config.model_type} needs: pass a folder with all weights"
+        )
     if getattr(model.config, "is_encoder_decoder", False) or getattr(
         model.config, "is_decoder", False
     ):
@@ -162,7 +172,7 @@ def _load_tokenizer(folder: SourceFolder) -> Tokenizer:
     try:
         with _quiet():
             loaded = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except Exception as error:  # tokenizers raises plain Exception
         raise ModelError(f"{path}: transformers can not load its tokenizer: {error}") from error
     if not getattr(loaded, "is_fast", False):
         raise ModelError(
@@ -198,7 +208,7 @@ def _positions(encoder: Any) -> int | None:
 
 def _max_tokens(asked: int | None, declared: int | None, limit: int | None) -> int:
     if asked is not None:
-        if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
+        if type(asked) is not int or asked < 1:
             raise InputError(f"expected max_tokens to be an integer >= 1, got {asked!r}")
         if limit is not None and asked > limit:
             raise InputError(
@@ -314,13 +324,18 @@ def _cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:
+def _quiet() -> Iterator[None]:
     """Silence what torch and transformers print about their own progress."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        # Progress bars; what goes wrong comes as an exception.
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -7,6 +7,8 @@
 mod scorer;
 mod search;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tile;
 mod top_k;

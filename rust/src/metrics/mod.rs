@@ -4,6 +4,9 @@
 //! counted, not sorted: a task of any size never exists as a matrix. Every metric is a function
 //! of the relevant targets' ranks alone.
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 

@@ -1,0 +1,5 @@
+"""The command line `uwe`: verbs, options and tables around the library; it decides nothing."""
+
+from uwe.cli.app import main
+
+__all__ = ["main"]

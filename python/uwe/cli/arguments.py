@@ -1,0 +1,156 @@
+"""Options that several commands share, and what their texts mean."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from uwe.config import SOFT_SCORERS, Scorer
+from uwe.corpus import Format
+from uwe.errors import InputError
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+    from uwe.filters import Where
+    from uwe.text import TextEncoder
+
+DEFAULT_TARGETS = "esco-skills"
+
+Targets = Annotated[
+    str,
+    typer.Option(
+        "--targets", "-t", metavar="NAME|FOLDER",
+        help="A built-in target space (see: uwe spaces) or the folder of a target cache.",
+    ),
+]  # fmt: skip
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SOURCE",
+        help="Model folder or hub id; the default is the cache's own, or the shipped one.",
+    ),
+]
+ScorerName = Annotated[
+    str | None,
+    typer.Option(
+        "--scorer",
+        metavar="NAME",
+        help="soft_target, soft_query, soft, max or pooled; the default is the cache's own.",
+    ),
+]
+Temperature = Annotated[
+    float | None, typer.Option(help="Temperature of a soft scorer; the model's own is the default.")
+]
+Where_ = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", metavar="COLUMN=VALUE",
+        help="Only targets with this metadata; repeat for several columns (all must hold) or "
+        "several values of one (any may).",
+    ),
+]  # fmt: skip
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FileFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="FORMAT",
+        help="lines, csv or jsonl; the default is told by the suffix (.txt, .csv, .jsonl, also "
+        "with .gz), and lines for standard input.",
+    ),
+]  # fmt: skip
+
+
+def load_model(source: str | None) -> TextEncoder | None:
+    """The model that was named, or None."""
+    if source is None:
+        return None
+    from uwe.loading import load
+
+    return load(source)
+
+
+def open_targets(name: str, model_source: str | None = None) -> TargetCache:
+    """The target space that was named: built-in, or a folder.
+
+    Raises:
+        InputError: If it is a file of labels, of which a cache must be built first.
+    """
+    from uwe.cache import TargetCache
+    from uwe.spaces import space_cache, target_spaces
+
+    model = load_model(model_source)
+    if name in target_spaces():
+        return space_cache(name, model=model, progress=True)
+    path = Path(name)
+    if path.is_file():
+        raise InputError(
+            f"expected a target cache, got the file {name}: build one with  "
+            f"uwe cache build {path.stem}.uwe --from {name}"
+        )
+    if not path.exists() and path.name == name and not path.suffix:
+        raise InputError(
+            f"expected a folder or a built-in target space out of {', '.join(target_spaces())}, "
+            f"got {name!r}: correct it"
+        )
+    return TargetCache.open(path, model=model)
+
+
+def read_scorer(
+    name: str | None, temperature: float | None, default: Scorer | None = None
+) -> Scorer | None:
+    """The scorer that `--scorer` and `--temperature` ask for; None means the cache's own.
+
+    What is not said is taken from `default`.
+    """
+    if name is None and temperature is None:
+        return None
+    if name is not None and ":" in name and temperature is None:
+        return Scorer.parse(name)
+    chosen = name if name is not None else default.name if default is not None else ""
+    if temperature is None and default is not None and chosen in SOFT_SCORERS:
+        temperature = default.temperature
+    return Scorer(chosen, temperature=temperature)
+
+
+def read_where(conditions: list[str] | None, targets: TargetCache) -> Where | None:
+    """`COLUMN=VALUE` texts as a mask; a value is a text or, where the column has none, JSON."""
+    if not conditions:
+        return None
+    wanted: dict[str, list[Any]] = {}
+    for condition in conditions:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise InputError(f"expected --where COLUMN=VALUE, got {condition!r}")
+        wanted.setdefault(column, []).append(value)
+    return {column: _values(column, values, targets) for column, values in wanted.items()}
+
+
+def _values(column: str, values: list[str], targets: TargetCache) -> list[Any]:
+    try:
+        targets.mask({column: values})
+    except InputError:
+        try:
+            # A column of numbers or booleans refuses texts.
+            parsed = [json.loads(value) for value in values]
+            targets.mask({column: parsed})
+        except (ValueError, TypeError):
+            parsed = None
+        if parsed is None:
+            raise
+        return parsed
+    return list(values)
+
+
+def source_of(path: str) -> str | Iterable[bytes]:
+    """What to read: `-` is standard input."""
+    return sys.stdin.buffer if path == "-" else path
+
+
+def file_format(name: str | None) -> Format | None:
+    """`--format` as the readers take it, which check it."""
+    return cast("Format | None", name)

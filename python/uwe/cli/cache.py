@@ -1,0 +1,195 @@
+"""`uwe cache`: build and keep target caches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+    from uwe.corpus import TargetTable
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Build and keep target caches.", no_args_is_help=True, rich_markup_mode=None)
+
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="The cache's folder.")]
+Name = Annotated[
+    str, typer.Argument(metavar="FOLDER|NAME", help="A cache's folder or a built-in space.")
+]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", "-f", metavar="FILE",
+        help="File of targets, or - for standard input. Plain lines are labels; CSV and JSON lines "
+        "have label (or text), id, aliases (a list; in CSV separated by |), and metadata in every "
+        "other column.",
+    ),
+]  # fmt: skip
+
+
+def build(
+    folder: Folder,
+    source: From = None,
+    space: Annotated[
+        str | None, typer.Option(help="A built-in target space in place of --from.")
+    ] = None,
+    format_: arguments.FileFormat = None,
+    model: arguments.Model = None,
+    scorer: arguments.ScorerName = None,
+    temperature: arguments.Temperature = None,
+    dtype: Annotated[
+        str, typer.Option(help="float32, exact, or float16, half the size.")
+    ] = "float32",
+    tokens: Annotated[
+        str, typer.Option(help="all, or pooled: one vector a text, for the scorer pooled.")
+    ] = "all",
+    as_json: arguments.AsJson = False,
+) -> None:  # fmt: skip
+    """Encode targets into a cache; one that is there is replaced when the new one is complete.
+
+    Examples:
+      uwe cache build skills.uwe --from skills.txt
+      uwe cache build roles.uwe --from roles.csv --dtype float16
+      uwe cache build esco.uwe --space esco-occupations
+    """
+    if (source is None) == (space is None):
+        raise typer.BadParameter("give either --from FILE or --space NAME")
+    from uwe.cache import TargetCache
+    from uwe.loading import load
+    from uwe.spaces import target_space
+
+    table = target_space(space).table() if space is not None else _read(source, format_)
+    chosen = load(model)
+    built = TargetCache.build(
+        chosen,
+        table.labels,
+        path=folder,
+        ids=table.ids,
+        aliases=table.aliases,
+        metadata=table.metadata,
+        scorer=arguments.read_scorer(scorer, temperature, chosen.config.scorer),
+        dtype=dtype,
+        tokens=tokens,
+        progress=True,
+    )
+    _print_info(built, as_json)
+
+
+def info(folder: Name, as_json: arguments.AsJson = False) -> None:
+    """Say what a cache holds.
+
+    Example:
+      uwe cache info skills.uwe --json
+    """
+    _print_info(arguments.open_targets(folder), as_json)
+
+
+def append(
+    folder: Folder,
+    source: From = None,
+    format_: arguments.FileFormat = None,
+    model: arguments.Model = None,
+    as_json: arguments.AsJson = False,
+) -> None:
+    """Add targets after those that are there.
+
+    Example:
+      uwe cache append skills.uwe --from more.txt
+    """
+    if source is None:
+        raise typer.BadParameter("give --from FILE (- is standard input)")
+    from uwe.cache import TargetCache
+
+    cache = TargetCache.open(folder, model=arguments.load_model(model))
+    table = _read(source, format_)
+    metadata = table.metadata
+    _print_info(
+        cache.append(
+            table.labels,
+            ids=table.ids,
+            aliases=table.aliases,
+            metadata=metadata or None,
+            progress=True,
+        ),
+        as_json,
+    )
+
+
+def remove(
+    folder: Folder,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="Targets with this label; may be repeated.")
+    ] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", help="The target with this id; may be repeated.")
+    ] = None,
+    where: arguments.Where_ = None,
+    as_json: arguments.AsJson = False,
+) -> None:
+    """Take targets out; compact gives their space back.
+
+    Examples:
+      uwe cache remove skills.uwe --label "pastry baking"
+      uwe cache remove roles.uwe --where family=Food
+    """
+    if sum(bool(given) for given in (labels, ids, where)) != 1:
+        raise typer.BadParameter("give exactly one of --label, --id and --where")
+    from uwe.cache import TargetCache
+
+    cache = TargetCache.open(folder)
+    _print_info(
+        cache.remove(arguments.read_where(where, cache), ids=ids or None, labels=labels or None),
+        as_json,
+    )
+
+
+def compact(folder: Folder, as_json: arguments.AsJson = False) -> None:
+    """Rewrite a cache to one data file without what was removed.
+
+    Example:
+      uwe cache compact skills.uwe
+    """
+    from uwe.cache import TargetCache
+
+    _print_info(TargetCache.open(folder).compact(), as_json)
+
+
+def verify(folder: Name, as_json: arguments.AsJson = False) -> None:
+    """Hash every file of a cache; damage is an error that names the file.
+
+    Example:
+      uwe cache verify skills.uwe
+    """
+    cache = arguments.open_targets(folder)
+    cache.verify()
+    if as_json:
+        output.print_json({"path": str(cache.path), "targets": len(cache), "sound": True})
+    else:
+        output.print_line(f"{cache.path}: sound, {len(cache)} targets")
+
+
+def _read(source: str | None, format_: str | None) -> TargetTable:
+    from uwe.corpus import read_targets
+
+    assert source is not None
+    return read_targets(arguments.source_of(source), format=arguments.file_format(format_))
+
+
+def _print_info(cache: TargetCache, as_json: bool) -> None:
+    found = cache.info()
+    if as_json:
+        output.print_json(found, indent=2)
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        output.print_line(f"{name.ljust(width)}  {text}".rstrip())
+
+
+for command in (build, info, append, remove, compact, verify):
+    app.command(command.__name__)(guarded(command))

@@ -1,0 +1,69 @@
+"""`uwe export`: a model folder that ranks without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, cast
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.config import Scorer, WeightForm
+
+__all__ = ["export"]
+
+
+def export(
+    source: Annotated[str, typer.Argument(help="A transformers or sentence-transformers folder.")],
+    out: Annotated[str, typer.Argument(help="The folder to make; it must not exist, or be empty.")],
+    scorer: Annotated[
+        str, typer.Option(metavar="NAME", help="How its token vectors are compared by default.")
+    ] = "pooled",
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature of a soft scorer.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="FORM", help="float32, float16, int8 or int8-block.")
+    ] = "int8",
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Longest text; the default is what the folder says.")
+    ] = None,
+    special_tokens: Annotated[
+        str, typer.Option(metavar="KEEP|DROP", help="Vectors of special tokens: keep or drop.")
+    ] = "keep",
+    name: Annotated[str | None, typer.Option(help="The default is the folder's name.")] = None,
+    language: Annotated[str, typer.Option(help="What it reads, such as en.")] = "",
+    licence: Annotated[str, typer.Option(help="SPDX identifier of the weights' licence.")] = "",
+    base_model: Annotated[str, typer.Option(help="What the weights are or started from.")] = "",
+    as_json: arguments.AsJson = False,
+) -> None:  # fmt: skip
+    """Turn a text encoder into a folder that uwe loads without torch (extra: train).
+
+    Example:
+      uwe export ./all-MiniLM-L6-v2 ./minilm --scorer pooled --weights int8
+    """
+    from uwe.model.export import export as export_model
+
+    chosen = arguments.read_scorer(scorer, temperature)
+    assert isinstance(chosen, Scorer)
+    done = export_model(
+        source,
+        out,
+        scorer=chosen,
+        weights=cast("WeightForm", weights),
+        max_tokens=max_tokens,
+        special_tokens=cast('Literal["keep", "drop"]', special_tokens),
+        name=name,
+        language=language,
+        licence=licence,
+        base_model=base_model,
+    )
+    if as_json:
+        output.print_json(
+            {"folder": str(Path(out)), "onnx_bytes": done.onnx_bytes, "cosine": done.cosine},
+            indent=2,
+        )
+        return
+    output.print_line(
+        f"{out}: {done.onnx_bytes / 1e6:.1f} MB, cosine to torch {done.cosine:.6f} at least"
+    )

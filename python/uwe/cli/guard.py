@@ -1,0 +1,128 @@
+"""Around every command: errors in one line, exit codes, broken pipes, Ctrl-C, warnings."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable
+from typing import ParamSpec, TextIO
+
+import typer
+
+from uwe.errors import UweError
+
+__all__ = ["EXIT_CODES", "guarded", "say"]
+
+P = ParamSpec("P")
+
+FAILED, BROKEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 130, 141
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 an error of input, data, model, cache or file, told in one line; "
+    "2 wrong usage; 70 a bug in uwe (UWE_DEBUG=1 shows where); 130 interrupted; 141 whoever read "
+    "the output stopped reading."
+)
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """`command`, ending the process with the documented exit code in place of a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        _show_messages()
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except (typer.BadParameter, typer.Exit):
+            # typer shows the usage and ends with its own code, 2 or what was asked for.
+            raise
+        except BrokenPipeError:
+            _discard_output()
+            sys.exit(PIPE_CLOSED)
+        except KeyboardInterrupt:
+            _discard_output()
+            sys.exit(INTERRUPTED)
+        except (UweError, OSError) as error:
+            _fail(_text(error), FAILED)
+        except Exception as error:
+            if os.environ.get("UWE_DEBUG"):
+                raise
+            _fail(
+                f"unexpected {type(error).__name__}: {error}: please report this; UWE_DEBUG=1 "
+                "shows where it happened",
+                BROKEN,
+            )
+
+    # The lines of an example stand as they are: this character keeps typer from filling them.
+    run.__doc__ = re.sub(
+        r"^( *)(Examples?:)$", "\\1\b\n\\1\\2", command.__doc__ or "", flags=re.MULTILINE
+    )
+    return run
+
+
+def say(message: str) -> None:
+    """One line to standard error."""
+    sys.stderr.write(f"uwe: {' '.join(message.split())}\n")
+    sys.stderr.flush()
+
+
+def _fail(message: str, code: int) -> None:
+    try:
+        # What was found before the error is of use, and belongs before the message.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+    say(f"error: {message}")
+    sys.exit(code)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, UweError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's exit does not complain."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        # Standard output is no file, as under a test runner: nothing will complain.
+        return
+
+
+def _show_messages() -> None:
+    """Warnings in one line, one of a kind; what the library logs, on standard error."""
+    shown: set[type[Warning]] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        del filename, lineno, file, line
+        if category not in shown:
+            shown.add(category)
+            say(f"warning: {message}")
+
+    warnings.simplefilter("ignore", DeprecationWarning)
+    warnings.showwarning = show
+    log = logging.getLogger("uwe")
+    if not log.handlers:
+        log.addHandler(_Speaker())
+        log.setLevel(logging.INFO)
+
+
+class _Speaker(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())

@@ -1,0 +1,227 @@
+"""`uwe rank`: one query to a table, or many to lines."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.cli.guard import say
+from uwe.errors import DataError
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+    from uwe.config import Scorer
+    from uwe.corpus import Record
+    from uwe.explanation import Explanation
+    from uwe.ranking import Match
+
+__all__ = ["rank"]
+
+
+def rank(
+    query: Annotated[
+        str | None, typer.Argument(metavar="QUERY", help="A job title, a sentence, any text.")
+    ] = None,
+    targets: arguments.Targets = arguments.DEFAULT_TARGETS,
+    k: Annotated[int, typer.Option("-k", help="How many targets for each query.")] = 10,
+    where: arguments.Where_ = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Leave out targets that score less.")
+    ] = None,
+    scorer: arguments.ScorerName = None,
+    temperature: arguments.Temperature = None,
+    model: arguments.Model = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT",
+            help="Rank only as many targets as an approximate index proposes (extra: ann).",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", "-i", metavar="FILE",
+            help="Rank for every entry of a file, or of standard input (-), in their order.",
+        ),
+    ] = None,
+    format_: arguments.FileFormat = None,
+    field: Annotated[
+        str | None,
+        typer.Option(help="Key or column that holds the query; the default is text."),
+    ] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option(
+            "--skip-invalid", help="Pass over entries that are invalid, and say how many."
+        ),
+    ] = False,
+    why: Annotated[
+        bool | None,
+        typer.Option(
+            "--why/--no-why",
+            help="Say which words of the query earned the score; the default for one query.",
+        ),
+    ] = None,
+    as_json: arguments.AsJson = False,
+) -> None:  # fmt: skip
+    """Rank targets for a query, or for many from a file or standard input.
+
+    One query prints a table: rank, label, score, and the words of the query that earned most of
+    the score with their shares. Many print one line a match, separated by tabs; with --json one
+    JSON object a query.
+
+    Examples:
+      uwe rank "data engineer, big data pipelines"
+      uwe rank "head chef" --targets esco-occupations -k 5 --json
+      uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
+      uwe rank --input titles.csv --field title --json > ranked.jsonl
+      cat titles.txt | uwe rank --input -
+    """
+    if (query is None) == (source is None):
+        raise typer.BadParameter("give either a QUERY or --input FILE (- is standard input)")
+    space = arguments.open_targets(targets, model)
+    settings: dict[str, Any] = {
+        "k": k,
+        "where": arguments.read_where(where, space),
+        "min_score": min_score,
+        "scorer": arguments.read_scorer(scorer, temperature, space.scorer),
+        "candidates": candidates,
+    }
+    if source is None:
+        assert query is not None
+        _rank_one(query, space, settings, why is not False, as_json)
+        return
+    _rank_stream(source, format_, field, skip_invalid, space, settings, bool(why), as_json)
+
+
+def _rank_one(
+    query: str, space: TargetCache, settings: dict[str, Any], why: bool, as_json: bool
+) -> None:
+    from uwe.ranking import rank as rank_query
+
+    matches = rank_query(query, space, **settings)
+    reasons = _reasons(query, space, matches, settings["scorer"]) if why else None
+    if as_json:
+        output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)
+        return
+    if not matches:
+        say("no target is left: loosen --where or --min-score")
+        return
+    header = ["rank", "label", "score", "earned by"]
+    rows = []
+    for place, match in enumerate(matches, 1):
+        label = match.label if match.alias is None else f"{match.label} (alias: {match.alias})"
+        earned = "" if reasons is None else _earned(reasons[place - 1])
+        rows.append([str(place), label, f"{match.score:.3f}", earned])
+    width = 4 if why else 3
+    output.print_table(header[:width], [row[:width] for row in rows], right="02")
+
+
+def _rank_stream(
+    source: str,
+    format_: str | None,
+    field: str | None,
+    skip_invalid: bool,
+    space: TargetCache,
+    settings: dict[str, Any],
+    why: bool,
+    as_json: bool,
+) -> None:
+    from uwe.corpus import read_queries
+    from uwe.ranking import rank_stream
+
+    skipped = _Skipped()
+    records = read_queries(
+        arguments.source_of(source),
+        format=arguments.file_format(format_),
+        field=field,
+        on_invalid=skipped if skip_invalid else None,
+    )
+    # Whoever types wants each answer at once; files are ranked a block at a time.
+    block = 1 if source == "-" and sys.stdin.isatty() else 64
+    waiting: deque[Record] = deque()
+    invalid: list[DataError] = []
+    ranked = rank_stream(_texts(records, waiting, invalid), space, block=block, **settings)
+    with output.counting("queries") as progress:
+        for done, matches in enumerate(ranked, 1):
+            record = waiting.popleft()
+            reasons = _reasons(record.text, space, matches, settings["scorer"]) if why else None
+            _print_ranked(record, matches, reasons, as_json)
+            progress(done)
+            if block == 1:
+                sys.stdout.flush()
+    if invalid:
+        raise invalid[0]
+    if skipped.count:
+        entries = "entry" if skipped.count == 1 else "entries"
+        say(f"skipped {skipped.count} invalid {entries}, first {skipped.first}")
+
+
+class _Skipped:
+    """Counts invalid entries, and keeps what was wrong with the first."""
+
+    count = 0
+    first: DataError | None = None
+
+    def __call__(self, error: DataError) -> None:
+        self.count += 1
+        self.first = self.first or error
+
+
+def _texts(
+    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError]
+) -> Iterator[str]:
+    """The queries; their records wait for the matches, a block of them at most.
+
+    An invalid entry ends them, so that everything before it is ranked and printed first.
+    """
+    try:
+        for record in records:
+            waiting.append(record)
+            yield record.text
+    except DataError as error:
+        invalid.append(error)
+
+
+def _print_ranked(
+    record: Record, matches: list[Match], reasons: list[Explanation] | None, as_json: bool
+) -> None:
+    if as_json:
+        entry: dict[str, Any] = {"line": record.line}
+        if "id" in record.fields:
+            entry["id"] = record.fields["id"]
+        output.print_json({**entry, "query": record.text, "matches": _as_dicts(matches, reasons)})
+        return
+    for place, match in enumerate(matches, 1):
+        columns = [record.text, str(place), match.label, f"{match.score:.4f}", match.id or ""]
+        if reasons is not None:
+            columns.append(_earned(reasons[place - 1]))
+        output.print_line("\t".join(" ".join(column.split()) for column in columns))
+
+
+def _reasons(
+    query: str, space: TargetCache, matches: list[Match], scorer: Scorer | None
+) -> list[Explanation]:
+    from uwe.explanation import explain_many
+
+    return explain_many(query, space, matches, scorer=scorer)
+
+
+def _earned(reason: Explanation) -> str:
+    # A word's comma belongs to the sentence that it was in.
+    return ", ".join(f"{w.text.rstrip(',;:.!?') or w.text} {w.share:+.3f}" for w in reason.top())
+
+
+def _as_dicts(matches: list[Match], reasons: list[Explanation] | None) -> list[dict[str, Any]]:
+    found = []
+    for i, match in enumerate(matches):
+        entry = {"rank": i + 1, **match.to_dict()}
+        if reasons is not None:
+            entry["why"] = [vars(word) for word in reasons[i].query_words]
+        found.append(entry)
+    return found

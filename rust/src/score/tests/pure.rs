@@ -1,0 +1,200 @@
+//! The score of a pair never depends on the company it is computed in; ranks follow the scores.
+
+use super::super::threads::set_threads;
+use super::super::top_k;
+use super::*;
+use crate::metrics;
+
+/// A space of three segments in both precisions, with aliases: what a grown cache looks like.
+struct Space {
+    tokens: [TokenVectors; 3],
+    half: Vec<f16>,
+    groups: Vec<u32>,
+}
+
+impl Space {
+    fn new(random: &mut Random, dim: usize) -> Self {
+        let mut segment = |texts| {
+            let lengths = random.lengths(texts, 14);
+            random.texts(&lengths, dim, 3.0)
+        };
+        let tokens = [segment(700), segment(1), segment(400)];
+        let half = tokens[2].units().iter().map(|&x| f16::from_f32(x)).collect();
+        let mut groups = vec![0];
+        while *groups.last().unwrap() < 1101 {
+            groups.push((groups.last().unwrap() + 1 + random.below(3) as u32).min(1101));
+        }
+        Self { tokens, half, groups }
+    }
+
+    fn targets(&self) -> Targets<'_> {
+        let rows = [
+            Rows::F32(self.tokens[0].units()),
+            Rows::F32(self.tokens[1].units()),
+            Rows::F16(&self.half),
+        ];
+        let texts = (0..3).flat_map(|segment: usize| {
+            let tokens = &self.tokens[segment];
+            (0..tokens.len()).map(move |i| Text {
+                segment: segment as u32,
+                tokens: tokens.tokens(i) as u32,
+                row: tokens.offsets()[i],
+            })
+        });
+        Targets {
+            dim: self.tokens[0].dim(),
+            segments: rows
+                .into_iter()
+                .zip(&self.tokens)
+                .map(|(rows, tokens)| Segment { rows, norms: tokens.norms() })
+                .collect(),
+            texts: texts.collect(),
+            groups: (&self.groups[..]).into(),
+        }
+    }
+}
+
+fn bits(scores: &[f32]) -> Vec<u32> {
+    scores.iter().map(|s| s.to_bits()).collect()
+}
+
+#[test]
+fn scores_do_not_depend_on_batch_subset_or_threads() {
+    let mut random = Random(5);
+    for dim in [24, 384] {
+        let space = Space::new(&mut random, dim);
+        let targets = space.targets();
+        let lengths: Vec<usize> = random.lengths(40, 30).into_iter().chain([200, 1, 64]).collect();
+        let queries = random.texts(&lengths, dim, 3.0);
+        let subset: Vec<usize> = (0..targets.len()).filter(|_| random.below(3) == 0).collect();
+        for level in Level::available() {
+            for name in SOFT.iter().chain(&["max"]) {
+                let scorer = Scorer::new(name, 0.3).unwrap();
+                let mut reference = None;
+                for threads in [1, 2, 7] {
+                    set_threads(threads);
+                    let all = bits(&scores(level, &queries, &targets, None, scorer));
+                    assert_eq!(&all, reference.get_or_insert(all.clone()), "{threads} threads");
+                }
+                set_threads(0);
+                let all = reference.unwrap();
+                let some = bits(&scores(level, &queries, &targets, Some(&subset), scorer));
+                for query in 0..queries.len() {
+                    let row = &all[query * targets.len()..][..targets.len()];
+                    let part = &some[query * subset.len()..][..subset.len()];
+                    assert!(subset.iter().zip(part).all(|(&target, score)| row[target] == *score));
+                    if query % 9 == 0 {
+                        let (units, norms) = queries.text(query);
+                        let alone = TokenVectors::from_parts(units, norms, dim);
+                        let alone = bits(&scores(level, &alone, &targets, None, scorer));
+                        assert_eq!(row, alone, "query {query} alone, {name} at {level:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_target_scores_as_the_best_of_its_texts() {
+    let mut random = Random(6);
+    let space = Space::new(&mut random, 16);
+    let targets = space.targets();
+    let single = Targets { groups: (0..=1101).collect(), ..targets.clone() };
+    let queries = random.texts(&[3, 8], 16, 3.0);
+    let scorer = Scorer::new("soft", 0.5).unwrap();
+    let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
+    let each = Search::new(&queries, &single, None, scorer, &never).unwrap().scores().unwrap();
+    for (query, hits) in search.top_k(targets.len()).unwrap().into_iter().enumerate() {
+        assert_eq!(hits.len(), targets.len(), "each target once");
+        for hit in hits {
+            let texts = space.groups[hit.target] as usize..space.groups[hit.target + 1] as usize;
+            let own = &each[query * 1101..][texts];
+            assert!(own.iter().all(|&score| score <= hit.score));
+            assert_eq!(own[hit.text as usize].to_bits(), hit.score.to_bits());
+            let first = own.iter().position(|&score| score == hit.score);
+            assert_eq!(first, Some(hit.text as usize), "the first of equal texts");
+        }
+    }
+}
+
+#[test]
+fn top_k_and_ranks_follow_the_scores() {
+    let mut random = Random(7);
+    let space = Space::new(&mut random, 8);
+    let mut targets = space.targets();
+    // The same texts twice: every score is a tie.
+    targets.texts = targets.texts.iter().chain(targets.texts.iter()).copied().collect();
+    let again = space.groups[1..].iter().map(|end| end + 1101);
+    targets.groups = space.groups.iter().copied().chain(again).collect();
+    let lengths = random.lengths(30, 12);
+    let queries = random.texts(&lengths, 8, 3.0);
+    let (mut relevant, mut offsets) = (Vec::new(), vec![0]);
+    for query in 0..queries.len() {
+        let mut own: Vec<usize> = (0..query % 7 * 3).map(|_| random.below(targets.len())).collect();
+        own.sort_unstable();
+        own.dedup();
+        own.reverse();
+        relevant.extend(own);
+        offsets.push(relevant.len());
+    }
+    for name in ["soft", "max"] {
+        let scorer = Scorer::new(name, 0.5).unwrap();
+        for threads in [1, 2] {
+            set_threads(threads);
+            let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
+            let all = search.scores().unwrap();
+            let ranks = search.ranks(&relevant, &offsets).unwrap();
+            assert_eq!(ranks, metrics::ranks(&all, targets.len(), &relevant, &offsets).unwrap());
+            let best = search.top_k(50).unwrap();
+            for (query, row) in all.chunks(targets.len()).enumerate() {
+                let found: Vec<_> = best[query].iter().map(|h| (h.target, h.score)).collect();
+                let sorted: Vec<_> = top_k(row, 50).iter().map(|h| (h.target, h.score)).collect();
+                assert_eq!(found, sorted);
+            }
+        }
+    }
+    set_threads(0);
+}
+
+#[test]
+fn wrong_questions_are_refused() {
+    let mut random = Random(8);
+    let tokens = random.texts(&[2, 3, 4], 8, 1.0);
+    let narrow = random.texts(&[2], 7, 1.0);
+    let targets = Targets::from_tokens(&tokens);
+    let scorer = Scorer::new("max", 1.0).unwrap();
+    let ask = |queries, subset| Search::new(queries, &targets, subset, scorer, &never);
+    let message = |result: crate::error::Result<_>| match result {
+        Ok(_) => panic!("expected an error"),
+        Err(error) => error.to_string(),
+    };
+    assert!(message(ask(&narrow, None).map(drop)).contains("7 dimensions"));
+    assert!(message(ask(&tokens, Some(&[1, 1])).map(drop)).contains("strictly increasing"));
+    assert!(message(ask(&tokens, Some(&[0, 3])).map(drop)).contains("target 3"));
+    assert!(message(ask(&tokens, None).unwrap().top_k(0).map(drop)).contains("k must be"));
+    let subset = ask(&tokens, Some(&[0, 2])).unwrap();
+    assert!(message(subset.ranks(&[], &[0, 0, 0, 0]).map(drop)).contains("subset"));
+    let all = ask(&tokens, None).unwrap();
+    assert!(message(all.ranks(&[0], &[0, 1]).map(drop)).contains("3 queries"));
+    assert!(message(all.ranks(&[3], &[0, 1, 1, 1]).map(drop)).contains("3 targets"));
+    assert!(message(all.ranks(&[1, 1], &[0, 2, 2, 2]).map(drop)).contains("twice"));
+    for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(Scorer::new("soft", temperature).is_err());
+        assert!(Scorer::new("pooled", temperature).is_ok());
+    }
+    assert!(Scorer::new("colbert", 1.0).unwrap_err().to_string().contains("soft_target"));
+}
+
+#[test]
+fn a_call_stops_when_asked() {
+    let mut random = Random(9);
+    let tokens = random.texts(&[2; 3000], 8, 1.0);
+    let targets = Targets::from_tokens(&tokens);
+    let scorer = Scorer::new("max", 1.0).unwrap();
+    let search = Search::new(&tokens, &targets, None, scorer, &|| true).unwrap();
+    assert!(matches!(search.top_k(3), Err(crate::error::Error::Interrupted)));
+    assert!(matches!(search.scores(), Err(crate::error::Error::Interrupted)));
+    let none = vec![0; 3001];
+    assert!(matches!(search.ranks(&[], &none), Err(crate::error::Error::Interrupted)));
+}

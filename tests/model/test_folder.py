@@ -1,0 +1,162 @@
+"""Source folders: what is honoured, what is refused; output folders: whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uwe.errors import InputError, ModelError
+from uwe.model.folder import new_folder, read_source_folder
+
+
+def folder_with(root: Path, modules: Any, files: dict[str, Any]) -> Path:
+    (root / "config.json").write_text("{}")
+    (root / "modules.json").write_text(json.dumps(modules))
+    for name, content in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(json.dumps(content))
+    return root
+
+
+def steps(*kinds: str) -> list[dict[str, str]]:
+    return [{"type": f"a.b.{kind}", "path": f"{i}" if i else ""} for i, kind in enumerate(kinds)]
+
+
+def test_a_transformers_folder_says_nothing_more(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    found = read_source_folder(tmp_path)
+    assert found.transformer == tmp_path
+    assert (found.max_tokens, found.lower_case, found.mean_pooled) == (None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "mean"),
+    [
+        ({"pooling_mode": "mean"}, True),
+        ({"pooling_mode": ["mean"]}, True),
+        ({"pooling_mode": "cls"}, False),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, True),
+        ({"pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True}, False),
+        ({"pooling_mode_cls_token": True}, False),
+    ],
+)
+def test_pooling_is_read_in_both_spellings(
+    tmp_path: Path, pooling: dict[str, Any], mean: bool
+) -> None:
+    folder = folder_with(
+        tmp_path,
+        steps("Transformer", "Pooling", "Normalize"),
+        {"1/config.json": pooling, "sentence_bert_config.json": {"max_seq_length": 64}},
+    )
+    found = read_source_folder(folder)
+    assert (found.mean_pooled, found.max_tokens) == (mean, 64)
+
+
+def test_an_old_folder_has_its_transformer_in_a_folder(tmp_path: Path) -> None:
+    modules = [{"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"}]
+    folder = folder_with(tmp_path, modules, {"0_Transformer/config.json": {}})
+    assert read_source_folder(folder).transformer == tmp_path / "0_Transformer"
+
+
+def test_a_plain_mask_of_a_multi_vector_encoder_is_fine(tmp_path: Path) -> None:
+    kinds = steps("Transformer", "MultiVectorMask")
+    read_source_folder(folder_with(tmp_path, kinds, {}))
+    read_source_folder(folder_with(tmp_path, kinds, {"1/config.json": {"skiplist_words": []}}))
+
+
+@pytest.mark.parametrize("mask", [{"skiplist_words": ["."]}, {"keep_only_token_ids": [3]}])
+def test_a_mask_that_leaves_tokens_out_is_refused(tmp_path: Path, mask: dict[str, Any]) -> None:
+    folder = folder_with(tmp_path, steps("Transformer", "MultiVectorMask"), {"1/config.json": mask})
+    with pytest.raises(ModelError, match=f"leaves token vectors out .{next(iter(mask))}"):
+        read_source_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("Transformer", "Dense"),
+        ("Transformer", "Normalize"),
+        ("Transformer", "Pooling", "Dense"),
+        ("Transformer", "TokenPooling"),
+        ("Transformer", "Router"),
+    ],
+)
+def test_modules_that_an_export_would_lose_are_refused(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    folder = folder_with(
+        tmp_path, steps(*kinds), {"1/config.json": {"pooling_mode_mean_tokens": True}}
+    )
+    with pytest.raises(ModelError, match=f"its module {kinds[-1]} changes the vectors"):
+        read_source_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ([], "expected a Transformer as the first module, got none"),
+        (steps("StaticEmbedding"), "as the first module, got StaticEmbedding"),
+        ({}, "expected a Transformer as the first module, got none"),
+        ([{"path": ""}], "a list of modules with 'type' and 'path'"),
+        (["Transformer"], "a list of modules with 'type' and 'path'"),
+        (3, "a list of modules with 'type' and 'path'"),
+        (steps("Transformer", "Pooling"), "expected this file, found none"),
+    ],
+)
+def test_strange_modules_are_refused(tmp_path: Path, modules: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        read_source_folder(folder_with(tmp_path, modules, {}))
+
+
+def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="expected a model folder, found none"):
+        read_source_folder(tmp_path / "absent")
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        read_source_folder(tmp_path)
+    (tmp_path / "modules.json").write_text("{")
+    with pytest.raises(ModelError, match="expected JSON"):
+        read_source_folder(tmp_path)
+
+
+def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with new_folder(out) as partial:
+        (partial / "inner").mkdir()
+        (partial / "inner" / "file").write_text("content")
+        assert not out.exists()
+    assert (out / "inner" / "file").read_text() == "content"
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert out.stat().st_mode == plain.stat().st_mode
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out") as partial:
+        (partial / "file").write_text("")
+    assert (tmp_path / "out" / "file").exists()
+
+
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
+def test_a_stop_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
+    def fill_and_stop() -> None:
+        with new_folder(tmp_path / "out") as partial:
+            (partial / "file").write_text("")
+            raise stop
+
+    with pytest.raises(stop):
+        fill_and_stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "file"):
+        pass
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
