@@ -34,7 +34,8 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     """
     if source is None or source == SHIPPED_MODEL:
         return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)
-    if not (isinstance(source, Path) or (isinstance(source, str) and source.strip())):
+    blank = isinstance(source, str) and not source.strip()
+    if blank or not isinstance(source, str | Path):
         raise InputError(
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
