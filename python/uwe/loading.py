@@ -51,6 +51,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
@@ -81,6 +82,11 @@ def _download(repository: str) -> Path:
             f"'{repository}' is no model of uwe, as it lacks a file: {error}: download it and make "
             "a model from it with  uwe export"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except HFValidationError as error:
+        raise ModelError(
+            f"'{repository}': neither a folder here nor a name that the hub allows: {error}: "
+            "correct it"
+        ) from None
+    except (HfHubHTTPError, ConnectionError, TimeoutError) as error:
         raise ModelError(f"'{repository}': the download failed: {error}: try again") from error
     return folder
