@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
@@ -63,7 +64,7 @@ class _Replay:
     def __init__(self, tokens: uwe.TokenVectors) -> None:
         self._tokens, self._next = tokens, 0
 
-    def encode(self, texts: list[str]) -> uwe.TokenVectors:
+    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
         first, self._next = self._next, self._next + len(texts)
         return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
 
@@ -84,13 +85,17 @@ def test_one_query(
     units = (query / norms[:, None]).astype(np.float32)
     offsets = np.array([0, m])
 
-    def ours() -> np.ndarray:
-        return _core.cache_scores(
+    def ours() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = _core.cache_scores(
             peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
-        )[0]
+        )
+        return scores[0]
 
-    def theirs() -> np.ndarray:
-        return peers.torch[peer].scores(units, norms.astype(np.float32), scorer, TEMPERATURE)
+    def theirs() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = peers.torch[peer].scores(
+            units, norms.astype(np.float32), scorer, TEMPERATURE
+        )
+        return scores
 
     # Both sum in float32; logits reach some hundred, where an ulp moves a softmax by 1e-5.
     np.testing.assert_allclose(ours(), theirs(), atol=2e-5)
