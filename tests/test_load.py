@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+import uwe
 from tiny_model import write_model
 from uwe.errors import InputError, ModelError
 from uwe.loading import SHIPPED_MODEL, load
@@ -205,13 +206,16 @@ def test_models_come_from_the_hub_once(hub: str, tmp_path: Path) -> None:
 
 
 def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
-    results = load_elsewhere(["org/absent", "org/other", "org/half", "org/broken"], hub, tmp_path)
+    results = load_elsewhere(
+        ["org/absent", "org/other", "org/half", "org/broken", "org/na..me"], hub, tmp_path
+    )
     assert "neither a folder here nor a public model on the hub" in results["org/absent"]
     assert "hf auth login" in results["org/absent"]
     assert "is no model of uwe, as it lacks a file" in results["org/other"]
     assert "uwe export" in results["org/other"]
     assert "is no model of uwe, as it lacks a file" in results["org/half"]
     assert "'org/broken'" in results["org/broken"]
+    assert "nor a name that the hub allows" in results["org/na..me"]
 
 
 def test_a_hub_out_of_reach_says_connect(tmp_path: Path) -> None:
@@ -221,3 +225,8 @@ def test_a_hub_out_of_reach_says_connect(tmp_path: Path) -> None:
     offline = load_elsewhere(["org/runtime"], nowhere, tmp_path, HF_HUB_OFFLINE="1")
     assert "the hub can not be reached" in offline["org/runtime"]
     assert "connect to the network, or pass a folder" in offline["org/runtime"]
+
+
+def test_the_shipped_model_is_small_enough_to_ship() -> None:
+    folder = Path(uwe.__file__).parent / "assets" / SHIPPED_MODEL
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 25_000_000

@@ -6,11 +6,19 @@ import json
 import math
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from uwe.errors import InputError, ModelError
 
-__all__ = ["FORMAT", "SCORERS", "ModelConfig", "Scorer", "TrainingSource"]
+__all__ = [
+    "FORMAT",
+    "SCORERS",
+    "WEIGHT_FORMS",
+    "ModelConfig",
+    "Scorer",
+    "TrainingSource",
+    "WeightForm",
+]
 
 FORMAT = 1
 """Version of `uwe.json` that this release writes, and the newest that it reads."""
@@ -18,6 +26,11 @@ FORMAT = 1
 SOFT_SCORERS = ("soft_target", "soft_query", "soft")
 SCORERS = (*SOFT_SCORERS, "max", "pooled")
 """Names of all scorers; the first three attend and need a temperature."""
+
+WeightForm = Literal["float32", "float16", "int8", "int8-block"]
+"""How an exported model stores its weights; `uwe.model.quantize` says what each one is."""
+WEIGHT_FORMS: tuple[str, ...] = get_args(WeightForm)
+"""All of them, by name."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,8 @@ class ModelConfig:
         special_tokens: Whether the vectors of the tokenizer's special tokens are kept.
         max_tokens: Longest text that is read, special tokens included.
         dim: Width of a token vector.
-        weights: How the ONNX file stores the weights: `float32`, `float16`, `int8`, `int8-block`.
+        weights: How the ONNX file stores the weights; one of `WEIGHT_FORMS` where `uwe export`
+            wrote it. It says so for people: the ONNX file itself knows how to be read.
         language: What it reads, as BCP 47 tags separated by commas; empty if undeclared.
         licence: SPDX identifier of the weights' licence; empty if undeclared.
         base_model: The model that these weights started from; empty if none.

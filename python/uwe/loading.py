@@ -34,7 +34,8 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     """
     if source is None or source == SHIPPED_MODEL:
         return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)
-    if not (isinstance(source, Path) or (isinstance(source, str) and source.strip())):
+    blank = isinstance(source, str) and not source.strip()
+    if blank or not isinstance(source, str | Path):
         raise InputError(
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
@@ -50,6 +51,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
     )
@@ -80,6 +82,11 @@ def _download(repository: str) -> Path:
             f"'{repository}' is no model of uwe, as it lacks a file: {error}: download it and make "
             "a model from it with  uwe export"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except HFValidationError as error:
+        raise ModelError(
+            f"'{repository}': neither a folder here nor a name that the hub allows: {error}: "
+            "correct it"
+        ) from None
+    except (HfHubHTTPError, ConnectionError, TimeoutError) as error:
         raise ModelError(f"'{repository}': the download failed: {error}: try again") from error
     return folder

@@ -15,15 +15,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from tiny_transformers import ARCHITECTURES, POSITIONS, save_transformer
-from uwe.config import Scorer
+from uwe.config import WEIGHT_FORMS, Scorer
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.loading import load
 from uwe.model import export as export_module
 from uwe.model.export import export
-from uwe.model.quantize import FORMS, quantize
+from uwe.model.quantize import quantize
 from uwe.session import OnnxSession
 
 SCORER = Scorer("soft", temperature=0.5)
@@ -78,7 +78,7 @@ def test_the_runtime_gives_torchs_vectors(
     wanted = torch_vectors(sources[architecture], TEXTS)
     for batch_size in (1, 4):
         for got, want in zip(model.encode(TEXTS, batch_size=batch_size), wanted, strict=True):
-            np.testing.assert_allclose(got, want, atol=1e-5)
+            np.testing.assert_allclose(got, want, atol=1e-4)
 
 
 def test_the_folder_holds_three_files_and_no_trace_of_this_machine(bert: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_folder_holds_three_files_and_no_trace_of_this_machine(bert: Path) -
     assert [p.name for p in bert.parent.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", WEIGHT_FORMS)
 def test_no_form_depends_on_the_batch(
     bert: Path, sources: dict[str, Path], form: Any, tmp_path: Path
 ) -> None:
@@ -245,13 +245,9 @@ def test_broken_source_files_are_refused(
 
 
 def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
-    from transformers import T5Config, T5Model
-
-    T5Model(
-        T5Config(
-            vocab_size=8, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2,
-            decoder_start_token_id=0,
-        )
-    ).save_pretrained(tmp_path / "t5")
+    sizes: dict[str, Any] = {"vocab_size": 8, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1}
+    sizes |= {"num_heads": 2, "decoder_start_token_id": 0}
+    config = T5Config(**sizes)
+    T5Model(config).save_pretrained(tmp_path / "t5")
     with pytest.raises(ModelError, match="t5 is no encoder"):
         export(tmp_path / "t5", tmp_path / "out", scorer=SCORER)

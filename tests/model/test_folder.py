@@ -69,9 +69,7 @@ def test_a_plain_mask_of_a_multi_vector_encoder_is_fine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mask", [{"skiplist_words": ["."]}, {"keep_only_token_ids": [3]}])
 def test_a_mask_that_leaves_tokens_out_is_refused(tmp_path: Path, mask: dict[str, Any]) -> None:
-    folder = folder_with(
-        tmp_path, steps("Transformer", "MultiVectorMask"), {"1/config.json": mask}
-    )
+    folder = folder_with(tmp_path, steps("Transformer", "MultiVectorMask"), {"1/config.json": mask})
     with pytest.raises(ModelError, match=f"leaves token vectors out .{next(iter(mask))}"):
         read_source_folder(folder)
 
@@ -145,9 +143,13 @@ def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
 def test_a_stop_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
-    with pytest.raises(stop), new_folder(tmp_path / "out") as partial:
-        (partial / "file").write_text("")
-        raise stop
+    def fill_and_stop() -> None:
+        with new_folder(tmp_path / "out") as partial:
+            (partial / "file").write_text("")
+            raise stop
+
+    with pytest.raises(stop):
+        fill_and_stop()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from uwe.cli import arguments, output
-from uwe.config import Scorer
+from uwe.config import Scorer, WeightForm
 
 __all__ = ["export"]
 
@@ -43,7 +43,6 @@ def export(
       uwe export ./all-MiniLM-L6-v2 ./minilm --scorer pooled --weights int8
     """
     from uwe.model.export import export as export_model
-    from uwe.model.quantize import Form
 
     chosen = arguments.read_scorer(scorer, temperature)
     assert isinstance(chosen, Scorer)
@@ -51,7 +50,7 @@ def export(
         source,
         out,
         scorer=chosen,
-        weights=cast("Form", weights),
+        weights=cast("WeightForm", weights),
         max_tokens=max_tokens,
         special_tokens=cast('Literal["keep", "drop"]', special_tokens),
         name=name,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import ModelConfig, Scorer
+from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.model.folder import SourceFolder, new_folder, read_source_folder
 from uwe.session import OnnxSession
@@ -24,8 +24,6 @@ from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
-
-    from uwe.model.quantize import Form
 
 __all__ = ["Exported", "export"]
 
@@ -57,7 +55,7 @@ def export(
     out: str | Path,
     *,
     scorer: Scorer,
-    weights: Form = "int8",
+    weights: WeightForm = "int8",
     max_tokens: int | None = None,
     special_tokens: Literal["keep", "drop"] = "keep",
     name: str | None = None,
@@ -99,10 +97,10 @@ def export(
     for module in ("torch", "transformers", "onnx", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("train", f"uwe export (it uses {module})")
-    from uwe.model.quantize import FORMS
-
-    if weights not in FORMS:
-        raise InputError(f"expected weights out of {', '.join(FORMS)}, got {weights!r}: correct it")
+    if weights not in WEIGHT_FORMS:
+        raise InputError(
+            f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
+        )
     folder = read_source_folder(Path(source))
     if scorer.name == "pooled" and folder.mean_pooled is False:
         warnings.warn(

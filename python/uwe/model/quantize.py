@@ -8,26 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from uwe.config import WEIGHT_FORMS, WeightForm
 from uwe.errors import InputError
 
-__all__ = ["FORMS", "Form", "quantize"]
-
-Form = Literal["float32", "float16", "int8", "int8-block"]
-FORMS: tuple[str, ...] = get_args(Form)
+__all__ = ["quantize"]
 
 # Smaller tensors (biases, norms, constants of the graph) stay float32: they weigh nothing.
 _SMALLEST = 4096
 _BLOCK = 32
 
 
-def quantize(model: onnx.ModelProto, form: Form) -> None:
+def quantize(model: onnx.ModelProto, form: WeightForm) -> None:
     """Store the weights of `model` in another form, in place.
 
     `float16` casts them up when the session starts. `int8` stores symmetric int8 with one scale
@@ -38,13 +35,15 @@ def quantize(model: onnx.ModelProto, form: Form) -> None:
 
     Args:
         model: An encoder in float32 with its weights inside.
-        form: One of `FORMS`; `float32` leaves it as it is.
+        form: One of `WEIGHT_FORMS`; `float32` leaves it as it is.
 
     Raises:
         InputError: If there is no such form.
     """
-    if form not in FORMS:
-        raise InputError(f"expected weights out of {', '.join(FORMS)}, got {form!r}: correct it")
+    if form not in WEIGHT_FORMS:
+        raise InputError(
+            f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {form!r}: correct it"
+        )
     if form == "float32":
         return
     graph = model.graph

@@ -48,20 +48,14 @@ def save_transformer(architecture: str, folder: Path, *, lower_case: bool = Fals
             XLMRobertaConfig(**shared, max_position_embeddings=POSITIONS + 2, type_vocab_size=1)
         )
     else:
-        model = ModernBertModel(
-            ModernBertConfig(
-                **shared,
-                max_position_embeddings=POSITIONS,
-                local_attention=8,
-                global_attn_every_n_layers=2,
-                cls_token_id=0,
-                sep_token_id=2,
-                bos_token_id=0,
-                eos_token_id=2,
-            )
-        )
+        # The second of two layers sees a window; the first one sees everything.
+        window = {"local_attention": 8, "global_attn_every_n_layers": 2}
+        ends = {"cls_token_id": 0, "bos_token_id": 0, "sep_token_id": 2, "eos_token_id": 2}
+        shared |= window | ends
+        model = ModernBertModel(ModernBertConfig(**shared, max_position_embeddings=POSITIONS))
     model.eval().save_pretrained(folder)
-    PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    fast(
         tokenizer_object=tokenizer,
         cls_token="[CLS]",
         pad_token="[PAD]",
@@ -72,9 +66,7 @@ def save_transformer(architecture: str, folder: Path, *, lower_case: bool = Fals
     return folder
 
 
-def _tokenizer(
-    architecture: str, special: list[str], *, lower_case: bool
-) -> tuple[Tokenizer, int]:
+def _tokenizer(architecture: str, special: list[str], *, lower_case: bool) -> tuple[Tokenizer, int]:
     if architecture == "modernbert":
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         vocabulary = {token: i for i, token in enumerate([*special, *alphabet])}
@@ -84,7 +76,7 @@ def _tokenizer(
     elif architecture == "xlm-roberta":
         pieces = [(token, 0.0) for token in special]
         pieces += [(letter, -3.0) for letter in ("▁", *LETTERS)]
-        vocabulary = dict.fromkeys(token for token, _ in pieces)
+        vocabulary = {token: i for i, (token, _) in enumerate(pieces)}
         tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3))
         tokenizer.normalizer = normalizers.NFKC()
         tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()

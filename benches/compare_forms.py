@@ -1,0 +1,161 @@
+"""Compare the forms in which an export stores its weights: size, closeness, ranking, time.
+
+    UWE_DATA=... python benches/compare_forms.py SOURCE_FOLDER [--forms int8 float16 ...]
+
+Exports the model of SOURCE_FOLDER in each form, encodes the queries and targets of WorkBench's
+job2skill, and ranks all targets for each query by the cosine of the means of the raw token vectors.
+Times are ratios to float32, taken in turns on one text of each length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.config import WEIGHT_FORMS, Scorer
+from uwe.model.export import export
+from uwe.text import ONNX_FILE, TextEncoder
+
+ROUNDS = 60
+TEXTS = {
+    8: "data engineer big data pipelines",
+    40: "We look for a data engineer who builds and runs our pipelines in the cloud, knows SQL "
+    "and Python well, likes to work with our analysts, and cares about tests and for good "
+    "documentation",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Texts of a ranking task, and the relevant targets of each query."""
+
+    queries: list[str]
+    targets: list[str]
+    relevant: list[set[int]]
+
+
+def read_task(folder: Path, split: str) -> Task:
+    """Read a task in the BEIR-like layout of WorkBench's files."""
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with gzip.open(folder / name, "rt", encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    queries, targets = rows(f"{split}.queries.jsonl.gz"), rows("targets.jsonl.gz")
+    query_of = {row["id"]: i for i, row in enumerate(queries)}
+    target_of = {row["id"]: i for i, row in enumerate(targets)}
+    relevant: list[set[int]] = [set() for _ in queries]
+    with gzip.open(folder / f"{split}.qrels.tsv.gz", "rt", encoding="utf-8") as file:
+        for line in file:
+            query, _, target, grade = line.split("\t")
+            if int(grade) > 0:
+                relevant[query_of[query]].add(target_of[target])
+    return Task([r["text"] for r in queries], [r["text"] for r in targets], relevant)
+
+
+def pooled(model: TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Unit vectors of the means of raw token vectors: (texts, dim), float32."""
+    blocks = []
+    for start in range(0, len(texts), 2048):
+        vectors = model.encode(texts[start : start + 2048])
+        sums = np.add.reduceat(vectors.values, vectors.offsets[:-1], axis=0, dtype=np.float64)
+        blocks.append(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+    return np.concatenate(blocks).astype(np.float32)
+
+
+def metrics(scores: NDArray[np.float32], relevant: Sequence[set[int]]) -> tuple[float, float]:
+    """MAP and RP@10 in percent; equal scores are ranked by index."""
+    precisions, r_precisions = [], []
+    for row, wanted in zip(scores, relevant, strict=True):
+        if not wanted:
+            continue
+        hits = np.isin(np.argsort(-row, kind="stable"), list(wanted))
+        ranks = np.flatnonzero(hits) + 1
+        precisions.append((np.arange(1, len(ranks) + 1) / ranks).mean())
+        r_precisions.append(hits[:10].sum() / min(10, len(wanted)))
+    return 100 * float(np.mean(precisions)), 100 * float(np.mean(r_precisions))
+
+
+def zipped_bytes(path: Path) -> int:
+    """What a wheel needs for the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "a.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+            file.write(path)
+        return archive.stat().st_size
+
+
+def times(models: dict[str, TextEncoder]) -> dict[str, dict[int, float]]:
+    """Median seconds for one text of each length, the forms taken in turns."""
+    taken: dict[str, dict[int, list[float]]] = {f: {n: [] for n in TEXTS} for f in models}
+    for model in models.values():
+        model.encode(list(TEXTS.values()))
+    for _ in range(ROUNDS):
+        for form, model in models.items():
+            for length, text in TEXTS.items():
+                start = time.perf_counter()
+                model.encode([text])
+                taken[form][length].append(time.perf_counter() - start)
+    return {form: {n: median(t) for n, t in rows.items()} for form, rows in taken.items()}
+
+
+def main() -> int:
+    """Print one Markdown row per form."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("source", type=Path, help="folder of a transformers model")
+    parser.add_argument("--forms", nargs="+", default=WEIGHT_FORMS, choices=WEIGHT_FORMS)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    data = os.environ.get("UWE_DATA")
+    if not data:
+        print("set UWE_DATA to the folder that has workbench/", file=sys.stderr)
+        return 2
+    forms = ["float32", *(form for form in arguments.forms if form != "float32")]
+    task = read_task(Path(data) / "workbench" / "job2skill", "test")
+    with tempfile.TemporaryDirectory() as root:
+        models = {}
+        for form in forms:
+            out = Path(root) / form
+            export(arguments.source, out, scorer=Scorer("pooled"), weights=form)
+            models[form] = TextEncoder(out, threads=arguments.threads)
+        taken = times(models)
+        print(
+            "| form | MB | MB zipped | cosine to float32 | MAP | RP@10 | "
+            + " | ".join(f"time, {n} tokens" for n in TEXTS)
+            + " |"
+        )
+        print("|" + "---|" * (6 + len(TEXTS)))
+        exact: NDArray[np.float32] | None = None
+        for form, model in models.items():
+            targets, queries = pooled(model, task.targets), pooled(model, task.queries)
+            exact = targets if exact is None else exact
+            quality = metrics(queries @ targets.T, task.relevant)
+            onnx = Path(root) / form / ONNX_FILE
+            print(
+                f"| {form} | {onnx.stat().st_size / 1e6:.1f} | {zipped_bytes(onnx) / 1e6:.1f} "
+                f"| {(exact * targets).sum(axis=1).mean():.5f} | {quality[0]:.2f} "
+                f"| {quality[1]:.2f} | "
+                + " | ".join(f"{taken[form][n] / taken['float32'][n]:.2f}" for n in TEXTS)
+                + " |",
+                flush=True,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
