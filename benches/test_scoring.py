@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
@@ -40,8 +41,12 @@ class Peers:
         model = uwe.load(threads=THREADS)
         labels = uwe.target_space("esco-skills").labels
         self.tokens = model.encode(labels)
-        cache = uwe.TargetCache.build(_Replay(self.tokens), labels, path=folder / "esco.uwe",
-                                      scorer=uwe.Scorer("soft", temperature=TEMPERATURE))
+        cache = uwe.TargetCache.build(
+            _Replay(self.tokens),
+            labels,
+            path=folder / "esco.uwe",
+            scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
+        )
         self.core = cache.core
         norms = np.linalg.norm(self.tokens.values.astype(np.float64), axis=1)
         units = (self.tokens.values / norms[:, None]).astype(np.float32)
@@ -59,7 +64,7 @@ class _Replay:
     def __init__(self, tokens: uwe.TokenVectors) -> None:
         self._tokens, self._next = tokens, 0
 
-    def encode(self, texts: list[str]) -> uwe.TokenVectors:
+    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
         first, self._next = self._next, self._next + len(texts)
         return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
 
@@ -80,13 +85,17 @@ def test_one_query(
     units = (query / norms[:, None]).astype(np.float32)
     offsets = np.array([0, m])
 
-    def ours() -> np.ndarray:
-        return _core.cache_scores(
+    def ours() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = _core.cache_scores(
             peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
-        )[0]
+        )
+        return scores[0]
 
-    def theirs() -> np.ndarray:
-        return peers.torch[peer].scores(units, norms.astype(np.float32), scorer, TEMPERATURE)
+    def theirs() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = peers.torch[peer].scores(
+            units, norms.astype(np.float32), scorer, TEMPERATURE
+        )
+        return scores
 
     # Both sum in float32; logits reach some hundred, where an ulp moves a softmax by 1e-5.
     np.testing.assert_allclose(ours(), theirs(), atol=2e-5)
@@ -95,9 +104,12 @@ def test_one_query(
     own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     best = min(time for _, time in pairs) / min(time for time, _ in pairs)
     benchmark.group = f"{scorer}, {m} query tokens"
-    benchmark.extra_info.update(peer=peer, ratio=statistics.median(ratios), level=_core.simd_level())
+    benchmark.extra_info.update(
+        peer=peer, ratio=statistics.median(ratios), level=_core.simd_level()
+    )
+    level = _core.simd_level()
     print(
-        f"\n{scorer:11} m = {m:2}  uwe ({_core.simd_level()}) {own:6.2f} ms, {peer} {other:6.2f} ms: "
+        f"\n{scorer:11} m = {m:2}  uwe ({level}) {own:6.2f} ms, {peer} {other:6.2f} ms: "
         f"{statistics.median(ratios):.2f} times as fast (minima {best:.2f})"
     )
     benchmark.pedantic(ours, rounds=5)

@@ -107,7 +107,10 @@ def test_the_twin_is_the_formula() -> None:
 
 def good() -> dict[str, object]:
     rng = np.random.default_rng(4)
-    (query, query_offsets), (target, target_offsets) = ragged(rng, [2, 3], 4), ragged(rng, [1, 2], 4)
+    (query, query_offsets), (target, target_offsets) = (
+        ragged(rng, [2, 3], 4),
+        ragged(rng, [1, 2], 4),
+    )
     return {
         "query_values": query,
         "query_offsets": query_offsets,

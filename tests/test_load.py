@@ -29,6 +29,7 @@ class Hub(BaseHTTPRequestHandler):
 
     repositories: ClassVar[dict[str, Path]] = {}
     broken: ClassVar[set[str]] = set()
+    stingy: ClassVar[set[str]] = set()
     requests: ClassVar[list[str]] = []
 
     def do_HEAD(self) -> None:
@@ -43,6 +44,8 @@ class Hub(BaseHTTPRequestHandler):
         name = rest.partition("/")[2]
         if repository in self.broken:
             self._fail(500, "")
+        elif repository in self.stingy and with_body:
+            self._fail(403, "")
         elif repository not in self.repositories:
             self._fail(401, "RepoNotFound")
         elif not (self.repositories[repository] / name).is_file():
@@ -83,8 +86,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "org/model": write_model(root / "model", onnx_folder="onnx", name="model"),
         "org/other": root / "other",
         "org/half": half,
+        "org/stingy": half,
     }
-    Hub.broken = {"org/broken"}
+    Hub.broken, Hub.stingy = {"org/broken"}, {"org/stingy"}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -206,13 +210,15 @@ def test_models_come_from_the_hub_once(hub: str, tmp_path: Path) -> None:
 
 
 def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
-    results = load_elsewhere(["org/absent", "org/other", "org/half", "org/broken"], hub, tmp_path)
+    names = ["absent", "other", "half", "broken", "stingy", "na..me"]
+    results = load_elsewhere([f"org/{name}" for name in names], hub, tmp_path)
     assert "neither a folder here nor a public model on the hub" in results["org/absent"]
     assert "hf auth login" in results["org/absent"]
     assert "is no model of uwe, as it lacks a file" in results["org/other"]
     assert "uwe export" in results["org/other"]
     assert "is no model of uwe, as it lacks a file" in results["org/half"]
-    assert "'org/broken'" in results["org/broken"]
+    assert "the hub can not be reached" in results["org/broken"]
+    assert "the download failed" in results["org/stingy"]
     assert "nor a name that the hub allows" in results["org/na..me"]
 
 

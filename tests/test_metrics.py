@@ -19,11 +19,13 @@ from uwe import _core
 from uwe.corpus import read_task
 from uwe.errors import InputError
 
+# For calls that a type checker would refuse.
+WRONGLY: Any = uwe
 ALL = ("MAP", "MRR", "RP@3", "RP@10", "nDCG@5", "recall@4", "hit@2")
 
 
 def test_by_hand() -> None:
-    scores = [[0.9, 0.1, 0.5, 0.7], [0.1, 0.2, 0.2, 0.2], [1, 2, 3, 4]]
+    scores = [[0.9, 0.1, 0.5, 0.7], [0.1, 0.2, 0.2, 0.2], [1.0, 2.0, 3.0, 4.0]]
     found = uwe.score_metrics(
         scores, [[2, 3], [3], []], names=["MAP", "RP@2", "MRR", "recall@2", "hit@1", "nDCG@3"]
     )
@@ -129,19 +131,19 @@ def test_streamed_over_a_cache_as_from_all_scores(
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: uwe.score_metrics([1.0], [[0]]), r"\(queries, targets\)"),
-        (lambda s: uwe.score_metrics([[1.0]], [[0], [0]]), "each of 1 queries, got 2"),
-        (lambda s: uwe.score_metrics([[1.0]], [[1]]), "from 0 to below 1, got 1"),
-        (lambda s: uwe.score_metrics([[1.0]], [[-1]]), "from 0 to below 1, got -1"),
-        (lambda s: uwe.score_metrics([[1.0]], [[0, 0]]), "listed twice"),
-        (lambda s: uwe.score_metrics([[1.0]], [[0.5]]), "target indices"),
-        (lambda s: uwe.score_metrics([[1.0]], [0]), "target indices"),
-        (lambda s: uwe.score_metrics([[math.nan]], [[0]]), "NaN"),
-        (lambda s: uwe.score_metrics([[1.0]], [[0]], names=["map"]), "map"),
-        (lambda s: uwe.score_metrics([[1.0]], [[0]], names=["RP@0"]), "RP@0"),
-        (lambda s: uwe.cache_metrics(["chef"], s, []), "each of 1 queries, got 0"),
-        (lambda s: uwe.cache_metrics(["chef", " "], s, [[0], [1]]), "query 1 is blank"),
-        (lambda s: uwe.cache_metrics(["chef"], s.path, [[0]]), "uwe.TargetCache"),
+        (lambda s: WRONGLY.score_metrics([1.0], [[0]]), r"\(queries, targets\)"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0], [0]]), "each of 1 queries, got 2"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[1]]), "from 0 to below 1, got 1"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[-1]]), "from 0 to below 1, got -1"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0, 0]]), "listed twice"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0.5]]), "target indices"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [0]), "target indices"),
+        (lambda s: WRONGLY.score_metrics([[math.nan]], [[0]]), "NaN"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["map"]), "map"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["RP@0"]), "RP@0"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s, []), "each of 1 queries, got 0"),
+        (lambda s: WRONGLY.cache_metrics(["chef", " "], s, [[0], [1]]), "query 1 is blank"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s.path, [[0]]), "uwe.TargetCache"),
     ],
 )
 def test_wrong_arguments_say_what_is_right(

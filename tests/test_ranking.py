@@ -18,6 +18,8 @@ from uwe import _core
 from uwe.errors import InputError
 from uwe.tokens import TokenVectors
 
+# For calls that a type checker would refuse.
+WRONGLY: Any = uwe
 LABELS = [
     "data engineer", "pastry chef", "contract law", "big data", "welding", "pastry chef",
     "software engineer", "law of contract", "chef", "data",
@@ -161,19 +163,19 @@ def test_any_other_min_score_is_an_error(skills: uwe.TargetCache, bad: Any) -> N
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda s: uwe.rank("", s), "query 0 is empty"),
-        (lambda s: uwe.rank(" \n", s), "query 0 is blank"),
-        (lambda s: uwe.rank("caf\ud800", s), "query 0: has a lone surrogate"),
-        (lambda s: uwe.rank(["chef"], s), "rank_many"),
-        (lambda s: uwe.rank(None, s), "expected one query as text"),
-        (lambda s: uwe.rank_many("chef", s), "pass a list"),
-        (lambda s: uwe.rank_many(7, s), "iterable"),
-        (lambda s: uwe.rank_many(["chef", 7], s), "query 1: expected a text, got int"),
-        (lambda s: uwe.rank_many([*["chef"] * 100, " "], s), "query 100 is blank"),
-        (lambda s: uwe.rank("chef", str(s.path)), "uwe.TargetCache.open"),
-        (lambda s: uwe.rank("chef", s, scorer="pooled"), "expected a uwe.Scorer"),
-        (lambda s: uwe.rank("chef", s, candidates=0), "expected candidates"),
-        (lambda s: uwe.rank_stream(["chef"], s, block=0), "expected block"),
+        (lambda s: WRONGLY.rank("", s), "query 0 is empty"),
+        (lambda s: WRONGLY.rank(" \n", s), "query 0 is blank"),
+        (lambda s: WRONGLY.rank("caf\ud800", s), "query 0: has a lone surrogate"),
+        (lambda s: WRONGLY.rank(["chef"], s), "rank_many"),
+        (lambda s: WRONGLY.rank(None, s), "expected one query as text"),
+        (lambda s: WRONGLY.rank_many("chef", s), "pass a list"),
+        (lambda s: WRONGLY.rank_many(7, s), "iterable"),
+        (lambda s: WRONGLY.rank_many(["chef", 7], s), "query 1: expected a text, got int"),
+        (lambda s: WRONGLY.rank_many([*["chef"] * 100, " "], s), "query 100 is blank"),
+        (lambda s: WRONGLY.rank("chef", str(s.path)), "uwe.TargetCache.open"),
+        (lambda s: WRONGLY.rank("chef", s, scorer="pooled"), "expected a uwe.Scorer"),
+        (lambda s: WRONGLY.rank("chef", s, candidates=0), "expected candidates"),
+        (lambda s: WRONGLY.rank_stream(["chef"], s, block=0), "expected block"),
     ],
 )
 def test_wrong_arguments_say_what_is_right(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -86,7 +86,9 @@ def test_another_name_is_an_error_that_lists_them(name: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: gzip.compress(b"{}\n")])
-def test_a_damaged_installation_says_so(damage, tmp_path: Path, monkeypatch) -> None:
+def test_a_damaged_installation_says_so(
+    damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for file in spaces._ASSETS.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     file = tmp_path / "esco-occupations.jsonl.gz"
@@ -139,8 +141,12 @@ def test_it_is_built_once_and_holds_the_space(folder: Path) -> None:
     assert cache.metadata(7) == {name: column[7] for name, column in space.metadata.items()}
     assert folder in cache.path.parents
     assert model.encoded == 3039
-    again = uwe.space_cache("esco-occupations", model=model, progress=pytest.fail)
+    count = len(seen)
+    again = uwe.space_cache(
+        "esco-occupations", model=model, progress=lambda done, total: seen.append((done, total))
+    )
     assert again.path == cache.path
+    assert len(seen) == count
     assert model.encoded == 3039
 
 
@@ -289,7 +295,9 @@ def test_labels_are_the_publishers(name: str, archive: str, file: str, data_fold
     ],
 )
 def test_the_order_is_workbenchs(name: str, task: str, data_folder: Path) -> None:
-    with gzip.open(data_folder / "workbench" / task / "targets.jsonl.gz", "rt", "utf-8") as file:
+    with gzip.open(
+        data_folder / "workbench" / task / "targets.jsonl.gz", "rt", encoding="utf-8"
+    ) as file:
         targets = [json.loads(line) for line in file]
     space = uwe.target_space(name)
     assert list(space.ids) == [target["id"] for target in targets]

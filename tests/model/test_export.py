@@ -41,7 +41,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def bert(sources: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runtime folder of the random BERT, in float32."""
     out = tmp_path_factory.mktemp("bert") / "out"
-    return export(sources["bert"], out, scorer=SCORER, weights="float32").folder
+    return export(sources["bert"], out, scorer=SCORER, weights="float32", max_tokens=20).folder
 
 
 def torch_vectors(folder: Path, texts: list[str]) -> list[NDArray[np.float32]]:
@@ -85,6 +85,7 @@ def test_the_folder_holds_three_files_and_no_trace_of_this_machine(bert: Path) -
     assert sorted(p.name for p in bert.iterdir()) == ["model.onnx", "tokenizer.json", "uwe.json"]
     assert b"/" + Path.cwd().parts[1].encode() + b"/" not in (bert / "model.onnx").read_bytes()
     assert [p.name for p in bert.parent.iterdir()] == ["out"]
+    assert load(bert).config.max_tokens == 20
 
 
 @pytest.mark.parametrize("form", WEIGHT_FORMS)
@@ -242,6 +243,35 @@ def test_broken_source_files_are_refused(
     (folder / file).write_bytes(b"nothing of that kind")
     with pytest.raises(ModelError, match="transformers can not load"):
         export(folder, tmp_path / "out", scorer=SCORER)
+
+
+def test_a_tokenizer_with_other_token_types_is_refused(
+    sources: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "typed"
+    shutil.copytree(sources["bert"], folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    for part in tokenizer["post_processor"]["single"]:
+        next(iter(part.values()))["type_id"] = 1
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(ModelError, match="a token type other than 0"):
+        export(folder, tmp_path / "out", scorer=SCORER)
+
+
+def test_a_tokenizer_without_a_fast_form_is_refused(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda path, **settings: object())
+    with pytest.raises(ModelError, match="has no fast form"):
+        export(sources["bert"], tmp_path / "out", scorer=SCORER)
+
+
+def test_a_model_that_does_not_say_its_length_asks_for_it(
+    sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "_positions", lambda encoder: None)
+    with pytest.raises(InputError, match="does not say how long a text may be: pass max_tokens"):
+        export(sources["bert"], tmp_path / "out", scorer=SCORER)
 
 
 def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:

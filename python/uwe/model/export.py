@@ -40,8 +40,8 @@ class Exported:
         folder: The runtime folder.
         config: The content of its `uwe.json`.
         onnx_bytes: Size of the ONNX file.
-        cosine: Smallest cosine of a token vector with torch's, over probe texts of several
-            lengths; the form of the weights decides it.
+        cosine: Smallest cosine of a token vector with torch's, over probes of several lengths;
+            the form of the weights decides it. Probes are random tokens, which real texts beat.
     """
 
     folder: Path
