@@ -28,7 +28,7 @@ lint:  ## ruff's lints
 # Tests pass wrong things on purpose: there, what an argument may be is not checked.
 types:  ## mypy --strict over the package, the tests and the benches
 	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy tests --cache-dir .mypy_cache/tests --disable-error-code arg-type \
+	$(PYTHON) -m mypy tests --cache-dir .mypy_cache/tests --no-warn-unused-ignores --disable-error-code arg-type \
 	  --disable-error-code call-arg --disable-error-code call-overload \
 	  --disable-error-code dict-item --disable-error-code list-item
 
