@@ -237,7 +237,7 @@ def killed(path: Path, kills: int) -> tuple[int, int]:
         if child == 0:
             change(path, verb, number)
             os._exit(0)
-        time.sleep(draw.random() * took[verb])
+        time.sleep(draw.random() * took[verb] * 1.2)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         after, now = changed(before or [], verb, number), content(path)

@@ -17,6 +17,7 @@ from readme import Block, blocks, differ, run_python
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 BLOCKS = blocks(README)
+HOME = "/home/you"  # what the page calls the folder that its examples run in
 
 
 def with_output(language: str) -> list[tuple[Block, str | None]]:
@@ -38,7 +39,7 @@ def test_the_python_blocks_print_what_the_page_shows(
     assert pairs
     assert sum(shown is not None for _, shown in pairs) >= 3
     for block, shown in pairs:
-        came = run_python(block, names).replace(str(tmp_path), "/home/you")
+        came = run_python(block, names).replace(str(tmp_path), HOME)
         if shown is None:
             assert came == "", f"README.md:{block.line} prints what the page does not show:\n{came}"
         else:
@@ -79,7 +80,7 @@ def run_console(block: Block, folder: Path) -> str:
                 cwd=folder, env=environment, capture_output=True, text=True, check=False,
             )  # fmt: skip
             shown.append(f"{line}\n{done.stdout}{done.stderr}")
-    return "".join(shown)
+    return "".join(shown).replace(str(folder), HOME)
 
 
 def test_the_console_blocks_print_what_the_page_shows(tmp_path: Path) -> None:

@@ -86,21 +86,23 @@ _ROOMS = {
     "target_spaces": "spaces",
 }
 
-__all__ = [*_ROOMS, "__version__"]  # noqa: PLE0604, RUF100 - names, all of them
+__all__ = [*_ROOMS, "__version__"]
 __all__.sort()
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # to a checker, a module with __getattr__ has every name
 
-        value: Any = version("uwe")
-    elif name in _ROOMS:
-        value = getattr(import_module(f"uwe.{_ROOMS[name]}"), name)
-    else:
-        raise AttributeError(f"module 'uwe' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            value: Any = version("uwe")
+        elif name in _ROOMS:
+            value = getattr(import_module(f"uwe.{_ROOMS[name]}"), name)
+        else:
+            raise AttributeError(f"module 'uwe' has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

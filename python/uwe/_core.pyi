@@ -10,6 +10,25 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "CacheWriter",
+    "TargetCache",
+    "cache_compact",
+    "cache_rank",
+    "cache_ranks",
+    "cache_remove",
+    "cache_scores",
+    "late_interaction",
+    "metrics",
+    "ranks",
+    "set_threads",
+    "simd_level",
+    "simd_levels",
+    "threads",
+    "top_k",
+    "twin",
+]
+
 def late_interaction(
     query_values: NDArray[np.float32],  # (Nq, d)
     query_offsets: NDArray[np.int64],  # (B + 1,)

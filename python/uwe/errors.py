@@ -88,7 +88,5 @@ class MissingExtraError(UweError, ImportError):
     """An optional dependency is not installed. Remedy: the pip command in the message."""
 
     def __init__(self, extra: str, needed_for: str) -> None:
-        super().__init__(
-            f"{needed_for} needs the extra '{extra}': run  pip install 'uwe[{extra}]'"
-        )
+        super().__init__(f"{needed_for} needs the extra '{extra}': run  pip install 'uwe[{extra}]'")
         self.extra = extra

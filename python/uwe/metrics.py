@@ -43,13 +43,12 @@ class QueryMetrics:
     @property
     def counted(self) -> int:
         """Queries that the means run over."""
-        counted: int = np.isfinite(self.values[0]).sum().item()
-        return counted
+        return int(np.isfinite(self.values[0]).sum())
 
     @property
     def left_out(self) -> int:
         """Queries without a relevant target, which no metric says anything about."""
-        return self.values.shape[1] - self.counted
+        return int(self.values.shape[1]) - self.counted
 
     def means(self) -> dict[str, float]:
         """Mean of each metric over the counted queries; NaN if there is none."""
@@ -78,9 +77,15 @@ def score_metrics(
         InputError: If shapes do not fit, a score is NaN, an index is out of range or twice there,
             or a name is unknown.
     """
-    block = np.ascontiguousarray(scores, dtype=np.float32)
+    try:
+        block = np.ascontiguousarray(scores, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"expected scores as an array of numbers, got {error}") from None
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
+    if np.isnan(block).any():
+        query, target = np.argwhere(np.isnan(block))[0].tolist()
+        raise InputError(f"query {query}: the score of target {target} is NaN, which has no rank")
     flat, offsets = _ragged(relevant, block.shape[1])
     _same_length(len(block), offsets)
     ranks = _core.ranks(block, flat, offsets)

@@ -226,19 +226,19 @@ def _only_builder(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.with_suffix(".lock").open("ab")
+        held = _lock(file.fileno())
     except OSError as error:
         raise CacheError(
             f"expected a folder that can be written for target caches, got {path.parent} "
             f"({error.strerror}): set the environment variable UWE_CACHE_DIR to another folder"
         ) from error
     with file:
-        waited = False
+        if not held:
+            _log.info("another process is building %s: waiting for it", path)
         # Asking again and again, not waiting in the system: so Ctrl-C works everywhere.
-        while not _lock(file.fileno()):
-            if not waited:
-                _log.info("another process is building %s: waiting for it", path)
-            waited = True
+        while not held:
             time.sleep(_POLL_SECONDS)
+            held = _lock(file.fileno())
         yield
 
 

@@ -38,8 +38,9 @@ class TokenVectors:
             )
         if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(values):
             raise InputError(
-                f"offsets must be 1-D, start at 0 and end at the number of tokens ({len(values)}), "
-                f"got shape {offsets.shape} with ends {offsets[:1].tolist()}, {offsets[-1:].tolist()}"
+                "offsets must be 1-D, start at 0 and end at the number of tokens "
+                f"({len(values)}), got shape {offsets.shape} with ends "
+                f"{offsets[:1].tolist()}, {offsets[-1:].tolist()}"
             )
         lengths = np.diff(offsets)
         if (lengths < 1).any():

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import cache, explain, export, rank, spaces
+from uwe.cli import caches, explanation, exporting, ranking, spaces
 from uwe.cli.guard import EXIT_CODES, guarded
 
 __all__ = ["app", "main"]
@@ -24,11 +24,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("rank")(guarded(rank.rank))
-app.command("explain")(guarded(explain.explain))
-app.add_typer(cache.app, name="cache")
-app.command("spaces")(guarded(spaces.spaces))
-app.command("export")(guarded(export.export))
+app.command("rank")(guarded(ranking.rank_command))
+app.command("explain")(guarded(explanation.explain_command))
+app.add_typer(caches.app, name="cache")
+app.command("spaces")(guarded(spaces.spaces_command))
+app.command("export")(guarded(exporting.export_command))
 
 
 def _print_version(wanted: bool) -> None:

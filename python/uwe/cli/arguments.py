@@ -46,7 +46,7 @@ ScorerName = Annotated[
 Temperature = Annotated[
     float | None, typer.Option(help="Temperature of a soft scorer; the model's own is the default.")
 ]
-Where_ = Annotated[
+Conditions = Annotated[
     list[str] | None,
     typer.Option(
         "--where", metavar="COLUMN=VALUE",

@@ -115,6 +115,7 @@ def _show_messages() -> None:
             shown.add(category)
             say(f"warning: {message}")
 
+    warnings.simplefilter("default")
     warnings.simplefilter("ignore", DeprecationWarning)
     warnings.showwarning = show
     log = logging.getLogger("uwe")

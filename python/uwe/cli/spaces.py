@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uwe.cli import arguments, output
 
-__all__ = ["spaces"]
+__all__ = ["spaces_command"]
 
 
-def spaces(as_json: arguments.AsJson = False) -> None:
+def spaces_command(as_json: arguments.AsJson = False) -> None:
     """List the built-in target spaces.
 
     Example:

@@ -59,6 +59,8 @@ pub struct Writer {
     /// Targets before the first one of this writer.
     before: u64,
     done: bool,
+    /// A child of a fork shares files and lock with its parent, whose they stay.
+    process: u32,
 }
 
 impl Writer {
@@ -104,6 +106,7 @@ impl Writer {
             ids: HashMap::new(),
             before: 0,
             done: false,
+            process: std::process::id(),
         })
     }
 
@@ -133,6 +136,7 @@ impl Writer {
             manifest: cache.manifest().clone(),
             disk,
             done: false,
+            process: std::process::id(),
         })
     }
 
@@ -142,6 +146,7 @@ impl Writer {
     /// [`Error::Input`] as [`TokenVectors::new`], if counts or widths do not fit, if an id comes
     /// twice or there are too many texts; [`Error::Io`].
     pub fn add(&mut self, block: Block) -> Result<()> {
+        self.check_process()?;
         self.check_counts(&block)?;
         let dim = block.dim;
         let start = self.segment.as_ref().map_or(0, SegmentWriter::texts);
@@ -213,6 +218,7 @@ impl Writer {
     /// # Errors
     /// [`Error::Input`] if nothing was added; [`Error::Io`]; [`Error::Interrupted`].
     pub fn commit(mut self, check: Check) -> Result<()> {
+        self.check_process()?;
         let Some(segment) = self.segment.take() else {
             return Err(Error::input("expected at least one target, got none"));
         };
@@ -221,6 +227,13 @@ impl Writer {
         folder::commit(&*self.disk, &self.folder, &self.manifest)?;
         self.done = true;
         Ok(())
+    }
+
+    fn check_process(&self) -> Result<()> {
+        if self.process == std::process::id() {
+            return Ok(());
+        }
+        Err(Error::input("a child process can not go on with the writer of its parent"))
     }
 
     fn check_counts(&self, block: &Block) -> Result<()> {
@@ -280,10 +293,14 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        if self.process != std::process::id() {
+            return;
+        }
         if !self.done {
             // What can not be removed now is left to the next writer.
             folder::sweep(&*self.disk, &self.folder).ok();
         }
+        // Closing would not be enough while a child has the file open.
         self.lock.unlock().ok();
     }
 }

@@ -87,10 +87,10 @@ pub(crate) fn check_relevant(
                 "query {query} names relevant target {target}, but there are {targets} targets",
             )));
         }
-        if let Some(pair) = own.windows(2).find(|pair| pair[0] == pair[1]) {
+        if let Some(at) = own.windows(2).position(|pair| pair[0] == pair[1]) {
             return Err(Error::input(format!(
                 "query {query} names relevant target {} twice: name each once",
-                pair[0],
+                own[at],
             )));
         }
     }

@@ -73,7 +73,7 @@ pub(super) fn array2<T: Element>(
 }
 
 /// Best targets of every query, of which each has as many.
-pub(super) fn ranking(py: Python<'_>, hits: Vec<Vec<Hit>>) -> Result<Ranking<'_>> {
+pub(super) fn ranking<'py>(py: Python<'py>, hits: &[Vec<Hit>]) -> Result<Ranking<'py>> {
     let (rows, width) = (hits.len(), hits.first().map_or(0, Vec::len));
     let all = || hits.iter().flatten();
     Ok((

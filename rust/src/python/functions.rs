@@ -93,13 +93,12 @@ pub(super) fn top_k<'py>(
 ) -> PyResult<(Bound<'py, PyArray2<i64>>, Bound<'py, PyArray2<f32>>)> {
     let (values, width) = slice2(&scores, "scores")?;
     if k == 0 || width == 0 {
-        return Err(Error::input(format!(
-            "expected k of at least 1 and a score at least, got k = {k} and {width} targets",
-        )))?;
+        let message = format!("expected k >= 1 and scores, got k = {k} and {width} targets");
+        return Err(Error::input(message).into());
     }
     let hits = py
         .detach(|| values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Vec<_>>());
-    let (indices, scores, _) = convert::ranking(py, hits)?;
+    let (indices, scores, _) = convert::ranking(py, &hits)?;
     Ok((indices, scores))
 }
 

@@ -48,7 +48,7 @@ pub(super) fn cache_rank<'py>(
     let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
     let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
     let hits = py.detach(|| query.search(cache, subset.as_deref(), |search| search.top_k(k)))?;
-    Ok(convert::ranking(py, hits)?)
+    Ok(convert::ranking(py, &hits)?)
 }
 
 /// Ranks of relevant targets, counted block by block: (relevant,), int64, first place 1.

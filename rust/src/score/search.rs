@@ -233,14 +233,11 @@ impl<'a> Search<'a> {
             work(block, start..self.len().min(start + CHUNK), scratch)
         };
         for wave in tasks.chunks(WAVE) {
-            let parts: Vec<T> = match &pool {
-                Some(pool) => {
-                    pool.install(|| wave.par_iter().map_init(Scratch::default, run).collect())
-                }
-                None => {
-                    let mut scratch = Scratch::default();
-                    wave.iter().map(|task| run(&mut scratch, task)).collect()
-                }
+            let parts: Vec<T> = if let Some(pool) = &pool {
+                pool.install(|| wave.par_iter().map_init(Scratch::default, run).collect())
+            } else {
+                let mut scratch = Scratch::default();
+                wave.iter().map(|task| run(&mut scratch, task)).collect()
             };
             for (&(block, start), part) in wave.iter().zip(parts) {
                 collect(block, start, part);

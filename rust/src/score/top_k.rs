@@ -105,7 +105,9 @@ mod tests {
             for (i, h) in hits.iter().rev().enumerate() {
                 (if i % 3 == 0 { &mut left } else { &mut right }).push(hit(h));
             }
-            hits.iter().for_each(|h| whole.push(hit(h)));
+            for h in &hits {
+                whole.push(hit(h));
+            }
             right.absorb(left);
             prop_assert_eq!(right.finish(), whole.finish());
         }

@@ -7,6 +7,13 @@
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
 //! temperature and the level alone.
 
+#![allow(
+    clippy::inline_always,
+    clippy::wildcard_imports,
+    reason = "a kernel is compiled for its level only where it is inlined into a function of it; \
+              intrinsics come by the dozen"
+)]
+
 mod attend;
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -2,7 +2,7 @@
 //!
 //! Slow and readable on purpose. The kernels are held to it by tests; nothing dispatches to it.
 //! Source: soft late interaction of *Unified Work Embeddings* (arXiv 2511.07969) on either axis,
-//! MaxSim of `ColBERT`.
+//! `MaxSim` of `ColBERT`.
 
 use super::attend::Attention;
 

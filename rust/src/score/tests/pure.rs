@@ -112,7 +112,7 @@ fn a_target_scores_as_the_best_of_its_texts() {
             let own = &each[query * 1101..][texts];
             assert!(own.iter().all(|&score| score <= hit.score));
             assert_eq!(own[hit.text as usize].to_bits(), hit.score.to_bits());
-            let first = own.iter().position(|&score| score == hit.score);
+            let first = own.iter().position(|&score| score.total_cmp(&hit.score).is_eq());
             assert_eq!(first, Some(hit.text as usize), "the first of equal texts");
         }
     }
@@ -165,8 +165,8 @@ fn wrong_questions_are_refused() {
     let targets = Targets::from_tokens(&tokens);
     let scorer = Scorer::new("max", 1.0).unwrap();
     let ask = |queries, subset| Search::new(queries, &targets, subset, scorer, &never);
-    let message = |result: crate::error::Result<_>| match result {
-        Ok(_) => panic!("expected an error"),
+    let message = |result: crate::error::Result<()>| match result {
+        Ok(()) => panic!("expected an error"),
         Err(error) => error.to_string(),
     };
     assert!(message(ask(&narrow, None).map(drop)).contains("7 dimensions"));
@@ -189,7 +189,7 @@ fn wrong_questions_are_refused() {
 #[test]
 fn a_call_stops_when_asked() {
     let mut random = Random(9);
-    let tokens = random.texts(&[2; 3000], 8, 1.0);
+    let tokens = random.texts(&vec![2; 3000], 8, 1.0);
     let targets = Targets::from_tokens(&tokens);
     let scorer = Scorer::new("max", 1.0).unwrap();
     let search = Search::new(&tokens, &targets, None, scorer, &|| true).unwrap();

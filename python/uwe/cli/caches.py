@@ -128,7 +128,7 @@ def remove(
     ids: Annotated[
         list[str] | None, typer.Option("--id", help="The target with this id; may be repeated.")
     ] = None,
-    where: arguments.Where_ = None,
+    where: arguments.Conditions = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Take targets out; compact gives their space back.

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation
     from uwe.ranking import Match
 
-__all__ = ["rank"]
+__all__ = ["rank_command"]
 
 
-def rank(
+def rank_command(
     query: Annotated[
         str | None, typer.Argument(metavar="QUERY", help="A job title, a sentence, any text.")
     ] = None,
     targets: arguments.Targets = arguments.DEFAULT_TARGETS,
     k: Annotated[int, typer.Option("-k", help="How many targets for each query.")] = 10,
-    where: arguments.Where_ = None,
+    where: arguments.Conditions = None,
     min_score: Annotated[
         float | None, typer.Option(help="Leave out targets that score less.")
     ] = None,
@@ -102,9 +102,9 @@ def rank(
 def _rank_one(
     query: str, space: TargetCache, settings: dict[str, Any], why: bool, as_json: bool
 ) -> None:
-    from uwe.ranking import rank as rank_query
+    from uwe.ranking import rank
 
-    matches = rank_query(query, space, **settings)
+    matches = rank(query, space, **settings)
     reasons = _reasons(query, space, matches, settings["scorer"]) if why else None
     if as_json:
         output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)

@@ -8,10 +8,10 @@ import typer
 
 from uwe.cli import arguments, output
 
-__all__ = ["explain"]
+__all__ = ["explain_command"]
 
 
-def explain(
+def explain_command(
     query: Annotated[str, typer.Argument(help="The text that was ranked.")],
     label: Annotated[
         str | None, typer.Argument(help="The target's label, exactly as it is spelt.")
@@ -36,13 +36,13 @@ def explain(
     """
     if (label is None) == (index is None):
         raise typer.BadParameter("give either a LABEL or --index")
-    from uwe.explanation import explain as explain_target
+    from uwe.explanation import explain
 
     space = arguments.open_targets(targets, model)
     chosen = arguments.read_scorer(scorer, temperature, space.scorer)
     target = label if label is not None else index
     assert target is not None
-    explanation = explain_target(query, space, target, scorer=chosen)
+    explanation = explain(query, space, target, scorer=chosen)
     if as_json:
         output.print_json(explanation.to_dict(), indent=2)
     else:

@@ -10,10 +10,10 @@ import typer
 from uwe.cli import arguments, output
 from uwe.config import Scorer, WeightForm
 
-__all__ = ["export"]
+__all__ = ["export_command"]
 
 
-def export(
+def export_command(
     source: Annotated[str, typer.Argument(help="A transformers or sentence-transformers folder.")],
     out: Annotated[str, typer.Argument(help="The folder to make; it must not exist, or be empty.")],
     scorer: Annotated[
@@ -42,11 +42,11 @@ def export(
     Example:
       uwe export ./all-MiniLM-L6-v2 ./minilm --scorer pooled --weights int8
     """
-    from uwe.model.export import export as export_model
+    from uwe.model.export import export
 
     chosen = arguments.read_scorer(scorer, temperature)
     assert isinstance(chosen, Scorer)
-    done = export_model(
+    done = export(
         source,
         out,
         scorer=chosen,

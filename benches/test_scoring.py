@@ -1,0 +1,121 @@
+"""Scoring one query against all 13,939 ESCO skills: `uwe` side by side with torch, as a ratio.
+
+Both have the target space prepared: `uwe` as a memory-mapped float32 cache, torch as in
+`peer_torch.py` (grouped by length, no padding), once with public operators alone and once with
+its private prepacked product. Each round times both, one after the other, so that the ratio
+holds when the machine's speed drifts; the answers must be equal.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import uwe
+from uwe import _core
+
+if TYPE_CHECKING:
+    from peer_torch import TorchPeer
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+THREADS = 2
+ROUNDS = 31
+TEMPERATURE = 0.5
+SCORERS = ("soft_target", "soft_query", "soft", "max")
+
+
+class Peers:
+    """The target space, prepared for both."""
+
+    def __init__(self, folder: Path) -> None:
+        pytest.importorskip("torch")
+        from peer_torch import TorchPeer
+
+        model = uwe.load(threads=THREADS)
+        labels = uwe.target_space("esco-skills").labels
+        self.tokens = model.encode(labels)
+        cache = uwe.TargetCache.build(
+            _Replay(self.tokens),
+            labels,
+            path=folder / "esco.uwe",
+            scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
+        )
+        self.core = cache.core
+        norms = np.linalg.norm(self.tokens.values.astype(np.float64), axis=1)
+        units = (self.tokens.values / norms[:, None]).astype(np.float32)
+        space = units, norms.astype(np.float32), self.tokens.offsets
+        self.torch: dict[str, TorchPeer] = {
+            "torch": TorchPeer(*space, packed=False, threads=THREADS),
+            "torch prepacked": TorchPeer(*space, packed=True, threads=THREADS),
+        }
+        _core.set_threads(THREADS)
+
+
+class _Replay:
+    """Hands out vectors that were encoded before, in order."""
+
+    def __init__(self, tokens: uwe.TokenVectors) -> None:
+        self._tokens, self._next = tokens, 0
+
+    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
+        first, self._next = self._next, self._next + len(texts)
+        return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
+
+
+@pytest.fixture(scope="module")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
+    return Peers(tmp_path_factory.mktemp("scoring"))
+
+
+@pytest.mark.parametrize("m", [8, 32, 64])
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("peer", ["torch", "torch prepacked"])
+def test_one_query(
+    benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int
+) -> None:
+    query = np.ascontiguousarray(peers.tokens.values[1000 : 1000 + m])
+    norms = np.linalg.norm(query.astype(np.float64), axis=1)
+    units = (query / norms[:, None]).astype(np.float32)
+    offsets = np.array([0, m])
+
+    def ours() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = _core.cache_scores(
+            peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
+        )
+        return scores[0]
+
+    def theirs() -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = peers.torch[peer].scores(
+            units, norms.astype(np.float32), scorer, TEMPERATURE
+        )
+        return scores
+
+    # Both sum in float32; logits reach some hundred, where an ulp moves a softmax by 1e-5.
+    np.testing.assert_allclose(ours(), theirs(), atol=2e-5)
+    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(ROUNDS)]
+    ratios = [other / own for own, other in pairs]
+    own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
+    best = min(time for _, time in pairs) / min(time for time, _ in pairs)
+    benchmark.group = f"{scorer}, {m} query tokens"
+    benchmark.extra_info.update(
+        peer=peer, ratio=statistics.median(ratios), level=_core.simd_level()
+    )
+    level = _core.simd_level()
+    print(
+        f"\n{scorer:11} m = {m:2}  uwe ({level}) {own:6.2f} ms, {peer} {other:6.2f} ms: "
+        f"{statistics.median(ratios):.2f} times as fast (minima {best:.2f})"
+    )
+    benchmark.pedantic(ours, rounds=5)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

@@ -1,0 +1,176 @@
+"""A cache and the process around it: memory, signals, forks, the terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import HashEncoder
+from uwe.cache import TargetCache
+from uwe.config import Scorer
+from uwe.tokens import TokenVectors
+
+SOFT = Scorer("soft", temperature=0.5)
+
+
+class WideEncoder:
+    """One token of 512 dimensions a text: many bytes for little work."""
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        rows = np.ones((len(texts), 512), dtype=np.float32)
+        rows[:, 0] = [len(text) for text in texts]
+        return TokenVectors(rows, np.arange(len(texts) + 1))
+
+
+def wide_cache(path: Path, targets: int) -> TargetCache:
+    labels = [str(i) for i in range(targets)]
+    return TargetCache.build(WideEncoder(), labels, path=path, scorer=SOFT, block=256)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from test_cache_process import wide_cache
+wide_cache(Path({path!r}) / "warm", 600)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+cache = wide_cache(Path({path!r}) / "large", 25_000)
+after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(after - before, cache.info()["bytes"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts otherwise elsewhere")
+def test_memory_is_bounded_by_a_block(tmp_path: Path) -> None:
+    code = MEASURE.format(paths=sys.path, path=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    grown, size = map(int, done.stdout.split())
+    assert size > 100_000_000
+    assert grown * 1024 < size / 3
+
+
+class Stop(Exception):
+    """Raised by a signal's handler."""
+
+
+@pytest.fixture
+def alarm() -> Iterator[Callable[[float], None]]:
+    def handler(number: int, frame: FrameType | None) -> None:
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, handler)
+    yield lambda seconds: (signal.setitimer(signal.ITIMER_REAL, seconds), None)[1]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("verb", ["verify", "compact"])
+def test_a_signal_ends_long_work_and_the_cache_stays(
+    tmp_path: Path, alarm: Callable[[float], None], verb: str
+) -> None:
+    cache = wide_cache(tmp_path / "c", 10_000)
+    ended: list[str] = []
+
+    def watch(frame: FrameType, event: str, function: Any) -> None:
+        # Whether the exception came out of the compiled function, or after it.
+        if event in ("c_return", "c_exception") and function.__name__.endswith(verb):
+            ended.append(event)
+
+    def work() -> None:
+        sys.setprofile(watch)
+        try:
+            getattr(cache, verb)()
+            signal.pause()
+        finally:
+            sys.setprofile(None)
+
+    for attempt in range(2, 20):
+        cache = cache.remove([0])
+        files = sorted(file.name for file in cache.path.iterdir())
+        start = time.perf_counter()
+        cache.verify()
+        alarm((time.perf_counter() - start) / attempt)
+        with pytest.raises(Stop):
+            work()
+        opened = TargetCache.open(cache.path)
+        if ended[-1:] == ["c_exception"]:
+            assert opened.seal == cache.seal
+            assert sorted(file.name for file in cache.path.iterdir()) == files
+            return
+        cache = opened
+    pytest.fail(f"{verb} did not look for signals")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_uses_the_cache_of_its_parent(small_cache: TargetCache) -> None:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            small_cache.verify()
+            changed = small_cache.remove(ids=["c"])
+            status = 0 if list(changed.ids) == ["a", None, "d"] else 2
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.WEXITSTATUS(status) == 0
+    assert len(small_cache) == 4
+    assert len(TargetCache.open(small_cache.path)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_of_an_encoder_does_not_end_its_parents_build(tmp_path: Path) -> None:
+    parent = os.getpid()
+
+    class Forking(HashEncoder):
+        def encode(self, texts: Sequence[str], /) -> TokenVectors:
+            child = os.fork()
+            if child == 0:
+                raise SystemExit
+            _, status = os.waitpid(child, 0)
+            assert os.WEXITSTATUS(status) == 0
+            return super().encode(texts)
+
+    try:
+        cache = TargetCache.build(
+            Forking(), ["a", "b", "c"], path=tmp_path / "c", scorer=SOFT, block=1
+        )
+    except SystemExit:
+        # The child comes through here: its writer is dropped, as at the end of any process.
+        assert os.getpid() != parent
+        os._exit(0)
+    assert list(cache.labels) == ["a", "b", "c"]
+    assert len(cache.remove([0])) == 2
+
+
+def test_a_bar_appears_on_a_terminal_only(
+    tmp_path: Path,
+    encoder: HashEncoder,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def build() -> str:
+        TargetCache.build(encoder, ["a", "b"], path=tmp_path / "c", scorer=SOFT, progress=True)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        return captured.err
+
+    assert build() == ""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert "Encoding" in build()

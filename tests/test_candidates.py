@@ -1,0 +1,167 @@
+"""Candidates: proposed by an index beside the cache, ranked exactly, never read when damaged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uwe
+from conftest import HashEncoder
+from uwe import candidates
+from uwe.candidates import index_path, propose
+from uwe.errors import MissingExtraError
+
+WORDS = [f"{a}{b}" for a in "abcdefghijklmno" for b in "uvwxyz"]
+LABELS = [f"{first} {second}" for first in WORDS[:30] for second in WORDS[:20]]
+QUERIES = [f"{a} {b}" for a, b in zip(WORDS, reversed(WORDS), strict=True)]
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("candidates") / "space.uwe"
+    uwe.TargetCache.build(
+        HashEncoder(),
+        LABELS,
+        path=path,
+        aliases=[[label[::-1]] if i % 5 == 0 else [] for i, label in enumerate(LABELS)],
+        metadata={"half": [i % 2 for i in range(len(LABELS))]},
+        scorer=uwe.Scorer("soft", temperature=0.5),
+    )
+    return path
+
+
+@pytest.fixture
+def space(original: Path, tmp_path: Path) -> uwe.TargetCache:
+    shutil.copytree(original, tmp_path / "space.uwe")
+    return uwe.TargetCache.open(tmp_path / "space.uwe", model=HashEncoder())
+
+
+def test_without_the_extra_the_error_has_the_command(
+    space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hnswlib", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'uwe\[ann\]'"):
+        uwe.rank("au bv", space, candidates=5)
+
+
+@pytest.fixture
+def library() -> Any:
+    return pytest.importorskip("hnswlib", reason="the extra 'ann' is not installed")
+
+
+@pytest.mark.usefixtures("library")
+class TestWithIndex:
+    def test_what_is_proposed_is_ranked_exactly(self, space: uwe.TargetCache) -> None:
+        exact = {m.index: m for m in uwe.rank(QUERIES[3], space, k=len(space))}
+        found = uwe.rank(QUERIES[3], space, k=8, candidates=20)
+        assert len(found) == 8
+        assert found == sorted(found, key=lambda m: (-m.score, m.index))
+        for match in found:
+            assert match == exact[match.index]
+
+    def test_candidates_are_the_nearest_pooled_vectors(self, space: uwe.TargetCache) -> None:
+        vectors = HashEncoder().encode(QUERIES)
+        proposed = propose(vectors, space, count=10)
+        near = [
+            {m.index for m in row}
+            for row in uwe.rank_many(QUERIES, space, k=10, scorer=uwe.Scorer("pooled"))
+        ]
+        assert all((np.diff(row) > 0).all() for row in proposed)
+        shared = [len(set(row.tolist()) & set_) for row, set_ in zip(proposed, near, strict=True)]
+        assert np.mean(shared) > 9.5
+
+    def test_as_many_candidates_as_targets_is_exact(self, space: uwe.TargetCache) -> None:
+        wanted = uwe.rank_many(QUERIES[:20], space)
+        assert uwe.rank_many(QUERIES[:20], space, candidates=len(space)) == wanted
+        assert not index_path(space).exists()
+
+    def test_a_filter_holds(self, space: uwe.TargetCache) -> None:
+        exact = uwe.rank(QUERIES[5], space, k=len(space), where={"half": 1})
+        found = uwe.rank(QUERIES[5], space, k=5, where={"half": 1}, candidates=50)
+        assert len(found) == 5
+        assert all(match.metadata["half"] == 1 for match in found)
+        assert all(match in exact for match in found)
+
+    def test_a_narrow_filter_is_ranked_whole(self, space: uwe.TargetCache) -> None:
+        where = list(range(0, len(space), 20))
+        found = uwe.rank(QUERIES[5], space, where=where, k=100, candidates=5)
+        assert found == uwe.rank(QUERIES[5], space, where=where, k=100)
+        assert uwe.rank(QUERIES[5], space, where=[], candidates=5) == []
+
+    def test_it_is_kept_beside_the_cache(
+        self, space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = uwe.rank_many(QUERIES, space, candidates=30)
+        assert index_path(space).name == "space.uwe.hnsw"
+        seal = json.loads(index_path(space).with_name("space.uwe.hnsw.json").read_text())
+        assert seal["cache"] == space.seal
+        monkeypatch.setattr(candidates, "_build", pytest.fail)
+        again = uwe.TargetCache.open(space.path, model=HashEncoder())
+        assert uwe.rank_many(QUERIES, again, candidates=30) == first
+        assert sorted(file.name for file in space.path.parent.iterdir()) == [
+            "space.uwe", "space.uwe.hnsw", "space.uwe.hnsw.json",
+        ]  # fmt: skip
+
+    def test_it_is_the_same_every_time(self, space: uwe.TargetCache) -> None:
+        propose(HashEncoder().encode(["au"]), space, count=5)
+        bytes_ = index_path(space).read_bytes()
+        index_path(space).unlink()
+        again = uwe.TargetCache.open(space.path, model=HashEncoder())
+        propose(HashEncoder().encode(["au"]), again, count=5)
+        assert index_path(space).read_bytes() == bytes_
+
+    def test_another_generation_has_another_index(self, space: uwe.TargetCache) -> None:
+        uwe.rank("au bv", space, candidates=5)
+        before = index_path(space).read_bytes()
+        grown = space.append(["zz zz"], metadata={"half": [0]})
+        (match,) = uwe.rank("zz zz", grown, k=1, candidates=5)
+        assert match.label == "zz zz"
+        assert index_path(grown).read_bytes() != before
+        gone = grown.remove(labels=["zz zz"])
+        assert all(m.label != "zz zz" for m in uwe.rank("zz zz", gone, candidates=5))
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda index, seal: index.write_bytes(index.read_bytes()[:-9]),
+            lambda index, seal: index.write_bytes(b""),
+            lambda index, seal: index.write_bytes(
+                (data := index.read_bytes())[:900] + bytes([data[900] ^ 1]) + data[901:]
+            ),
+            lambda index, seal: index.unlink(),
+            lambda index, seal: seal.unlink(),
+            lambda index, seal: seal.write_text("{}"),
+            lambda index, seal: seal.write_text("["),
+            lambda index, seal: seal.write_text("[]"),
+            lambda index, seal: seal.write_bytes(b"\xff"),
+        ],
+    )
+    def test_a_damaged_one_is_built_anew(
+        self, space: uwe.TargetCache, damage: Callable[[Path, Path], object]
+    ) -> None:
+        wanted = uwe.rank_many(QUERIES[:9], space, candidates=30)
+        path = index_path(space)
+        sound = path.read_bytes()
+        damage(path, path.with_name(path.name + ".json"))
+        again = uwe.TargetCache.open(space.path, model=HashEncoder())
+        assert uwe.rank_many(QUERIES[:9], again, candidates=30) == wanted
+        assert path.read_bytes() == sound
+
+    def test_where_it_can_not_be_kept_it_says_so(
+        self, space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(candidates, "_write", full)
+        with pytest.warns(RuntimeWarning, match="No space left"):
+            found = uwe.rank("au bv", space, candidates=30)
+        assert len(found) == 10
+        assert not index_path(space).exists()

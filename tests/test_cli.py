@@ -1,0 +1,360 @@
+"""The command line: what it prints, what it reads, how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import uwe
+from tiny_model import write_model
+from uwe.cli.app import app
+
+ROLES = """id,label,aliases,family,level
+R-1,data engineer,data baker|spark engineer,IT,3
+R-2,baker,,Food,2
+R-3,spark,,IT,4
+"""
+
+
+class Shell:
+    """Runs `uwe` in this process, in a folder with a model and a cache."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *arguments: str, text: str | bytes | None = None, code: int = 0) -> Result:
+        done = CliRunner().invoke(app, arguments, input=text, prog_name="uwe")
+        assert done.exit_code == code, done.output
+        assert "Traceback" not in done.output
+        return done
+
+    def json(self, *arguments: str, text: str | bytes | None = None) -> Any:
+        return json.loads(self(*arguments, "--json", text=text).stdout)
+
+    def lines(self, *arguments: str, text: str | bytes | None = None) -> list[Any]:
+        return [json.loads(x) for x in self(*arguments, "--json", text=text).stdout.splitlines()]
+
+    def error(self, *arguments: str, text: str | bytes | None = None) -> str:
+        done = self(*arguments, text=text, code=1)
+        message = done.stderr.splitlines()[-1]
+        assert message.startswith("uwe: error: ")
+        return message
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    write_model(folder / "tiny", max_tokens=64)
+    (folder / "roles.csv").write_text(ROLES)
+    run = CliRunner().invoke(
+        app,
+        ["cache", "build", f"{folder}/roles.uwe", "--from", f"{folder}/roles.csv",
+         "--model", f"{folder}/tiny"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    return folder
+
+
+@pytest.fixture
+def shell(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").symlink_to(built / "tiny")
+    (tmp_path / "roles.uwe").symlink_to(built / "roles.uwe")
+    monkeypatch.setenv("UWE_CACHE_DIR", str(tmp_path / "caches"))
+    return Shell(tmp_path)
+
+
+# rank
+
+
+def test_rank_prints_a_table(shell: Shell) -> None:
+    head, *rows = shell("rank", "data engineer, spark", "-t", "roles.uwe").stdout.splitlines()
+    assert head.split() == ["rank", "label", "score", "earned", "by"]
+    assert [row.split()[0] for row in rows] == ["1", "2", "3"]
+    cache = uwe.TargetCache.open("roles.uwe")
+    matches = uwe.rank("data engineer, spark", cache)
+    reasons = uwe.explain_many("data engineer, spark", cache, matches)
+    for row, match, reason in zip(rows, matches, reasons, strict=True):
+        assert match.label in row
+        assert f" {match.score:.3f} " in f"{row} "
+        if match.alias is not None:
+            assert f"(alias: {match.alias})" in row
+        for word in reason.top():
+            assert f"{word.text.rstrip(',')} {word.share:+.3f}" in row
+
+
+def test_rank_prints_json(shell: Shell) -> None:
+    found = shell.json("rank", "data engineer", "--targets", "roles.uwe", "-k", "2")
+    cache = uwe.TargetCache.open("roles.uwe")
+    matches = uwe.rank("data engineer", cache, k=2)
+    assert found["query"] == "data engineer"
+    for place, (entry, match) in enumerate(zip(found["matches"], matches, strict=True), 1):
+        why = entry.pop("why")
+        assert entry == {"rank": place, **match.to_dict()}
+        assert [word["text"] for word in why] == ["[CLS]", "data", "engineer", "[SEP]"]
+        assert sum(word["share"] for word in why) == pytest.approx(match.score, abs=1e-5)
+    (bare,) = shell.json("rank", "data", "-t", "roles.uwe", "-k", "1", "--no-why")["matches"]
+    assert "why" not in bare
+
+
+def test_rank_passes_every_option_on(shell: Shell) -> None:
+    cache = uwe.TargetCache.open("roles.uwe")
+    found = shell.json(
+        "rank", "data", "-t", "roles.uwe", "--where", "family=IT", "--where", "family=Law",
+        "--where", "level=3", "--scorer", "soft", "--temperature", "0.5", "--min-score", "-1",
+    )  # fmt: skip
+    (match,) = uwe.rank(
+        "data", cache, where={"family": ["IT"], "level": "3"},
+        scorer=uwe.Scorer("soft", temperature=0.5),
+    )  # fmt: skip
+    assert found["matches"][0]["score"] == match.score
+    assert found["matches"][0]["id"] == "R-1"
+    by_colon = shell.json("rank", "data", "-t", "roles.uwe", "--scorer", "soft:0.5")
+    assert by_colon["matches"][0]["score"] == match.score
+
+
+def test_rank_says_when_nothing_is_left(shell: Shell) -> None:
+    done = shell("rank", "data", "-t", "roles.uwe", "--min-score", "2")
+    assert done.stdout == ""
+    assert "no target is left" in done.stderr
+    assert shell.json("rank", "data", "-t", "roles.uwe", "--min-score", "2")["matches"] == []
+
+
+def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
+    rows = [{"label": "data", "level": 3, "open": True}, {"label": "spark", "level": 4}]
+    Path("t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shell("cache", "build", "t.uwe", "--from", "t.jsonl", "--model", "tiny")
+    for condition, label in (("level=4", "spark"), ("open=true", "data"), ("open=null", "spark")):
+        found = shell.json("rank", "baker", "-t", "t.uwe", "--where", condition)["matches"]
+        assert [match["label"] for match in found] == [label]
+    assert "holds" in shell.error("rank", "baker", "-t", "t.uwe", "--where", "level=high")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rank", " ", "-t", "roles.uwe"], "query 0 is blank"),
+        (["rank", "a", "-t", "roles.uwe", "-k", "0"], "k to be an integer >= 1"),
+        (["rank", "a", "-t", "roles.uwe", "--where", "famly=IT"], "no metadata column 'famly'"),
+        (["rank", "a", "-t", "roles.uwe", "--where", "family"], "expected --where COLUMN=VALUE"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "sof"], "expected a scorer out of"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "needs a temperature"),
+        (["rank", "a", "-t", "roles.uwe", "--candidates", "0"], "expected candidates"),
+        (["rank", "a", "-t", "nowhere"], "built-in target space out of esco-skills"),
+        (["rank", "a", "-t", "no.uwe"], "no target cache at"),
+        (["rank", "a", "-t", "tiny/uwe.json"], "build one with uwe cache build"),
+        (["rank", "a", "-t", "roles.uwe", "--model", "nomodel"], "expected a model folder"),
+        (["rank", "-t", "roles.uwe", "--input", "no.txt"], "no.txt: No such file"),
+        (["rank", "-t", "roles.uwe", "--input", "roles.uwe"], "give the format"),
+        (["explain", "a", "Baker", "-t", "roles.uwe"], "near are 'baker'"),
+        (["explain", "a", "--index", "9", "-t", "roles.uwe"], "index from 0"),
+        (["cache", "build", "x.uwe", "--space", "esco"], "built-in target space"),
+        (["cache", "build", "x.uwe", "--from", "no.csv"], "no.csv: No such file"),
+        (["cache", "info", "no.uwe"], "no target cache at"),
+        (["cache", "remove", "roles.uwe", "--label", "nobody"], "no target has the label"),
+    ],
+)
+def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -> None:
+    assert message in shell.error(*arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rank"],
+        ["rank", "a", "--input", "-"],
+        ["rank", "a", "-k", "many"],
+        ["rank", "a", "--nothing"],
+        ["explain", "a"],
+        ["explain", "a", "b", "--index", "1"],
+        ["cache", "build", "x.uwe"],
+        ["cache", "build", "x.uwe", "--from", "a.txt", "--space", "esco-skills"],
+        ["cache", "append", "x.uwe"],
+        ["cache", "remove", "x.uwe"],
+        ["cache", "remove", "x.uwe", "--label", "a", "--id", "b"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_ends_with_2(shell: Shell, arguments: list[str]) -> None:
+    done = shell(*arguments, code=2)
+    assert done.stdout == ""
+    assert "Usage:" in done.stderr
+
+
+# rank, in bulk
+
+
+def test_bulk_keeps_the_order_and_says_where_it_read(shell: Shell) -> None:
+    queries = ["baker", "data", "spark engineer"] * 40
+    found = shell.lines("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text="\n".join(queries))
+    cache = uwe.TargetCache.open("roles.uwe")
+    wanted = uwe.rank_many(queries, cache, k=1)
+    assert [(entry["line"], entry["query"]) for entry in found] == list(enumerate(queries, 1))
+    for entry, (match,) in zip(found, wanted, strict=True):
+        assert entry["matches"] == [{"rank": 1, **match.to_dict()}]
+
+
+def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
+    Path("q.csv").write_text('title,n\n"data\tengineer",1\nbaker,2\n')
+    done = shell("rank", "--input", "q.csv", "--field", "title", "-t", "roles.uwe", "-k", "2")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [
+        ["data engineer", "1"], ["data engineer", "2"], ["baker", "1"], ["baker", "2"],
+    ]  # fmt: skip
+    assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[4].startswith("R-") for row in rows)
+    with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
+    assert all(len(line.split("\t")) == 6 for line in with_why.stdout.splitlines())
+
+
+def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
+    Path("q.jsonl").write_text('{"id": 7, "text": "baker"}\n{"text": "data"}\n')
+    first, second = shell.lines("rank", "-i", "q.jsonl", "-t", "roles.uwe", "--why")
+    assert first["id"] == 7
+    assert "id" not in second
+    assert [word["text"] for word in first["matches"][0]["why"]] == ["[CLS]", "baker", "[SEP]"]
+
+
+def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
+    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\ndata\n", code=1)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker"]
+    assert done.stderr == "uwe: error: line 2: expected a text, got a blank one: leave it out\n"
+
+
+def test_invalid_entries_are_passed_over_and_counted(shell: Shell) -> None:
+    text = b'{"text": "baker"}\n{\n{"text": 5}\n{"text": "data"}\n'
+    done = shell(
+        "rank", "-i", "-", "--format", "jsonl", "-t", "roles.uwe", "-k", "1", "--skip-invalid",
+        text=text,
+    )  # fmt: skip
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker", "data"]
+    assert done.stderr.startswith("uwe: skipped 2 invalid entries, first line 2: expected a JSON")
+
+
+def test_a_cut_text_is_told_once(shell: Shell) -> None:
+    text = "\n".join(["data " * 80] * 100)
+    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=text)
+    assert len(done.stdout.splitlines()) == 100
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uwe: warning: text 0")
+    assert "split_sentences" in line
+
+
+def test_nothing_in_nothing_out(shell: Shell) -> None:
+    assert shell("rank", "-i", "-", "-t", "roles.uwe", text="").output == ""
+
+
+# explain, cache, spaces
+
+
+def test_explain(shell: Shell) -> None:
+    cache = uwe.TargetCache.open("roles.uwe")
+    wanted = uwe.explain("data spark", cache, "data engineer")
+    arguments = ("explain", "data spark", "data engineer", "-t", "roles.uwe")
+    assert shell(*arguments).stdout == f"{wanted}\n"
+    assert shell.json(*arguments) == wanted.to_dict()
+    assert shell.json("explain", "data spark", "--index", "0", "-t", "roles.uwe") == (
+        wanted.to_dict()
+    )
+    soft = shell.json(*arguments, "--scorer", "max")
+    assert soft["scorer"] == "max"
+
+
+def test_the_life_of_a_cache(shell: Shell) -> None:
+    info = shell.json(
+        "cache", "build", "my.uwe", "--from", "-", "--model", "tiny", "--dtype", "float16",
+        text="data\nspark\nbaker\n",
+    )  # fmt: skip
+    assert (info["targets"], info["dtype"], info["scorer"]) == (3, "float16", "pooled")
+    Path("more.txt").write_text("engineer\n")
+    info = shell.json("cache", "append", "my.uwe", "--from", "more.txt")
+    assert (info["targets"], info["data_files"]) == (4, 2)
+    info = shell.json("cache", "remove", "my.uwe", "--label", "spark", "--label", "baker")
+    assert (info["targets"], info["removed"]) == (2, 2)
+    assert shell.json("cache", "compact", "my.uwe")["removed"] == 0
+    assert shell.json("cache", "verify", "my.uwe")["sound"] is True
+    assert shell("cache", "verify", "my.uwe").stdout.endswith("sound, 2 targets\n")
+    assert list(uwe.TargetCache.open("my.uwe").labels) == ["data", "engineer"]
+    shown = shell("cache", "info", "my.uwe").stdout
+    assert re.search(r"^targets +2$", shown, re.MULTILINE)
+
+
+def test_removal_by_id_and_by_metadata(shell: Shell, built: Path) -> None:
+    shell("cache", "build", "my.uwe", "--from", str(built / "roles.csv"), "--model", "tiny")
+    assert shell.json("cache", "remove", "my.uwe", "--id", "R-1")["targets"] == 2
+    assert shell.json("cache", "remove", "my.uwe", "--where", "family=IT")["targets"] == 1
+    assert list(uwe.TargetCache.open("my.uwe").labels) == ["baker"]
+
+
+def test_damage_is_found_by_verify(shell: Shell) -> None:
+    shell("cache", "build", "my.uwe", "--from", "-", "--model", "tiny", text="data\nspark\n")
+    file = max((p for p in Path("my.uwe").iterdir() if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    assert file.name in shell.error("cache", "verify", "my.uwe")
+
+
+def test_a_model_of_its_own_is_kept_by_the_cache(shell: Shell) -> None:
+    write_model(shell.folder / "other", max_tokens=7)
+    message = shell.error("rank", "data", "-t", "roles.uwe", "--model", "other")
+    assert "fingerprint" in message
+
+
+def test_a_built_in_space_is_built_once_with_a_word_about_it(shell: Shell) -> None:
+    arguments = ("rank", "data engineer", "-t", "esco-occupations", "--model", "tiny", "-k", "3")
+    first, second = shell(*arguments), shell(*arguments)
+    assert first.stderr.startswith("uwe: building the target cache of esco-occupations, once, in")
+    assert len(first.stderr.splitlines()) == 1
+    assert second.stderr == ""
+    assert second.stdout == first.stdout
+    assert len(first.stdout.splitlines()) == 4
+
+
+def test_spaces_are_listed(shell: Shell) -> None:
+    found = shell.json("spaces")
+    assert [space["name"] for space in found] == list(uwe.target_spaces())
+    assert {space["name"]: space["targets"] for space in found}["esco-skills"] == 13_939
+    shown = shell("spaces").stdout
+    assert all(name in shown for name in uwe.target_spaces())
+    assert "This service uses the ESCO classification" in shown
+
+
+def test_a_space_can_be_built_anywhere(shell: Shell) -> None:
+    info = shell.json("cache", "build", "o.uwe", "--space", "esco-occupations", "--model", "tiny",
+                      "--tokens", "pooled")  # fmt: skip
+    assert (info["targets"], info["tokens"]) == (3039, "pooled")
+    assert info["columns"] == ["code", "isco_group", "uri"]
+
+
+COMMANDS = [
+    ["rank"], ["explain"], ["spaces"], ["export"], ["cache", "build"], ["cache", "info"],
+    ["cache", "append"], ["cache", "remove"], ["cache", "compact"], ["cache", "verify"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_shows_an_example_and_json(shell: Shell, command: list[str]) -> None:
+    shown = shell(*command, "--help").stdout
+    (first, *_) = re.findall(r"Examples?:\n +(uwe .*)\n", shown)
+    assert first.startswith(f"uwe {' '.join(command)}")
+    assert "--json" in shown
+
+
+def test_help_tells_the_exit_codes(shell: Shell) -> None:
+    shown = " ".join(shell("--help").stdout.split())
+    for code in ("0 done", "1 an error", "2 wrong usage", "130 interrupted", "141"):
+        assert code in shown
+
+
+def test_a_bug_is_told_in_one_line_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("uwe.ranking.rank", broken)
+    done = shell("rank", "data", "-t", "roles.uwe", code=70)
+    assert done.stderr.startswith("uwe: error: unexpected ZeroDivisionError: division by zero")

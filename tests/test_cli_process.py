@@ -1,0 +1,128 @@
+"""The command line as a process: pipes, signals, terminals."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import uwe
+from tiny_model import write_model
+from uwe.text import TextEncoder
+
+UWE = [sys.executable, "-m", "uwe"]
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and terminals of POSIX")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("process")
+    model = TextEncoder(write_model(folder / "tiny"))
+    return uwe.TargetCache.build(model, ["data", "spark", "baker"], path=folder / "c.uwe").path
+
+
+@contextmanager
+def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        [*UWE, *map(str, arguments)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_version() -> None:
+    done = subprocess.run([*UWE, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"uwe {uwe.__version__}\n"
+
+
+def test_the_installed_command_is_the_same() -> None:
+    command = Path(sys.executable).with_name("uwe")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"uwe {uwe.__version__}\n"
+
+
+def test_a_broken_pipe_ends_quietly(cache: Path, tmp_path: Path) -> None:
+    queries = tmp_path / "q.txt"
+    queries.write_text("data\n" * 20_000)
+    with started("rank", "--input", queries, "-t", cache) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+        assert process.stderr.read() == b""
+
+
+def test_ctrl_c_ends_quietly(cache: Path) -> None:
+    with started("rank", "--input", "-", "-t", cache, "-k", "1") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        # More output than its buffer holds, so that some arrives while it waits for more input.
+        process.stdin.write(b"data engineer spark baker\n" * 1024)
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b"data engineer")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read() == b""
+
+
+def test_results_flow_while_the_input_is_open(cache: Path) -> None:
+    with started("rank", "--input", "-", "-t", cache, "--json") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"data engineer\n" * 1024)
+        process.stdin.flush()
+        assert b'"line": 1,' in process.stdout.readline()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bars_are_drawn_on_terminals_only(cache: Path, tmp_path: Path, terminal: bool) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("data spark\n" * 4000)
+    reader, writer = os.openpty() if terminal else os.pipe()
+    process = subprocess.Popen(
+        [*UWE, "cache", "build", str(tmp_path / "n.uwe"), "--from", str(labels),
+         "--model", str(cache.parent / "tiny"), "--json"],
+        stdout=subprocess.DEVNULL, stderr=writer, env={**os.environ, "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(writer)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([reader], [], [], 1)[0]:
+            continue
+        try:
+            part = os.read(reader, 65_536)
+        except OSError:  # a terminal whose other side is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(reader)
+    assert process.wait(timeout=60) == 0
+    assert (b"Encoding" in shown) is terminal
+    assert (shown == b"") is not terminal
+
+
+def test_labels_print_whatever_the_encoding_of_the_terminal(cache: Path, tmp_path: Path) -> None:
+    model = TextEncoder(cache.parent / "tiny")
+    path = uwe.TargetCache.build(model, ["crème brûlée"], path=tmp_path / "f.uwe").path
+    done = subprocess.run(
+        [*UWE, "rank", "data", "-t", str(path)],
+        capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True,
+    )  # fmt: skip
+    assert "crème brûlée" in done.stdout.decode("utf-8")

@@ -1,0 +1,254 @@
+"""Readers of texts, targets and judgements: streaming, strict, errors with their line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from uwe.corpus import Record, TargetTable, read_queries, read_targets, read_task
+from uwe.errors import DataError, InputError
+
+
+def texts(records: Iterator[Record]) -> list[tuple[int, str]]:
+    return [(record.line, record.text) for record in records]
+
+
+def test_plain_lines() -> None:
+    lines = ["\ufeffdata engineer\r\n".encode(), "crème brûlée chef\n".encode(), b" welder"]
+    assert texts(read_queries(lines)) == [
+        (1, "data engineer"), (2, "crème brûlée chef"), (3, " welder"),
+    ]  # fmt: skip
+
+
+def test_json_lines() -> None:
+    lines = [b'{"id": 7, "text": "chef"}\n', b'{"text": "welder", "city": "Ulm"}\n']
+    first, second = read_queries(lines, format="jsonl")
+    assert first == Record(1, "chef", {"id": 7, "text": "chef"})
+    assert second.fields == {"text": "welder", "city": "Ulm"}
+
+
+def test_a_csv_with_quotes_commas_and_line_breaks() -> None:
+    lines = [b"id,title\n", b'1,"chef, ', b'""head"""\n', b"2,welder\n"]
+    found = list(read_queries(lines, format="csv", field="title"))
+    assert [(r.line, r.text) for r in found] == [(2, 'chef, "head"'), (4, "welder")]
+    assert found[1].fields == {"id": "2", "title": "welder"}
+    assert texts(read_queries([b"title\n", b"chef\n"], format="csv")) == [(2, "chef")]
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q.jsonl.gz", "q.NDJSON"])
+def test_files_packed_or_not(name: str, tmp_path: Path) -> None:
+    data = b'{"text": "chef"}\n' * 3
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert texts(read_queries(path)) == [(1, "chef"), (2, "chef"), (3, "chef")]
+    assert texts(read_queries(str(path))) == texts(read_queries(path))
+
+
+BROKEN = [
+    ("lines", b"\n", "blank"),
+    ("lines", b"   \n", "blank"),
+    ("lines", b"caf\xe9\n", "UTF-8"),
+    ("jsonl", b"\n", "JSON object"),
+    ("jsonl", b"{\n", "JSON object"),
+    ("jsonl", b"[1]\n", "JSON object, got list"),
+    ("jsonl", b'{"a": "chef", "b": 1}\n', "expected the field 'text', got 'a', 'b'"),
+    ("jsonl", b"{}\n", "got none"),
+    ("jsonl", b'{"text": 7}\n', "to be a text, got 7"),
+    ("jsonl", b'{"text": null}\n', "to be a text, got None"),
+    ("jsonl", b'{"text": " "}\n', "blank"),
+    ("jsonl", b'{"text": "\\ud800"}\n', "lone surrogate"),
+    ("jsonl", b"[" * 100_000 + b"\n", "JSON object"),
+    ("csv", b"a,b,c\n", "expected 2 values as in the header, got 3"),
+    ("csv", b"\n", "expected 2 values"),
+    ("csv", b'x,"a"b\n', "CSV row"),
+    ("csv", b"x, \n", "blank"),
+    ("csv", b"x,\xff\n", "UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("format_", "line", "message"), BROKEN)
+def test_an_invalid_entry_stops_with_its_line_or_is_passed_over(
+    format_: str, line: bytes, message: str
+) -> None:
+    good = {"lines": b"chef\n", "jsonl": b'{"text": "chef"}\n', "csv": b"1,chef\n"}[format_]
+    head = [b"id,text\n"] if format_ == "csv" else []
+    lines = [*head, good, line, good]
+    stream = read_queries(lines, format=format_)  # type: ignore[arg-type]
+    assert next(stream).text == "chef"
+    with pytest.raises(DataError, match=message) as caught:
+        next(stream)
+    assert caught.value.line == len(head) + 2
+    assert str(caught.value).startswith(f"line {len(head) + 2}: ")
+    errors: list[DataError] = []
+    kept = list(read_queries(lines, format=format_, on_invalid=errors.append))  # type: ignore[arg-type]
+    assert [record.line for record in kept] == [len(head) + 1, len(head) + 3]
+    assert [error.line for error in errors] == [len(head) + 2]
+
+
+def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
+    path = tmp_path / "q.txt"
+    path.write_bytes(b"chef\n\n")
+    with pytest.raises(DataError, match=r"q\.txt:2: expected a text") as caught:
+        list(read_queries(path))
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("header", [b"a,a\n", b"a,\n", b'"a"b\n'])
+def test_a_header_must_name_each_column_once(header: bytes) -> None:
+    with pytest.raises(DataError, match="line 1: expected"):
+        list(read_queries([header, b"1,2\n"], format="csv", on_invalid=lambda _: None))
+
+
+def test_the_format_is_told_or_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "q.data").write_bytes(b"chef\n")
+    with pytest.raises(InputError, match="give the format"):
+        list(read_queries(tmp_path / "q.data"))
+    assert texts(read_queries(tmp_path / "q.data", format="lines")) == [(1, "chef")]
+    with pytest.raises(InputError, match="expected a format out of lines, csv, jsonl"):
+        list(read_queries([b"chef\n"], format="xml"))  # type: ignore[arg-type]
+
+
+def test_a_damaged_archive_is_a_data_error(tmp_path: Path) -> None:
+    packed = gzip.compress(b"chef\n" * 10_000)
+    for data in (packed[:-10], b"no archive", packed[:40] + b"\x00" * 30 + packed[70:]):
+        path = tmp_path / "q.txt.gz"
+        path.write_bytes(data)
+        with pytest.raises(DataError, match="damaged archive"):
+            list(read_queries(path))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no\.txt"):
+        list(read_queries(tmp_path / "no.txt"))
+
+
+def test_entries_are_read_when_they_are_asked_for() -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"chef\n"
+        pytest.fail("read ahead")
+
+    assert next(read_queries(lines())).text == "chef"
+
+
+# Targets.
+
+
+def test_targets_from_plain_lines(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("Spark\nbaking\n")
+    assert read_targets(tmp_path / "t.txt") == TargetTable(
+        ["Spark", "baking"], [None, None], [[], []], {}
+    )
+
+
+def test_targets_from_csv(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("label,id,aliases,family\nSpark,S1,Apache Spark | PySpark,IT\nbaking,,,Food\n")
+    assert read_targets(path) == TargetTable(
+        ["Spark", "baking"],
+        ["S1", None],
+        [["Apache Spark", "PySpark"], []],
+        {"family": ["IT", "Food"]},
+    )
+
+
+def test_targets_from_json_lines(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "label": "Spark", "aliases": ["PySpark"], "level": 3},
+        {"text": "baking", "open": True},
+    ]
+    path = tmp_path / "t.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = read_targets(path)
+    assert table == TargetTable(
+        ["Spark", "baking"],
+        ["a", None],
+        [["PySpark"], []],
+        {"level": [3, None], "open": [None, True]},
+    )
+    assert list(table.metadata) == ["level", "open"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"label": " "}', "blank"),
+        ('{"label": "a", "id": 7}', "'id' to be a text, got 7"),
+        ('{"label": "a", "aliases": [1]}', "'aliases' to be a list of texts"),
+        ('{"label": "a", "aliases": [" "]}', "'aliases' to be a list of texts"),
+        ('{"label": "a", "aliases": {}}', "'aliases' to be a list of texts"),
+        ('{"label": "a", "tags": ["x"]}', "'tags' to be one value"),
+        ('{"id": "a"}', "expected the field 'text'"),
+        ('{"name": "a", "id": "b", "x": 1}', "expected the field 'text'"),
+        ("{", "JSON"),
+    ],
+)
+def test_a_malformed_target_stops_with_its_line(line: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"label": "fine"}\n' + line + "\n")
+    with pytest.raises(DataError, match=message) as caught:
+        read_targets(path)
+    assert (caught.value.path, caught.value.line) == (path, 2)
+
+
+def test_no_target_is_an_error(tmp_path: Path) -> None:
+    for name, text in (("t.txt", ""), ("t.csv", "label\n"), ("t.jsonl", "")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(DataError, match="at least one target"):
+            read_targets(tmp_path / name)
+
+
+# Tasks.
+
+
+def write_task(folder: Path, qrels: str) -> Path:
+    for name, rows in (
+        ("targets", [("t1", "Spark"), ("t2", "baking"), ("t3", "law")]),
+        ("val.queries", [("q1", "data engineer"), ("q2", "lawyer")]),
+    ):
+        with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.writelines(json.dumps({"id": i, "text": t}) + "\n" for i, t in rows)
+    with gzip.open(folder / "val.qrels.tsv.gz", "wt", encoding="utf-8") as file:
+        file.write(qrels)
+    return folder
+
+
+def test_a_task(tmp_path: Path) -> None:
+    folder = write_task(tmp_path, "q1\t0\tt3\t1\nq1\t0\tt1\t2\nq1\t0\tt1\t1\nq2\t0\tt2\t0\n")
+    task = read_task(folder, "val")
+    assert task.target_ids == ["t1", "t2", "t3"]
+    assert task.targets == ["Spark", "baking", "law"]
+    assert task.query_ids == ["q1", "q2"]
+    assert task.queries == ["data engineer", "lawyer"]
+    assert task.relevant == [[0, 2], []]
+
+
+@pytest.mark.parametrize(
+    ("qrels", "message"),
+    [
+        ("q1\t0\tt1\t1\nq1\t0\tt9\t1\n", "no entry has the id 't9'"),
+        ("q1\t0\tt1\t1\nq9\t0\tt1\t1\n", "no entry has the id 'q9'"),
+        ("q1\t0\tt1\t1\nq1 0 t1 1\n", "separated by tabs"),
+        ("q1\t0\tt1\t1\nq1\t0\tt1\tx\n", "separated by tabs"),
+    ],
+)
+def test_a_malformed_judgement_stops_with_its_line(
+    qrels: str, message: str, tmp_path: Path
+) -> None:
+    folder = write_task(tmp_path, qrels)
+    with pytest.raises(DataError, match=message) as caught:
+        read_task(folder, "val")
+    assert caught.value.line == 2
+    assert caught.value.path == tmp_path / "val.qrels.tsv.gz"
+
+
+def test_an_id_occurs_once(tmp_path: Path) -> None:
+    folder = write_task(tmp_path, "")
+    with gzip.open(folder / "targets.jsonl.gz", "at", encoding="utf-8") as file:
+        file.write('{"id": "t1", "text": "Spark"}\n')
+    with pytest.raises(DataError, match="the id 't1' occurs twice") as caught:
+        read_task(folder, "val")
+    assert caught.value.line == 4
