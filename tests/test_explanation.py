@@ -136,6 +136,20 @@ def test_explains_the_ranked_score(spelt: uwe.TargetCache, name: str, query: str
         assert sum(columns) == pytest.approx(explanation.score, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_is_explained_as_it_is_ranked(tmp_path: Path, name: str) -> None:
+    cache = uwe.TargetCache.build(
+        Speller(), ["data science", "pastry baking"], path=tmp_path / "h.uwe", dtype="float16",
+        aliases=[["machine learning"], []], scorer=uwe.Scorer(name, temperature=0.5),
+    )  # fmt: skip
+    matches = uwe.rank("learning machines", cache)
+    for match, explanation in zip(
+        matches, uwe.explain_many("learning machines", cache, matches), strict=True
+    ):
+        assert explanation.score == pytest.approx(match.score, abs=2e-6)
+        assert explanation.cells.sum() == pytest.approx(explanation.score, abs=1e-12)
+
+
 def test_a_word_is_the_sum_of_its_pieces(spelt: uwe.TargetCache) -> None:
     query = Speller().encode(["baker"])  # <s> bak er </s>
     units, norms = spelt.core.token_vectors(1, 0)  # <s> pas try bak ing </s>

@@ -232,6 +232,8 @@ def _explained(
     for number in range(1 + len(aliases)):
         units, norms = targets.core.token_vectors(index, number)
         pairs = cells(vectors, units.astype(np.float64), norms.astype(np.float64), scorer=scorer)
+        if scorer.name == "pooled":
+            pairs = _of_stored_mean(pairs, vectors, targets.core.pooled_vector(index, number))
         # Strictly better: the label wins a tie, as it does in the ranking.
         if best is None or pairs.sum() > best.sum():
             best, best_text = pairs, number
@@ -257,6 +259,19 @@ def _explained(
         target_words=columns.words(table.sum(axis=0)),
         cells=table,
     )
+
+
+def _of_stored_mean(pairs: Floats, vectors: Floats, mean: NDArray[np.float32]) -> Floats:
+    """Cells that add up to what is ranked: the stored mean, which float16 rounds by itself.
+
+    What that rounding did to a query token's row is spread over the row alike.
+    """
+    length = np.linalg.norm(vectors.mean(axis=0))
+    if length == 0.0:
+        return pairs
+    rows = vectors @ mean.astype(np.float64) / (len(vectors) * length)
+    corrected: Floats = pairs + ((rows - pairs.sum(axis=1)) / pairs.shape[1])[:, None]
+    return corrected
 
 
 @dataclass(frozen=True)

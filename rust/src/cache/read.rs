@@ -235,6 +235,15 @@ impl TargetCache {
         units
     }
 
+    /// Pooled unit vector of one text of a target, its label first.
+    pub fn pooled_vector(&self, target: usize, text: usize) -> Vec<f32> {
+        let place = self.pooled[self.groups[target] as usize + text];
+        let values = place.row * self.dim()..(place.row + 1) * self.dim();
+        let mut unit = Vec::with_capacity(self.dim());
+        widen(self.segments[place.segment as usize].pooled().rows, values, &mut unit);
+        unit
+    }
+
     /// The target of every text, `(texts,)`.
     pub fn text_targets(&self) -> Vec<i64> {
         let groups = self.groups.windows(2).enumerate();

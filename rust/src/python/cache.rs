@@ -116,17 +116,20 @@ impl TargetCache {
         index: i64,
         text: usize,
     ) -> PyResult<(Floats2<'py>, Floats1<'py>)> {
-        let target = self.target(index)?;
-        let texts = self.cache.target_texts(target);
-        if text >= texts {
-            return Err(Error::input(format!(
-                "target {index} has {texts} texts (its label is 0), got {text}"
-            ))
-            .into());
-        }
+        let target = self.text(index, text)?;
         let (units, norms) = self.cache.token_vectors(target, text);
         let units = array2(py, units, norms.len(), self.cache.dim())?;
         Ok((units, norms.into_pyarray(py)))
+    }
+
+    fn pooled_vector<'py>(
+        &self,
+        py: Python<'py>,
+        index: i64,
+        text: usize,
+    ) -> PyResult<Floats1<'py>> {
+        let target = self.text(index, text)?;
+        Ok(self.cache.pooled_vector(target, text).into_pyarray(py))
     }
 
     fn pooled<'py>(&self, py: Python<'py>) -> PyResult<Floats2<'py>> {
@@ -144,6 +147,18 @@ impl TargetCache {
 }
 
 impl TargetCache {
+    /// The target that has such a text.
+    fn text(&self, index: i64, text: usize) -> Result<usize> {
+        let target = self.target(index)?;
+        let texts = self.cache.target_texts(target);
+        if text >= texts {
+            return Err(Error::input(format!(
+                "target {index} has {texts} texts (its label is 0), got {text}"
+            )));
+        }
+        Ok(target)
+    }
+
     fn target(&self, index: i64) -> Result<usize> {
         let len = self.cache.len();
         usize::try_from(index).ok().filter(|&target| target < len).ok_or_else(|| {
