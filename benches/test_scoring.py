@@ -89,7 +89,7 @@ def test_one_query(
         scores: NDArray[np.float32] = _core.cache_scores(
             peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
         )
-        return scores[0]
+        return scores.ravel()
 
     def theirs() -> NDArray[np.float32]:
         scores: NDArray[np.float32] = peers.torch[peer].scores(

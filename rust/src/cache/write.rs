@@ -113,7 +113,7 @@ impl Writer {
     /// Starts an append: new targets come after those that are there.
     ///
     /// # Errors
-    /// As [`TargetCache::open`]; [`Error::CacheBusy`]; [`Error::CacheFormat`] if a newer release
+    /// As [`super::TargetCache::open`]; [`Error::CacheBusy`]; [`Error::CacheFormat`] if a newer release
     /// wrote the cache.
     pub fn append(path: impl AsRef<Path>) -> Result<Self> {
         Self::append_on(Box::new(Real), path.as_ref())

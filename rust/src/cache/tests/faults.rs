@@ -173,12 +173,24 @@ impl Disk for Faulty {
     }
 }
 
+/// A folder as it is; none where there is none.
+fn copy(from: &Path, to: &Path) {
+    let Ok(entries) = fs::read_dir(from) else { return };
+    fs::create_dir(to).unwrap();
+    for entry in entries {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
 /// Runs `change` from the state that `prepare` makes, once with each fault after each operation.
 fn inject(prepare: impl Fn(&Path), change: impl Fn(Box<dyn Disk>, &Path) -> Result<()>) {
     let sample = tempfile::tempdir().unwrap();
+    let template = sample.path().join("template.uwe");
+    prepare(&template);
+    let old = TargetCache::open(&template).ok().map(|cache| seen(&cache));
     let path = sample.path().join("space.uwe");
-    prepare(&path);
-    let old = TargetCache::open(&path).ok().map(|cache| seen(&cache));
+    copy(&template, &path);
     let counter = Faulty::never();
     change(Box::new(counter.clone()), &path).unwrap();
     let new = open(&path);
@@ -189,7 +201,7 @@ fn inject(prepare: impl Fn(&Path), change: impl Fn(Box<dyn Disk>, &Path) -> Resu
         for after in 0..counter.operations() {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("space.uwe");
-            prepare(&path);
+            copy(&template, &path);
             let disk = Faulty::new(fault, after);
             let outcome = change(Box::new(disk.clone()), &path);
             disk.power_cut();
@@ -273,9 +285,11 @@ fn a_removal_happens_or_not() {
 #[test]
 fn a_compaction_changes_files_and_no_content() {
     let sample = tempfile::tempdir().unwrap();
+    let template = sample.path().join("template.uwe");
+    prepared(&template);
+    let content = open(&template);
     let path = sample.path().join("space.uwe");
-    prepared(&path);
-    let content = open(&path);
+    copy(&template, &path);
     let counter = Faulty::never();
     change::compact_on(&counter, &path, NEVER).unwrap();
     assert_eq!(open(&path), content);
@@ -283,7 +297,7 @@ fn a_compaction_changes_files_and_no_content() {
         for after in 0..counter.operations() {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("space.uwe");
-            prepared(&path);
+            copy(&template, &path);
             let disk = Faulty::new(fault, after);
             let outcome = change::compact_on(&disk, &path, NEVER);
             disk.power_cut();

@@ -4,6 +4,7 @@ use super::super::disk::Real;
 use super::super::manifest::{Manifest, Stored, hex};
 use super::*;
 use crate::error::Error;
+use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::fs;
 
@@ -205,6 +206,38 @@ fn manifests_survive_any_bytes() {
             let mut damaged = sound.clone();
             damaged[i] ^= flip;
             assert!(Manifest::parse(&damaged, &file).is_err(), "byte {i}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn changed_data_files_never_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+    ) {
+        let folder = built();
+        let name = names(folder.path()).into_iter().find(|name| name.starts_with("segment-"));
+        let file = folder.path().join(name.unwrap());
+        let mut bytes = fs::read(&file).unwrap();
+        let sound = bytes.len();
+        for (at, to) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+        }
+        bytes.truncate(cut.map_or(sound, |cut| cut.index(sound)));
+        fs::write(&file, &bytes).unwrap();
+        forge(folder.path(), &format!("\"bytes\":{sound}"), &format!("\"bytes\":{}", bytes.len()));
+        if let Ok(cache) = TargetCache::open(folder.path()) {
+            for target in 0..cache.len() {
+                for text in 0..cache.target_texts(target) {
+                    let (units, norms) = cache.token_vectors(target, text);
+                    prop_assert_eq!(units.len(), 3 * norms.len());
+                    let _ = cache.text(target, text);
+                }
+                let _ = (cache.id(target), cache.metadata(0, target));
+            }
+            prop_assert_eq!(cache.pooled().len(), 3 * cache.texts());
         }
     }
 }
