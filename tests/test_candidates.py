@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,3 +167,30 @@ class TestWithIndex:
             found = uwe.rank("au bv", space, candidates=30)
         assert len(found) == 10
         assert not index_path(space).exists()
+
+    def test_threads_share_it(self, space: uwe.TargetCache) -> None:
+        wanted = {n: uwe.rank(QUERIES[7], space, k=n, candidates=n) for n in (3, 40, 400)}
+        found: list[bool] = []
+
+        def ask(n: int) -> None:
+            answers = (uwe.rank(QUERIES[7], space, k=n, candidates=n) for _ in range(20))
+            found.extend(answer == wanted[n] for answer in answers)
+
+        threads = [threading.Thread(target=ask, args=(n,)) for n in wanted for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(found) == 120
+        assert all(found)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+    def test_a_forked_child_uses_it(self, space: uwe.TargetCache) -> None:
+        wanted = uwe.rank(QUERIES[7], space, candidates=20)
+        (index,) = [candidates._open[space]]
+        with index.alone:  # as another thread may hold it at the fork
+            child = os.fork()
+            if child == 0:
+                same = uwe.rank(QUERIES[7], space, candidates=20) == wanted
+                os._exit(0 if same else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -329,6 +330,30 @@ def test_a_space_can_be_built_anywhere(shell: Shell) -> None:
                       "--tokens", "pooled")  # fmt: skip
     assert (info["targets"], info["tokens"]) == (3039, "pooled")
     assert info["columns"] == ["code", "isco_group", "uri"]
+
+
+def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def recorded(source: str, out: str, **options: Any) -> SimpleNamespace:
+        asked.update(options, source=source, out=out)
+        return SimpleNamespace(onnx_bytes=23_500_000, cosine=0.99975)
+
+    monkeypatch.setattr("uwe.model.export.export", recorded)
+    arguments = (
+        "export", "bert", "small", "--scorer", "soft", "--temperature", "0.1", "--weights",
+        "float16", "--max-tokens", "64", "--special-tokens", "drop", "--name", "mine",
+        "--language", "en", "--licence", "MIT", "--base-model", "bert-tiny",
+    )  # fmt: skip
+    assert shell(*arguments).stdout == "small: 23.5 MB, cosine to torch 0.999750 at least\n"
+    assert asked == {
+        "source": "bert", "out": "small", "scorer": uwe.Scorer("soft", temperature=0.1),
+        "weights": "float16", "max_tokens": 64, "special_tokens": "drop", "name": "mine",
+        "language": "en", "licence": "MIT", "base_model": "bert-tiny",
+    }  # fmt: skip
+    found = shell.json("export", "bert", "small")
+    assert found == {"folder": "small", "onnx_bytes": 23_500_000, "cosine": 0.99975}
+    assert asked["scorer"] == uwe.Scorer("pooled")
 
 
 COMMANDS = [

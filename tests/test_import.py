@@ -36,7 +36,7 @@ def test_ranking_code_loads_no_torch_and_no_runtime_before_a_model_encodes() -> 
 
 def test_the_command_line_starts_light() -> None:
     loaded = modules_after("import uwe.cli")
-    assert not set(loaded) & {"torch", "onnxruntime", "tokenizers", "rich", "uwe._core"}
+    assert not set(loaded) & {"torch", "onnxruntime", "tokenizers", "uwe._core"}
 
 
 def test_type_checkers_see_every_public_name() -> None:

@@ -10,9 +10,11 @@ import hashlib
 import json
 import os
 import secrets
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -37,7 +39,19 @@ _BLOCK = 1 << 20
 # asks Python about every target that it meets.
 _NARROW = 10
 
-_open: WeakKeyDictionary[TargetCache, Any] = WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class _Index:
+    """An open index; its `ef` is a setting of the index, so one call at a time may use it."""
+
+    handle: Any
+    alone: threading.Lock
+
+
+_open: WeakKeyDictionary[TargetCache, _Index] = WeakKeyDictionary()
+if hasattr(os, "register_at_fork"):
+    # A lock that another thread held at the fork would never be free in the child.
+    os.register_at_fork(after_in_child=_open.clear)
 
 
 def propose(
@@ -72,7 +86,8 @@ def propose(
         return [everything] * len(queries)
     index = _open.get(targets)
     if index is None:
-        index = _open.setdefault(targets, _read(hnswlib, targets) or _build(hnswlib, targets))
+        handle = _read(hnswlib, targets) or _build(hnswlib, targets)
+        index = _open.setdefault(targets, _Index(handle, threading.Lock()))
     owners = targets.core.text_targets()
     texts = len(owners)
     # A target may come back once for each of its aliases.
@@ -84,11 +99,13 @@ def propose(
         texts_kept = mask[owners]
         wanted = min(wanted, int(texts_kept.sum()))
         keep = texts_kept.__getitem__
-    # ef is not saved with an index, and must be at least what is asked for.
-    index.set_ef(max(2 * wanted, _BUILD_EFFORT))
-    return [
-        _nearest(index, row, wanted, keep, owners, count, everything) for row in _pooled(queries)
-    ]
+    with index.alone:
+        # ef is not saved with an index, and must be at least what is asked for.
+        index.handle.set_ef(max(2 * wanted, _BUILD_EFFORT))
+        return [
+            _nearest(index.handle, row, wanted, keep, owners, count, everything)
+            for row in _pooled(queries)
+        ]
 
 
 def index_path(targets: TargetCache) -> Path:
