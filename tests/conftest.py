@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from real_data import (  # noqa: F401  fixtures and hooks act where conftest has
 from uwe.cache import TargetCache
 from uwe.config import Scorer
 from uwe.tokens import TokenVectors
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C work in child processes, also where a shell started the tests in the background.
+
+    Such a shell has its jobs ignore SIGINT, and children inherit that, but no handler of Python.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class HashEncoder:

@@ -172,8 +172,8 @@ def test_top_k_ranks_and_metrics_fit_together() -> None:
     relevant, offsets = np.array([2, 3, 3]), np.array([0, 2, 3])
     ranks = _core.ranks(scores, relevant, offsets)
     assert ranks.tolist() == [2, 4, 4]
-    values = _core.metrics(ranks, offsets, ["MAP", "hit@2"])
-    np.testing.assert_allclose(values, [[(1 / 2 + 2 / 4) / 2, 1 / 4], [1, 0]])
+    measured = _core.metrics(ranks, offsets, ["MAP", "hit@2"])
+    np.testing.assert_allclose(measured, [[(1 / 2 + 2 / 4) / 2, 1 / 4], [1, 0]])
     for bad in (0, -1):
         with pytest.raises((InputError, OverflowError)):
             _core.top_k(scores, bad)

@@ -1,7 +1,7 @@
 //! Arithmetic on token vectors: one kernel text, compiled once for each SIMD level.
 //!
 //! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
-//! functions of one level, `dots` and `attend` are the kernels, generic over [`vector::Vector`].
+//! functions of one level, `dots` and `attend` are the kernels, generic over `vector::Vector`.
 //! [`twin`] is their definition in plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
