@@ -35,6 +35,8 @@ def started(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [*UWE, *map(str, arguments)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A run in the background has its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         yield process
