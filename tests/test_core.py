@@ -137,6 +137,8 @@ NAN = np.array([[1.0, 2, 3, np.nan]], np.float32)
         ({"target_values": NAN * 0, "target_offsets": np.array([0, 1])}, "length"),
         ({"target_values": np.ones((3, 5), np.float32)}, "4 dimensions"),
         ({"query_values": np.ones((10, 4), np.float32)[::2]}, "ascontiguousarray"),
+        ({"query_values": np.asfortranarray(np.ones((5, 4), np.float32))}, "C-contiguous"),
+        ({"scorer": "pooled", "query_values": np.eye(5, 4, -1, np.float32)}, "length"),
         ({"subset": np.array([1, 0])}, "strictly increasing"),
         ({"subset": np.array([-1])}, "must not be negative"),
         ({"subset": np.array([2])}, "target 2"),
@@ -169,6 +171,9 @@ def test_top_k_ranks_and_metrics_fit_together() -> None:
     assert indices.tolist() == [[1, 2, 0], [0, 1, 2]]
     np.testing.assert_array_equal(values[0], scores[0, [1, 2, 0]])
     assert _core.top_k(scores, 99)[0].shape == (2, 4)
+    assert _core.top_k(np.array([[-0.0, 0.0]], np.float32), 2)[0].tolist() == [[0, 1]]
+    with pytest.raises(InputError, match="C-contiguous"):
+        _core.top_k(np.asfortranarray(scores), 2)
     relevant, offsets = np.array([2, 3, 3]), np.array([0, 2, 3])
     ranks = _core.ranks(scores, relevant, offsets)
     assert ranks.tolist() == [2, 4, 4]

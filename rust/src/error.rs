@@ -1,5 +1,7 @@
 //! One error type for the crate; each variant maps to one Python exception class.
 
+#![forbid(unsafe_code)]
+
 use std::path::{Path, PathBuf};
 
 /// What can go wrong. The text says what was expected, what came, and what to do.

@@ -1,6 +1,6 @@
 //! Exact soft late interaction over large label spaces.
 //!
-//! Arrows point down: `cache` rests on `score`, `score` on `metrics` and `simd`, `score` on `simd`, all on `tokens`
+//! Arrows point down: `cache` rests on `score`, `score` on `metrics` and `simd`, all on `tokens`
 //! and `error`. The crate knows no Python unless the feature `python` is on.
 
 pub mod cache;

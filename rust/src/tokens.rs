@@ -1,5 +1,7 @@
 //! Token vectors as the kernels take them: checked once, unit vectors and norms apart.
 
+#![forbid(unsafe_code)]
+
 use crate::error::{Error, Result};
 
 /// Token vectors of several texts, one after the other, each as a unit vector and a norm.
@@ -85,6 +87,12 @@ impl TokenVectors {
     pub(crate) fn from_parts(units: &[f32], norms: &[f32], dim: usize) -> Self {
         let offsets = vec![0, norms.len()];
         Self { dim, units: units.to_vec(), norms: norms.to_vec(), offsets }
+    }
+
+    /// Makes one value of a unit vector what a damaged file may hold.
+    #[cfg(test)]
+    pub(crate) fn damage(&mut self, value: usize) {
+        self.units[value] = f32::NAN;
     }
 
     /// Number of texts.

@@ -7,7 +7,6 @@ use super::spool::{SegmentWriter, StoredRows};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
 use crate::score::Rows;
-use std::fs::File;
 use std::path::Path;
 
 /// Removes targets of an open cache from its folder. Returns how many were still there.
@@ -132,7 +131,7 @@ fn copy(disk: &dyn Disk, cache: &TargetCache, check: Check) -> Result<Stored> {
 }
 
 /// Locks a cache, cleans up after a killed writer, and opens what is there now.
-pub(super) fn begin(disk: &dyn Disk, path: &Path) -> Result<(File, TargetCache)> {
+pub(super) fn begin(disk: &dyn Disk, path: &Path) -> Result<(folder::Lock, TargetCache)> {
     // Before the lock, so that a wrong path is not written to.
     TargetCache::open(path)?;
     let lock = folder::lock(disk, path)?;

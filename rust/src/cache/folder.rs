@@ -57,12 +57,35 @@ pub(super) fn read_manifest(folder: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// Waits for nobody: a second writer is an error. The lock ends with the file, or its process.
-pub(super) fn lock(disk: &dyn Disk, folder: &Path) -> Result<File> {
+/// The one writer's hold on a folder. It ends with this value, or with its process.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+    process: u32,
+}
+
+impl Lock {
+    /// Whether this process took it: a child of a fork has a copy, which is its parent's.
+    pub fn is_ours(&self) -> bool {
+        self.process == std::process::id()
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough while a child of a fork has it open.
+        if self.is_ours() {
+            self.file.unlock().ok();
+        }
+    }
+}
+
+/// Waits for nobody: a second writer is an error.
+pub(super) fn lock(disk: &dyn Disk, folder: &Path) -> Result<Lock> {
     let path = folder.join(LOCK);
     let file = disk.open_lock(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock { file, process: std::process::id() }),
         Err(TryLockError::WouldBlock) => Err(Error::busy(
             folder,
             "another writer is building or changing this cache (it holds writer.lock): wait for \
@@ -129,6 +152,7 @@ pub(super) fn sweep(disk: &dyn Disk, folder: &Path) -> Result<()> {
         Err(Error::CacheNotFound(_)) => Some(Vec::new()),
         Err(error) => return Err(error),
     };
+    let mut synced = false;
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
         let name = entry.file_name();
@@ -138,6 +162,11 @@ pub(super) fn sweep(disk: &dyn Disk, folder: &Path) -> Result<()> {
             None => name == NEW_MANIFEST || name.ends_with(SPOOL),
         };
         if leftover {
+            // What goes may be named by the manifest that a power cut would bring back.
+            if !synced {
+                disk.sync_dir(folder).map_err(Error::io(folder))?;
+                synced = true;
+            }
             disk.remove(&entry.path()).map_err(Error::io(entry.path()))?;
         }
     }

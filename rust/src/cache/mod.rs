@@ -11,6 +11,9 @@
     reason = "the cache is the room that touches files"
 )]
 
+#[cfg(target_endian = "big")]
+compile_error!("data files are little-endian and mapped as they are");
+
 mod change;
 mod disk;
 mod folder;

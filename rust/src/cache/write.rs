@@ -9,7 +9,6 @@ use crate::tokens::TokenVectors;
 use half::f16;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// What a new cache is.
@@ -52,15 +51,13 @@ pub struct Writer {
     disk: Box<dyn Disk>,
     folder: PathBuf,
     /// Held until the end: one writer at a time.
-    lock: File,
+    lock: folder::Lock,
     manifest: Manifest,
     segment: Option<SegmentWriter>,
     ids: HashMap<String, u64>,
     /// Targets before the first one of this writer.
     before: u64,
     done: bool,
-    /// A child of a fork shares files and lock with its parent, whose they stay.
-    process: u32,
 }
 
 impl Writer {
@@ -106,7 +103,6 @@ impl Writer {
             ids: HashMap::new(),
             before: 0,
             done: false,
-            process: std::process::id(),
         })
     }
 
@@ -136,7 +132,6 @@ impl Writer {
             manifest: cache.manifest().clone(),
             disk,
             done: false,
-            process: std::process::id(),
         })
     }
 
@@ -230,7 +225,7 @@ impl Writer {
     }
 
     fn check_process(&self) -> Result<()> {
-        if self.process == std::process::id() {
+        if self.lock.is_ours() {
             return Ok(());
         }
         Err(Error::input("a child process can not go on with the writer of its parent"))
@@ -293,15 +288,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.process != std::process::id() {
-            return;
-        }
-        if !self.done {
+        // A child of a fork shares files and lock with its parent, whose they stay.
+        if self.lock.is_ours() && !self.done {
             // What can not be removed now is left to the next writer.
             folder::sweep(&*self.disk, &self.folder).ok();
         }
-        // Closing would not be enough while a child has the file open.
-        self.lock.unlock().ok();
     }
 }
 

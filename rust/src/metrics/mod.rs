@@ -4,6 +4,8 @@
 //! counted, not sorted: a task of any size never exists as a matrix. Every metric is a function
 //! of the relevant targets' ranks alone.
 
+#![forbid(unsafe_code)]
+
 #[cfg(test)]
 mod tests;
 

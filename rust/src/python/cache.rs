@@ -71,15 +71,15 @@ impl TargetCache {
     }
 
     #[allow(clippy::needless_pass_by_value)] // how the array comes
-    fn labels(&self, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<&str>> {
-        let indices = indices.as_array();
-        indices.iter().map(|&i| self.cache.label(self.target(i)?)).collect()
+    fn labels(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<&str>> {
+        let indices = slice1(&indices, "indices")?;
+        py.detach(|| indices.iter().map(|&i| self.cache.label(self.target(i)?)).collect())
     }
 
     #[allow(clippy::needless_pass_by_value)]
-    fn ids(&self, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<Option<&str>>> {
-        let indices = indices.as_array();
-        indices.iter().map(|&i| self.cache.id(self.target(i)?)).collect()
+    fn ids(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<Option<&str>>> {
+        let indices = slice1(&indices, "indices")?;
+        py.detach(|| indices.iter().map(|&i| self.cache.id(self.target(i)?)).collect())
     }
 
     fn aliases(&self, index: i64) -> Result<Vec<&str>> {
@@ -225,20 +225,22 @@ impl CacheWriter {
         let (values, dim) = slice2(&values, "values")?;
         let offsets = slice1(&offsets, "offsets")?;
         Ok(py.detach(|| {
-            let mut writer = self.lock();
+            // Taken out, and put back if all went well: half a block must not be committed.
+            let mut writer = self.lock().take().ok_or_else(ended)?;
             let block =
                 Block { values, dim, offsets, texts: &texts, ids: &ids, metadata: &metadata };
-            let added = writer.as_mut().ok_or_else(ended)?.add(block);
-            if added.is_err() {
-                // Half a block may be written: it must not be committed.
-                *writer = None;
-            }
-            added
+            writer.add(block)?;
+            *self.lock() = Some(writer);
+            Ok::<_, Error>(())
         })?)
     }
 
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
-        Ok(py.detach(|| self.lock().take().ok_or_else(ended)?.commit(&interrupted))?)
+        Ok(py.detach(|| {
+            // Not under the lock: a signal handler may use this writer.
+            let writer = self.lock().take();
+            writer.ok_or_else(ended)?.commit(&interrupted)
+        })?)
     }
 
     fn abort(&self, py: Python<'_>) {
@@ -265,8 +267,8 @@ pub(super) fn cache_remove(
     indices: PyReadonlyArray1<'_, i64>,
 ) -> PyResult<usize> {
     let cache = cache.get();
-    let targets =
-        indices.as_array().iter().map(|&i| cache.target(i)).collect::<Result<Vec<_>>>()?;
+    let indices = slice1(&indices, "indices")?;
+    let targets = indices.iter().map(|&i| cache.target(i)).collect::<Result<Vec<_>>>()?;
     Ok(py.detach(|| cache::remove(&cache.cache, &targets))?)
 }
 

@@ -28,11 +28,17 @@ pub(super) fn slice2<'a, T: Element>(
     name: &str,
 ) -> Result<(&'a [T], usize)> {
     let width = array.shape()[1];
-    array.as_slice().map(|values| (values, width)).map_err(|_| not_contiguous(name))
+    // `as_slice` takes columns that lie one after the other for rows.
+    match array.as_slice() {
+        Ok(values) if array.is_c_contiguous() => Ok((values, width)),
+        _ => Err(not_contiguous(name)),
+    }
 }
 
 fn not_contiguous(name: &str) -> Error {
-    Error::input(format!("{name} must be C-contiguous: pass numpy.ascontiguousarray({name})"))
+    Error::input(format!(
+        "{name} must be C-contiguous and aligned: pass numpy.ascontiguousarray({name})"
+    ))
 }
 
 /// Token vectors as a scorer takes them: all of them, or their means.
@@ -42,12 +48,9 @@ pub(super) fn token_vectors(
     offsets: &[i64],
     pooled: bool,
 ) -> Result<TokenVectors> {
-    // Pooling can hide what is wrong with single tokens.
-    if pooled {
-        TokenVectors::pooled(values, dim, offsets)
-    } else {
-        TokenVectors::new(values, dim, offsets)
-    }
+    let tokens = TokenVectors::new(values, dim, offsets)?;
+    // Checked token by token first: a mean hides what is wrong with one of them.
+    if pooled { TokenVectors::pooled(values, dim, offsets) } else { Ok(tokens) }
 }
 
 /// Indices, offsets or ranks: never negative.

@@ -70,7 +70,8 @@ pub(super) fn twin<'py>(
             )));
         }
         let (attention, t) = (scorer.attention(), scorer.temperature());
-        let mut scores = Vec::with_capacity(queries.len() * targets.len());
+        let mut scores: Vec<f64> = score::room_for_scores(queries.len(), targets.len())?;
+        scores.clear();
         for query in 0..queries.len() {
             for target in 0..targets.len() {
                 let (query, target) = (queries.text(query), targets.text(target));
@@ -151,7 +152,7 @@ pub(super) fn simd_levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
 }
 
-/// Number of threads that a call uses; 1 in a process forked after the first call.
+/// Number of threads that a call uses; 1 in a child forked after the first call that used more.
 #[pyfunction]
 pub(super) fn threads() -> usize {
     score::threads()

@@ -14,7 +14,7 @@ mod tile;
 mod top_k;
 
 pub use scorer::Scorer;
-pub use search::Search;
+pub use search::{Search, room_for_scores};
 pub use targets::{Rows, Segment, Targets, Text};
 pub use threads::{set_threads, threads};
 pub use top_k::{Hit, top_k};

@@ -23,7 +23,7 @@ impl Scorer {
     /// A scorer by name; `temperature` is ignored by `max` and `pooled`.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown name, or a temperature that is not finite and above zero.
+    /// [`Error::Input`] for an unknown name, or a temperature outside `1e-30..=1e30`.
     pub fn new(name: &str, temperature: f64) -> Result<Self> {
         let kind = match name {
             "soft_target" => Kind::Tokens(Attention::Target),
@@ -39,9 +39,10 @@ impl Scorer {
             }
         };
         let soft = !matches!(kind, Kind::Pooled | Kind::Tokens(Attention::Max));
-        if soft && !(temperature.is_finite() && temperature > 0.0) {
+        // Beyond, a logit or its reciprocal leaves float32 while the product of norms is still in it.
+        if soft && !(1e-30..=1e30).contains(&temperature) {
             return Err(Error::input(format!(
-                "scorer {name} needs a finite temperature above zero, got {temperature}",
+                "scorer {name} needs a temperature above zero (1e-30 to 1e30), got {temperature}",
             )));
         }
         Ok(Self { kind, temperature: if soft { temperature } else { 1.0 } })

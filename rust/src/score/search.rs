@@ -2,7 +2,7 @@
 
 use super::scorer::Scorer;
 use super::targets::Targets;
-use super::threads::pool;
+use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::{Error, Result};
@@ -15,8 +15,29 @@ use std::ops::Range;
 /// Targets that one task scores.
 const CHUNK: usize = 256;
 
-/// Tasks between two looks at `interrupted`: some hundred milliseconds for full blocks.
-const WAVE: usize = 64;
+/// Target texts of average length between two looks at `interrupted`, over all threads: some
+/// hundred milliseconds for full blocks of queries.
+const WAVE: usize = 64 * CHUNK;
+
+/// Tokens of an average label; longer texts make a wave shorter.
+const LABEL_TOKENS: usize = 8;
+
+/// A matrix of zeros, or an error where there is no memory for it.
+///
+/// # Errors
+/// [`Error::Input`] says what to ask for instead.
+pub fn room_for_scores<T: Clone + Default>(queries: usize, targets: usize) -> Result<Vec<T>> {
+    let mut scores = Vec::new();
+    let len = queries.checked_mul(targets).filter(|&len| scores.try_reserve_exact(len).is_ok());
+    let len = len.ok_or_else(|| {
+        Error::input(format!(
+            "{queries} x {targets} scores do not fit into memory: score fewer queries at a time, \
+             or ask for the best k",
+        ))
+    })?;
+    scores.resize(len, T::default());
+    Ok(scores)
+}
 
 /// One question to a target space.
 pub struct Search<'a> {
@@ -99,7 +120,7 @@ impl<'a> Search<'a> {
     /// [`Error::Interrupted`] if the caller asked to stop.
     pub fn scores(&self) -> Result<Vec<f32>> {
         let width = self.len();
-        let mut scores = vec![0.0; self.queries.len() * width];
+        let mut scores = room_for_scores(self.queries.len(), width)?;
         self.each_task(
             |block, positions, scratch| {
                 let mut part = Vec::with_capacity(positions.len() * block.len());
@@ -232,7 +253,7 @@ impl<'a> Search<'a> {
         let run = |scratch: &mut Scratch, &(block, start): &(&QueryBlock, usize)| {
             work(block, start..self.len().min(start + CHUNK), scratch)
         };
-        for wave in tasks.chunks(WAVE) {
+        for wave in tasks.chunks(self.wave()) {
             let parts: Vec<T> = if let Some(pool) = &pool {
                 pool.install(|| wave.par_iter().map_init(Scratch::default, run).collect())
             } else {
@@ -245,6 +266,14 @@ impl<'a> Search<'a> {
             self.check_interrupt()?;
         }
         Ok(())
+    }
+
+    /// Tasks of a wave: at least one a thread.
+    fn wave(&self) -> usize {
+        let targets = self.scan.targets;
+        let tokens: usize = targets.texts.iter().map(|text| text.tokens as usize).sum();
+        let of_a_target = tokens.div_ceil(targets.len().max(1)).max(1);
+        (WAVE * LABEL_TOKENS / CHUNK / of_a_target).clamp(1, WAVE / CHUNK).max(threads())
     }
 
     fn check_interrupt(&self) -> Result<()> {

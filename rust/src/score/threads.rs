@@ -1,18 +1,19 @@
 //! The crate's own thread pool: built at first use, serial in a forked child.
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::atomic::{AtomicU32, Ordering};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-struct Pool {
-    threads: usize,
-    built: Option<Arc<ThreadPool>>,
-}
+/// Threads that were asked for; 0 for one a processor.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { threads: 0, built: None });
+/// The pool of this process, or that none could be had.
+static POOL: Mutex<Option<Built>> = Mutex::new(None);
 
-/// Process that built the pool; 0 before. Read before the lock is touched, since a fork may have
-/// copied the lock while another thread held it.
+type Built = Result<Arc<ThreadPool>, ThreadPoolBuildError>;
+
+/// Process that uses the pool; 0 before. Claimed before the lock is touched, since a fork may copy
+/// the lock while another thread holds it.
 static OWNER: AtomicU32 = AtomicU32::new(0);
 
 fn forked() -> bool {
@@ -20,52 +21,42 @@ fn forked() -> bool {
     owner != 0 && owner != std::process::id()
 }
 
-fn default_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Number of threads that a call uses; 1 in a child forked after the pool was built.
+/// Number of threads that a call uses; 1 in a child forked after the first call that used more.
 pub fn threads() -> usize {
     if forked() {
         return 1;
     }
-    match POOL.lock().unwrap_or_else(PoisonError::into_inner).threads {
-        0 => default_threads(),
+    match THREADS.load(Ordering::Relaxed) {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
     }
 }
 
 /// Sets the number of threads of later calls; 0 means one for each processor. Running calls keep
-/// theirs. Has no effect in a child forked after the pool was built.
+/// theirs. Has no effect in a child forked after the first call that used threads.
 pub fn set_threads(threads: usize) {
-    if forked() {
-        return;
+    THREADS.store(threads, Ordering::Relaxed);
+    if claim() {
+        *POOL.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
-    let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    pool.threads = threads;
-    pool.built = None;
+}
+
+/// Whether the pool is this process's own, which it is from the first asking on.
+fn claim() -> bool {
+    let me = std::process::id();
+    let owner = OWNER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire);
+    owner.is_ok() || owner == Err(me)
 }
 
 /// The pool, or none where a call must run serially: one thread, a forked child, or a system that
 /// gives no threads.
 pub(super) fn pool() -> Option<Arc<ThreadPool>> {
-    if forked() {
+    let threads = threads();
+    if threads == 1 || !claim() {
         return None;
     }
     let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    let threads = if pool.threads == 0 { default_threads() } else { pool.threads };
-    if threads == 1 {
-        return None;
-    }
-    if pool.built.is_none() {
-        let name = |i| format!("uwe-{i}");
-        pool.built = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(name)
-            .build()
-            .ok()
-            .map(Arc::new);
-        OWNER.store(std::process::id(), Ordering::Release);
-    }
-    pool.built.clone()
+    let name = |i| format!("uwe-{i}");
+    let build = || ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+    pool.get_or_insert_with(|| build().map(Arc::new)).as_ref().ok().cloned()
 }

@@ -25,7 +25,7 @@ impl QueryBlock {
     /// Cuts queries into blocks; a long query is a block of its own.
     pub fn cut(kernels: &Kernels, queries: &TokenVectors) -> Vec<Self> {
         let dim = queries.dim();
-        let lanes = (BLOCK_BYTES / (4 * dim)).max(48) / 48 * 48;
+        let lanes = (BLOCK_BYTES / (4 * dim)).clamp(48, 384) / 48 * 48;
         let offsets = queries.offsets();
         let mut blocks = Vec::new();
         let mut first = 0;
@@ -182,19 +182,24 @@ impl Scan<'_> {
                 let segment = &self.targets.segments[text.segment as usize];
                 let tokens = text.row..text.row + text.tokens as usize;
                 let values = tokens.start * dim..tokens.end * dim;
-                let first = match segment.rows {
-                    Rows::F32(all) => all[values].as_ptr(),
+                scratch.norms.extend_from_slice(&segment.norms[tokens]);
+                match segment.rows {
+                    Rows::F32(all) => {
+                        scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
+                    }
                     Rows::F16(all) => {
                         let at = scratch.rows.len() * dim;
                         let to = &mut scratch.widened.values_mut()[at..at + values.len()];
                         self.kernels.widen(&all[values], to);
-                        to.as_ptr()
+                        scratch.rows.resize(scratch.norms.len(), std::ptr::null());
                     }
-                };
-                scratch.norms.extend_from_slice(&segment.norms[tokens.clone()]);
-                // Within the slice that was just taken.
-                scratch.rows.extend((0..tokens.len()).map(|i| first.wrapping_add(i * dim)));
+                }
             }
+        }
+        // Only now that nothing is written to it any more.
+        let widened = scratch.widened.values().as_ptr();
+        for (i, row) in scratch.rows.iter_mut().enumerate().filter(|(_, row)| row.is_null()) {
+            *row = widened.wrapping_add(i * dim);
         }
     }
 }

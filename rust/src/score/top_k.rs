@@ -69,11 +69,15 @@ impl TopK {
     }
 }
 
-/// The best `k` of a row of scores, best first.
+/// The best `k` of a row of scores, best first; none for `k = 0`.
 pub fn top_k(scores: &[f32], k: usize) -> Vec<Hit> {
+    if k == 0 {
+        return Vec::new();
+    }
     let mut best = TopK::new(k);
     for (target, &score) in scores.iter().enumerate() {
-        best.push(Hit { target, score, text: 0 });
+        // Adding zero turns -0.0 into 0.0: equal scores tie whatever their sign bit.
+        best.push(Hit { target, score: score + 0.0, text: 0 });
     }
     best.finish()
 }

@@ -40,13 +40,17 @@ const LARGEST_SCALE: f32 = 1e30;
 /// of it, for 512 tokens.
 const SMALLEST_SUM: f32 = 1e-18;
 
+/// Target tokens that one float32 accumulator sums before it is added to the total: a sum over
+/// hundreds of small weights would lose digits.
+const RUN: usize = 64;
+
 /// Score of one pair, in `[-1, 1]` up to rounding.
 ///
-/// `columns` is scratch for two values a lane.
+/// `columns` is scratch for four values a lane.
 ///
 /// # Safety
 /// As [`Vector`]. `cosines` is readable for a register beyond the query's last token in each row,
-/// `query_norms` likewise, `columns` holds `2 · (query_tokens + LANES)` values.
+/// `query_norms` likewise, `columns` holds `4 · (query_tokens + LANES)` values.
 #[inline(always)]
 pub(super) unsafe fn attend<V: Vector>(
     attention: Attention,
@@ -127,7 +131,7 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
         }
         let largest = V::splat(largest.largest());
 
-        let mut score = 0.0;
+        let mut score = 0.0_f64;
         let columns = columns.as_mut_ptr();
         for j in 0..pair.target_norms.len() {
             let (mut row_sum, mut row_value) = (V::splat(0.0), V::splat(0.0));
@@ -136,12 +140,23 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
                 let weights = exp(pair.logits(cosines, j, lane).sub(largest).min(V::splat(0.0)));
                 if QUERY {
                     let weights = pair.in_query(weights, lane, 0.0);
+                    // Beyond the query's end lies another text, whose damage is none of this one's.
+                    let cosines = pair.in_query(cosines, lane, 0.0);
                     row_sum = row_sum.add(weights);
                     row_value = cosines.mul_add(weights, row_value);
                 }
                 if TARGET {
-                    let (sum, value) = (columns.add(2 * lane), columns.add(2 * lane + V::LANES));
+                    // Sum and value of this run, then of the runs before.
+                    let [sum, value, all_sum, all_value] =
+                        std::array::from_fn(|part| columns.add(4 * lane + part * V::LANES));
                     if j == 0 {
+                        V::splat(0.0).store(all_sum);
+                        V::splat(0.0).store(all_value);
+                    } else if j % RUN == 0 {
+                        V::load(all_sum).add(V::load(sum)).store(all_sum);
+                        V::load(all_value).add(V::load(value)).store(all_value);
+                    }
+                    if j % RUN == 0 {
                         weights.store(sum);
                         cosines.mul(weights).store(value);
                     } else {
@@ -155,17 +170,19 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
                 if sum < SMALLEST_SUM {
                     return None;
                 }
-                score += row_value.sum() / sum;
+                score += f64::from(row_value.sum() / sum);
             }
         }
-        let by_query = score / n;
+        let by_query = (score / f64::from(n)) as f32;
         if !TARGET {
             return Some(by_query);
         }
         let (mut values, mut smallest) = (V::splat(0.0), V::splat(f32::INFINITY));
         for lane in (0..pair.query_tokens).step_by(V::LANES) {
-            let sum = V::load(columns.add(2 * lane));
-            let value = V::load(columns.add(2 * lane + V::LANES)).div(sum);
+            let [sum, value, all_sum, all_value] =
+                std::array::from_fn(|part| V::load(columns.add(4 * lane + part * V::LANES)));
+            let sum = all_sum.add(sum);
+            let value = all_value.add(value).div(sum);
             smallest = smallest.min(pair.in_query(sum, lane, f32::INFINITY));
             values = values.add(pair.in_query(value, lane, 0.0));
         }
@@ -190,11 +207,16 @@ unsafe fn each_query_token<V: Vector>(pair: &Pair) -> f32 {
                 largest = largest.max(pair.logits(pair.cosines(j, lane), j, lane));
             }
             let (mut sum, mut value) = (V::splat(0.0), V::splat(0.0));
-            for j in 0..pair.target_norms.len() {
-                let cosines = pair.cosines::<V>(j, lane);
-                let weights = exp(pair.logits(cosines, j, lane).sub(largest));
-                sum = sum.add(weights);
-                value = cosines.mul_add(weights, value);
+            for start in (0..pair.target_norms.len()).step_by(RUN) {
+                let (mut run_sum, mut run_value) = (V::splat(0.0), V::splat(0.0));
+                for j in start..pair.target_norms.len().min(start + RUN) {
+                    let cosines = pair.cosines::<V>(j, lane);
+                    let weights = exp(pair.logits(cosines, j, lane).sub(largest));
+                    run_sum = run_sum.add(weights);
+                    run_value = cosines.mul_add(weights, run_value);
+                }
+                sum = sum.add(run_sum);
+                value = value.add(run_value);
             }
             values = values.add(pair.in_query(value.div(sum), lane, 0.0));
         }
@@ -207,7 +229,7 @@ unsafe fn each_query_token<V: Vector>(pair: &Pair) -> f32 {
 unsafe fn each_target_token<V: Vector>(pair: &Pair) -> f32 {
     // SAFETY: as in `shared`.
     unsafe {
-        let mut score = 0.0;
+        let mut score = 0.0_f64;
         for j in 0..pair.target_norms.len() {
             let mut largest = V::splat(f32::NEG_INFINITY);
             for lane in (0..pair.query_tokens).step_by(V::LANES) {
@@ -220,12 +242,13 @@ unsafe fn each_target_token<V: Vector>(pair: &Pair) -> f32 {
                 let cosines = pair.cosines::<V>(j, lane);
                 let weights = exp(pair.logits(cosines, j, lane).sub(largest).min(V::splat(0.0)));
                 let weights = pair.in_query(weights, lane, 0.0);
+                let cosines = pair.in_query(cosines, lane, 0.0);
                 sum = sum.add(weights);
                 value = cosines.mul_add(weights, value);
             }
-            score += value.sum() / sum.sum();
+            score += f64::from(value.sum() / sum.sum());
         }
-        score / pair.tokens().1
+        (score / f64::from(pair.tokens().1)) as f32
     }
 }
 

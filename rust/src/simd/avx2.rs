@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Avx2(__m256);
 
-// SAFETY of every block below: the trait's contract. Callers are compiled for AVX2 + FMA and run
+// SAFETY of every block below: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
 // only where the processor has them; pointers hold LANES values.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx2 {

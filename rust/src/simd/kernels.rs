@@ -108,7 +108,7 @@ impl Kernels {
 
     /// Scratch that [`Kernels::attend`] needs for so many query tokens.
     pub fn columns_len(&self, query_tokens: usize) -> usize {
-        2 * (query_tokens + self.width)
+        4 * (query_tokens + self.width)
     }
 
     /// `out[row · lanes + lane]` = dot product of a target row with a query token.
@@ -132,7 +132,7 @@ impl Kernels {
     pub fn attend(&self, attention: Attention, pair: &Pair, columns: &mut [f32]) -> f32 {
         let lanes = pair.query_tokens.next_multiple_of(self.width);
         assert!(pair.query_tokens > 0 && !pair.target_norms.is_empty());
-        assert!(pair.query_norms.len() >= lanes && columns.len() >= 2 * lanes);
+        assert!(pair.query_norms.len() >= lanes && columns.len() >= 4 * lanes);
         assert!(pair.cosines.len() >= (pair.target_norms.len() - 1) * pair.stride + lanes);
         // SAFETY: the lengths were checked, and this table exists only for a level that the
         // processor has.

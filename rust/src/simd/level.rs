@@ -52,8 +52,8 @@ impl Level {
     pub fn active() -> Result<Self> {
         static ACTIVE: OnceLock<std::result::Result<Level, String>> = OnceLock::new();
         ACTIVE
-            .get_or_init(|| match std::env::var("UWE_SIMD") {
-                Ok(name) if !name.is_empty() => Self::parse(&name),
+            .get_or_init(|| match std::env::var_os("UWE_SIMD") {
+                Some(name) if !name.is_empty() => Self::parse(&name.to_string_lossy()),
                 _ => Ok(*Self::available().last().unwrap_or(&Self::Scalar)),
             })
             .clone()

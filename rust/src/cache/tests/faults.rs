@@ -22,10 +22,18 @@ enum Fault {
     PowerKeeps,
     /// The power ends: unsynced bytes are lost, of unsynced renames only the last one happened.
     PowerReorders,
+    /// ADDED: the operation fails, others work, then the power ends and undoes unsynced renames.
+    ErrorThenPower,
 }
 
-const FAULTS: [Fault; 5] =
-    [Fault::Error, Fault::Stop, Fault::PowerUndoes, Fault::PowerKeeps, Fault::PowerReorders];
+const FAULTS: [Fault; 6] = [
+    Fault::ErrorThenPower,
+    Fault::Error,
+    Fault::Stop,
+    Fault::PowerUndoes,
+    Fault::PowerKeeps,
+    Fault::PowerReorders,
+];
 
 #[derive(Debug)]
 struct State {
@@ -76,7 +84,7 @@ impl Faulty {
         state.done += 1;
         let last = state.left == 0;
         state.left = state.left.wrapping_sub(1);
-        if last && state.fault == Fault::Error {
+        if last && matches!(state.fault, Fault::Error | Fault::ErrorThenPower) {
             half();
             return Err(io::Error::from_raw_os_error(28));
         }
@@ -92,7 +100,7 @@ impl Faulty {
         let mut state = self.0.lock().unwrap();
         let undone = match state.fault {
             Fault::Error | Fault::Stop => return,
-            Fault::PowerUndoes => state.renames.len(),
+            Fault::PowerUndoes | Fault::ErrorThenPower => state.renames.len(),
             Fault::PowerKeeps => 0,
             Fault::PowerReorders => state.renames.len().saturating_sub(1),
         };
@@ -104,6 +112,9 @@ impl Faulty {
         }
         let renames = std::mem::take(&mut state.renames);
         for (from, to, before) in renames.into_iter().take(undone).rev() {
+            if !to.exists() {
+                continue;
+            }
             fs::rename(&to, &from).unwrap();
             if let Some(before) = before {
                 fs::write(&to, before).unwrap();

@@ -174,3 +174,22 @@ fn the_exponential_is_within_its_stated_error() {
         assert!(far.iter().all(|y| (1.5e-28..1.7e-28).contains(y)), "{level:?}: {far:?}");
     }
 }
+
+#[test]
+fn many_small_weights_lose_no_digits() {
+    // One token stands out against hundreds of equal ones: every weight rounds the same way.
+    for others in [511, 4095] {
+        let mut values = vec![2.4, 0.3];
+        values.extend([1.0, 1.8].repeat(others));
+        let many = TokenVectors::new(&values, 2, &[0, others as i64 + 1]).unwrap();
+        let one = TokenVectors::new(&[1.0, 0.1, 0.3, 1.0], 2, &[0, 1, 2]).unwrap();
+        for temperature in [0.05, 1.0, 30.0] {
+            for scorer in scorers(temperature) {
+                for (queries, targets) in [(&one, &many), (&many, &one)] {
+                    let worst = worst_error(queries, targets, scorer);
+                    assert!(worst < 1.0, "{scorer:?} {others}: {worst} of the tolerance");
+                }
+            }
+        }
+    }
+}

@@ -198,3 +198,45 @@ fn a_call_stops_when_asked() {
     let none = vec![0; 3001];
     assert!(matches!(search.ranks(&[], &none), Err(crate::error::Error::Interrupted)));
 }
+
+#[test]
+fn damage_stays_with_the_text_that_has_it() {
+    let mut random = Random(10);
+    let tokens = random.texts(&[3, 5, 4, 2], 8, 1.0);
+    let sound = Targets::from_tokens(&tokens);
+    let mut units = tokens.units().to_vec();
+    units[3 * 8 + 1] = f32::NAN;
+    let rows = Rows::F32(&units);
+    let damaged =
+        Targets { segments: vec![Segment { rows, norms: tokens.norms() }], ..sound.clone() };
+    let queries = random.texts(&[3, 3, 6], 8, 1.0);
+    for level in Level::available() {
+        for name in SOFT.iter().chain(&["max"]) {
+            let scorer = Scorer::new(name, 0.5).unwrap();
+            let expected = bits(&scores(level, &queries, &sound, None, scorer));
+            let got = bits(&scores(level, &queries, &damaged, None, scorer));
+            for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                assert!(i % 4 == 1 || got == expected, "{name} at {level:?}: pair {i}");
+            }
+        }
+        // A damaged query leaves its neighbours in the block alone.
+        let scorer = Scorer::new("soft", 0.5).unwrap();
+        let expected = bits(&scores(level, &tokens, &sound, None, scorer));
+        let norms = tokens.norms().to_vec();
+        let mut blocks = tokens.clone();
+        blocks.damage(3 * 8 + 1);
+        assert_eq!(norms, blocks.norms());
+        let got = bits(&scores(level, &blocks, &sound, None, scorer));
+        let others = (0..16).filter(|pair| pair / 4 != 1);
+        assert!(others.into_iter().all(|pair| got[pair] == expected[pair]), "{level:?}");
+    }
+}
+
+#[test]
+fn scores_that_do_not_fit_are_refused() {
+    let error = super::super::room_for_scores::<f32>(usize::MAX / 2, 3).unwrap_err();
+    assert!(error.to_string().contains("do not fit into memory"), "{error}");
+    let error = super::super::room_for_scores::<f32>(1 << 40, 1 << 20).unwrap_err();
+    assert!(error.to_string().contains("fewer queries"), "{error}");
+    assert_eq!(super::super::room_for_scores::<f32>(2, 3).unwrap(), [0.0; 6]);
+}
