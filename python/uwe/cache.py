@@ -12,7 +12,7 @@ import numpy as np
 from uwe import _core
 from uwe.blocks import Encoder, Progress, TargetTexts, write
 from uwe.config import Scorer
-from uwe.errors import CacheMismatchError, InputError, ModelError
+from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
 from uwe.filters import Scalar, Where
 from uwe.view import CacheView
 
@@ -180,8 +180,10 @@ class TargetCache(CacheView):
 
         Raises:
             InputError: As `build`; if the columns are not the cache's.
-            CacheMismatchError: If the cache's model is another by now.
-            CacheError: If another writer is at work.
+            CacheMismatchError: If the cache's model is another by now, or the cache was built anew
+                with another one since this one was opened.
+            CacheError: If another writer is at work, or the cache was built anew with other
+                columns.
         """
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         if set(targets.columns) != set(self.columns):
@@ -193,7 +195,14 @@ class TargetCache(CacheView):
         if targets.has_ids():
             targets.check_new(self.ids)
         model = self.model
-        write(_core.CacheWriter.append(str(self._path)), model, targets, block, progress)
+        writer = _core.CacheWriter.append(str(self._path))
+        try:
+            # Under the lock: another process may have built another cache here meanwhile.
+            self._check_same_kind()
+        except BaseException:
+            writer.abort()
+            raise
+        write(writer, model, targets, block, progress)
         return self._reopened()
 
     def remove(
@@ -254,7 +263,27 @@ class TargetCache(CacheView):
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        return type(self)(_core.TargetCache.open(str(self._path)), self._path, self._model)
+        cache = type(self)(_core.TargetCache.open(str(self._path)), self._path, None)
+        # Another process may have built another cache here meanwhile: its model is not ours.
+        if cache.fingerprint == self.fingerprint:
+            cache._model = self._model
+        return cache
+
+    def _check_same_kind(self) -> None:
+        now = CacheView(_core.TargetCache.open(str(self._path)), self._path)
+        if now.fingerprint != self.fingerprint:
+            raise CacheMismatchError(
+                f"{self._path}: was built anew with another model since it was opened: expected "
+                f"fingerprint {self.fingerprint or 'none'}, found {now.fingerprint or 'none'}: "
+                "open it again",
+                expected=self.fingerprint,
+                found=now.fingerprint,
+            )
+        if now.columns != self.columns:
+            raise CacheError(
+                f"{self._path}: was built anew since it was opened: expected the metadata columns "
+                f"{self.columns}, found {now.columns}: open it again"
+            )
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""
