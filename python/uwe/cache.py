@@ -263,11 +263,10 @@ class TargetCache(CacheView):
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        cache = type(self)(_core.TargetCache.open(str(self._path)), self._path, None)
+        core = _core.TargetCache.open(str(self._path))
         # Another process may have built another cache here meanwhile: its model is not ours.
-        if cache.fingerprint == self.fingerprint:
-            cache._model = self._model
-        return cache
+        same = CacheView(core, self._path).fingerprint == self.fingerprint
+        return type(self)(core, self._path, self._model if same else None)
 
     def _check_same_kind(self) -> None:
         now = CacheView(_core.TargetCache.open(str(self._path)), self._path)
