@@ -86,9 +86,9 @@ class TargetCache(CacheView):
 
         Raises:
             InputError: If an argument is of another kind (a model's name is no model), a text is
-                blank or no text, an id occurs twice (the message names both
-                targets), lengths differ, a metadata value is no scalar, the model gives no usable
-                token vectors, or names no scorer and none was given.
+                blank or no text, an id occurs twice (the message names both targets), lengths
+                differ, a metadata value is no scalar, the model gives no usable token vectors, or
+                names no scorer and none was given.
             CacheFormatError: If `path` holds something else than a cache, or a newer format.
             CacheError: If another writer is at work there.
             OSError: If the disk is full or refuses.
