@@ -40,8 +40,8 @@ const LARGEST_SCALE: f32 = 1e30;
 /// of it, for 512 tokens.
 const SMALLEST_SUM: f32 = 1e-18;
 
-/// Target tokens that one float32 accumulator sums before it is added to the total: a sum over
-/// hundreds of small weights would lose digits.
+/// Additions of one float32 accumulator before it is added to the total: a sum over hundreds of
+/// small weights would lose digits.
 const RUN: usize = 64;
 
 /// Score of one pair, in `[-1, 1]` up to rounding.
@@ -72,6 +72,41 @@ pub(super) unsafe fn attend<V: Vector>(
     };
     // Ranking compares bits: no negative zero.
     score + 0.0
+}
+
+/// Adds up registers: runs of them in float32, the runs in float64.
+struct Total<V> {
+    run: V,
+    registers: usize,
+    runs: f64,
+}
+
+impl<V: Vector> Total<V> {
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: arithmetic of the level only.
+        Self { run: unsafe { V::splat(0.0) }, registers: 0, runs: 0.0 }
+    }
+
+    #[inline(always)]
+    unsafe fn add(&mut self, values: V) {
+        // SAFETY: arithmetic of the level only.
+        unsafe {
+            if self.registers == RUN {
+                self.runs += f64::from(self.run.sum());
+                self.run = V::splat(0.0);
+                self.registers = 0;
+            }
+            self.run = self.run.add(values);
+            self.registers += 1;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn mean(self, count: f32) -> f32 {
+        // SAFETY: arithmetic of the level only.
+        unsafe { ((self.runs + f64::from(self.run.sum())) / f64::from(count)) as f32 }
+    }
 }
 
 impl Pair<'_> {
@@ -177,20 +212,20 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
         if !TARGET {
             return Some(by_query);
         }
-        let (mut values, mut smallest) = (V::splat(0.0), V::splat(f32::INFINITY));
+        let (mut values, mut smallest) = (Total::<V>::new(), V::splat(f32::INFINITY));
         for lane in (0..pair.query_tokens).step_by(V::LANES) {
             let [sum, value, all_sum, all_value] =
                 std::array::from_fn(|part| V::load(columns.add(4 * lane + part * V::LANES)));
             let sum = all_sum.add(sum);
             let value = all_value.add(value).div(sum);
             smallest = smallest.min(pair.in_query(sum, lane, f32::INFINITY));
-            values = values.add(pair.in_query(value, lane, 0.0));
+            values.add(pair.in_query(value, lane, 0.0));
         }
         // The negative of the largest negative: one reduction fewer to ask of a level.
         if -(V::splat(0.0).sub(smallest)).largest() < SMALLEST_SUM {
             return None;
         }
-        let by_target = values.sum() / m;
+        let by_target = values.mean(m);
         Some(if QUERY { 0.5 * (by_target + by_query) } else { by_target })
     }
 }
@@ -200,7 +235,7 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
 unsafe fn each_query_token<V: Vector>(pair: &Pair) -> f32 {
     // SAFETY: as in `shared`.
     unsafe {
-        let mut values = V::splat(0.0);
+        let mut values = Total::<V>::new();
         for lane in (0..pair.query_tokens).step_by(V::LANES) {
             let mut largest = V::splat(f32::NEG_INFINITY);
             for j in 0..pair.target_norms.len() {
@@ -218,9 +253,9 @@ unsafe fn each_query_token<V: Vector>(pair: &Pair) -> f32 {
                 sum = sum.add(run_sum);
                 value = value.add(run_value);
             }
-            values = values.add(pair.in_query(value.div(sum), lane, 0.0));
+            values.add(pair.in_query(value.div(sum), lane, 0.0));
         }
-        values.sum() / pair.tokens().0
+        values.mean(pair.tokens().0)
     }
 }
 
@@ -257,14 +292,14 @@ unsafe fn each_target_token<V: Vector>(pair: &Pair) -> f32 {
 unsafe fn best_of_each_query_token<V: Vector>(pair: &Pair) -> f32 {
     // SAFETY: as in `shared`.
     unsafe {
-        let mut values = V::splat(0.0);
+        let mut values = Total::<V>::new();
         for lane in (0..pair.query_tokens).step_by(V::LANES) {
             let mut best = V::splat(f32::NEG_INFINITY);
             for j in 0..pair.target_norms.len() {
                 best = best.max(pair.cosines(j, lane));
             }
-            values = values.add(pair.in_query(best, lane, 0.0));
+            values.add(pair.in_query(best, lane, 0.0));
         }
-        values.sum() / pair.tokens().0
+        values.mean(pair.tokens().0)
     }
 }
