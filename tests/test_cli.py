@@ -144,7 +144,8 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
         (["rank", "a", "-t", "roles.uwe", "--where", "famly=IT"], "no metadata column 'famly'"),
         (["rank", "a", "-t", "roles.uwe", "--where", "family"], "expected --where COLUMN=VALUE"),
         (["rank", "a", "-t", "roles.uwe", "--scorer", "sof"], "expected a scorer out of"),
-        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "needs a temperature"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "add --temperature NUMBER, or"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft:hot"], "expected a number after the"),
         (["rank", "a", "-t", "roles.uwe", "--candidates", "0"], "expected candidates"),
         (["rank", "a", "-t", "nowhere"], "built-in target space out of esco-skills"),
         (["rank", "a", "-t", "no.uwe"], "no target cache at"),
@@ -171,6 +172,10 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["rank", "a", "--input", "-"],
         ["rank", "a", "-k", "many"],
         ["rank", "a", "--nothing"],
+        ["rank", "a", "-t", "roles.uwe", "--temperature", "0.5"],
+        ["rank", "a", "-t", "roles.uwe", "--scorer", "max:0.5"],
+        ["rank", "a", "-t", "roles.uwe", "--scorer", "soft:0.5", "--temperature", "0.5"],
+        ["rank", "-i", "titles.txt", "-t", "roles.uwe", "--field", "title"],
         ["explain", "a"],
         ["explain", "a", "b", "--index", "1"],
         ["cache", "build", "x.uwe"],
@@ -182,6 +187,7 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
     ],
 )
 def test_wrong_usage_ends_with_2(shell: Shell, arguments: list[str]) -> None:
+    Path("titles.txt").write_text("data\n")
     done = shell(*arguments, code=2)
     assert done.stdout == ""
     assert "Usage:" in done.stderr
@@ -208,8 +214,15 @@ def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
         ["data engineer", "1"], ["data engineer", "2"], ["baker", "1"], ["baker", "2"],
     ]  # fmt: skip
     assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[4].startswith("R-") for row in rows)
+    aliases = {
+        (query, match.label): match.alias or ""
+        for query in ("data engineer", "baker")
+        for match in uwe.rank(query, uwe.TargetCache.open("roles.uwe"))
+    }
+    assert any(aliases.values())
+    assert [row[5:] for row in rows] == [[aliases[row[0], row[2]]] for row in rows]
     with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
-    assert all(len(line.split("\t")) == 6 for line in with_why.stdout.splitlines())
+    assert all(len(line.split("\t")) == 7 for line in with_why.stdout.splitlines())
 
 
 def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
@@ -282,6 +295,20 @@ def test_the_life_of_a_cache(shell: Shell) -> None:
     assert list(uwe.TargetCache.open("my.uwe").labels) == ["data", "engineer"]
     shown = shell("cache", "info", "my.uwe").stdout
     assert re.search(r"^targets +2$", shown, re.MULTILINE)
+
+
+def test_invalid_targets_are_passed_over_and_counted(shell: Shell) -> None:
+    text = '{"label": "data", "level": 1}\n{\n{"label": " "}\n{"label": "spark", "level": 2}\n'
+    build = ("cache", "build", "my.uwe", "--from", "-", "--format", "jsonl", "--model", "tiny")
+    assert "line 2: expected a JSON object" in shell.error(*build, text=text)
+    done = shell(*build, "--skip-invalid", text=text)
+    assert done.stderr.startswith("uwe: skipped 2 invalid entries, first line 2: expected a JSON")
+    append = ("cache", "append", "my.uwe", "--from", "-", "--format", "jsonl", "--skip-invalid")
+    done = shell(*append, text='{"label": 5}\n{"label": "baker", "level": 3}\n')
+    assert done.stderr.startswith("uwe: skipped 1 invalid entry, first line 1")
+    cache = uwe.TargetCache.open("my.uwe")
+    assert list(cache.labels) == ["data", "spark", "baker"]
+    assert [cache.metadata(i) for i in range(3)] == [{"level": level} for level in (1, 2, 3)]
 
 
 def test_removal_by_id_and_by_metadata(shell: Shell, built: Path) -> None:
