@@ -14,7 +14,8 @@ import pytest
 import uwe
 
 HEAVY = (
-    "torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub", "numpy", "rich", "hnswlib",
+    "torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub", "numpy", "rich",
+    "hnswlib",
 )  # fmt: skip
 
 
