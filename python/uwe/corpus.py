@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,9 +162,13 @@ def read_targets(
             fields = _checked(entry, path, line)
             if chosen == "lines":
                 fields = {"label": fields[""]}
-            id_ = fields.pop("id", None) or None
+            id_ = fields.pop("id", None)
             if id_ is not None and not isinstance(id_, str):
-                raise DataError(f"expected 'id' to be a text, got {id_!r}", path=path, line=line)
+                raise DataError(
+                    f"expected 'id' to be a text, got {id_!r}: write it in quotes",
+                    path=path,
+                    line=line,
+                )
             aliases = _aliases(fields.pop("aliases", None), path, line)
             name = "label" if "label" in fields else "text" if "text" in fields else None
             label = _text(fields, name, path, line)
@@ -180,7 +185,7 @@ def read_targets(
             for column, values in columns.items():
                 values.append(fields.get(column))
             table.labels.append(label)
-            table.ids.append(id_)
+            table.ids.append(id_ or None)
             table.aliases.append(aliases)
     if not table.labels:
         raise DataError("expected at least one target, got an empty file", path=path)
@@ -305,38 +310,45 @@ def _entries(
 def _csv_entries(
     lines: Iterable[bytes], path: Path | None
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    reader = csv.reader((text for _, text in _decoded(lines)), strict=True)
+    numbered = _decoded(lines)
+    taken: list[tuple[int, str]] = []  # by the entry that is being read
+    again: deque[tuple[int, str]] = deque()
+
+    def pull() -> Iterator[str]:
+        while (line := again.popleft() if again else next(numbered, None)) is not None:
+            taken.append(line)
+            yield line[1]
+
     header: list[str] | None = None
+    reader = csv.reader(pull(), strict=True)
     while True:
-        # A quoted field may hold line breaks: an entry begins after the end of the last one.
-        line = reader.line_num + 1
+        taken.clear()
+        problem = ""
         try:
-            row = next(reader)
-        except StopIteration:
-            return
+            row = next(reader, None)
         except csv.Error as error:
-            broken = DataError(f"expected a CSV row, got {error}", path=path, line=line)
-            if header is None:
-                raise broken from None
-            yield line, broken
-            continue
+            row, problem = [], f"expected a CSV row, got {error}: mend its quotes"
+        if row is None:
+            return
+        line = taken[0][0]
         if header is None:
             header = [name.strip() for name in row]
-            if len(set(header)) != len(header) or "" in header:
-                raise DataError(
-                    f"expected a header of different names, got {row}", path=path, line=line
-                )
-        elif len(row) != len(header):
-            yield (
-                line,
-                DataError(
-                    f"expected {len(header)} values as in the header, got {len(row)}",
-                    path=path,
-                    line=line,
-                ),
-            )
-        else:
+            if not problem and (len(set(header)) != len(header) or "" in header):
+                problem = f"expected a header of different names, got {row}"
+            if problem:
+                raise DataError(problem, path=path, line=line)
+            continue
+        if not problem and len(row) != len(header):
+            problem = f"expected {len(header)} values as in the header, got {len(row)}"
+        if not problem:
             yield line, dict(zip(header, row, strict=True))
+            continue
+        yield line, DataError(problem, path=path, line=line)
+        if len(taken) > 1:
+            # An open quote swallows lines that are entries of their own: only its own line is
+            # lost. The reader starts anew, as it may have seen the end of the file.
+            again.extendleft(reversed(taken[1:]))
+            reader = csv.reader(pull(), strict=True)
 
 
 def _checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> dict[str, Any]:
