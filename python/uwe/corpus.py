@@ -136,6 +136,7 @@ def read_targets(
     source: str | Path | Iterable[bytes],
     *,
     format: Format | None = None,  # noqa: A002 - what the command line calls it too
+    on_invalid: Callable[[DataError], object] | None = None,
 ) -> TargetTable:
     """Read targets with their ids, aliases and metadata.
 
@@ -146,6 +147,8 @@ def read_targets(
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.
+        on_invalid: Called with the error of each invalid entry, which is then skipped. None
+            raises it.
 
     Raises:
         DataError: As `read_queries`, or if there is no target, or `id` or `aliases` has the wrong
@@ -159,37 +162,49 @@ def read_targets(
     columns: dict[str, list[Any]] = table.metadata
     with _lines(source) as lines:
         for line, entry in _entries(lines, chosen, path):
-            fields = _checked(entry, path, line)
-            if chosen == "lines":
-                fields = {"label": fields[""]}
-            id_ = fields.pop("id", None)
-            if id_ is not None and not isinstance(id_, str):
-                raise DataError(
-                    f"expected 'id' to be a text, got {id_!r}: write it in quotes",
-                    path=path,
-                    line=line,
-                )
-            aliases = _aliases(fields.pop("aliases", None), path, line)
-            name = "label" if "label" in fields else "text" if "text" in fields else None
-            label = _text(fields, name, path, line)
-            if not label.strip():
-                raise DataError("expected a label, got a blank text", path=path, line=line)
-            fields.pop(name or next(iter(fields)))
-            for column, value in fields.items():
-                if isinstance(value, list | dict):
-                    raise DataError(
-                        f"expected {column!r} to be one value, got {value!r}", path=path, line=line
-                    )
+            try:
+                label, id_, aliases, fields = _target(entry, chosen, path, line)
+            except DataError as error:
+                if on_invalid is None:
+                    raise
+                on_invalid(error)
+                continue
             for column in [name for name in fields if name not in columns]:
                 columns[column] = [None] * len(table.labels)
             for column, values in columns.items():
                 values.append(fields.get(column))
             table.labels.append(label)
-            table.ids.append(id_ or None)
+            table.ids.append(id_)
             table.aliases.append(aliases)
     if not table.labels:
         raise DataError("expected at least one target, got an empty file", path=path)
     return table
+
+
+def _target(
+    entry: dict[str, Any] | DataError, format_: Format, path: Path | None, line: int
+) -> tuple[str, str | None, list[str], dict[str, Any]]:
+    """Label, id, aliases and metadata of an entry."""
+    fields = _checked(entry, path, line)
+    if format_ == "lines":
+        fields = {"label": fields[""]}
+    id_ = fields.pop("id", None)
+    if id_ is not None and not isinstance(id_, str):
+        raise DataError(
+            f"expected 'id' to be a text, got {id_!r}: write it in quotes", path=path, line=line
+        )
+    aliases = _aliases(fields.pop("aliases", None), path, line)
+    name = "label" if "label" in fields else "text" if "text" in fields else None
+    label = _text(fields, name, path, line)
+    if not label.strip():
+        raise DataError("expected a label, got a blank text", path=path, line=line)
+    fields.pop(name or next(iter(fields)))
+    for column, value in fields.items():
+        if isinstance(value, list | dict):
+            raise DataError(
+                f"expected {column!r} to be one value, got {value!r}", path=path, line=line
+            )
+    return label, id_ or None, aliases, fields
 
 
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
