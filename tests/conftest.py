@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from real_data import (  # noqa: F401  fixtures and hooks act where conftest has their names
+from cli_shell import cli_folder, shell  # noqa: F401  fixtures act where conftest has their names
+from real_data import (  # noqa: F401  and hooks likewise
     data_folder,
     pytest_make_collect_report,
     pytest_runtest_makereport,

@@ -1,7 +1,8 @@
-"""The folder of real data, and the rule that no test of them is skipped where they are.
+"""The folder of real data, and the rule that no test is skipped for want of what is there.
 
 A test of real data skips with a reason that names UWE_DATA. With UWE_REQUIRE_DATA=1 such a skip
-is a failure: a run that was given the data can not pass without having used them.
+is a failure: a run that was given the data can not pass without having used them. UWE_REQUIRE_ANN=1
+does the same for tests that skip for want of the extra 'ann'.
 """
 
 from __future__ import annotations
@@ -22,29 +23,30 @@ def data_folder() -> Path:
     return Path(folder)
 
 
-def _lacks_data(report: pytest.CollectReport | pytest.TestReport) -> bool:
-    if os.environ.get("UWE_REQUIRE_DATA") != "1" or not report.skipped:
-        return False
-    return not hasattr(report, "wasxfail") and "UWE_DATA" in str(report.longrepr)
+# What forbids skips, and what their reasons name.
+_REQUIRED = {"UWE_REQUIRE_DATA": "UWE_DATA", "UWE_REQUIRE_ANN": "extra 'ann'"}
 
 
-def _fail(report: pytest.CollectReport | pytest.TestReport) -> None:
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-    report.outcome = "failed"
-    report.longrepr = f"UWE_REQUIRE_DATA=1 allows no skip for want of data: {reason}"
+def _check(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Make a failure of a skip that is not allowed."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    for variable, wanted in _REQUIRED.items():
+        if os.environ.get(variable) == "1" and wanted in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{variable}=1 allows no skip for want of {wanted}: {reason}"
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if _lacks_data(report):
-        _fail(report)
+    _check(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    if _lacks_data(report):
-        _fail(report)
+    _check(report)
     return report

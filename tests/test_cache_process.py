@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from conftest import HashEncoder
+from uwe import _core
 from uwe.cache import TargetCache
 from uwe.config import Scorer
 from uwe.tokens import TokenVectors
@@ -112,6 +114,23 @@ def test_a_signal_ends_long_work_and_the_cache_stays(
             return
         cache = opened
     pytest.fail(f"{verb} did not look for signals")
+
+
+def test_threads_share_one_cache_for_thousands_of_calls(
+    small_cache: TargetCache, encoder: HashEncoder
+) -> None:
+    vectors = encoder.encode(["Spark", "law of pastry", "Apache contract baking"])
+
+    def answer() -> tuple[bytes, ...]:
+        found = _core.cache_rank(
+            small_cache.core, vectors.values, vectors.offsets, scorer="soft", temperature=0.5, k=3
+        )
+        return tuple(array.tobytes() for array in found)
+
+    wanted = answer()
+    with ThreadPoolExecutor(8) as pool:
+        counts = pool.map(lambda _: sum(answer() == wanted for _ in range(500)), range(8))
+        assert list(counts) == [500] * 8
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -101,15 +101,18 @@ class TestWithIndex:
         self, space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         first = uwe.rank_many(QUERIES, space, candidates=30)
-        assert index_path(space).name == "space.uwe.hnsw"
-        seal = json.loads(index_path(space).with_name("space.uwe.hnsw.json").read_text())
+        name = f"space.uwe.{space.seal[:16]}.hnsw"
+        assert index_path(space).name == name
+        seal = json.loads(index_path(space).with_name(name + ".json").read_text())
         assert seal["cache"] == space.seal
         monkeypatch.setattr(candidates, "_build", pytest.fail)
         again = uwe.TargetCache.open(space.path, model=HashEncoder())
         assert uwe.rank_many(QUERIES, again, candidates=30) == first
         assert sorted(file.name for file in space.path.parent.iterdir()) == [
-            "space.uwe", "space.uwe.hnsw", "space.uwe.hnsw.json",
-        ]  # fmt: skip
+            "space.uwe",
+            name,
+            name + ".json",
+        ]
 
     def test_it_is_the_same_every_time(self, space: uwe.TargetCache) -> None:
         propose(HashEncoder().encode(["au"]), space, count=5)
@@ -121,11 +124,12 @@ class TestWithIndex:
 
     def test_another_generation_has_another_index(self, space: uwe.TargetCache) -> None:
         uwe.rank("au bv", space, candidates=5)
-        before = index_path(space).read_bytes()
+        before = index_path(space)
         grown = space.append(["zz zz"], metadata={"half": [0]})
         (match,) = uwe.rank("zz zz", grown, k=1, candidates=5)
         assert match.label == "zz zz"
-        assert index_path(grown).read_bytes() != before
+        assert index_path(grown).is_file()
+        assert not before.exists(), "no state has it any more"
         gone = grown.remove(labels=["zz zz"])
         assert all(m.label != "zz zz" for m in uwe.rank("zz zz", gone, candidates=5))
 
@@ -155,6 +159,124 @@ class TestWithIndex:
         again = uwe.TargetCache.open(space.path, model=HashEncoder())
         assert uwe.rank_many(QUERIES[:9], again, candidates=30) == wanted
         assert path.read_bytes() == sound
+
+    def test_an_older_snapshot_leaves_the_newer_index(
+        self, space: uwe.TargetCache, library: Any
+    ) -> None:
+        grown = space.append(["zz zz"], metadata={"half": [0]})
+        uwe.rank("zz zz", grown, candidates=30)
+        sound = index_path(grown).read_bytes()
+        assert len(uwe.rank("zz zz", space, candidates=30)) == 10
+        assert index_path(grown).read_bytes() == sound
+        assert not index_path(space).exists()
+
+    def test_what_killed_writers_left_is_swept(self, space: uwe.TargetCache) -> None:
+        name = index_path(space).name
+        old, new, other = (
+            space.path.with_name(part)
+            for part in (f"{name}.0123abcd.part", f"{name}.4567abcd.part", "other.hnsw.json")
+        )
+        for file in (old, new, other):
+            file.write_bytes(b"x")
+        os.utime(old, (0, 0))
+        uwe.rank("au bv", space, candidates=5)
+        assert [file.exists() for file in (old, new, other)] == [False, True, True]
+
+    def test_an_index_that_the_library_refuses_is_built_anew(self, space: uwe.TargetCache) -> None:
+        wanted = uwe.rank_many(QUERIES[:9], space, candidates=30)
+        path = index_path(space)
+        sound = path.read_bytes()
+        path.write_bytes(sound[: len(sound) // 2])
+        seal = {
+            **candidates._identity(space),
+            "bytes": path.stat().st_size,
+            "sha256": candidates._sha256(path),
+        }
+        path.with_name(path.name + ".json").write_text(json.dumps(seal))
+        again = uwe.TargetCache.open(space.path, model=HashEncoder())
+        assert uwe.rank_many(QUERIES[:9], again, candidates=30) == wanted
+        assert path.read_bytes() == sound
+
+    def test_a_write_that_fell_short_is_no_index(
+        self, space: uwe.TargetCache, library: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class FullDisk(library.Index):  # type: ignore[misc]
+            def save_index(self, path: str) -> None:
+                super().save_index(path)
+                os.truncate(path, Path(path).stat().st_size // 2)
+
+        monkeypatch.setattr(library, "Index", FullDisk)
+        with pytest.warns(RuntimeWarning, match="No space left"):
+            found = uwe.rank("au bv", space, candidates=30)
+        assert len(found) == 10
+        assert [file.name for file in space.path.parent.iterdir()] == ["space.uwe"]
+
+    def test_a_build_hears_an_interrupt(
+        self, space: uwe.TargetCache, library: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        added: list[int] = []
+
+        class Interrupted(library.Index):  # type: ignore[misc]
+            def add_items(self, rows: Any, labels: Any, num_threads: int) -> None:
+                if len(added) == 3:
+                    raise KeyboardInterrupt
+                added.append(len(rows))
+                super().add_items(rows, labels, num_threads=num_threads)
+
+        monkeypatch.setattr(candidates, "_SLICE", 100)
+        with monkeypatch.context() as patched:
+            patched.setattr(library, "Index", Interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                uwe.rank("au bv", space, candidates=30)
+        assert added == [100, 100, 100]
+        assert [file.name for file in space.path.parent.iterdir()] == ["space.uwe"]
+        uwe.rank("au bv", space, candidates=30)
+        in_slices = index_path(space).read_bytes()
+        index_path(space).unlink()
+        monkeypatch.setattr(candidates, "_SLICE", 10_000)
+        again = uwe.TargetCache.open(space.path, model=HashEncoder())
+        uwe.rank("au bv", again, candidates=30)
+        assert index_path(space).read_bytes() == in_slices
+
+    def test_threads_build_it_once(
+        self, space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        build = candidates._build
+        built: list[int] = []
+        together = threading.Barrier(4)
+
+        def counted(library: Any, targets: uwe.TargetCache) -> Any:
+            built.append(1)
+            return build(library, targets)
+
+        def ask() -> None:
+            together.wait()
+            uwe.rank("au bv", space, candidates=20)
+
+        monkeypatch.setattr(candidates, "_build", counted)
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert built == [1]
+
+    def test_one_target_of_many_near_aliases_takes_one_place(self, tmp_path: Path) -> None:
+        space = uwe.TargetCache.build(
+            HashEncoder(),
+            ["au bv", *LABELS[100:400]],
+            path=tmp_path / "aliases.uwe",
+            aliases=[[f"au bv au bv {word}" for word in LABELS[:200]], *[[]] * 300],
+            scorer=uwe.Scorer("pooled"),
+        )
+        found = uwe.rank("au bv", space, k=20, candidates=20)
+        assert len({match.index for match in found}) == 20
+        assert found[0].label == "au bv"
+
+    def test_fewer_candidates_than_wanted_matches_are_as_many(self, space: uwe.TargetCache) -> None:
+        found = uwe.rank(QUERIES[3], space, k=15, candidates=5)
+        assert found == uwe.rank(QUERIES[3], space, k=15, candidates=15)
+        assert len(found) == 15
 
     def test_where_it_can_not_be_kept_it_says_so(
         self, space: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch

@@ -9,66 +9,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 import uwe
+from cli_shell import Shell
 from tiny_model import write_model
-from uwe.cli.app import app
-
-ROLES = """id,label,aliases,family,level
-R-1,data engineer,data baker|spark engineer,IT,3
-R-2,baker,,Food,2
-R-3,spark,,IT,4
-"""
-
-
-class Shell:
-    """Runs `uwe` in this process, in a folder with a model and a cache."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, *arguments: str, text: str | bytes | None = None, code: int = 0) -> Result:
-        done = CliRunner().invoke(app, arguments, input=text, prog_name="uwe")
-        assert done.exit_code == code, done.output
-        assert "Traceback" not in done.output
-        return done
-
-    def json(self, *arguments: str, text: str | bytes | None = None) -> Any:
-        return json.loads(self(*arguments, "--json", text=text).stdout)
-
-    def lines(self, *arguments: str, text: str | bytes | None = None) -> list[Any]:
-        return [json.loads(x) for x in self(*arguments, "--json", text=text).stdout.splitlines()]
-
-    def error(self, *arguments: str, text: str | bytes | None = None) -> str:
-        done = self(*arguments, text=text, code=1)
-        message = done.stderr.splitlines()[-1]
-        assert message.startswith("uwe: error: ")
-        return message
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("cli")
-    write_model(folder / "tiny", max_tokens=64)
-    (folder / "roles.csv").write_text(ROLES)
-    run = CliRunner().invoke(
-        app,
-        ["cache", "build", f"{folder}/roles.uwe", "--from", f"{folder}/roles.csv",
-         "--model", f"{folder}/tiny"],
-    )  # fmt: skip
-    assert run.exit_code == 0, run.output
-    return folder
-
-
-@pytest.fixture
-def shell(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny").symlink_to(built / "tiny")
-    (tmp_path / "roles.uwe").symlink_to(built / "roles.uwe")
-    monkeypatch.setenv("UWE_CACHE_DIR", str(tmp_path / "caches"))
-    return Shell(tmp_path)
-
 
 # rank
 
@@ -144,7 +88,8 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
         (["rank", "a", "-t", "roles.uwe", "--where", "famly=IT"], "no metadata column 'famly'"),
         (["rank", "a", "-t", "roles.uwe", "--where", "family"], "expected --where COLUMN=VALUE"),
         (["rank", "a", "-t", "roles.uwe", "--scorer", "sof"], "expected a scorer out of"),
-        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "needs a temperature"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "add --temperature NUMBER, or"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft:hot"], "expected a number after the"),
         (["rank", "a", "-t", "roles.uwe", "--candidates", "0"], "expected candidates"),
         (["rank", "a", "-t", "nowhere"], "built-in target space out of esco-skills"),
         (["rank", "a", "-t", "no.uwe"], "no target cache at"),
@@ -171,8 +116,14 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["rank", "a", "--input", "-"],
         ["rank", "a", "-k", "many"],
         ["rank", "a", "--nothing"],
+        ["rank", "a", "-t", "roles.uwe", "--temperature", "0.5"],
+        ["rank", "a", "-t", "roles.uwe", "--scorer", "max:0.5"],
+        ["rank", "a", "-t", "roles.uwe", "--scorer", "soft:0.5", "--temperature", "0.5"],
+        ["rank", "-i", "titles.txt", "-t", "roles.uwe", "--field", "title"],
         ["explain", "a"],
         ["explain", "a", "b", "--index", "1"],
+        ["explain", "a", "b", "--input", "pairs.csv"],
+        ["explain", "--input", "pairs", "--format", "lines"],
         ["cache", "build", "x.uwe"],
         ["cache", "build", "x.uwe", "--from", "a.txt", "--space", "esco-skills"],
         ["cache", "append", "x.uwe"],
@@ -182,71 +133,10 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
     ],
 )
 def test_wrong_usage_ends_with_2(shell: Shell, arguments: list[str]) -> None:
+    Path("titles.txt").write_text("data\n")
     done = shell(*arguments, code=2)
     assert done.stdout == ""
     assert "Usage:" in done.stderr
-
-
-# rank, in bulk
-
-
-def test_bulk_keeps_the_order_and_says_where_it_read(shell: Shell) -> None:
-    queries = ["baker", "data", "spark engineer"] * 40
-    found = shell.lines("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text="\n".join(queries))
-    cache = uwe.TargetCache.open("roles.uwe")
-    wanted = uwe.rank_many(queries, cache, k=1)
-    assert [(entry["line"], entry["query"]) for entry in found] == list(enumerate(queries, 1))
-    for entry, (match,) in zip(found, wanted, strict=True):
-        assert entry["matches"] == [{"rank": 1, **match.to_dict()}]
-
-
-def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
-    Path("q.csv").write_text('title,n\n"data\tengineer",1\nbaker,2\n')
-    done = shell("rank", "--input", "q.csv", "--field", "title", "-t", "roles.uwe", "-k", "2")
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [
-        ["data engineer", "1"], ["data engineer", "2"], ["baker", "1"], ["baker", "2"],
-    ]  # fmt: skip
-    assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[4].startswith("R-") for row in rows)
-    with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
-    assert all(len(line.split("\t")) == 6 for line in with_why.stdout.splitlines())
-
-
-def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
-    Path("q.jsonl").write_text('{"id": 7, "text": "baker"}\n{"text": "data"}\n')
-    first, second = shell.lines("rank", "-i", "q.jsonl", "-t", "roles.uwe", "--why")
-    assert first["id"] == 7
-    assert "id" not in second
-    assert [word["text"] for word in first["matches"][0]["why"]] == ["[CLS]", "baker", "[SEP]"]
-
-
-def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
-    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\ndata\n", code=1)
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker"]
-    assert done.stderr == "uwe: error: line 2: expected a text, got a blank one: leave it out\n"
-
-
-def test_invalid_entries_are_passed_over_and_counted(shell: Shell) -> None:
-    text = b'{"text": "baker"}\n{\n{"text": 5}\n{"text": "data"}\n'
-    done = shell(
-        "rank", "-i", "-", "--format", "jsonl", "-t", "roles.uwe", "-k", "1", "--skip-invalid",
-        text=text,
-    )  # fmt: skip
-    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker", "data"]
-    assert done.stderr.startswith("uwe: skipped 2 invalid entries, first line 2: expected a JSON")
-
-
-def test_a_cut_text_is_told_once(shell: Shell) -> None:
-    text = "\n".join(["data " * 80] * 100)
-    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=text)
-    assert len(done.stdout.splitlines()) == 100
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("uwe: warning: text 0")
-    assert "split_sentences" in line
-
-
-def test_nothing_in_nothing_out(shell: Shell) -> None:
-    assert shell("rank", "-i", "-", "-t", "roles.uwe", text="").output == ""
 
 
 # explain, cache, spaces
@@ -284,8 +174,22 @@ def test_the_life_of_a_cache(shell: Shell) -> None:
     assert re.search(r"^targets +2$", shown, re.MULTILINE)
 
 
-def test_removal_by_id_and_by_metadata(shell: Shell, built: Path) -> None:
-    shell("cache", "build", "my.uwe", "--from", str(built / "roles.csv"), "--model", "tiny")
+def test_invalid_targets_are_passed_over_and_counted(shell: Shell) -> None:
+    text = '{"label": "data", "level": 1}\n{\n{"label": " "}\n{"label": "spark", "level": 2}\n'
+    build = ("cache", "build", "my.uwe", "--from", "-", "--format", "jsonl", "--model", "tiny")
+    assert "line 2: expected a JSON object" in shell.error(*build, text=text)
+    done = shell(*build, "--skip-invalid", text=text)
+    assert done.stderr.startswith("uwe: skipped 2 invalid entries, first line 2: expected a JSON")
+    append = ("cache", "append", "my.uwe", "--from", "-", "--format", "jsonl", "--skip-invalid")
+    done = shell(*append, text='{"label": 5}\n{"label": "baker", "level": 3}\n')
+    assert done.stderr.startswith("uwe: skipped 1 invalid entry, first line 1")
+    cache = uwe.TargetCache.open("my.uwe")
+    assert list(cache.labels) == ["data", "spark", "baker"]
+    assert [cache.metadata(i) for i in range(3)] == [{"level": level} for level in (1, 2, 3)]
+
+
+def test_removal_by_id_and_by_metadata(shell: Shell, cli_folder: Path) -> None:
+    shell("cache", "build", "my.uwe", "--from", str(cli_folder / "roles.csv"), "--model", "tiny")
     assert shell.json("cache", "remove", "my.uwe", "--id", "R-1")["targets"] == 2
     assert shell.json("cache", "remove", "my.uwe", "--where", "family=IT")["targets"] == 1
     assert list(uwe.TargetCache.open("my.uwe").labels) == ["baker"]

@@ -120,6 +120,44 @@ def test_bars_are_drawn_on_terminals_only(cache: Path, tmp_path: Path, terminal:
     assert (shown == b"") is not terminal
 
 
+@pytest.mark.parametrize(
+    ("redirection", "message"),
+    [
+        (">&-", b"uwe: error: standard output is closed: leave it open, or send it to /dev/null\n"),
+        ("--input - <&-", b"uwe: error: expected entries on standard input, which is closed: "),
+    ],
+)
+def test_a_closed_stream_is_an_error_in_one_line(
+    cache: Path, redirection: str, message: bytes
+) -> None:
+    query = "" if "--input" in redirection else "data"
+    command = f'exec "$0" -m uwe rank -t "$1" {query} {redirection}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(cache)], capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_closed_standard_error_changes_nothing_else(cache: Path) -> None:
+    command = 'exec "$0" -m uwe rank -t "$1" data 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, str(cache)], capture_output=True, check=True
+    )
+    assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_a_full_disk_is_an_error_in_one_line(cache: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*UWE, "rank", "-t", cache, "data"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"uwe: error: [Errno 28] No space left on device\n"
+
+
 def test_labels_print_whatever_the_encoding_of_the_terminal(cache: Path, tmp_path: Path) -> None:
     model = TextEncoder(cache.parent / "tiny")
     path = uwe.TargetCache.build(model, ["crème brûlée"], path=tmp_path / "f.uwe").path

@@ -13,7 +13,10 @@ import pytest
 
 import uwe
 
-HEAVY = ("torch", "transformers", "onnxruntime", "tokenizers", "numpy", "rich", "hnswlib")
+HEAVY = (
+    "torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub", "numpy", "rich",
+    "hnswlib",
+)  # fmt: skip
 
 
 def modules_after(statement: str) -> list[str]:

@@ -1,12 +1,13 @@
-"""What is installed: one version everywhere, a light import, a wheel with all it needs."""
+"""What is installed: one version everywhere, a wheel with all it needs, a base without torch."""
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -16,26 +17,6 @@ import uwe
 
 ROOT = Path(__file__).parents[1]
 WHEEL_LIMIT = 60_000_000
-
-
-def loaded_by(statement: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has loaded after `statement`."""
-    program = f"{statement}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
-
-
-def test_import_loads_nothing_heavy() -> None:
-    heavy = {"torch", "transformers", "onnxruntime", "tokenizers", "huggingface_hub", "hnswlib"}
-    loaded = loaded_by("import uwe")
-    assert "uwe" in loaded
-    assert not loaded & heavy
-
-
-def test_reading_the_version_from_the_command_line_loads_nothing_heavy() -> None:
-    assert not loaded_by("import uwe.cli") & {"torch", "transformers", "onnxruntime"}
 
 
 def test_one_version_everywhere() -> None:
@@ -58,11 +39,18 @@ def test_extras_are_those_that_errors_name() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.slow
-def test_the_wheel_is_complete_and_small(tmp_path: Path) -> None:
-    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(tmp_path), str(ROOT)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built here."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_is_complete_and_small(wheel: Path) -> None:
     assert "-cp310-abi3-" in wheel.name
     assert wheel.stat().st_size < WHEEL_LIMIT
     names = zipfile.ZipFile(wheel).namelist()
@@ -80,3 +68,37 @@ def test_the_wheel_is_complete_and_small(tmp_path: Path) -> None:
     ):
         assert any(re.fullmatch(wanted, name) for name in names), f"the wheel lacks {wanted}"
     assert not [name for name in names if name.startswith(("tests/", "benches/", "rust/"))]
+
+
+@pytest.mark.slow
+def test_the_base_install_ranks_without_torch(wheel: Path, tmp_path: Path) -> None:
+    """The wheel and what it asks for, nothing else; this test needs the package index."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    scripts = tmp_path / "venv" / "bin"
+    pip = [scripts / "python", "-m", "pip"]
+    subprocess.run([*pip, "install", "--quiet", wheel], check=True)
+    installed = {
+        line.partition("==")[0].lower()
+        for line in _output([*pip, "list", "--format", "freeze"], tmp_path).splitlines()
+    }
+    assert "uwe" in installed
+    assert not installed & {"torch", "transformers", "onnx", "sentence-transformers", "hnswlib"}
+    (tmp_path / "labels.txt").write_text("Apache Spark\npastry baking\ncontract law\n")
+    uwe_command = scripts / "uwe"
+    _output([uwe_command, "cache", "build", "l.uwe", "--from", "labels.txt"], tmp_path)
+    shown = _output([uwe_command, "rank", "big data pipelines", "-t", "l.uwe"], tmp_path)
+    assert shown.splitlines()[1].split()[:3] == ["1", "Apache", "Spark"]
+    explained = _output(
+        [uwe_command, "explain", "big data", "Apache Spark", "-t", "l.uwe"], tmp_path
+    )
+    assert explained.startswith("'big data' -> 'Apache Spark': 0.")
+
+
+def _output(command: Sequence[str | Path], folder: Path) -> str:
+    """What a command prints, run in the folder without this checkout on its path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,4 +1,4 @@
-"""The rule about real data fails where it must."""
+"""The rule about skips fails where it must."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest_plugins = ["pytester"]
 SKIPS = """
 import pytest
 def test_a(): pytest.skip("UWE_DATA names no folder of real data")
-def test_b(): pytest.skip("no C++ compiler")
+def test_b(): pytest.importorskip("no_such_module", reason="the extra 'ann' is not installed")
 def test_c(): pass
 """
 SKIPS_AS_A_MODULE = """
@@ -30,18 +30,22 @@ def test_without_the_data_their_tests_skip(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UWE_REQUIRE_DATA", raising=False)
+    monkeypatch.delenv("UWE_REQUIRE_ANN", raising=False)
     project.makepyfile(SKIPS)
     project.runpytest_inprocess("-p", "no:benchmark").assert_outcomes(passed=1, skipped=2)
 
 
-def test_with_the_data_a_skip_for_want_of_them_fails(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variable", ["UWE_REQUIRE_DATA", "UWE_REQUIRE_ANN"])
+def test_a_skip_for_want_of_what_is_required_fails(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    monkeypatch.setenv("UWE_REQUIRE_DATA", "1")
+    monkeypatch.delenv("UWE_REQUIRE_DATA", raising=False)
+    monkeypatch.delenv("UWE_REQUIRE_ANN", raising=False)
+    monkeypatch.setenv(variable, "1")
     project.makepyfile(SKIPS)
     result = project.runpytest_inprocess("-p", "no:benchmark")
     result.assert_outcomes(passed=1, skipped=1, failed=1)
-    result.stdout.fnmatch_lines(["*UWE_REQUIRE_DATA=1 allows no skip*"])
+    result.stdout.fnmatch_lines([f"*{variable}=1 allows no skip*"])
 
 
 def test_with_the_data_a_module_that_skips_for_want_of_them_fails(

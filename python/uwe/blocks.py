@@ -22,6 +22,8 @@ __all__ = ["Encoder", "Progress", "TargetTexts", "write"]
 
 T = TypeVar("T")
 
+_KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
+
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar, or a callable that takes (done, total)."""
 
@@ -83,6 +85,7 @@ class TargetTexts:
                 _check_string(name, "the name of a metadata column")
                 listed = _listed(values, f"metadata column {name!r}", count)
                 columns[name] = [_json(value, name, i) for i, value in enumerate(listed)]
+                _check_kind(name, columns[name])
         return cls(texts, _checked_ids(ids, count), columns)
 
     def has_ids(self) -> bool:
@@ -98,6 +101,13 @@ class TargetTexts:
                     f"ids: target {new[known]} has {known!r}, which target {i} of the cache has: "
                     "ids must differ; remove that one first to replace it"
                 )
+
+    def check_kinds(self, read: Callable[[str], list[Scalar]]) -> None:
+        """InputError if a column's kind is not that of a cache, whose values `read` gives."""
+        for name, values in self.columns.items():
+            if any(map(_kind, values)):
+                known = next((value for value in read(name) if value is not None), None)
+                _check_kind(name, values, _kind(json.dumps(known)))
 
     def with_columns(self, order: Sequence[str]) -> TargetTexts:
         """The same with the columns in another order."""
@@ -254,3 +264,22 @@ def _json(value: Any, column: str, target: int) -> str:
             f"boolean or None, got {value!r}"
         )
     return json.dumps(value, ensure_ascii=False)
+
+
+def _kind(value: str) -> str | None:
+    """The kind of a scalar in JSON, which its first character tells; None for a missing one."""
+    return _KINDS.get(value[0], "a number")
+
+
+def _check_kind(column: str, values: list[str], expected: str | None = None) -> None:
+    # A filter refuses values of a kind that its column has not: one stray value would end that.
+    owner = "the cache"
+    for i, value in enumerate(values):
+        kind = _kind(value)
+        if expected is None and kind is not None:
+            expected, owner = kind, f"target {i}"
+        elif kind is not None and kind != expected:
+            raise InputError(
+                f"metadata column {column!r}, target {i}: expected {expected} or None, as {owner} "
+                f"has, got {value}, {kind}: a column holds one kind"
+            )

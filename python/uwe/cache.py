@@ -12,7 +12,7 @@ import numpy as np
 from uwe import _core
 from uwe.blocks import Encoder, Progress, TargetTexts, write
 from uwe.config import Scorer
-from uwe.errors import CacheMismatchError, InputError, ModelError
+from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
 from uwe.filters import Scalar, Where
 from uwe.view import CacheView
 
@@ -65,7 +65,8 @@ class TargetCache(CacheView):
             path: Folder of the cache. One that holds other files is refused.
             ids: An id or None for each target; ids differ.
             aliases: Other texts of each target: it scores as the best of all its texts.
-            metadata: Columns to filter by, each with a text, number, boolean or None per target.
+            metadata: Columns to filter by, each with texts, numbers or booleans, one kind in a
+                column; None for a target that has none.
             scorer: What ranks against this cache by default; None takes `model.config.scorer`.
             dtype: How unit vectors are stored: `"float32"`, exact, or `"float16"`, half the size.
             tokens: `"all"` stores every token vector, as the soft scorers want them; `"pooled"`
@@ -76,8 +77,9 @@ class TargetCache(CacheView):
 
         Raises:
             InputError: If a text is blank or no text, an id occurs twice (the message names both
-                targets), lengths differ, a metadata value is no scalar, the model gives no usable
-                token vectors, or names no scorer and none was given.
+                targets), lengths differ, a metadata value is no scalar or of another kind than its
+                column's others, the model gives no usable token vectors, or names no scorer and
+                none was given.
             CacheFormatError: If `path` holds something else than a cache, or a newer format.
             CacheError: If another writer is at work there.
             OSError: If the disk is full or refuses.
@@ -179,9 +181,11 @@ class TargetCache(CacheView):
             The cache with the new targets, newly opened; this one stays as it is.
 
         Raises:
-            InputError: As `build`; if the columns are not the cache's.
-            CacheMismatchError: If the cache's model is another by now.
-            CacheError: If another writer is at work.
+            InputError: As `build`; if the columns are not the cache's, or of another kind.
+            CacheMismatchError: If the cache's model is another by now, or the cache was built anew
+                with another one since this one was opened.
+            CacheError: If another writer is at work, or the cache was built anew with other
+                columns.
         """
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         if set(targets.columns) != set(self.columns):
@@ -190,10 +194,18 @@ class TargetCache(CacheView):
                 f"{list(targets.columns)}"
             )
         targets = targets.with_columns(self.columns)
+        targets.check_kinds(self._column)
         if targets.has_ids():
             targets.check_new(self.ids)
         model = self.model
-        write(_core.CacheWriter.append(str(self._path)), model, targets, block, progress)
+        writer = _core.CacheWriter.append(str(self._path))
+        try:
+            # Under the lock: another process may have built another cache here meanwhile.
+            self._check_same_kind()
+        except BaseException:
+            writer.abort()
+            raise
+        write(writer, model, targets, block, progress)
         return self._reopened()
 
     def remove(
@@ -254,7 +266,26 @@ class TargetCache(CacheView):
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        return type(self)(_core.TargetCache.open(str(self._path)), self._path, self._model)
+        core = _core.TargetCache.open(str(self._path))
+        # Another process may have built another cache here meanwhile: its model is not ours.
+        same = CacheView(core, self._path).fingerprint == self.fingerprint
+        return type(self)(core, self._path, self._model if same else None)
+
+    def _check_same_kind(self) -> None:
+        now = CacheView(_core.TargetCache.open(str(self._path)), self._path)
+        if now.fingerprint != self.fingerprint:
+            raise CacheMismatchError(
+                f"{self._path}: was built anew with another model since it was opened: expected "
+                f"fingerprint {self.fingerprint or 'none'}, found {now.fingerprint or 'none'}: "
+                "open it again",
+                expected=self.fingerprint,
+                found=now.fingerprint,
+            )
+        if now.columns != self.columns:
+            raise CacheError(
+                f"{self._path}: was built anew since it was opened: expected the metadata columns "
+                f"{self.columns}, found {now.columns}: open it again"
+            )
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""

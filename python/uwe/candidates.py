@@ -6,14 +6,17 @@ targets that score well token by token but not pooled, which is why it is off un
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import threading
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +25,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.errors import MissingExtraError
+from uwe import _core
+from uwe.errors import CacheError, MissingExtraError
 from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
@@ -35,6 +39,10 @@ _FORMAT = 1
 # thread make the index, and so the candidates, the same on every machine.
 _LINKS, _BUILD_EFFORT, _SEED = 32, 200, 0
 _BLOCK = 1 << 20
+# Vectors that are added at a time: between two slices Ctrl-C is heard.
+_SLICE = 1_000
+# What a writer that was killed left; a live one is done within this time.
+_STALE_SECONDS = 3600
 # A filter that keeps less than this part is scored exactly in less time than the walk needs, which
 # asks Python about every target that it meets.
 _NARROW = 10
@@ -49,9 +57,18 @@ class _Index:
 
 
 _open: WeakKeyDictionary[TargetCache, _Index] = WeakKeyDictionary()
+_opening = threading.Lock()
+
+
+def _after_fork() -> None:
+    """A lock that another thread held at the fork would never be free in the child."""
+    global _opening
+    _opening = threading.Lock()
+    _open.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # A lock that another thread held at the fork would never be free in the child.
-    os.register_at_fork(after_in_child=_open.clear)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def propose(
@@ -84,12 +101,9 @@ def propose(
     everything = np.arange(len(targets)) if subset is None else subset
     if len(everything) <= max(count, len(targets) // _NARROW if subset is not None else 0):
         return [everything] * len(queries)
-    index = _open.get(targets)
-    if index is None:
-        handle = _read(hnswlib, targets) or _build(hnswlib, targets)
-        index = _open.setdefault(targets, _Index(handle, threading.Lock()))
+    index = _opened(hnswlib, targets)
     owners = targets.core.text_targets()
-    texts = len(owners)
+    texts = most = len(owners)
     # A target may come back once for each of its aliases.
     wanted = min(texts, count * -(-texts // len(targets)))
     keep = None
@@ -97,20 +111,31 @@ def propose(
         mask = np.zeros(len(targets), dtype=np.bool_)
         mask[subset] = True
         texts_kept = mask[owners]
-        wanted = min(wanted, int(texts_kept.sum()))
+        most = int(texts_kept.sum())
+        wanted = min(wanted, most)
         keep = texts_kept.__getitem__
     with index.alone:
-        # ef is not saved with an index, and must be at least what is asked for.
-        index.handle.set_ef(max(2 * wanted, _BUILD_EFFORT))
         return [
-            _nearest(index.handle, row, wanted, keep, owners, count, everything)
+            _nearest(index.handle, row, wanted, keep, most, owners, count, everything)
             for row in _pooled(queries)
         ]
 
 
 def index_path(targets: TargetCache) -> Path:
-    """Where the index of a cache lies; its seal has the same name and ends in `.json`."""
-    return targets.path.with_name(targets.path.name + ".hnsw")
+    """Where the index of a cache lies; its seal has the same name and ends in `.json`.
+
+    Every state of the cache has its own: one that is read is never replaced by that of another.
+    """
+    return targets.path.with_name(f"{targets.path.name}.{targets.seal[:16]}.hnsw")
+
+
+def _opened(hnswlib: Any, targets: TargetCache) -> _Index:
+    with _opening:
+        index = _open.get(targets)
+        if index is None:
+            handle = _read(hnswlib, targets) or _build(hnswlib, targets)
+            index = _open[targets] = _Index(handle, threading.Lock())
+    return index
 
 
 def _nearest(
@@ -118,20 +143,27 @@ def _nearest(
     vector: NDArray[np.float32],
     wanted: int,
     keep: Any,
+    most: int,
     owners: NDArray[np.int64],
     count: int,
     everything: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    try:
-        texts, _ = index.knn_query(vector, k=wanted, num_threads=1, filter=keep)
-    except RuntimeError:
-        # A filter may leave the graph's walk with fewer than it was asked for. Then the filter is
-        # narrow, and everything that it allows is proposed.
-        return everything
-    near: NDArray[np.int64] = owners[texts[0].astype(np.int64)]
-    # The first place of each target, in the order of nearness.
-    _, first = np.unique(near, return_index=True)
-    return np.sort(near[np.sort(first)[:count]])
+    while True:
+        # ef is not saved with an index, and must be at least what is asked for.
+        index.set_ef(max(2 * wanted, _BUILD_EFFORT))
+        try:
+            texts, _ = index.knn_query(vector, k=wanted, num_threads=1, filter=keep)
+        except RuntimeError:
+            # A narrow filter, or many texts alike, may leave the graph's walk with fewer than it
+            # was asked for. Then everything that is allowed is proposed.
+            return everything
+        near: NDArray[np.int64] = owners[texts[0].astype(np.int64)]
+        # The first place of each target, in the order of nearness.
+        _, first = np.unique(near, return_index=True)
+        if len(first) >= count or wanted >= most:
+            return np.sort(near[np.sort(first)[:count]])
+        # The aliases of few targets took all places.
+        wanted = min(most, 2 * wanted)
 
 
 def _pooled(queries: TokenVectors) -> NDArray[np.float32]:
@@ -148,9 +180,14 @@ def _build(hnswlib: Any, targets: TargetCache) -> Any:
     index.init_index(
         max_elements=len(pooled), M=_LINKS, ef_construction=_BUILD_EFFORT, random_seed=_SEED
     )
-    index.add_items(pooled, np.arange(len(pooled)), num_threads=1)
+    for start in range(0, len(pooled), _SLICE):
+        rows = np.arange(start, min(start + _SLICE, len(pooled)))
+        index.add_items(pooled[rows], rows, num_threads=1)
     try:
-        _write(index, targets)
+        # An index of a state that is no more would never be read again.
+        if _is_current(targets):
+            _write(index, targets)
+            _sweep(targets)
     except OSError as error:
         warnings.warn(
             f"the index of candidates can not be kept beside {targets.path} ({error}), so every "
@@ -166,6 +203,9 @@ def _write(index: Any, targets: TargetCache) -> None:
     path = index_path(targets)
     with _written_beside(path) as part:
         index.save_index(str(part))
+        # hnswlib does not look whether its writes succeed.
+        if part.stat().st_size != index.index_file_size():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         seal = {**_identity(targets), "bytes": part.stat().st_size, "sha256": _sha256(part)}
     with _written_beside(_seal_path(path)) as part:
         part.write_text(json.dumps(seal, indent=2) + "\n", encoding="utf-8")
@@ -187,8 +227,38 @@ def _read(hnswlib: Any, targets: TargetCache) -> Any:
     except (OSError, ValueError, KeyError):
         return None
     index = hnswlib.Index(space="ip", dim=targets.dim)
-    index.load_index(str(path))
+    try:
+        index.load_index(str(path))
+    except RuntimeError:
+        return None
     return index
+
+
+def _is_current(targets: TargetCache) -> bool:
+    """Whether the folder still holds what `targets` opened."""
+    try:
+        manifest = json.loads(_core.TargetCache.open(str(targets.path)).manifest)
+    except CacheError:
+        return False
+    return bool(manifest["sha256"] == targets.seal)
+
+
+def _sweep(targets: TargetCache) -> None:
+    """Remove the indexes of the cache's earlier states, and what killed writers left."""
+    own = index_path(targets).name
+    name = re.escape(targets.path.name) + r"\.[0-9a-f]{16}\.hnsw(\.json)?"
+    stale = re.compile(rf"{name}(?P<part>\.[0-9a-f]{{8}}\.part)?")
+    for file in list(targets.path.parent.iterdir()):
+        found = stale.fullmatch(file.name)
+        # A reader on Windows may hold a file: the next sweep takes it.
+        with suppress(OSError):
+            if found is None:
+                continue
+            if found["part"]:
+                if time.time() - file.stat().st_mtime > _STALE_SECONDS:
+                    file.unlink()
+            elif not file.name.startswith(own):
+                file.unlink()
 
 
 def _identity(targets: TargetCache) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def rank(
         scorer: How to compare token vectors; None takes the cache's own.
         candidates: None ranks exactly over every target. A number takes that many targets which
             an approximate index over pooled vectors proposes (extra `ann`), and ranks those
-            exactly.
+            exactly; one below `k` counts as `k`.
 
     Returns:
         At most `k` matches.
@@ -319,7 +319,8 @@ def _ranked_block(queries: TokenVectors, settings: _Settings) -> list[list[Match
     if settings.candidates is not None:
         from uwe.candidates import propose
 
-        proposed = propose(queries, targets, count=settings.candidates, subset=settings.subset)
+        count = max(settings.candidates, settings.k)
+        proposed = propose(queries, targets, count=count, subset=settings.subset)
         found = []
         for i, subset in enumerate(proposed):
             one = TokenVectors.from_list([queries[i]])

@@ -1,18 +1,20 @@
 """The commands put together, and what they share: exit codes, errors in one line, signals.
 
-typer, as it starts in 80 ms where cyclopts takes 120 (with numpy at 180), reads the options from
-type annotations, and brings completion for shells. Its plain help is used, which needs no rich.
+typer reads the options from type annotations, and brings completion for shells. Its plain help is
+used, which needs no rich.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uwe.cli import caches, explanation, exporting, ranking, spaces
-from uwe.cli.guard import EXIT_CODES, guarded
+from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
 
 __all__ = ["app", "main"]
 
@@ -53,6 +55,12 @@ def _options(
 
 def main() -> None:
     """Run the command that the process was started with; never returns."""
+    # Python sets a stream to None that was closed before it started, as by `>&-` in a shell.
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end
+    if sys.stdout is None:
+        say("error: standard output is closed: leave it open, or send it to /dev/null")
+        sys.exit(FAILED)
     # Labels are Unicode whatever the terminal's locale says.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from uwe.config import SOFT_SCORERS, Scorer
+from uwe.cli.guard import say
+from uwe.config import SCORERS, SOFT_SCORERS, Scorer
 from uwe.corpus import Format
-from uwe.errors import InputError
+from uwe.errors import InputError, UweError
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -40,11 +41,16 @@ ScorerName = Annotated[
     typer.Option(
         "--scorer",
         metavar="NAME",
-        help="soft_target, soft_query, soft, max or pooled; the default is the cache's own.",
+        help="soft_target, soft_query, soft, max or pooled; the default is the cache's own. The "
+        "first three need a temperature: --temperature, or in the name as in soft:0.5.",
     ),
 ]
 Temperature = Annotated[
-    float | None, typer.Option(help="Temperature of a soft scorer; the model's own is the default.")
+    float | None,
+    typer.Option(
+        help="Temperature of a soft scorer (--scorer soft:0.5 says the same); the default is the "
+        "cache's or model's own, where that has one."
+    ),
 ]
 Conditions = Annotated[
     list[str] | None,
@@ -63,6 +69,10 @@ FileFormat = Annotated[
         "with .gz), and lines for standard input.",
     ),
 ]  # fmt: skip
+SkipInvalid = Annotated[
+    bool,
+    typer.Option("--skip-invalid", help="Pass over entries that are invalid, and say how many."),
+]
 
 
 def load_model(source: str | None) -> TextEncoder | None:
@@ -106,14 +116,31 @@ def read_scorer(
     """The scorer that `--scorer` and `--temperature` ask for; None means the cache's own.
 
     What is not said is taken from `default`.
+
+    Raises:
+        InputError: If the scorer is unknown, or a soft one is left without a temperature.
+        typer.BadParameter: If a temperature is given twice, or to a scorer that has none.
     """
     if name is None and temperature is None:
         return None
-    if name is not None and ":" in name and temperature is None:
-        return Scorer.parse(name)
+    if name is not None and ":" in name:
+        if temperature is not None:
+            raise typer.BadParameter(f"--scorer {name} has a temperature: leave out --temperature")
+        scorer = Scorer.parse(name)
+        name, temperature = scorer.name, scorer.temperature
     chosen = name if name is not None else default.name if default is not None else ""
-    if temperature is None and default is not None and chosen in SOFT_SCORERS:
-        temperature = default.temperature
+    if chosen in SCORERS and chosen not in SOFT_SCORERS and temperature is not None:
+        raise typer.BadParameter(
+            f"the scorer {chosen} has no temperature: leave it out, or choose --scorer "
+            f"{', '.join(SOFT_SCORERS)}"
+        )
+    if chosen in SOFT_SCORERS and temperature is None:
+        temperature = None if default is None else default.temperature
+        if temperature is None:
+            raise InputError(
+                f"scorer '{chosen}' needs a temperature, got none: add --temperature NUMBER, or "
+                f"write it into the name as in {chosen}:0.5"
+            )
     return Scorer(chosen, temperature=temperature)
 
 
@@ -147,8 +174,34 @@ def _values(column: str, values: list[str], targets: TargetCache) -> list[Any]:
 
 
 def source_of(path: str) -> str | Iterable[bytes]:
-    """What to read: `-` is standard input."""
-    return sys.stdin.buffer if path == "-" else path
+    """What to read: `-` is standard input.
+
+    Raises:
+        InputError: If standard input is closed.
+    """
+    if path != "-":
+        return path
+    if sys.stdin is None:
+        raise InputError("expected entries on standard input, which is closed: open it, or a file")
+    return sys.stdin.buffer
+
+
+class Skipped:
+    """Counts invalid entries, and keeps what was wrong with the first."""
+
+    count = 0
+    first: UweError | None = None
+
+    def __call__(self, error: UweError) -> None:
+        """Count one."""
+        self.count += 1
+        self.first = self.first or error
+
+    def tell(self) -> None:
+        """Say how many there were, if any, on standard error."""
+        if self.count:
+            entries = "entry" if self.count == 1 else "entries"
+            say(f"skipped {self.count} invalid {entries}, first {self.first}")
 
 
 def file_format(name: str | None) -> Format | None:

@@ -48,6 +48,7 @@ def build(
     tokens: Annotated[
         str, typer.Option(help="all, or pooled: one vector a text, for the scorer pooled.")
     ] = "all",
+    skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Encode targets into a cache; one that is there is replaced when the new one is complete.
@@ -63,7 +64,11 @@ def build(
     from uwe.loading import load
     from uwe.spaces import target_space
 
-    table = target_space(space).table() if space is not None else _read(source, format_)
+    if source is not None:
+        table = _read(source, format_, skip_invalid)
+    else:
+        assert space is not None
+        table = target_space(space).table()
     chosen = load(model)
     built = TargetCache.build(
         chosen,
@@ -94,6 +99,7 @@ def append(
     source: From = None,
     format_: arguments.FileFormat = None,
     model: arguments.Model = None,
+    skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Add targets after those that are there.
@@ -106,7 +112,7 @@ def append(
     from uwe.cache import TargetCache
 
     cache = TargetCache.open(folder, model=arguments.load_model(model))
-    table = _read(source, format_)
+    table = _read(source, format_, skip_invalid)
     metadata = table.metadata
     _print_info(
         cache.append(
@@ -173,11 +179,17 @@ def verify(folder: Name, as_json: arguments.AsJson = False) -> None:
         output.print_line(f"{cache.path}: sound, {len(cache)} targets")
 
 
-def _read(source: str | None, format_: str | None) -> TargetTable:
+def _read(source: str, format_: str | None, skip_invalid: bool) -> TargetTable:
     from uwe.corpus import read_targets
 
-    assert source is not None
-    return read_targets(arguments.source_of(source), format=arguments.file_format(format_))
+    skipped = arguments.Skipped()
+    table = read_targets(
+        arguments.source_of(source),
+        format=arguments.file_format(format_),
+        on_invalid=skipped if skip_invalid else None,
+    )
+    skipped.tell()
+    return table
 
 
 def _print_info(cache: TargetCache, as_json: bool) -> None:

@@ -1,18 +1,25 @@
-"""`uwe explain`: a table of query words by target words."""
+"""`uwe explain`: a table of query words by target words, for one pair or many."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uwe.cli import arguments, output
+from uwe.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from uwe.cache import TargetCache
+    from uwe.config import Scorer
+    from uwe.corpus import Record
 
 __all__ = ["explain_command"]
 
 
 def explain_command(
-    query: Annotated[str, typer.Argument(help="The text that was ranked.")],
+    query: Annotated[str | None, typer.Argument(help="The text that was ranked.")] = None,
     label: Annotated[
         str | None, typer.Argument(help="The target's label, exactly as it is spelt.")
     ] = None,
@@ -23,27 +30,110 @@ def explain_command(
     scorer: arguments.ScorerName = None,
     temperature: arguments.Temperature = None,
     model: arguments.Model = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", "-i", metavar="FILE",
+            help="Explain every pair of a file, or of standard input (-), in their order: JSON "
+            "lines or CSV with query and target, a label or in JSON an index.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT",
+            help="csv or jsonl; the default is told by the suffix (.csv, .jsonl, also with .gz), "
+            "and jsonl for standard input.",
+        ),
+    ] = None,
+    skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Show what each word of a query adds to the score of one target.
 
     A row for each word of the query and each special token, a column for each of the target; all
-    cells add up to the score.
+    cells add up to the score. Many pairs print their tables one after the other; with --json one
+    JSON object a pair.
 
     Examples:
       uwe explain "data engineer" "data science"
       uwe explain "data engineer" "Apache Spark" --targets skills.uwe --json
+      uwe explain --input pairs.jsonl --json > explained.jsonl
     """
-    if (label is None) == (index is None):
-        raise typer.BadParameter("give either a LABEL or --index")
+    if source is not None and (query, label, index) != (None, None, None):
+        raise typer.BadParameter("give either a QUERY with a target or --input FILE")
+    if source is None and (query is None or (label is None) == (index is None)):
+        raise typer.BadParameter("give a QUERY and either a LABEL or --index, or --input FILE")
+    if format_ == "lines":
+        raise typer.BadParameter("pairs come as csv or jsonl: plain lines have one text only")
     from uwe.explanation import explain
 
     space = arguments.open_targets(targets, model)
     chosen = arguments.read_scorer(scorer, temperature, space.scorer)
+    if source is not None:
+        _explain_stream(source, format_, skip_invalid, space, chosen, as_json)
+        return
     target = label if label is not None else index
+    assert query is not None
     assert target is not None
     explanation = explain(query, space, target, scorer=chosen)
     if as_json:
         output.print_json(explanation.to_dict(), indent=2)
     else:
         output.print_line(str(explanation))
+
+
+def _explain_stream(
+    source: str,
+    format_: str | None,
+    skip_invalid: bool,
+    space: TargetCache,
+    scorer: Scorer | None,
+    as_json: bool,
+) -> None:
+    from uwe.explanation import explain
+
+    skipped = arguments.Skipped()
+    if source == "-" and format_ is None:
+        format_ = "jsonl"
+    with output.counting("pairs") as progress:
+        for done, record in enumerate(_records(source, format_, skipped if skip_invalid else None)):
+            try:
+                explanation = explain(record.text, space, _target(record), scorer=scorer)
+            except InputError as error:
+                wrong = DataError(str(error), line=record.line)
+                if not skip_invalid:
+                    raise wrong from None
+                skipped(wrong)
+                continue
+            if as_json:
+                entry: dict[str, Any] = {"line": record.line}
+                if "id" in record.fields:
+                    entry["id"] = record.fields["id"]
+                output.print_json({**entry, **explanation.to_dict()})
+            else:
+                output.print_line(f"{explanation}\n")
+            progress(done + 1)
+    skipped.tell()
+
+
+def _records(
+    source: str, format_: str | None, skipped: arguments.Skipped | None
+) -> Iterator[Record]:
+    from uwe.corpus import read_queries
+
+    return read_queries(
+        arguments.source_of(source),
+        format=arguments.file_format(format_),
+        field="query",
+        on_invalid=skipped,
+    )
+
+
+def _target(record: Record) -> str | int:
+    target = record.fields.get("target")
+    if isinstance(target, bool) or not isinstance(target, str | int):
+        raise InputError(
+            f"expected the field 'target' to be a label or an index, got {target!r}: name it"
+        )
+    return target

@@ -15,7 +15,7 @@ import typer
 
 from uwe.errors import UweError
 
-__all__ = ["EXIT_CODES", "guarded", "say"]
+__all__ = ["EXIT_CODES", "FAILED", "guarded", "say"]
 
 P = ParamSpec("P")
 
@@ -73,7 +73,7 @@ def _fail(message: str, code: int) -> None:
     try:
         # What was found before the error is of use, and belongs before the message.
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         _discard_output()
     say(f"error: {message}")
     sys.exit(code)

@@ -53,13 +53,11 @@ def rank_command(
     format_: arguments.FileFormat = None,
     field: Annotated[
         str | None,
-        typer.Option(help="Key or column that holds the query; the default is text."),
-    ] = None,
-    skip_invalid: Annotated[
-        bool, typer.Option(
-            "--skip-invalid", help="Pass over entries that are invalid, and say how many."
+        typer.Option(
+            help="Key or column of JSON lines or CSV that holds the query; the default is text."
         ),
-    ] = False,
+    ] = None,
+    skip_invalid: arguments.SkipInvalid = False,
     why: Annotated[
         bool | None,
         typer.Option(
@@ -72,8 +70,9 @@ def rank_command(
     """Rank targets for a query, or for many from a file or standard input.
 
     One query prints a table: rank, label, score, and the words of the query that earned most of
-    the score with their shares. Many print one line a match, separated by tabs; with --json one
-    JSON object a query.
+    the score with their shares. Many print one line a match, of columns separated by tabs: query,
+    rank, label, score, id, alias (the text of the target that matched, if not its label), and with
+    --why the words; with --json one JSON object a query.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
@@ -135,7 +134,7 @@ def _rank_stream(
     from uwe.corpus import read_queries
     from uwe.ranking import rank_stream
 
-    skipped = _Skipped()
+    skipped = arguments.Skipped()
     records = read_queries(
         arguments.source_of(source),
         format=arguments.file_format(format_),
@@ -146,7 +145,8 @@ def _rank_stream(
     block = 1 if source == "-" and sys.stdin.isatty() else 64
     waiting: deque[Record] = deque()
     invalid: list[DataError] = []
-    ranked = rank_stream(_texts(records, waiting, invalid), space, block=block, **settings)
+    texts = _texts(records, waiting, invalid, plain=field is None)
+    ranked = rank_stream(texts, space, block=block, **settings)
     with output.counting("queries") as progress:
         for done, matches in enumerate(ranked, 1):
             record = waiting.popleft()
@@ -157,24 +157,11 @@ def _rank_stream(
                 sys.stdout.flush()
     if invalid:
         raise invalid[0]
-    if skipped.count:
-        entries = "entry" if skipped.count == 1 else "entries"
-        say(f"skipped {skipped.count} invalid {entries}, first {skipped.first}")
-
-
-class _Skipped:
-    """Counts invalid entries, and keeps what was wrong with the first."""
-
-    count = 0
-    first: DataError | None = None
-
-    def __call__(self, error: DataError) -> None:
-        self.count += 1
-        self.first = self.first or error
+    skipped.tell()
 
 
 def _texts(
-    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError]
+    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError], *, plain: bool
 ) -> Iterator[str]:
     """The queries; their records wait for the matches, a block of them at most.
 
@@ -182,6 +169,8 @@ def _texts(
     """
     try:
         for record in records:
+            if not record.fields and not plain:
+                raise typer.BadParameter("--field is for CSV and JSON lines: plain lines have none")
             waiting.append(record)
             yield record.text
     except DataError as error:
@@ -199,6 +188,7 @@ def _print_ranked(
         return
     for place, match in enumerate(matches, 1):
         columns = [record.text, str(place), match.label, f"{match.score:.4f}", match.id or ""]
+        columns.append(match.alias or "")
         if reasons is not None:
             columns.append(_earned(reasons[place - 1]))
         output.print_line("\t".join(" ".join(column.split()) for column in columns))

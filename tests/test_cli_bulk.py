@@ -1,0 +1,109 @@
+"""The command line in bulk: many queries or pairs from files and standard input, in their order."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import uwe
+from cli_shell import Shell
+
+
+def test_bulk_keeps_the_order_and_says_where_it_read(shell: Shell) -> None:
+    queries = ["baker", "data", "spark engineer"] * 40
+    found = shell.lines("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text="\n".join(queries))
+    cache = uwe.TargetCache.open("roles.uwe")
+    wanted = uwe.rank_many(queries, cache, k=1)
+    assert [(entry["line"], entry["query"]) for entry in found] == list(enumerate(queries, 1))
+    for entry, (match,) in zip(found, wanted, strict=True):
+        assert entry["matches"] == [{"rank": 1, **match.to_dict()}]
+
+
+def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
+    Path("q.csv").write_text('title,n\n"data\tengineer",1\nbaker,2\n')
+    done = shell("rank", "--input", "q.csv", "--field", "title", "-t", "roles.uwe", "-k", "2")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [
+        ["data engineer", "1"], ["data engineer", "2"], ["baker", "1"], ["baker", "2"],
+    ]  # fmt: skip
+    assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[4].startswith("R-") for row in rows)
+    aliases = {
+        (query, match.label): match.alias or ""
+        for query in ("data engineer", "baker")
+        for match in uwe.rank(query, uwe.TargetCache.open("roles.uwe"))
+    }
+    assert any(aliases.values())
+    assert [row[5:] for row in rows] == [[aliases[row[0], row[2]]] for row in rows]
+    with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
+    assert all(len(line.split("\t")) == 7 for line in with_why.stdout.splitlines())
+
+
+def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
+    Path("q.jsonl").write_text('{"id": 7, "text": "baker"}\n{"text": "data"}\n')
+    first, second = shell.lines("rank", "-i", "q.jsonl", "-t", "roles.uwe", "--why")
+    assert first["id"] == 7
+    assert "id" not in second
+    assert [word["text"] for word in first["matches"][0]["why"]] == ["[CLS]", "baker", "[SEP]"]
+
+
+def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
+    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\ndata\n", code=1)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker"]
+    assert done.stderr == "uwe: error: line 2: expected a text, got a blank one: leave it out\n"
+
+
+def test_invalid_entries_are_passed_over_and_counted(shell: Shell) -> None:
+    text = b'{"text": "baker"}\n{\n{"text": 5}\n{"text": "data"}\n'
+    done = shell(
+        "rank", "-i", "-", "--format", "jsonl", "-t", "roles.uwe", "-k", "1", "--skip-invalid",
+        text=text,
+    )  # fmt: skip
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker", "data"]
+    assert done.stderr.startswith("uwe: skipped 2 invalid entries, first line 2: expected a JSON")
+
+
+def test_a_cut_text_is_told_once(shell: Shell) -> None:
+    text = "\n".join(["data " * 80] * 100)
+    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=text)
+    assert len(done.stdout.splitlines()) == 100
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uwe: warning: text 0")
+    assert "split_sentences" in line
+
+
+def test_nothing_in_nothing_out(shell: Shell) -> None:
+    assert shell("rank", "-i", "-", "-t", "roles.uwe", text="").output == ""
+
+
+def test_explain_many_pairs(shell: Shell) -> None:
+    rows: list[dict[str, Any]] = [
+        {"query": "data spark", "target": "data engineer", "id": "a"},
+        {"query": "data", "target": 1},
+    ]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    cache = uwe.TargetCache.open("roles.uwe")
+    wanted = [uwe.explain(row["query"], cache, row["target"]) for row in rows]
+    first, second = shell.lines("explain", "-i", "-", "-t", "roles.uwe", text=text)
+    assert first == {"line": 1, "id": "a", **wanted[0].to_dict()}
+    assert second == {"line": 2, **wanted[1].to_dict()}
+    Path("pairs.csv").write_text("query,target\ndata spark,data engineer\ndata,baker\n")
+    shown = shell("explain", "--input", "pairs.csv", "-t", "roles.uwe").stdout
+    assert shown == f"{wanted[0]}\n\n{wanted[1]}\n\n"
+
+
+def test_an_invalid_pair_stops_with_its_line_or_is_passed_over(shell: Shell) -> None:
+    good, *bad = (
+        '{"query": "data", "target": "baker"}', '{"query": "data", "target": "nobody"}',
+        '{"query": "data", "target": 99}', '{"query": "data", "target": true}',
+        '{"query": "data"}', '{"target": "baker"}', "data",
+    )  # fmt: skip
+    for entry in bad:
+        text = f"{good}\n{entry}\n{good}\n"
+        done = shell("explain", "-i", "-", "-t", "roles.uwe", "--json", text=text, code=1)
+        assert len(done.stdout.splitlines()) == 1
+        assert done.stderr.startswith("uwe: error: line 2: ")
+        done = shell("explain", "-i", "-", "-t", "roles.uwe", "--skip-invalid", "--json", text=text)
+        assert len(done.stdout.splitlines()) == 2
+        assert done.stderr.startswith("uwe: skipped 1 invalid entry, first line 2: ")
