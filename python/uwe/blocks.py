@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from os import PathLike
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -16,9 +17,18 @@ from uwe import _core
 from uwe.errors import InputError
 from uwe.filters import Scalar
 from uwe.text import checked_texts
-from uwe.tokens import TokenVectors
+from uwe.tokens import Encoder, TokenVectors
 
-__all__ = ["Encoder", "Progress", "TargetTexts", "write"]
+__all__ = [
+    "Dtype",
+    "Progress",
+    "TargetTexts",
+    "Tokens",
+    "check_form",
+    "check_model",
+    "check_run",
+    "write",
+]
 
 T = TypeVar("T")
 
@@ -27,13 +37,11 @@ _KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar, or a callable that takes (done, total)."""
 
+Dtype = Literal["float32", "float16"]
+"""How unit vectors are stored."""
 
-class Encoder(Protocol):
-    """Whatever turns texts into token vectors, in the order of the texts."""
-
-    def encode(self, texts: Sequence[str], /) -> TokenVectors:
-        """Raw token vectors of each text."""
-        ...
+Tokens = Literal["all", "pooled"]
+"""What a target keeps: all its token vectors, or their mean alone."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +126,7 @@ class TargetTexts:
         return sum(map(len, self.texts))
 
     def blocks(self, size: int) -> Iterator[Block]:
-        """Whole targets, about `size` texts at a time; InputError if it is no integer >= 1."""
-        if type(size) is not int or size < 1:
-            raise InputError(f"expected block to be an integer >= 1, got {size!r}")
+        """Whole targets, about `size` texts at a time."""
         start, texts = 0, 0
         for i, of_target in enumerate(self.texts):
             if i > start and texts + len(of_target) > size:
@@ -164,6 +170,37 @@ class Block:
         return vectors
 
 
+def check_model(model: object) -> None:
+    """InputError unless it can encode: the name of a model is a likely slip."""
+    if isinstance(model, str | PathLike):
+        raise InputError(
+            f"expected a model, got its name {str(model)!r}: pass uwe.load({str(model)!r})"
+        )
+    if not callable(getattr(model, "encode", None)):
+        raise InputError(
+            "expected a model with encode(texts) -> uwe.TokenVectors, got "
+            f"{type(model).__name__}: pass uwe.load()"
+        )
+
+
+def check_form(dtype: object, tokens: object) -> None:
+    """InputError unless a cache can be stored so."""
+    for name, value, known in (
+        ("dtype", dtype, get_args(Dtype)),
+        ("tokens", tokens, get_args(Tokens)),
+    ):
+        if not isinstance(value, str) or value not in known:
+            raise InputError(f"expected {name} {' or '.join(map(repr, known))}, got {value!r}")
+
+
+def check_run(block: object, progress: object) -> None:
+    """InputError unless `write` takes these."""
+    if type(block) is not int or block < 1:
+        raise InputError(f"expected block to be an integer >= 1, got {block!r}")
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
+
+
 def write(
     writer: _core.CacheWriter,
     model: Encoder,
@@ -190,8 +227,6 @@ def write(
 def _reporting(progress: Progress, total: int) -> Iterator[Callable[[int], object]]:
     """What to call with the number of finished texts."""
     if not isinstance(progress, bool):
-        if not callable(progress):
-            raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
         report = progress
         yield lambda done: report(done, total)
     elif progress and sys.stderr.isatty():

@@ -123,7 +123,8 @@ def explain(
         The explanation of the target's best text for this query: its label, or an alias.
 
     Raises:
-        InputError: If there is no such target, several have that label, or the query is blank.
+        InputError: If there is no such target, several have that label, the match is of another
+            state of the cache, or the query is blank.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
     """
@@ -332,7 +333,15 @@ def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:
 
 def _index(targets: TargetCache, target: str | int | Match) -> int:
     if isinstance(target, Match):
-        target = target.index
+        index = target.index
+        # A cache that changed since counts its targets anew: the index may mean another one.
+        known = 0 <= index < len(targets) and (targets.labels[index], targets.ids[index])
+        if known != (target.label, target.id):
+            raise InputError(
+                f"the match {target.label!r}, index {index}, is of another state of the cache: "
+                "rank again"
+            )
+        return index
     if isinstance(target, str):
         found = targets.find(target)
         if len(found) > 1:
