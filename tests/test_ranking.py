@@ -227,6 +227,14 @@ def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None
         (warning,) = caught
         assert str(warning.message).startswith(f"text 70 ('{('data ' * 8)[:37]}...') and {more} ")
         assert warning.filename == __file__
+    with pytest.warns(uwe.TruncationWarning, match="^text 70 .* and 39 more: ") as caught:
+        uwe.TargetCache.build(
+            model,
+            queries,
+            path=tmp_path / "d.uwe",
+            block=np.int64(7),  # type: ignore[arg-type]
+        )
+    assert len(caught) == 1
     with pytest.warns(uwe.TruncationWarning, match="^text 70 ") as caught:
         assert len(list(uwe.rank_stream(queries, cache, block=1))) == 150
     assert len(caught) == 1

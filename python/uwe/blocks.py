@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from uwe import _core
+from uwe.checks import positive
 from uwe.errors import InputError
 from uwe.filters import Scalar
 from uwe.text import checked_texts
-from uwe.tokens import Encoder, TokenVectors
+from uwe.tokens import Encoder, TokenVectors, checked_vectors
+from uwe.truncation import Truncations, gathered
 
 __all__ = [
     "Dtype",
@@ -156,18 +158,7 @@ class Block:
     def encode(self, model: Encoder) -> TokenVectors:
         """Token vectors of all texts; InputError if the model gives something else."""
         texts = [text for of_target in self.texts for text in of_target]
-        vectors = model.encode(texts)
-        if not isinstance(vectors, TokenVectors):
-            raise InputError(
-                "expected the model's encode to return uwe.TokenVectors, got "
-                f"{type(vectors).__name__}"
-            )
-        if len(vectors) != len(texts):
-            raise InputError(
-                f"expected the model's encode to return token vectors of {len(texts)} texts, got "
-                f"those of {len(vectors)}"
-            )
-        return vectors
+        return checked_vectors(model.encode(texts), len(texts))
 
 
 def check_model(model: object) -> None:
@@ -195,8 +186,7 @@ def check_form(dtype: object, tokens: object) -> None:
 
 def check_run(block: object, progress: object) -> None:
     """InputError unless `write` takes these."""
-    if type(block) is not int or block < 1:
-        raise InputError(f"expected block to be an integer >= 1, got {block!r}")
+    positive("block", block)
     if not isinstance(progress, bool) and not callable(progress):
         raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
 
@@ -209,14 +199,16 @@ def write(
     progress: Progress,
 ) -> None:
     """Encode and write block after block; whatever goes wrong, the folder stays as it was."""
+    cuts = Truncations()
     try:
-        with _reporting(progress, targets.count()) as report:
+        with _reporting(progress, targets.count()) as report, gathered(cuts):
             done = 0
             for part in targets.blocks(block):
                 vectors = part.encode(model)
                 writer.add(vectors.values, vectors.offsets, part.texts, part.ids, part.metadata)
                 done += len(vectors)
                 report(done)
+        cuts.warn()
         writer.commit()
     except BaseException:
         writer.abort()
