@@ -95,6 +95,33 @@ def test_a_wrong_append_changes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("metadata", "part"),
+    [
+        ({"level": [None, "three"]}, "'level', target 1: expected a number or None, as the cache"),
+        ({"level": [True, None]}, "target 0: expected a number .*got true, a boolean"),
+        ({"kind": ["tool", 3]}, "'kind', target 1: expected a text or None"),
+        ({"core": [0, 1]}, "'core', target 0: expected a boolean or None, .*got 0, a number"),
+        ({"note": ["new", 7]}, "'note', target 1: expected a text or None, as target 0 has, got 7"),
+    ],
+)
+def test_an_append_has_the_kinds_of_the_cache(
+    small_cache: TargetCache, metadata: dict[str, Any], part: str
+) -> None:
+    columns = {name: [None, None] for name in small_cache.columns}
+    with pytest.raises(InputError, match=part):
+        small_cache.append(["x", "y"], metadata={**columns, **metadata})
+    assert TargetCache.open(small_cache.path).seal == small_cache.seal
+
+
+def test_whole_and_broken_numbers_are_one_kind_and_nothing_fits_all(
+    small_cache: TargetCache,
+) -> None:
+    fitting = {"kind": [None], "level": [np.float32(7.5)], "core": [np.True_], "note": ["first"]}
+    grown = small_cache.append(["x"], metadata=fitting)
+    assert grown.metadata(4) == {"kind": None, "level": 7.5, "core": True, "note": "first"}
+
+
+@pytest.mark.parametrize(
     ("arguments", "part"),
     [
         ({}, "exactly one"),
@@ -137,6 +164,12 @@ def test_a_wrong_removal_changes_nothing(
         ({"metadata": {"k": [1, float("inf")]}}, "column 'k', target 1: .*got inf"),
         ({"metadata": {"k": [1, [2]]}}, r"column 'k', target 1: .*got \[2\]"),
         ({"metadata": {"k": ["", "\ud800"]}}, "column 'k', target 1: has a lone surrogate"),
+        (
+            {"metadata": {"k": ["x", 3]}},
+            "'k', target 1: expected a text or None, as target 0 has, got 3, a number",
+        ),
+        ({"metadata": {"k": [1, True]}}, "target 1: expected a number or None.*true, a boolean"),
+        ({"metadata": {"k": [False, "no"]}}, 'expected a boolean or None.*got "no", a text'),
         ({"dtype": "float64"}, "dtype 'float32' or 'float16', got 'float64'"),
         ({"dtype": "int8"}, "got 'int8'"),
         ({"dtype": None}, "dtype 'float32' or 'float16', got None"),

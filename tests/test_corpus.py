@@ -39,6 +39,36 @@ def test_a_csv_with_quotes_commas_and_line_breaks() -> None:
     assert texts(read_queries([b"title\n", b"chef\n"], format="csv")) == [(2, "chef")]
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [b'x,"never closed\n', b'"x,y\n', b'x,"a"b\n', b'x,y,"z\n'],
+    ids=["at the end", "at the start", "closed in the row", "too wide"],
+)
+@pytest.mark.parametrize("after", [b'q,"quoted, text"\n', b'q,"two\n', b"q,plain\n"])
+def test_an_open_quote_costs_its_own_line_alone(broken: bytes, after: bytes) -> None:
+    closing = [b'lines"\n'] if after.endswith(b"two\n") else []
+    rows = [b"%d,welder\n" % i for i in range(3000)]
+    lines = [b"id,text\n", *rows[:10], broken, *rows[10:], after, *closing, b"z,baker\n"]
+    errors: list[DataError] = []
+    kept = list(read_queries(lines, format="csv", on_invalid=errors.append))
+    lost = {error.line for error in errors}
+    assert 12 in lost
+    # What spans two lines itself may be read as two entries while the quote is open, no more.
+    assert len(lost) <= 1 + 2 * len(closing)
+    found = {record.line: record.text for record in kept}
+    assert [found[line] for line in (*range(2, 12), *range(13, 3003))] == ["welder"] * 3000
+    assert found[len(lines)] == "baker"
+
+
+def test_a_row_of_several_lines_and_a_wrong_width_loses_its_first_line() -> None:
+    lines = [b"id,text\n", b'1,"two\n', b'lines",more\n', b"2,welder\n"]
+    errors: list[DataError] = []
+    kept = list(read_queries(lines, format="csv", on_invalid=errors.append))
+    assert errors[0].line == 2
+    assert str(errors[0]) == "line 2: expected 2 values as in the header, got 3"
+    assert (kept[-1].line, kept[-1].text) == (4, "welder")
+
+
 @pytest.mark.parametrize("name", ["q.jsonl", "q.jsonl.gz", "q.NDJSON"])
 def test_files_packed_or_not(name: str, tmp_path: Path) -> None:
     data = b'{"text": "chef"}\n' * 3
@@ -176,7 +206,9 @@ def test_targets_from_json_lines(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ('{"label": " "}', "blank"),
-        ('{"label": "a", "id": 7}', "'id' to be a text, got 7"),
+        ('{"label": "a", "id": 7}', "'id' to be a text, got 7: write it in quotes"),
+        ('{"label": "a", "id": 0}', "'id' to be a text, got 0: write it in quotes"),
+        ('{"label": "a", "id": false}', "'id' to be a text, got False"),
         ('{"label": "a", "aliases": [1]}', "'aliases' to be a list of texts"),
         ('{"label": "a", "aliases": [" "]}', "'aliases' to be a list of texts"),
         ('{"label": "a", "aliases": {}}', "'aliases' to be a list of texts"),

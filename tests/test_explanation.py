@@ -309,3 +309,9 @@ def test_a_match_of_another_state_of_the_cache_is_refused(
     assert swapped.labels[last.index] == last.label
     with pytest.raises(InputError, match="rank again"):
         uwe.explain("data", swapped, last)
+
+
+@pytest.mark.parametrize("scorer", ["soft", 3])
+def test_the_bare_name_of_a_scorer_is_refused(small_cache: uwe.TargetCache, scorer: Any) -> None:
+    with pytest.raises(InputError, match=r"pass uwe\.Scorer\('soft', temperature="):
+        uwe.explain("spark", small_cache, 0, scorer=scorer)

@@ -259,3 +259,6 @@ def test_the_cache_folder_is_the_users_unless_moved(monkeypatch: pytest.MonkeyPa
     assert spaces.cache_folder() == platformdirs.user_cache_path("uwe", appauthor=False)
     monkeypatch.setenv("UWE_CACHE_DIR", "~/elsewhere")
     assert spaces.cache_folder() == Path("~/elsewhere").expanduser()
+    monkeypatch.setenv("UWE_CACHE_DIR", "~no-such-user/x")
+    with pytest.raises(InputError, match="UWE_CACHE_DIR is ~no-such-user/x, but there is no home"):
+        spaces.cache_folder()

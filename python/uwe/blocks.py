@@ -14,10 +14,12 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from uwe import _core
+from uwe.checks import positive
 from uwe.errors import InputError
 from uwe.filters import Scalar
 from uwe.text import checked_texts
-from uwe.tokens import Encoder, TokenVectors
+from uwe.tokens import Encoder, TokenVectors, checked_vectors
+from uwe.truncation import Truncations, gathered
 
 __all__ = [
     "Dtype",
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
 
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar, or a callable that takes (done, total)."""
@@ -91,6 +95,7 @@ class TargetTexts:
                 _check_string(name, "the name of a metadata column")
                 listed = _listed(values, f"metadata column {name!r}", count)
                 columns[name] = [_json(value, name, i) for i, value in enumerate(listed)]
+                _check_kind(name, columns[name])
         return cls(texts, _checked_ids(ids, count), columns)
 
     def has_ids(self) -> bool:
@@ -106,6 +111,13 @@ class TargetTexts:
                     f"ids: target {new[known]} has {known!r}, which target {i} of the cache has: "
                     "ids must differ; remove that one first to replace it"
                 )
+
+    def check_kinds(self, read: Callable[[str], list[Scalar]]) -> None:
+        """InputError if a column's kind is not that of a cache, whose values `read` gives."""
+        for name, values in self.columns.items():
+            if any(map(_kind, values)):
+                known = next((value for value in read(name) if value is not None), None)
+                _check_kind(name, values, _kind(json.dumps(known)))
 
     def with_columns(self, order: Sequence[str]) -> TargetTexts:
         """The same with the columns in another order."""
@@ -146,18 +158,7 @@ class Block:
     def encode(self, model: Encoder) -> TokenVectors:
         """Token vectors of all texts; InputError if the model gives something else."""
         texts = [text for of_target in self.texts for text in of_target]
-        vectors = model.encode(texts)
-        if not isinstance(vectors, TokenVectors):
-            raise InputError(
-                "expected the model's encode to return uwe.TokenVectors, got "
-                f"{type(vectors).__name__}"
-            )
-        if len(vectors) != len(texts):
-            raise InputError(
-                f"expected the model's encode to return token vectors of {len(texts)} texts, got "
-                f"those of {len(vectors)}"
-            )
-        return vectors
+        return checked_vectors(model.encode(texts), len(texts))
 
 
 def check_model(model: object) -> None:
@@ -185,8 +186,7 @@ def check_form(dtype: object, tokens: object) -> None:
 
 def check_run(block: object, progress: object) -> None:
     """InputError unless `write` takes these."""
-    if type(block) is not int or block < 1:
-        raise InputError(f"expected block to be an integer >= 1, got {block!r}")
+    positive("block", block)
     if not isinstance(progress, bool) and not callable(progress):
         raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
 
@@ -199,14 +199,16 @@ def write(
     progress: Progress,
 ) -> None:
     """Encode and write block after block; whatever goes wrong, the folder stays as it was."""
+    cuts = Truncations()
     try:
-        with _reporting(progress, targets.count()) as report:
+        with _reporting(progress, targets.count()) as report, gathered(cuts):
             done = 0
             for part in targets.blocks(block):
                 vectors = part.encode(model)
                 writer.add(vectors.values, vectors.offsets, part.texts, part.ids, part.metadata)
                 done += len(vectors)
                 report(done)
+        cuts.warn()
         writer.commit()
     except BaseException:
         writer.abort()
@@ -289,3 +291,22 @@ def _json(value: Any, column: str, target: int) -> str:
             f"boolean or None, got {value!r}"
         )
     return json.dumps(value, ensure_ascii=False)
+
+
+def _kind(value: str) -> str | None:
+    """The kind of a scalar in JSON, which its first character tells; None for a missing one."""
+    return _KINDS.get(value[0], "a number")
+
+
+def _check_kind(column: str, values: list[str], expected: str | None = None) -> None:
+    # A filter refuses values of a kind that its column has not: one stray value would end that.
+    owner = "the cache"
+    for i, value in enumerate(values):
+        kind = _kind(value)
+        if expected is None and kind is not None:
+            expected, owner = kind, f"target {i}"
+        elif kind is not None and kind != expected:
+            raise InputError(
+                f"metadata column {column!r}, target {i}: expected {expected} or None, as {owner} "
+                f"has, got {value}, {kind}: a column holds one kind"
+            )

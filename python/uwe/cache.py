@@ -75,7 +75,8 @@ class TargetCache(CacheView):
             path: Folder of the cache. One that holds other files is refused.
             ids: An id or None for each target; ids differ.
             aliases: Other texts of each target: it scores as the best of all its texts.
-            metadata: Columns to filter by, each with a text, number, boolean or None per target.
+            metadata: Columns to filter by, each with texts, numbers or booleans, one kind in a
+                column; None for a target that has none.
             scorer: What ranks against this cache by default; None takes `model.config.scorer`.
             dtype: How unit vectors are stored: `"float32"`, exact, or `"float16"`, half the size.
             tokens: `"all"` stores every token vector, as the soft scorers want them; `"pooled"`
@@ -87,8 +88,8 @@ class TargetCache(CacheView):
         Raises:
             InputError: If an argument is of another kind (a model's name is no model), a text is
                 blank or no text, an id occurs twice (the message names both targets), lengths
-                differ, a metadata value is no scalar, the model gives no usable token vectors, or
-                names no scorer and none was given.
+                differ, a metadata value is no scalar or of another kind than its column's others,
+                the model gives no usable token vectors, or names no scorer and none was given.
             CacheFormatError: If `path` holds something else than a cache, or a newer format.
             CacheError: If another writer is at work there.
             OSError: If the disk is full or refuses.
@@ -196,7 +197,7 @@ class TargetCache(CacheView):
             The cache with the new targets, newly opened; this one stays as it is.
 
         Raises:
-            InputError: As `build`; if the columns are not the cache's.
+            InputError: As `build`; if the columns are not the cache's, or of another kind.
             CacheMismatchError: If the cache's model is another by now, or the cache was built anew
                 with another one since this one was opened.
             CacheError: If another writer is at work, or the cache was built anew with other
@@ -210,6 +211,7 @@ class TargetCache(CacheView):
                 f"{list(targets.columns)}"
             )
         targets = targets.with_columns(self.columns)
+        targets.check_kinds(self._column)
         if targets.has_ids():
             targets.check_new(self.ids)
         model = self.model

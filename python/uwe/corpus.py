@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError
+from uwe.records import (
+    FORMATS,
+    Format,
+    checked,
+    decoded,
+    entries_of,
+    format_of,
+    lines_of,
+)
 
 __all__ = [
     "FORMATS",
@@ -26,13 +29,6 @@ __all__ = [
     "read_task",
 ]
 
-Format = Literal["lines", "csv", "jsonl"]
-FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
-"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
-
-_SUFFIXES: dict[str, Format] = {
-    ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-}  # fmt: skip
 _ALIAS_SEPARATOR = "|"
 
 
@@ -113,11 +109,11 @@ def read_queries(
         OSError: If the file can not be read.
     """
     path = Path(source) if isinstance(source, str | Path) else None
-    chosen = _format(path, format)
-    with _lines(source) as lines:
-        for line, entry in _entries(lines, chosen, path):
+    chosen = format_of(path, format)
+    with lines_of(source) as lines:
+        for line, entry in entries_of(lines, chosen, path):
             try:
-                fields = _checked(entry, path, line)
+                fields = checked(entry, path, line)
                 text = fields[""] if chosen == "lines" else _text(fields, field, path, line)
                 if not text.strip():
                     raise DataError(
@@ -156,11 +152,11 @@ def read_targets(
         OSError: If the file can not be read.
     """
     path = Path(source) if isinstance(source, str | Path) else None
-    chosen = _format(path, format)
+    chosen = format_of(path, format)
     table = TargetTable([], [], [], {})
     columns: dict[str, list[Any]] = table.metadata
-    with _lines(source) as lines:
-        for line, entry in _entries(lines, chosen, path):
+    with lines_of(source) as lines:
+        for line, entry in entries_of(lines, chosen, path):
             try:
                 label, id_, aliases, fields = _target(entry, chosen, path, line)
             except DataError as error:
@@ -184,12 +180,14 @@ def _target(
     entry: dict[str, Any] | DataError, format_: Format, path: Path | None, line: int
 ) -> tuple[str, str | None, list[str], dict[str, Any]]:
     """Label, id, aliases and metadata of an entry."""
-    fields = _checked(entry, path, line)
+    fields = checked(entry, path, line)
     if format_ == "lines":
         fields = {"label": fields[""]}
-    id_ = fields.pop("id", None) or None
+    id_ = fields.pop("id", None)
     if id_ is not None and not isinstance(id_, str):
-        raise DataError(f"expected 'id' to be a text, got {id_!r}", path=path, line=line)
+        raise DataError(
+            f"expected 'id' to be a text, got {id_!r}: write it in quotes", path=path, line=line
+        )
     aliases = _aliases(fields.pop("aliases", None), path, line)
     name = "label" if "label" in fields else "text" if "text" in fields else None
     label = _text(fields, name, path, line)
@@ -201,7 +199,7 @@ def _target(
             raise DataError(
                 f"expected {column!r} to be one value, got {value!r}", path=path, line=line
             )
-    return label, id_, aliases, fields
+    return label, id_ or None, aliases, fields
 
 
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
@@ -221,8 +219,8 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     query_index = {id_: i for i, id_ in enumerate(query_ids)}
     relevant: list[set[int]] = [set() for _ in queries]
     path = folder / f"{split}.qrels.tsv.gz"
-    with _lines(path) as lines:
-        for line, raw in _decoded(lines):
+    with lines_of(path) as lines:
+        for line, raw in decoded(lines):
             columns = raw.rstrip("\r\n").split("\t")
             if len(columns) != 4 or not columns[3].isdecimal():
                 raise DataError(
@@ -250,126 +248,6 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
             raise DataError(f"the id {id_!r} occurs twice", path=path, line=record.line)
         texts[id_] = record.text
     return list(texts), list(texts.values())
-
-
-def _format(path: Path | None, given: Format | None) -> Format:
-    if given is not None:
-        if given not in FORMATS:
-            raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
-        return given
-    if path is None:
-        return "lines"
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-    found = _SUFFIXES.get(suffixes[-1]) if suffixes else None
-    if found is None:
-        raise InputError(
-            f"can not tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
-            f"with or without .gz: give the format, one of {', '.join(FORMATS)}"
-        )
-    return found
-
-
-@contextmanager
-def _lines(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
-    """Lines of bytes; a damaged archive is a DataError."""
-    if not isinstance(source, str | Path):
-        yield source
-        return
-    path = Path(source)
-    with path.open("rb") as file:
-        if path.suffix.lower() != ".gz":
-            yield file
-            return
-        try:
-            with gzip.open(file) as unpacked:
-                yield io.BufferedReader(unpacked)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"damaged archive ({error}): fetch it anew", path=path) from None
-
-
-def _decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    # Bytes that are no UTF-8 become lone surrogates, which `_checked` refuses entry by entry: so
-    # one bad line costs one entry, not the rest of the file.
-    for number, line in enumerate(lines, 1):
-        text = line.decode("utf-8", "surrogateescape")
-        yield number, text.removeprefix("\ufeff") if number == 1 else text
-
-
-def _entries(
-    lines: Iterable[bytes], format_: Format, path: Path | None
-) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    """Line number and fields of each entry, or what is wrong with it."""
-    if format_ == "csv":
-        yield from _csv_entries(lines, path)
-        return
-    for number, raw in _decoded(lines):
-        line = raw.rstrip("\r\n")
-        if format_ == "lines":
-            yield number, {"": line}
-            continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield number, DataError(f"expected a JSON object, got {error}", path=path, line=number)
-            continue
-        if not isinstance(entry, dict):
-            entry = DataError(
-                f"expected a JSON object, got {type(entry).__name__}", path=path, line=number
-            )
-        yield number, entry
-
-
-def _csv_entries(
-    lines: Iterable[bytes], path: Path | None
-) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    reader = csv.reader((text for _, text in _decoded(lines)), strict=True)
-    header: list[str] | None = None
-    while True:
-        # A quoted field may hold line breaks: an entry begins after the end of the last one.
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            broken = DataError(f"expected a CSV row, got {error}", path=path, line=line)
-            if header is None:
-                raise broken from None
-            yield line, broken
-            continue
-        if header is None:
-            header = [name.strip() for name in row]
-            if len(set(header)) != len(header) or "" in header:
-                raise DataError(
-                    f"expected a header of different names, got {row}", path=path, line=line
-                )
-        elif len(row) != len(header):
-            message = f"expected {len(header)} values as in the header, got {len(row)}"
-            yield line, DataError(message, path=path, line=line)
-        else:
-            yield line, dict(zip(header, row, strict=True))
-
-
-def _checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> dict[str, Any]:
-    if isinstance(entry, DataError):
-        raise entry
-    for name, value in entry.items():
-        for text in (name, value, *(value if isinstance(value, list) else ())):
-            if isinstance(text, str) and not text.isascii() and not _is_unicode(text):
-                raise DataError(
-                    "expected UTF-8, got other bytes or a lone surrogate: convert the file",
-                    path=path,
-                    line=line,
-                )
-    return entry
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _text(fields: dict[str, Any], field: str | None, path: Path | None, line: int) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, encode_queries
+from uwe.queries import check_targets, chosen_scorer, encode_queries
 from uwe.ranking import Match
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def explain_many(
     indices = [_index(targets, target) for target in wanted]
     if not indices:
         return []
-    chosen = targets.scorer if scorer is None else scorer
+    chosen = chosen_scorer(targets, scorer)
     vectors = encode_queries([query], targets)[0].astype(np.float64)
     rows = _words(targets.model, query, len(vectors))
     return [_explained(query, vectors, rows, targets, index, chosen) for index in indices]

@@ -145,7 +145,13 @@ def cache_folder() -> Path:
     """Where caches of built-in spaces are kept: `UWE_CACHE_DIR`, or the user's cache folder."""
     chosen = os.environ.get("UWE_CACHE_DIR", "").strip()
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:  # an unknown user, or one without a home
+            raise InputError(
+                f"UWE_CACHE_DIR is {chosen}, but there is no home for its '~': set the environment "
+                "variable to another folder"
+            ) from None
     import platformdirs
 
     return platformdirs.user_cache_path("uwe", appauthor=False)

@@ -1,0 +1,162 @@
+"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from uwe.errors import DataError, InputError
+
+__all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
+
+Format = Literal["lines", "csv", "jsonl"]
+FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
+"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
+
+_SUFFIXES: dict[str, Format] = {
+    ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+
+
+def format_of(path: Path | None, given: Format | None) -> Format:
+    """The format that was given, or that the suffix tells; InputError if neither does."""
+    if given is not None:
+        if given not in FORMATS:
+            raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
+        return given
+    if path is None:
+        return "lines"
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    found = _SUFFIXES.get(suffixes[-1]) if suffixes else None
+    if found is None:
+        raise InputError(
+            f"can not tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
+            f"with or without .gz: give the format, one of {', '.join(FORMATS)}"
+        )
+    return found
+
+
+@contextmanager
+def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
+    """Lines of bytes; a damaged archive is a DataError."""
+    if not isinstance(source, str | Path):
+        yield source
+        return
+    path = Path(source)
+    with path.open("rb") as file:
+        if path.suffix.lower() != ".gz":
+            yield file
+            return
+        try:
+            with gzip.open(file) as unpacked:
+                yield io.BufferedReader(unpacked)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(f"damaged archive ({error}): fetch it anew", path=path) from None
+
+
+def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
+    """Line numbers, from 1, and lines; a byte order mark at the start is passed over."""
+    # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
+    # one bad line costs one entry, not the rest of the file.
+    for number, line in enumerate(lines, 1):
+        text = line.decode("utf-8", "surrogateescape")
+        yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def entries_of(
+    lines: Iterable[bytes], format_: Format, path: Path | None
+) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """Line number and fields of each entry, or what is wrong with it."""
+    if format_ == "csv":
+        yield from _csv_entries(lines, path)
+        return
+    for number, raw in decoded(lines):
+        line = raw.rstrip("\r\n")
+        if format_ == "lines":
+            yield number, {"": line}
+            continue
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, DataError(f"expected a JSON object, got {error}", path=path, line=number)
+            continue
+        if not isinstance(entry, dict):
+            entry = DataError(
+                f"expected a JSON object, got {type(entry).__name__}", path=path, line=number
+            )
+        yield number, entry
+
+
+def _csv_entries(
+    lines: Iterable[bytes], path: Path | None
+) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    numbered = decoded(lines)
+    taken: list[tuple[int, str]] = []  # by the entry that is being read
+    again: deque[tuple[int, str]] = deque()
+
+    def pull() -> Iterator[str]:
+        while (line := again.popleft() if again else next(numbered, None)) is not None:
+            taken.append(line)
+            yield line[1]
+
+    header: list[str] | None = None
+    reader = csv.reader(pull(), strict=True)
+    while True:
+        taken.clear()
+        problem = ""
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            row, problem = [], f"expected a CSV row, got {error}: mend its quotes"
+        if row is None:
+            return
+        line = taken[0][0]
+        if header is None:
+            header = [name.strip() for name in row]
+            if not problem and (len(set(header)) != len(header) or "" in header):
+                problem = f"expected a header of different names, got {row}"
+            if problem:
+                raise DataError(problem, path=path, line=line)
+            continue
+        if not problem and len(row) != len(header):
+            problem = f"expected {len(header)} values as in the header, got {len(row)}"
+        if not problem:
+            yield line, dict(zip(header, row, strict=True))
+            continue
+        yield line, DataError(problem, path=path, line=line)
+        if len(taken) > 1:
+            # An open quote swallows lines that are entries of their own: only its own line is
+            # lost. The reader starts anew, as it may have seen the end of the file.
+            again.extendleft(reversed(taken[1:]))
+            reader = csv.reader(pull(), strict=True)
+
+
+def checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> dict[str, Any]:
+    """The entry; DataError if it is one, or holds what is no Unicode."""
+    if isinstance(entry, DataError):
+        raise entry
+    for name, value in entry.items():
+        for text in (name, value, *(value if isinstance(value, list) else ())):
+            if isinstance(text, str) and not text.isascii() and not _is_unicode(text):
+                raise DataError(
+                    "expected UTF-8, got other bytes or a lone surrogate: convert the file",
+                    path=path,
+                    line=line,
+                )
+    return entry
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
