@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uwe.corpus import Record, TargetTable, read_queries, read_targets, read_task
+from uwe.corpus import Format, Record, TargetTable, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 
 
@@ -119,9 +119,29 @@ def test_an_invalid_entry_stops_with_its_line_or_is_passed_over(
     assert [error.line for error in errors] == [len(head) + 2]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n \t\n", b"\n" * 5 + b" "])
+@pytest.mark.parametrize(
+    ("format_", "line"), [("lines", b"chef\n"), ("jsonl", b'{"text": "chef"}\n')]
+)
+def test_blank_lines_at_the_end_mean_nothing(format_: Format, line: bytes, end: bytes) -> None:
+    lines = [line, *end.splitlines(keepends=True)]
+    assert texts(read_queries(lines, format=format_)) == [(1, "chef")]
+    assert read_targets(lines, format=format_).labels == ["chef"]
+    errors: list[DataError] = []
+    kept = texts(read_queries([*lines, line], format=format_, on_invalid=errors.append))
+    assert kept == [(1, "chef"), (len(lines) + 1, "chef")]
+    assert [error.line for error in errors] == list(range(2, len(lines) + 1))
+
+
+@pytest.mark.parametrize("format_", ["lines", "jsonl"])
+def test_nothing_but_blank_lines_is_an_error(format_: Format) -> None:
+    with pytest.raises(DataError, match="line 1: "):
+        list(read_queries([b"\n", b" \n"], format=format_))
+
+
 def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     path = tmp_path / "q.txt"
-    path.write_bytes(b"chef\n\n")
+    path.write_bytes(b"chef\n\nbaker\n")
     with pytest.raises(DataError, match=r"q\.txt:2: expected a text") as caught:
         list(read_queries(path))
     assert caught.value.path == path

@@ -92,6 +92,8 @@ def read_queries(
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
 
+    Blank lines at the end of plain or JSON lines are passed over; others are invalid.
+
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.

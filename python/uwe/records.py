@@ -78,21 +78,32 @@ def entries_of(
     if format_ == "csv":
         yield from _csv_entries(lines, path)
         return
+    number = done = 0
     for number, raw in decoded(lines):
         line = raw.rstrip("\r\n")
-        if format_ == "lines":
-            yield number, {"": line}
+        # Blank lines are entries if another follows; at the end of a file they mean nothing.
+        if not line or line.isspace():
             continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield number, DataError(f"expected a JSON object, got {error}", path=path, line=number)
-            continue
-        if not isinstance(entry, dict):
-            entry = DataError(
-                f"expected a JSON object, got {type(entry).__name__}", path=path, line=number
-            )
-        yield number, entry
+        for blank in range(done + 1, number):
+            yield blank, _entry("", format_, path, blank)
+        yield number, _entry(line, format_, path, number)
+        done = number
+    if done == 0 < number:
+        yield 1, _entry("", format_, path, 1)
+
+
+def _entry(
+    line: str, format_: Format, path: Path | None, number: int
+) -> dict[str, Any] | DataError:
+    if format_ == "lines":
+        return {"": line}
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return DataError(f"expected a JSON object, got {error}", path=path, line=number)
+    if isinstance(entry, dict):
+        return entry
+    return DataError(f"expected a JSON object, got {type(entry).__name__}", path=path, line=number)
 
 
 def _csv_entries(
