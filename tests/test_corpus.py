@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uwe.corpus import Record, TargetTable, read_queries, read_targets, read_task
+from uwe.corpus import Format, Record, TargetTable, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 
 
@@ -36,7 +36,6 @@ def test_a_csv_with_quotes_commas_and_line_breaks() -> None:
     found = list(read_queries(lines, format="csv", field="title"))
     assert [(r.line, r.text) for r in found] == [(2, 'chef, "head"'), (4, "welder")]
     assert found[1].fields == {"id": "2", "title": "welder"}
-    assert texts(read_queries([b"title\n", b"chef\n"], format="csv")) == [(2, "chef")]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +86,7 @@ BROKEN = [
     ("jsonl", b"[1]\n", "JSON object, got list"),
     ("jsonl", b'{"a": "chef", "b": 1}\n', "expected the field 'text', got 'a', 'b'"),
     ("jsonl", b"{}\n", "got none"),
+    ("jsonl", b'{"txt": "chef"}\n', "expected the field 'text', got 'txt'"),
     ("jsonl", b'{"text": 7}\n', "to be a text, got 7"),
     ("jsonl", b'{"text": null}\n', "to be a text, got None"),
     ("jsonl", b'{"text": " "}\n', "blank"),
@@ -119,9 +119,29 @@ def test_an_invalid_entry_stops_with_its_line_or_is_passed_over(
     assert [error.line for error in errors] == [len(head) + 2]
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n \t\n", b"\n" * 5 + b" "])
+@pytest.mark.parametrize(
+    ("format_", "line"), [("lines", b"chef\n"), ("jsonl", b'{"text": "chef"}\n')]
+)
+def test_blank_lines_at_the_end_mean_nothing(format_: Format, line: bytes, end: bytes) -> None:
+    lines = [line, *end.splitlines(keepends=True)]
+    assert texts(read_queries(lines, format=format_)) == [(1, "chef")]
+    assert read_targets(lines, format=format_).labels == ["chef"]
+    errors: list[DataError] = []
+    kept = texts(read_queries([*lines, line], format=format_, on_invalid=errors.append))
+    assert kept == [(1, "chef"), (len(lines) + 1, "chef")]
+    assert [error.line for error in errors] == list(range(2, len(lines) + 1))
+
+
+@pytest.mark.parametrize("format_", ["lines", "jsonl"])
+def test_nothing_but_blank_lines_is_an_error(format_: Format) -> None:
+    with pytest.raises(DataError, match="line 1: "):
+        list(read_queries([b"\n", b" \n"], format=format_))
+
+
 def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     path = tmp_path / "q.txt"
-    path.write_bytes(b"chef\n\n")
+    path.write_bytes(b"chef\n\nbaker\n")
     with pytest.raises(DataError, match=r"q\.txt:2: expected a text") as caught:
         list(read_queries(path))
     assert caught.value.path == path
@@ -131,6 +151,38 @@ def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
 def test_a_header_must_name_each_column_once(header: bytes) -> None:
     with pytest.raises(DataError, match="line 1: expected"):
         list(read_queries([header, b"1,2\n"], format="csv", on_invalid=lambda _: None))
+
+
+@pytest.mark.parametrize("header", ["title", "titel", "label text"])
+def test_the_only_column_has_its_name_too(header: str) -> None:
+    lines = [header.encode() + b"\n", b"chef\n"]
+    with pytest.raises(DataError, match=f"line 2: expected the field 'text', got '{header}'"):
+        list(read_queries(lines, format="csv"))
+    with pytest.raises(DataError, match=f"line 2: expected the field 'label', got '{header}'"):
+        read_targets(lines, format="csv")
+    assert texts(read_queries(lines, format="csv", field=header)) == [(2, "chef")]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        (b"label;id\n", b"x;1\n", "separated by ';': save the file with commas"),
+        (b'"text";"id"\r\n', b'"x";"1"\r\n', "by ';'"),
+        (b"text;a,b;label\n", b"x;1,2;y\n", "by ';'"),
+        (b"id\ttext\n", b"1\tx\n", "separated by tabs: save the file with commas"),
+        (b"sep=;\n", b"label;id\n", "by ';'"),
+    ],
+)
+def test_columns_that_commas_do_not_separate(header: bytes, row: bytes, message: str) -> None:
+    with pytest.raises(DataError, match=f"^line 1: .*{message}"):
+        list(read_queries([header, row], format="csv", on_invalid=lambda _: None))
+    with pytest.raises(DataError, match=f"^line 1: .*{message}"):
+        read_targets([header, row], format="csv")
+
+
+def test_a_name_may_have_a_semicolon() -> None:
+    lines = [b"label,a;b\n", b"x,1\n"]
+    assert read_targets(lines, format="csv").metadata == {"a;b": ["1"]}
 
 
 def test_the_format_is_told_or_asked_for(tmp_path: Path) -> None:
@@ -213,8 +265,9 @@ def test_targets_from_json_lines(tmp_path: Path) -> None:
         ('{"label": "a", "aliases": [" "]}', "'aliases' to be a list of texts"),
         ('{"label": "a", "aliases": {}}', "'aliases' to be a list of texts"),
         ('{"label": "a", "tags": ["x"]}', "'tags' to be one value"),
-        ('{"id": "a"}', "expected the field 'text'"),
-        ('{"name": "a", "id": "b", "x": 1}', "expected the field 'text'"),
+        ('{"id": "a"}', "expected the field 'label'"),
+        ('{"labl": "a"}', "expected the field 'label', got 'labl'"),
+        ('{"name": "a", "id": "b", "x": 1}', "expected the field 'label'"),
         ("{", "JSON"),
     ],
 )

@@ -92,10 +92,12 @@ def read_queries(
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
 
+    Blank lines at the end of plain or JSON lines are passed over; others are invalid.
+
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.
-        field: Key or column of the text. None takes `text`, or the only column of a CSV.
+        field: Key or column of the text; None takes `text`.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
 
@@ -110,11 +112,12 @@ def read_queries(
     """
     path = Path(source) if isinstance(source, str | Path) else None
     chosen = format_of(path, format)
+    name = "text" if field is None else field
     with lines_of(source) as lines:
-        for line, entry in entries_of(lines, chosen, path):
+        for line, entry in entries_of(lines, chosen, path, {name, "id"}):
             try:
                 fields = checked(entry, path, line)
-                text = fields[""] if chosen == "lines" else _text(fields, field, path, line)
+                text = fields[""] if chosen == "lines" else _text(fields, name, path, line)
                 if not text.strip():
                     raise DataError(
                         "expected a text, got a blank one: leave it out", path=path, line=line
@@ -156,7 +159,7 @@ def read_targets(
     table = TargetTable([], [], [], {})
     columns: dict[str, list[Any]] = table.metadata
     with lines_of(source) as lines:
-        for line, entry in entries_of(lines, chosen, path):
+        for line, entry in entries_of(lines, chosen, path, {"label", "text", "id", "aliases"}):
             try:
                 label, id_, aliases, fields = _target(entry, chosen, path, line)
             except DataError as error:
@@ -189,11 +192,11 @@ def _target(
             f"expected 'id' to be a text, got {id_!r}: write it in quotes", path=path, line=line
         )
     aliases = _aliases(fields.pop("aliases", None), path, line)
-    name = "label" if "label" in fields else "text" if "text" in fields else None
+    name = "text" if "text" in fields and "label" not in fields else "label"
     label = _text(fields, name, path, line)
     if not label.strip():
         raise DataError("expected a label, got a blank text", path=path, line=line)
-    fields.pop(name or next(iter(fields)))
+    del fields[name]
     for column, value in fields.items():
         if isinstance(value, list | dict):
             raise DataError(
@@ -250,8 +253,7 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     return list(texts), list(texts.values())
 
 
-def _text(fields: dict[str, Any], field: str | None, path: Path | None, line: int) -> str:
-    name = field if field is not None else next(iter(fields)) if len(fields) == 1 else "text"
+def _text(fields: dict[str, Any], name: str, path: Path | None, line: int) -> str:
     if name not in fields:
         raise DataError(
             f"expected the field {name!r}, got {', '.join(map(repr, fields)) or 'none'}: name "

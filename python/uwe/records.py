@@ -8,7 +8,7 @@ import io
 import json
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -72,31 +72,46 @@ def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
 
 
 def entries_of(
-    lines: Iterable[bytes], format_: Format, path: Path | None
+    lines: Iterable[bytes], format_: Format, path: Path | None, known: Collection[str]
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    """Line number and fields of each entry, or what is wrong with it."""
+    """Line number and fields of each entry, or what is wrong with it.
+
+    A CSV header with none of the `known` names that seems to be separated by something else than
+    commas is a DataError.
+    """
     if format_ == "csv":
-        yield from _csv_entries(lines, path)
+        yield from _csv_entries(lines, path, known)
         return
+    number = done = 0
     for number, raw in decoded(lines):
         line = raw.rstrip("\r\n")
-        if format_ == "lines":
-            yield number, {"": line}
+        # Blank lines are entries if another follows; at the end of a file they mean nothing.
+        if not line or line.isspace():
             continue
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield number, DataError(f"expected a JSON object, got {error}", path=path, line=number)
-            continue
-        if not isinstance(entry, dict):
-            entry = DataError(
-                f"expected a JSON object, got {type(entry).__name__}", path=path, line=number
-            )
-        yield number, entry
+        for blank in range(done + 1, number):
+            yield blank, _entry("", format_, path, blank)
+        yield number, _entry(line, format_, path, number)
+        done = number
+    if done == 0 < number:
+        yield 1, _entry("", format_, path, 1)
+
+
+def _entry(
+    line: str, format_: Format, path: Path | None, number: int
+) -> dict[str, Any] | DataError:
+    if format_ == "lines":
+        return {"": line}
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        return DataError(f"expected a JSON object, got {error}", path=path, line=number)
+    if isinstance(entry, dict):
+        return entry
+    return DataError(f"expected a JSON object, got {type(entry).__name__}", path=path, line=number)
 
 
 def _csv_entries(
-    lines: Iterable[bytes], path: Path | None
+    lines: Iterable[bytes], path: Path | None, known: Collection[str]
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     numbered = decoded(lines)
     taken: list[tuple[int, str]] = []  # by the entry that is being read
@@ -121,8 +136,7 @@ def _csv_entries(
         line = taken[0][0]
         if header is None:
             header = [name.strip() for name in row]
-            if not problem and (len(set(header)) != len(header) or "" in header):
-                problem = f"expected a header of different names, got {row}"
+            problem = _wrong_header(header or [taken[0][1].strip()], known) or problem
             if problem:
                 raise DataError(problem, path=path, line=line)
             continue
@@ -137,6 +151,21 @@ def _csv_entries(
             # lost. The reader starts anew, as it may have seen the end of the file.
             again.extendleft(reversed(taken[1:]))
             reader = csv.reader(pull(), strict=True)
+
+
+def _wrong_header(header: list[str], known: Collection[str]) -> str:
+    """What is wrong with it, or an empty text."""
+    if not set(header) & set(known):
+        # A spreadsheet program saves with semicolons where the comma is the decimal sign.
+        for separator, name in ((";", "';'"), ("\t", "tabs")):
+            if any(separator in column for column in header):
+                return (
+                    f"expected a header separated by commas, got {','.join(header)!r}: the columns "
+                    f"seem to be separated by {name}: save the file with commas"
+                )
+    if len(set(header)) != len(header) or "" in header:
+        return f"expected a header of different names, got {header}"
+    return ""
 
 
 def checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> dict[str, Any]:
