@@ -257,6 +257,18 @@ def test_an_error_of_the_disk_stays_one(monkeypatch: pytest.MonkeyPatch) -> None
         load("org/no-such-model")
 
 
+@pytest.mark.parametrize("error", [Exception("read timed out"), TimeoutError(110, "too late")])
+def test_any_error_of_the_network_says_try_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(ModelError, match=r"'org/no-such-model': the download failed: .*try again$"):
+        load("org/no-such-model")
+
+
 def test_a_hub_out_of_reach_says_connect(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"  # the discard port, where nothing listens
     results = load_elsewhere(["org/runtime"], nowhere, tmp_path)
