@@ -32,10 +32,10 @@ def path(encoder: HashEncoder, tmp_path: Path) -> Path:
         path=path,
         ids=["a", "b", None],
         aliases=[["spärk"], [], []],
-        metadata={"kind": ["tool", None, 1]},
+        metadata={"kind": ["tool", None, "skill"], "level": [1, None, 2.5]},
         scorer=SOFT,
     )
-    cache = cache.append(["ice cream"], metadata={"kind": [True]})
+    cache = cache.append(["ice cream"], metadata={"kind": ["food"], "level": [3]})
     cache.remove([1])
     return path
 

@@ -170,7 +170,13 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
         let columns = columns.as_mut_ptr();
         for j in 0..pair.target_norms.len() {
             let (mut row_sum, mut row_value) = (V::splat(0.0), V::splat(0.0));
+            let (mut row_sums, mut row_values) = (0.0_f64, 0.0_f64);
             for lane in (0..pair.query_tokens).step_by(V::LANES) {
+                if QUERY && lane > 0 && lane % (RUN * V::LANES) == 0 {
+                    row_sums += f64::from(row_sum.sum());
+                    row_values += f64::from(row_value.sum());
+                    (row_sum, row_value) = (V::splat(0.0), V::splat(0.0));
+                }
                 let cosines = pair.cosines::<V>(j, lane);
                 let weights = exp(pair.logits(cosines, j, lane).sub(largest).min(V::splat(0.0)));
                 if QUERY {
@@ -201,11 +207,12 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
                 }
             }
             if QUERY {
-                let sum = row_sum.sum();
-                if sum < SMALLEST_SUM {
+                row_sums += f64::from(row_sum.sum());
+                row_values += f64::from(row_value.sum());
+                if row_sums < f64::from(SMALLEST_SUM) {
                     return None;
                 }
-                score += f64::from(row_value.sum() / sum);
+                score += row_values / row_sums;
             }
         }
         let by_query = (score / f64::from(n)) as f32;
@@ -273,7 +280,13 @@ unsafe fn each_target_token<V: Vector>(pair: &Pair) -> f32 {
             }
             let largest = V::splat(largest.largest());
             let (mut sum, mut value) = (V::splat(0.0), V::splat(0.0));
+            let (mut sums, mut values) = (0.0_f64, 0.0_f64);
             for lane in (0..pair.query_tokens).step_by(V::LANES) {
+                if lane > 0 && lane % (RUN * V::LANES) == 0 {
+                    sums += f64::from(sum.sum());
+                    values += f64::from(value.sum());
+                    (sum, value) = (V::splat(0.0), V::splat(0.0));
+                }
                 let cosines = pair.cosines::<V>(j, lane);
                 let weights = exp(pair.logits(cosines, j, lane).sub(largest).min(V::splat(0.0)));
                 let weights = pair.in_query(weights, lane, 0.0);
@@ -281,7 +294,9 @@ unsafe fn each_target_token<V: Vector>(pair: &Pair) -> f32 {
                 sum = sum.add(weights);
                 value = cosines.mul_add(weights, value);
             }
-            score += f64::from(value.sum() / sum.sum());
+            sums += f64::from(sum.sum());
+            values += f64::from(value.sum());
+            score += values / sums;
         }
         (score / f64::from(pair.tokens().1)) as f32
     }
