@@ -96,6 +96,11 @@ def test_labels_and_ids_read_like_lists(small_cache: TargetCache) -> None:
     assert small_cache.labels[1:3] == LABELS[1:3]
     assert small_cache.ids[::-1] == ["d", "c", None, "a"]
     assert "contract law" in small_cache.labels
+    assert small_cache.labels == LABELS
+    assert small_cache.labels == LABELS
+    assert small_cache.labels == TargetCache.open(small_cache.path).labels
+    for other in (LABELS[:3], [*LABELS[:3], "x"], tuple(LABELS), "Apache Spark"):
+        assert small_cache.labels != other
     assert repr(small_cache.labels) == "['Apache Spark', 'pastry baking', 'contract law', ...] (4)"
     with pytest.raises(IndexError):
         small_cache.labels[4]

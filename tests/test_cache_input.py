@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import uwe
 import uwe.loading
 from conftest import HashEncoder
 from uwe import _core
@@ -129,6 +130,7 @@ def test_whole_and_broken_numbers_are_one_kind_and_nothing_fits_all(
         ({"labels": ["nothing"]}, "label 'nothing'"),
         ({"labels": "pastry baking"}, r"pass \[label\]"),
         ({"where": [9]}, "got 9"),
+        ({"where": {}}, "which every target matches"),
     ],
 )
 def test_a_wrong_removal_changes_nothing(
@@ -168,10 +170,14 @@ def test_a_wrong_removal_changes_nothing(
         ),
         ({"metadata": {"k": [1, True]}}, "target 1: expected a number or None.*true, a boolean"),
         ({"metadata": {"k": [False, "no"]}}, 'expected a boolean or None.*got "no", a text'),
-        ({"dtype": "float64"}, 'dtype "float32" or "float16", got "float64"'),
-        ({"dtype": "int8"}, 'got "int8"'),
-        ({"tokens": "some"}, 'tokens "all" or "pooled", got "some"'),
+        ({"dtype": "float64"}, "dtype 'float32' or 'float16', got 'float64'"),
+        ({"dtype": "int8"}, "got 'int8'"),
+        ({"dtype": None}, "dtype 'float32' or 'float16', got None"),
+        ({"tokens": "some"}, "tokens 'all' or 'pooled', got 'some'"),
+        ({"tokens": None}, "tokens 'all' or 'pooled', got None"),
+        ({"tokens": ["all"]}, "tokens 'all' or 'pooled', got"),
         ({"block": 0}, "block to be an integer >= 1, got 0"),
+        ({"block": None}, "block to be an integer >= 1, got None"),
         ({"progress": "yes"}, "progress to be a boolean or a callable"),
         ({"scorer": "soft"}, "expected a uwe.Scorer, got 'soft'"),
         ({"scorer": None}, "names no scorer"),
@@ -184,8 +190,36 @@ def test_bad_input_is_refused_and_leaves_nothing(
     arguments = {"labels": ["a", "b"], "scorer": SOFT, **arguments}
     with pytest.raises(InputError, match=part):
         TargetCache.build(encoder, path=path, **arguments)
+    assert not path.exists()
     with pytest.raises(CacheNotFoundError, match=r"TargetCache\.build"):
         TargetCache.open(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"space.uwe"])
+def test_a_path_is_a_text_or_a_path(encoder: HashEncoder, path: Any) -> None:
+    with pytest.raises(InputError, match="expected path to be the folder of a cache, got"):
+        TargetCache.build(encoder, ["a"], path=path, scorer=SOFT)
+    with pytest.raises(InputError, match="expected path to be the folder of a cache, got"):
+        TargetCache.open(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        ("uwe-mini", r"its name 'uwe-mini': pass uwe\.load\('uwe-mini'\)"),
+        (Path("a") / "model", r"pass uwe\.load\('a.+model'\)"),
+        (3, r"got int: pass uwe\.load\(\)"),
+    ],
+)
+def test_a_name_is_no_model(
+    small_cache: TargetCache, tmp_path: Path, model: Any, part: str
+) -> None:
+    with pytest.raises(InputError, match=part):
+        TargetCache.build(model, ["a"], path=tmp_path / "c", scorer=SOFT)
+    with pytest.raises(InputError, match=part):
+        TargetCache.open(small_cache.path, model=model)
+    with pytest.raises(InputError, match=part):
+        uwe.space_cache("esco-skills", model=model)
 
 
 @pytest.mark.parametrize(

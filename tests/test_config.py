@@ -39,6 +39,13 @@ def test_every_scorer_takes_a_temperature_and_prints_as_it_is_typed(name: str) -
     assert hash(Scorer.parse(str(scorer))) == hash(scorer)
 
 
+@pytest.mark.parametrize("temperature", [1, 0.123456789, 1e-7, 1 / 3, 123456789.5])
+def test_no_digit_of_a_temperature_is_lost(temperature: float) -> None:
+    scorer = Scorer("soft", temperature=temperature)
+    assert Scorer.parse(str(scorer)) == scorer
+    assert str(Scorer("soft", temperature=1)) == "soft:1"
+
+
 @pytest.mark.parametrize("name", ["max", "pooled"])
 def test_scorers_without_attention_need_no_temperature(name: str) -> None:
     assert Scorer.parse(name) == Scorer(name)
@@ -161,6 +168,7 @@ def test_a_malformed_value_is_refused_with_its_place(changes: dict[str, Any], me
         ("{", "expected JSON"),
         ("[]", "expected a JSON object, got a list"),
         ("null", "expected a JSON object, got null"),
+        ("[" * 100_000, "expected JSON"),
     ],
 )
 def test_what_is_no_json_object_is_refused(text: str, message: str) -> None:

@@ -292,3 +292,26 @@ def test_a_blank_before_a_piece_belongs_to_no_word(tmp_path: Path) -> None:
     )
     explanation = uwe.explain("data  engineer!", cache, 0)
     assert [word.text for word in explanation.query_words] == ["data", "engineer!"]
+
+
+def test_a_match_of_another_state_of_the_cache_is_refused(
+    encoder: HashEncoder, tmp_path: Path
+) -> None:
+    cache = uwe.TargetCache.build(
+        encoder, ["data", "baking", "data"], ids=["a", "b", "c"], path=tmp_path / "c", scorer=SOFT
+    )
+    first, *_, last = sorted(uwe.rank("data", cache), key=lambda match: match.index)
+    less = cache.remove(ids=["a"])
+    for stale, state in ((first, less), (last, less), (last, less.append(["x"], ids=["y"]))):
+        with pytest.raises(InputError, match="another state of the cache: rank again"):
+            uwe.explain("data", state, stale)
+    swapped = cache.compact().remove(ids=["y"]).append(["data"], ids=["d"])
+    assert swapped.labels[last.index] == last.label
+    with pytest.raises(InputError, match="rank again"):
+        uwe.explain("data", swapped, last)
+
+
+@pytest.mark.parametrize("scorer", ["soft", 3])
+def test_the_bare_name_of_a_scorer_is_refused(small_cache: uwe.TargetCache, scorer: Any) -> None:
+    with pytest.raises(InputError, match=r"pass uwe\.Scorer\('soft', temperature="):
+        uwe.explain("spark", small_cache, 0, scorer=scorer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -30,6 +31,8 @@ class Hub(BaseHTTPRequestHandler):
     repositories: ClassVar[dict[str, Path]] = {}
     broken: ClassVar[set[str]] = set()
     stingy: ClassVar[set[str]] = set()
+    dropping: ClassVar[set[str]] = set()
+    circling: ClassVar[set[str]] = set()
     requests: ClassVar[list[str]] = []
 
     def do_HEAD(self) -> None:
@@ -46,6 +49,13 @@ class Hub(BaseHTTPRequestHandler):
             self._fail(500, "")
         elif repository in self.stingy and with_body:
             self._fail(403, "")
+        elif repository in self.dropping:
+            self.close_connection = True
+        elif repository in self.circling:
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif repository not in self.repositories:
             self._fail(401, "RepoNotFound")
         elif not (self.repositories[repository] / name).is_file():
@@ -89,6 +99,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "org/stingy": half,
     }
     Hub.broken, Hub.stingy = {"org/broken"}, {"org/stingy"}
+    Hub.dropping, Hub.circling = {"org/dropping"}, {"org/circling"}
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -180,6 +191,12 @@ def test_a_missing_folder_is_named(source: str) -> None:
         load(source)
 
 
+@pytest.mark.parametrize("source", ["~no-such-user/model", Path("~no-such-user/model")])
+def test_a_home_of_nobody_is_named(source: str | Path) -> None:
+    with pytest.raises(ModelError, match="no-such-user/model: expected a model folder, but"):
+        load(source)
+
+
 def test_a_path_object_never_means_the_hub(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected a model folder, found none"):
         load(Path("org/runtime"))
@@ -220,6 +237,36 @@ def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
     assert "the hub can not be reached" in results["org/broken"]
     assert "the download failed" in results["org/stingy"]
     assert "nor a name that the hub allows" in results["org/na..me"]
+
+
+def test_a_download_that_fails_on_the_way_says_try_again(hub: str, tmp_path: Path) -> None:
+    names = ["org/dropping", "org/circling"]
+    results = load_elsewhere(names, hub, tmp_path)
+    for name in names:
+        assert results[name].startswith(f"'{name}': "), results[name]
+        assert "the download failed" in results[name]
+        assert results[name].endswith(": try again")
+
+
+def test_an_error_of_the_disk_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", full)
+    with pytest.raises(OSError, match="No space left"):
+        load("org/no-such-model")
+
+
+@pytest.mark.parametrize("error", [Exception("read timed out"), TimeoutError(110, "too late")])
+def test_any_error_of_the_network_says_try_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> str:
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(ModelError, match=r"'org/no-such-model': the download failed: .*try again$"):
+        load("org/no-such-model")
 
 
 def test_a_hub_out_of_reach_says_connect(tmp_path: Path) -> None:

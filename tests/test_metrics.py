@@ -141,6 +141,15 @@ def test_streamed_over_a_cache_as_from_all_scores(
         (lambda s: WRONGLY.score_metrics([[math.nan]], [[0]]), "NaN"),
         (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["map"]), "map"),
         (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["RP@0"]), "RP@0"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], None), "for each query a list .* NoneType"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[[0], [1, 2]]]), "target indices"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names="MAP"), r"pass names=\['MAP'\]"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=[]), "at least one metric"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=[5]), "names of metrics, got 5"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=None), "list of metrics, got None"),
+        (lambda s: WRONGLY.cache_metrics("chef", s, [[0]] * 4), "list of queries"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], scorer="soft"), "uwe.Scorer"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], progress=True), "be a callable"),
         (lambda s: WRONGLY.cache_metrics(["chef"], s, []), "each of 1 queries, got 0"),
         (lambda s: WRONGLY.cache_metrics(["chef", " "], s, [[0], [1]]), "query 1 is blank"),
         (lambda s: WRONGLY.cache_metrics(["chef"], s.path, [[0]]), "uwe.TargetCache"),
@@ -151,6 +160,13 @@ def test_wrong_arguments_say_what_is_right(
 ) -> None:
     with pytest.raises(InputError, match=message):
         call(space)
+
+
+def test_names_are_checked_before_anything_is_ranked(space: uwe.TargetCache) -> None:
+    seen: list[int] = []
+    with pytest.raises(InputError, match="map"):
+        uwe.cache_metrics(["chef"], space, [[0]], names=["map"], progress=seen.append)
+    assert seen == []
 
 
 @pytest.mark.slow

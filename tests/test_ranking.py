@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import uwe
 from conftest import HashEncoder
+from tiny_model import write_model
 from uwe import _core
 from uwe.errors import InputError
 from uwe.tokens import TokenVectors
@@ -105,7 +106,7 @@ def test_the_cache_knows_the_scorer_unless_one_is_given(skills: uwe.TargetCache)
     assert own != uwe.rank(QUERY, skills, scorer=uwe.Scorer("pooled"))
 
 
-@pytest.mark.parametrize("k", [1, 3, len(LABELS), len(LABELS) + 1, 10**9, np.int32(4)])
+@pytest.mark.parametrize("k", [1, 3, len(LABELS), len(LABELS) + 1, 10**9, 10**30, np.int32(4)])
 def test_k_takes_the_best_or_all(skills: uwe.TargetCache, k: int) -> None:
     assert uwe.rank(QUERY, skills, k=k) == uwe.rank(QUERY, skills, k=ALL)[: int(k)]
 
@@ -152,6 +153,9 @@ def test_min_score_is_the_least_that_is_kept(skills: uwe.TargetCache) -> None:
     assert uwe.rank(QUERY, skills, k=ALL, min_score=everything[3].score) == everything[:4]
     assert uwe.rank(QUERY, skills, k=2, min_score=-2) == everything[:2]
     assert uwe.rank(QUERY, skills, min_score=1.1) == []
+    for huge in (1e300, 10**400, float("inf")):
+        assert uwe.rank(QUERY, skills, min_score=huge) == []
+        assert uwe.rank(QUERY, skills, min_score=-huge) == everything[:10]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), "0.5", True, [0.5]])
@@ -176,6 +180,9 @@ def test_any_other_min_score_is_an_error(skills: uwe.TargetCache, bad: Any) -> N
         (lambda s: WRONGLY.rank("chef", s, scorer="pooled"), "expected a uwe.Scorer"),
         (lambda s: WRONGLY.rank("chef", s, candidates=0), "expected candidates"),
         (lambda s: WRONGLY.rank_stream(["chef"], s, block=0), "expected block"),
+        (lambda s: WRONGLY.rank_many(["chef"], s, progress=True), "progress to be a callable"),
+        (lambda s: WRONGLY.rank("chef", s, scorer="soft"), r"uwe.Scorer\('soft', temperature="),
+        (lambda s: WRONGLY.rank("chef", s, scorer="max"), r"pass uwe.Scorer\('max'\)$"),
     ],
 )
 def test_wrong_arguments_say_what_is_right(
@@ -190,9 +197,47 @@ def test_many_queries_rank_as_each_alone(skills: uwe.TargetCache) -> None:
     alone = [uwe.rank(query, skills, k=3) for query in queries]
     assert uwe.rank_many(queries, skills, k=3) == alone
     assert uwe.rank_many(iter(queries), skills, k=3) == alone
-    for block in (1, 7, 1000):
+    for block in (1, 7, 1000, 10**30):
         assert list(uwe.rank_stream(queries, skills, k=3, block=block)) == alone
     assert uwe.rank_many([], skills) == []
+
+
+def test_an_emptied_space_has_no_matches(small_cache: uwe.TargetCache) -> None:
+    empty = small_cache.remove([0, 1, 2, 3])
+    assert uwe.rank_many(["chef", "law"], empty, k=10**30) == [[], []]
+
+
+def test_equal_matches_hash_alike(skills: uwe.TargetCache) -> None:
+    first, second = uwe.rank(QUERY, skills, k=3), uwe.rank(QUERY, skills, k=3)
+    assert set(first) == set(second)
+    assert len(set(first + second)) == 3
+
+
+def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None:
+    model = uwe.TextEncoder(write_model(tmp_path / "model"))
+    cache = uwe.TargetCache.build(model, ["data", "baker"], path=tmp_path / "c.uwe")
+    queries = ["data"] * 70 + ["data " * 20, "baker"] * 40
+    calls: list[Callable[[], object]] = [
+        lambda: uwe.rank_many(queries, cache),
+        lambda: uwe.cache_metrics(queries * 2, cache, [[0]] * 300),
+    ]
+    for call, more in zip(calls, (39, 79), strict=True):
+        with pytest.warns(uwe.TruncationWarning) as caught:
+            call()
+        (warning,) = caught
+        assert str(warning.message).startswith(f"text 70 ('{('data ' * 8)[:37]}...') and {more} ")
+        assert warning.filename == __file__
+    with pytest.warns(uwe.TruncationWarning, match="^text 70 .* and 39 more: ") as caught:
+        uwe.TargetCache.build(
+            model,
+            queries,
+            path=tmp_path / "d.uwe",
+            block=np.int64(7),  # type: ignore[arg-type]
+        )
+    assert len(caught) == 1
+    with pytest.warns(uwe.TruncationWarning, match="^text 70 ") as caught:
+        assert len(list(uwe.rank_stream(queries, cache, block=1))) == 150
+    assert len(caught) == 1
 
 
 def test_progress_counts_to_the_end(skills: uwe.TargetCache) -> None:
@@ -229,7 +274,24 @@ def test_a_model_whose_vectors_do_not_fit_is_named(tmp_path: Path) -> None:
         encoder, ["a", "b"], path=tmp_path / "c.uwe", scorer=uwe.Scorer("max")
     )
     encoder.dim = 4
-    with pytest.raises(InputError, match="width 8 from the model, got 1 and 4"):
+    with pytest.raises(InputError, match="width 8 from the model, as the cache has, got 4"):
+        uwe.rank("a", cache)
+
+
+def test_a_model_that_returns_something_else_is_named(tmp_path: Path) -> None:
+    class Listing(HashEncoder):
+        lists = False
+
+        def encode(self, texts: Sequence[str], /) -> TokenVectors:
+            vectors: Any = super().encode(texts)
+            return [*vectors] if self.lists else vectors
+
+    encoder = Listing()
+    cache = uwe.TargetCache.build(
+        encoder, ["a", "b"], path=tmp_path / "c.uwe", scorer=uwe.Scorer("max")
+    )
+    encoder.lists = True
+    with pytest.raises(InputError, match=r"return uwe\.TokenVectors, got list"):
         uwe.rank("a", cache)
 
 
@@ -268,15 +330,27 @@ def test_late_interaction_equals_the_definition(
     ("arguments", "message"),
     [
         ((np.ones((2, 3)), np.ones((4, 2)), [0, 4]), "one width, got 3 and 2"),
-        ((np.ones(3), np.ones((4, 3)), [0, 4]), "shape"),
+        ((np.ones(3), np.ones((4, 3)), [0, 4]), r"query_vectors of shape .tokens, dim., got .3,."),
+        ((1.0, np.ones((4, 3)), [0, 4]), r"query_vectors of shape \(tokens, dim\), got \(\)"),
+        ((np.ones((2, 3)), np.ones((4, 3)), [[0], [1, 4]]), "offsets as an array of integers"),
+        ((np.ones((2, 3)), np.ones((4, 3)), [0, 1.7, 4]), "integer offsets, got dtype float64"),
         ((np.ones((2, 3)), np.ones((4, 3)), [0, 5]), "offsets"),
         ((np.ones((2, 3)), np.ones((4, 3)), [0, 2, 2, 4]), "at least one token"),
         ((np.ones((2, 3)), np.ones((4, 3)), [0.0, 4.0]), "integer offsets"),
         ((np.ones((2, 3)), np.zeros((4, 3)), [0, 4]), "length"),
         ((np.full((2, 3), np.nan), np.ones((4, 3)), [0, 4]), "length"),
         (([["a"]], np.ones((4, 3)), [0, 4]), "array of numbers"),
+        (([["1"]], np.ones((4, 1)), [0, 4]), "array of numbers"),
+        ((np.ones((2, 3)), [[1.0], [1.0, 2.0]], [0, 2]), "token vectors as an array of numbers"),
+        ((np.full((2, 3), 1e300), np.ones((4, 3)), [0, 4]), "length"),
     ],
 )
 def test_bare_arrays_that_do_not_fit(arguments: tuple[Any, Any, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         uwe.late_interaction(*arguments, scorer=uwe.Scorer("max"))
+
+
+def test_bare_arrays_need_a_scorer() -> None:
+    for wrong in ("soft", None):
+        with pytest.raises(InputError, match=r"pass uwe\.Scorer\('soft', temperature="):
+            WRONGLY.late_interaction(np.ones((2, 3)), np.ones((4, 3)), [0, 4], scorer=wrong)

@@ -15,6 +15,7 @@ import onnx
 import pytest
 
 from tiny_model import TABLE, WORDS, table_encoder, write_model
+from uwe import session
 from uwe.errors import InputError, ModelError
 from uwe.loading import load
 from uwe.session import available_threads
@@ -23,7 +24,7 @@ from uwe.text import TextEncoder
 TITLES = ["data engineer", "pastry baker with night shifts", "lawyer", "Leiter Einkauf 🚀"]
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", np.float64(1)])
 def test_bad_threads_are_refused(tmp_path: Path, threads: Any) -> None:
     folder = write_model(tmp_path)
     with pytest.raises(InputError, match="threads to be an integer >= 1"):
@@ -32,6 +33,24 @@ def test_bad_threads_are_refused(tmp_path: Path, threads: Any) -> None:
 
 def test_threads_are_all_by_default(tmp_path: Path) -> None:
     assert TextEncoder(write_model(tmp_path)).threads == available_threads() >= 1
+    assert TextEncoder(write_model(tmp_path), threads=np.int64(1)).threads == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("quota", "wanted"),
+    [
+        ("max 100000", 8), ("300000 100000", 3), ("250000 100000", 2), ("50000 100000", 1),
+        ("1600000 100000", 8), ("", 8), ("1 0", 8), ("nonsense", 8), (None, 8),
+    ],
+)  # fmt: skip
+def test_threads_are_those_that_a_container_may_use(
+    quota: str | None, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(session, "_CPU_QUOTA", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+    assert available_threads() == wanted
 
 
 def test_a_truncated_onnx_file_is_refused(tmp_path: Path) -> None:

@@ -8,21 +8,16 @@ import hashlib
 import importlib.util
 import io
 import json
-import subprocess
-import sys
-import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import uwe
-from conftest import HashEncoder
 from uwe import spaces
 from uwe.corpus import read_task
-from uwe.errors import CacheError, DataError, InputError
-from uwe.tokens import TokenVectors
+from uwe.errors import DataError, InputError
 
 ROOT = Path(__file__).parents[1]
 COUNTS = {"esco-skills": 13_939, "esco-occupations": 3_039, "esco-skills@1.1.1": 13_896}
@@ -100,153 +95,6 @@ def test_a_damaged_installation_says_so(
             uwe.target_space("esco-occupations")
     finally:
         spaces.target_space.cache_clear()
-
-
-# The caches of built-in spaces.
-
-
-class Fingerprinted(HashEncoder):
-    """Counts how many texts it encoded."""
-
-    def __init__(self, fingerprint: str = "a" * 64) -> None:
-        self.fingerprint = fingerprint
-        self.source = "test"
-        self.encoded = 0
-
-    class config:
-        scorer = uwe.Scorer("pooled")
-
-    def encode(self, texts: Sequence[str], /) -> TokenVectors:
-        self.encoded += len(texts)
-        return super().encode(texts)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "not yet" / "there"
-    monkeypatch.setenv("UWE_CACHE_DIR", str(folder))
-    return folder
-
-
-def test_it_is_built_once_and_holds_the_space(folder: Path) -> None:
-    model = Fingerprinted()
-    seen: list[tuple[int, int]] = []
-    cache = uwe.space_cache(
-        "esco-occupations", model=model, progress=lambda done, total: seen.append((done, total))
-    )
-    space = uwe.target_space("esco-occupations")
-    assert seen[-1] == (3039, 3039)
-    assert list(cache.labels) == list(space.labels)
-    assert list(cache.ids) == list(space.ids)
-    assert cache.metadata(7) == {name: column[7] for name, column in space.metadata.items()}
-    assert folder in cache.path.parents
-    assert model.encoded == 3039
-    count = len(seen)
-    again = uwe.space_cache(
-        "esco-occupations", model=model, progress=lambda done, total: seen.append((done, total))
-    )
-    assert again.path == cache.path
-    assert len(seen) == count
-    assert model.encoded == 3039
-
-
-def test_aliases_come_along(folder: Path) -> None:
-    cache = uwe.space_cache("esco-skills@1.1.1", model=Fingerprinted(), tokens="pooled")
-    match = uwe.rank("direct musical staff", cache, k=1)[0]
-    assert (match.label, match.alias) == ("manage musical staff", "direct musical staff")
-    assert match.metadata["reuse_level"] == "sector-specific"
-
-
-def test_every_model_and_storage_has_its_own(folder: Path) -> None:
-    paths = {
-        uwe.space_cache("esco-occupations", model=Fingerprinted()).path,
-        uwe.space_cache("esco-occupations", model=Fingerprinted("b" * 64)).path,
-        uwe.space_cache("esco-occupations", model=Fingerprinted(), tokens="pooled").path,
-        uwe.space_cache("esco-occupations", model=Fingerprinted(), dtype="float16").path,
-    }
-    assert len(paths) == 4
-
-
-def test_a_model_without_a_fingerprint_has_no_place(folder: Path) -> None:
-    with pytest.raises(InputError, match="fingerprint"):
-        uwe.space_cache("esco-occupations", model=HashEncoder())
-
-
-def test_what_a_killed_build_left_is_built_anew(folder: Path) -> None:
-    class Killed(BaseException):
-        pass
-
-    class Dying(Fingerprinted):
-        def encode(self, texts: Sequence[str], /) -> TokenVectors:
-            if self.encoded:
-                raise Killed
-            return super().encode(texts)
-
-    with pytest.raises(Killed):
-        uwe.space_cache("esco-occupations", model=Dying())
-    assert len(uwe.space_cache("esco-occupations", model=Fingerprinted())) == 3039
-
-
-def test_a_damaged_one_is_built_anew_with_a_warning(folder: Path) -> None:
-    path = uwe.space_cache("esco-occupations", model=Fingerprinted()).path
-    manifest = path / "manifest.json"
-    manifest.write_bytes(manifest.read_bytes()[:-20])
-    model = Fingerprinted()
-    with pytest.warns(RuntimeWarning, match="built anew"):
-        cache = uwe.space_cache("esco-occupations", model=model)
-    assert model.encoded == len(cache) == 3039
-
-
-@pytest.mark.parametrize("place", ["file/below", "file"])
-def test_a_folder_that_can_not_be_written_says_what_to_do(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("UWE_CACHE_DIR", str(tmp_path / place))
-    with pytest.raises(CacheError, match="set the environment variable UWE_CACHE_DIR"):
-        uwe.space_cache("esco-occupations", model=Fingerprinted())
-
-
-def test_threads_that_want_it_at_once_share_one_build(folder: Path) -> None:
-    model = Fingerprinted()
-    found: list[uwe.TargetCache] = []
-    threads = [
-        threading.Thread(
-            target=lambda: found.append(uwe.space_cache("esco-occupations", model=model))
-        )
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({cache.path for cache in found}) == 1
-    assert len(found) == 4
-    assert model.encoded == 3039
-
-
-def test_processes_that_want_it_at_once_share_one_build(folder: Path) -> None:
-    program = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import uwe; from test_spaces import Fingerprinted\n"
-        "model = Fingerprinted(); cache = uwe.space_cache('esco-occupations', model=model)\n"
-        "print(len(cache), model.encoded)"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    said = sorted(process.communicate(timeout=120)[0].split() for process in running)
-    assert said == [["3039", "0"], ["3039", "0"], ["3039", "3039"]]
-
-
-def test_the_cache_folder_is_the_users_unless_moved(monkeypatch: pytest.MonkeyPatch) -> None:
-    import platformdirs
-
-    monkeypatch.delenv("UWE_CACHE_DIR", raising=False)
-    assert spaces.cache_folder() == platformdirs.user_cache_path("uwe", appauthor=False)
-    monkeypatch.setenv("UWE_CACHE_DIR", "~/elsewhere")
-    assert spaces.cache_folder() == Path("~/elsewhere").expanduser()
 
 
 # The publishers' files.

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tokenizers import processors
 
 from tiny_model import TABLE, WORDS, word_tokenizer, write_model
 from uwe.config import Scorer
@@ -128,6 +129,16 @@ def test_a_text_that_is_too_long_is_cut_with_one_warning(tiny: TextEncoder) -> N
     assert len(tiny.tokenize(long)) == 8
 
 
+def test_warnings_do_not_pile_up_in_memory(tiny: TextEncoder) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # what remembers each text in the module's registry
+        for i in range(20):
+            tiny.encode([f"data baker {i} " * 10])
+    assert len(caught) == 20
+    kept = [key for key in globals().get("__warningregistry__", {}) if key != "version"]
+    assert not [key for key in kept if key[1] is TruncationWarning]
+
+
 def test_a_text_that_just_fits_is_not_warned_of(tiny: TextEncoder) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -160,6 +171,29 @@ def test_what_is_no_list_of_texts_is_refused(tiny: TextEncoder, texts: Any, mess
 def test_a_bad_batch_size_is_refused(tiny: TextEncoder, batch_size: Any) -> None:
     with pytest.raises(InputError, match="batch_size to be an integer >= 1"):
         tiny.encode(["data"], batch_size=batch_size)
+
+
+def test_a_batch_size_may_be_numpys(tiny: TextEncoder) -> None:
+    assert len(tiny.encode(["data"], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
+
+
+def test_progress_must_be_callable(tiny: TextEncoder) -> None:
+    with pytest.raises(InputError, match=r"expected progress to be a callable .* got True"):
+        tiny.encode(["data"], progress=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\x00"])
+def test_a_text_of_which_nothing_is_read_is_named(tmp_path: Path, nothing: str) -> None:
+    folder = write_model(tmp_path)
+    tokenizer = word_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A", special_tokens=[])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    model = TextEncoder(folder)
+    assert len(model.encode(["data", "baker"])) == 2
+    with pytest.raises(InputError, match=r"text 1 \('.*'\): the tokenizer of 'tiny' makes no tok"):
+        model.encode(["data", nothing])
+    with pytest.raises(InputError, match="makes no token of it: leave it out"):
+        model.tokenize(nothing)
 
 
 def test_texts_may_come_from_any_iterable(tiny: TextEncoder) -> None:

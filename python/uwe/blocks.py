@@ -8,17 +8,29 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from os import PathLike
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
 from uwe import _core
+from uwe.checks import positive
 from uwe.errors import InputError
 from uwe.filters import Scalar
 from uwe.text import checked_texts
-from uwe.tokens import TokenVectors
+from uwe.tokens import Encoder, TokenVectors, checked_vectors
+from uwe.truncation import Truncations, gathered
 
-__all__ = ["Encoder", "Progress", "TargetTexts", "write"]
+__all__ = [
+    "Dtype",
+    "Progress",
+    "TargetTexts",
+    "Tokens",
+    "check_form",
+    "check_model",
+    "check_run",
+    "write",
+]
 
 T = TypeVar("T")
 
@@ -27,13 +39,11 @@ _KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar, or a callable that takes (done, total)."""
 
+Dtype = Literal["float32", "float16"]
+"""How unit vectors are stored."""
 
-class Encoder(Protocol):
-    """Whatever turns texts into token vectors, in the order of the texts."""
-
-    def encode(self, texts: Sequence[str], /) -> TokenVectors:
-        """Raw token vectors of each text."""
-        ...
+Tokens = Literal["all", "pooled"]
+"""What a target keeps: all its token vectors, or their mean alone."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +128,7 @@ class TargetTexts:
         return sum(map(len, self.texts))
 
     def blocks(self, size: int) -> Iterator[Block]:
-        """Whole targets, about `size` texts at a time; InputError if it is no integer >= 1."""
-        if type(size) is not int or size < 1:
-            raise InputError(f"expected block to be an integer >= 1, got {size!r}")
+        """Whole targets, about `size` texts at a time."""
         start, texts = 0, 0
         for i, of_target in enumerate(self.texts):
             if i > start and texts + len(of_target) > size:
@@ -150,18 +158,37 @@ class Block:
     def encode(self, model: Encoder) -> TokenVectors:
         """Token vectors of all texts; InputError if the model gives something else."""
         texts = [text for of_target in self.texts for text in of_target]
-        vectors = model.encode(texts)
-        if not isinstance(vectors, TokenVectors):
-            raise InputError(
-                "expected the model's encode to return uwe.TokenVectors, got "
-                f"{type(vectors).__name__}"
-            )
-        if len(vectors) != len(texts):
-            raise InputError(
-                f"expected the model's encode to return token vectors of {len(texts)} texts, got "
-                f"those of {len(vectors)}"
-            )
-        return vectors
+        return checked_vectors(model.encode(texts), len(texts))
+
+
+def check_model(model: object) -> None:
+    """InputError unless it can encode: the name of a model is a likely slip."""
+    if isinstance(model, str | PathLike):
+        raise InputError(
+            f"expected a model, got its name {str(model)!r}: pass uwe.load({str(model)!r})"
+        )
+    if not callable(getattr(model, "encode", None)):
+        raise InputError(
+            "expected a model with encode(texts) -> uwe.TokenVectors, got "
+            f"{type(model).__name__}: pass uwe.load()"
+        )
+
+
+def check_form(dtype: object, tokens: object) -> None:
+    """InputError unless a cache can be stored so."""
+    for name, value, known in (
+        ("dtype", dtype, get_args(Dtype)),
+        ("tokens", tokens, get_args(Tokens)),
+    ):
+        if not isinstance(value, str) or value not in known:
+            raise InputError(f"expected {name} {' or '.join(map(repr, known))}, got {value!r}")
+
+
+def check_run(block: object, progress: object) -> None:
+    """InputError unless `write` takes these."""
+    positive("block", block)
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
 
 
 def write(
@@ -172,14 +199,16 @@ def write(
     progress: Progress,
 ) -> None:
     """Encode and write block after block; whatever goes wrong, the folder stays as it was."""
+    cuts = Truncations()
     try:
-        with _reporting(progress, targets.count()) as report:
+        with _reporting(progress, targets.count()) as report, gathered(cuts):
             done = 0
             for part in targets.blocks(block):
                 vectors = part.encode(model)
                 writer.add(vectors.values, vectors.offsets, part.texts, part.ids, part.metadata)
                 done += len(vectors)
                 report(done)
+        cuts.warn()
         writer.commit()
     except BaseException:
         writer.abort()
@@ -190,8 +219,6 @@ def write(
 def _reporting(progress: Progress, total: int) -> Iterator[Callable[[int], object]]:
     """What to call with the number of finished texts."""
     if not isinstance(progress, bool):
-        if not callable(progress):
-            raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
         report = progress
         yield lambda done: report(done, total)
     elif progress and sys.stderr.isatty():

@@ -10,10 +10,20 @@ from typing import Any, cast
 import numpy as np
 
 from uwe import _core
-from uwe.blocks import Encoder, Progress, TargetTexts, write
+from uwe.blocks import (
+    Dtype,
+    Progress,
+    TargetTexts,
+    Tokens,
+    check_form,
+    check_model,
+    check_run,
+    write,
+)
 from uwe.config import Scorer
 from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
 from uwe.filters import Scalar, Where
+from uwe.tokens import Encoder
 from uwe.view import CacheView
 
 __all__ = ["TargetCache"]
@@ -48,8 +58,8 @@ class TargetCache(CacheView):
         aliases: Sequence[Sequence[str]] | None = None,
         metadata: Mapping[str, Sequence[Scalar]] | None = None,
         scorer: Scorer | None = None,
-        dtype: str = "float32",
-        tokens: str = "all",
+        dtype: Dtype = "float32",
+        tokens: Tokens = "all",
         block: int = 1024,
         progress: Progress = False,
     ) -> TargetCache:
@@ -76,20 +86,23 @@ class TargetCache(CacheView):
                 takes the number of finished texts and of all texts.
 
         Raises:
-            InputError: If a text is blank or no text, an id occurs twice (the message names both
-                targets), lengths differ, a metadata value is no scalar or of another kind than its
-                column's others, the model gives no usable token vectors, or names no scorer and
-                none was given.
+            InputError: If an argument is of another kind (a model's name is no model), a text is
+                blank or no text, an id occurs twice (the message names both targets), lengths
+                differ, a metadata value is no scalar or of another kind than its column's others,
+                the model gives no usable token vectors, or names no scorer and none was given.
             CacheFormatError: If `path` holds something else than a cache, or a newer format.
             CacheError: If another writer is at work there.
             OSError: If the disk is full or refuses.
         """
+        check_model(model)
+        check_form(dtype, tokens)
+        check_run(block, progress)
+        folder = _folder(path)
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         source, fingerprint = getattr(model, "source", ""), getattr(model, "fingerprint", "")
         scorer = _scorer_of(model) if scorer is None else scorer
         if not isinstance(scorer, Scorer):
             raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass Scorer('pooled')")
-        folder = Path(path).absolute()
         writer = _core.CacheWriter.create(
             str(folder),
             source=source or "",
@@ -113,12 +126,15 @@ class TargetCache(CacheView):
                 from the source that the cache names.
 
         Raises:
+            InputError: If `path` is no path, or `model` no model.
             CacheNotFoundError: If there is no cache.
             CacheFormatError: If it is something else, or a newer format.
             CacheCorruptError: If the files are not those that the manifest names.
             CacheMismatchError: If `model` is not the one that built it.
         """
-        folder = Path(path).absolute()
+        folder = _folder(path)
+        if model is not None:
+            check_model(model)
         cache = cls(_core.TargetCache.open(str(folder)), folder, model)
         if model is not None:
             cache._check_model(model)
@@ -187,6 +203,7 @@ class TargetCache(CacheView):
             CacheError: If another writer is at work, or the cache was built anew with other
                 columns.
         """
+        check_run(block, progress)
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         if set(targets.columns) != set(self.columns):
             raise InputError(
@@ -221,7 +238,7 @@ class TargetCache(CacheView):
         meanwhile are passed over.
 
         Args:
-            where: A filter as in `mask`, or indices.
+            where: A filter as in `mask`, or indices; a filter of no column is refused.
             ids: Ids of the targets.
             labels: Labels of the targets; every target with such a label goes.
 
@@ -229,12 +246,18 @@ class TargetCache(CacheView):
             The cache without them, newly opened; this one stays as it is.
 
         Raises:
-            InputError: If none or several arguments are given, or an id or label is unknown.
+            InputError: If none or several arguments are given, `where` is `{}`, or an id or label
+                is unknown.
             CacheError: If another writer is at work, or the cache was compacted or built anew
                 since this one was opened.
         """
         if sum(given is not None for given in (where, ids, labels)) != 1:
             raise InputError("expected exactly one of where=, ids= and labels=")
+        if isinstance(where, Mapping) and not where:
+            raise InputError(
+                "expected where={column: value or list of values}, got {}, which every target "
+                "matches: nothing was removed"
+            )
         if where is not None:
             indices = np.flatnonzero(self.mask(where)).tolist()
         elif labels is not None:
@@ -311,7 +334,13 @@ class TargetCache(CacheView):
         return sorted(indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TargetCache.open, (str(self._path),)
+        return type(self).open, (str(self._path),)
+
+
+def _folder(path: str | PathLike[str]) -> Path:
+    if not isinstance(path, str | PathLike):
+        raise InputError(f"expected path to be the folder of a cache, got {path!r}")
+    return Path(path).absolute()
 
 
 def _scorer_of(model: Encoder) -> Scorer:

@@ -18,6 +18,7 @@ __all__ = [
     "Scorer",
     "TrainingSource",
     "WeightForm",
+    "checked_scorer",
 ]
 
 FORMAT = 1
@@ -99,7 +100,20 @@ class Scorer:
             ) from None
 
     def __str__(self) -> str:
-        return self.name if self.temperature is None else f"{self.name}:{self.temperature:g}"
+        if self.temperature is None:
+            return self.name
+        short = f"{self.temperature:g}"
+        return f"{self.name}:{short if float(short) == self.temperature else self.temperature}"
+
+
+def checked_scorer(scorer: object) -> Scorer:
+    """The argument `scorer` if it is one; InputError otherwise: its name alone is a likely slip."""
+    if isinstance(scorer, Scorer):
+        return scorer
+    remedy = "uwe.Scorer('soft', temperature=...)"
+    if isinstance(scorer, str) and scorer in SCORERS:
+        remedy = f"uwe.Scorer({scorer!r}{', temperature=...' if scorer in SOFT_SCORERS else ''})"
+    raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass {remedy}")
 
 
 @dataclass(frozen=True)
@@ -190,7 +204,7 @@ class ModelConfig:
         """
         try:
             document = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ModelError(f"{path}: expected JSON, got {error}: export the model anew") from None
         if not isinstance(document, dict):
             raise ModelError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, encode_queries
+from uwe.queries import check_targets, chosen_scorer, encode_queries
 from uwe.ranking import Match
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def explain(
         The explanation of the target's best text for this query: its label, or an alias.
 
     Raises:
-        InputError: If there is no such target, several have that label, or the query is blank.
+        InputError: If there is no such target, several have that label, the match is of another
+            state of the cache, or the query is blank.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
     """
@@ -159,7 +160,7 @@ def explain_many(
     indices = [_index(targets, target) for target in wanted]
     if not indices:
         return []
-    chosen = targets.scorer if scorer is None else scorer
+    chosen = chosen_scorer(targets, scorer)
     vectors = encode_queries([query], targets)[0].astype(np.float64)
     rows = _words(targets.model, query, len(vectors))
     return [_explained(query, vectors, rows, targets, index, chosen) for index in indices]
@@ -332,7 +333,15 @@ def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:
 
 def _index(targets: TargetCache, target: str | int | Match) -> int:
     if isinstance(target, Match):
-        target = target.index
+        index = target.index
+        # A cache that changed since counts its targets anew: the index may mean another one.
+        known = 0 <= index < len(targets) and (targets.labels[index], targets.ids[index])
+        if known != (target.label, target.id):
+            raise InputError(
+                f"the match {target.label!r}, index {index}, is of another state of the cache: "
+                "rank again"
+            )
+        return index
     if isinstance(target, str):
         found = targets.find(target)
         if len(found) > 1:

@@ -39,10 +39,19 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
         raise InputError(
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
-    folder = Path(source).expanduser()
+    folder = _expanded(source)
     if isinstance(source, str) and not folder.is_dir() and _HUB_ID.fullmatch(source):
         return TextEncoder(_download(source), source=source, threads=threads)
     return TextEncoder(folder, threads=threads)
+
+
+def _expanded(source: str | Path) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # an unknown user, or one without a home
+        raise ModelError(
+            f"{source}: expected a model folder, but there is no home for its '~': correct the path"
+        ) from None
 
 
 def _download(repository: str) -> Path:
@@ -50,7 +59,6 @@ def _download(repository: str) -> Path:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
-        HfHubHTTPError,
         HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
@@ -87,6 +95,10 @@ def _download(repository: str) -> Path:
             f"'{repository}': neither a folder here nor a name that the hub allows: {error}: "
             "correct it"
         ) from None
-    except (HfHubHTTPError, ConnectionError, TimeoutError) as error:
+    except Exception as error:  # the hub's client lets those of its HTTP library through
+        # A full disk or a missing permission has a number; a connection that broke has another.
+        local = isinstance(error, OSError) and error.errno is not None
+        if local and not isinstance(error, ConnectionError | TimeoutError):
+            raise
         raise ModelError(f"'{repository}': the download failed: {error}: try again") from error
     return folder

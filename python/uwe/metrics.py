@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
+from uwe.checks import check_counter, floats
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, core_temperature, encode_queries
+from uwe.queries import check_targets, chosen_scorer, core_temperature, encode_queries
 from uwe.tokens import TokenVectors
+from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -77,10 +79,8 @@ def score_metrics(
         InputError: If shapes do not fit, a score is NaN, an index is out of range or twice there,
             or a name is unknown.
     """
-    try:
-        block = np.ascontiguousarray(scores, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"expected scores as an array of numbers, got {error}") from None
+    wanted = _checked_names(names)
+    block = np.ascontiguousarray(floats("scores", scores))
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
     if np.isnan(block).any():
@@ -89,7 +89,7 @@ def score_metrics(
     flat, offsets = _ragged(relevant, block.shape[1])
     _same_length(len(block), offsets)
     ranks = _core.ranks(block, flat, offsets)
-    return QueryMetrics(tuple(names), _core.metrics(ranks, offsets, list(names)))
+    return QueryMetrics(tuple(wanted), _core.metrics(ranks, offsets, wanted))
 
 
 def cache_metrics(
@@ -104,7 +104,7 @@ def cache_metrics(
     """Metrics of queries against a whole target space, block by block: no matrix of all scores.
 
     Args:
-        queries: Texts, or token vectors made by the model that made the cache.
+        queries: Texts, all there at once, or token vectors made by the model that made the cache.
         targets: The target space.
         relevant: For each query the indices of its relevant targets; may be empty for some.
         names: As in `score_metrics`.
@@ -118,15 +118,26 @@ def cache_metrics(
         InputError: As `score_metrics`, or as `rank_many` for a query.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
+
+    Warns:
+        TruncationWarning: Once, if the model cut queries that are too long for it.
     """
     check_targets(targets)
+    check_counter(progress)
+    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
+        raise InputError(
+            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
+        )
+    wanted = _checked_names(names)
     flat, offsets = _ragged(relevant, len(targets))
     _same_length(len(queries), offsets)
-    chosen = targets.scorer if scorer is None else scorer
+    chosen = chosen_scorer(targets, scorer)
+    cuts = Truncations()
     ranks = [np.zeros(0, dtype=np.int64)]
     for start in range(0, len(queries), _BLOCK):
         end = min(start + _BLOCK, len(queries))
-        vectors = _block(queries, start, end, targets)
+        with gathered(cuts):
+            vectors = _block(queries, start, end, targets)
         ranks.append(
             _core.cache_ranks(
                 targets.core,
@@ -140,7 +151,28 @@ def cache_metrics(
         )
         if progress is not None:
             progress(end)
-    return QueryMetrics(tuple(names), _core.metrics(np.concatenate(ranks), offsets, list(names)))
+    cuts.warn()
+    return QueryMetrics(tuple(wanted), _core.metrics(np.concatenate(ranks), offsets, wanted))
+
+
+def _checked_names(names: Sequence[str]) -> list[str]:
+    """Names of metrics as a list, at least one and all of them known."""
+    if isinstance(names, str):
+        raise InputError(f"expected a list of metrics, got one text: pass names=[{names!r}]")
+    try:
+        listed = list(names)
+    except TypeError:
+        raise InputError(
+            f"expected a list of metrics, got {type(names).__name__}: pass names=['MAP'], say"
+        ) from None
+    if not listed:
+        raise InputError("expected at least one metric, got none: pass names=['MAP'], say")
+    for name in listed:
+        if not isinstance(name, str):
+            raise InputError(f"expected names of metrics, got {name!r}: pass names=['MAP'], say")
+    # The core knows them, and refuses others also where there is no rank to look at.
+    _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), listed)
+    return listed
 
 
 def _block(
@@ -156,9 +188,17 @@ def _ragged(
     relevant: Iterable[Sequence[int]], targets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Relevant indices of all queries one after the other, and where each query's begin."""
+    if not isinstance(relevant, Iterable):
+        raise InputError(
+            "expected for each query a list of its relevant targets, got "
+            f"{type(relevant).__name__}: pass relevant=[[0, 7], [], ...]"
+        )
     rows = []
     for i, row in enumerate(relevant):
-        array = np.asarray(row)
+        try:
+            array = np.asarray(row)
+        except ValueError:  # ragged
+            array = np.zeros((0, 0))
         if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
             raise InputError(
                 f"query {i}: expected a list of target indices as relevant, got {row!r}"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from uwe.config import Scorer
+from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
-from uwe.tokens import TokenVectors
+from uwe.tokens import TokenVectors, checked_vectors
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["check_targets", "core_temperature", "encode_queries"]
+__all__ = ["check_targets", "chosen_scorer", "core_temperature", "encode_queries"]
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
@@ -38,11 +38,11 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
                 f"query {i}: has a lone surrogate, which is no text: decode its source with "
                 "errors='replace'"
             )
-    vectors = targets.model.encode(queries)
-    if len(vectors) != len(queries) or vectors.dim != targets.dim:
+    vectors = checked_vectors(targets.model.encode(queries), len(queries))
+    if vectors.dim != targets.dim:
         raise InputError(
-            f"expected token vectors of {len(queries)} texts and width {targets.dim} from the "
-            f"model, got {len(vectors)} and {vectors.dim}: correct its encode"
+            f"expected token vectors of width {targets.dim} from the model, as the cache has, got "
+            f"{vectors.dim}: correct its encode"
         )
     return vectors
 
@@ -56,6 +56,11 @@ def check_targets(targets: TargetCache) -> None:
             f"expected targets to be a uwe.TargetCache, got {type(targets).__name__}: open one "
             "with uwe.TargetCache.open(path), or take a built-in one with uwe.space_cache(name)"
         )
+
+
+def chosen_scorer(targets: TargetCache, scorer: Scorer | None) -> Scorer:
+    """The scorer that was passed, or the cache's own for None; InputError for anything else."""
+    return targets.scorer if scorer is None else checked_scorer(scorer)
 
 
 def core_temperature(scorer: Scorer) -> float:

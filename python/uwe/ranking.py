@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
-from uwe.config import Scorer
+from uwe.checks import check_counter, floats, positive
+from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, core_temperature, encode_queries
+from uwe.queries import check_targets, chosen_scorer, core_temperature, encode_queries
 from uwe.tokens import TokenVectors
+from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -30,7 +32,7 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Match:
-    """One ranked target.
+    """One ranked target; hashable.
 
     Attributes:
         label: The target's label.
@@ -46,7 +48,7 @@ class Match:
     index: int
     id: str | None
     alias: str | None
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = field(hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dictionary that `json.dumps` takes."""
@@ -94,6 +96,9 @@ def rank(
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
+
+    Warns:
+        TruncationWarning: If the model cut the query because it is too long for it.
     """
     if not isinstance(query, str):
         raise InputError(
@@ -141,7 +146,12 @@ def rank_many(
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
         MissingExtraError: As `rank`.
+
+    Warns:
+        TruncationWarning: Once, if the model cut queries that are too long for it.
     """
+    check_counter(progress)
+    cuts = Truncations()
     stream = rank_stream(
         queries,
         targets,
@@ -152,10 +162,12 @@ def rank_many(
         candidates=candidates,
     )
     found = []
-    for matches in stream:
-        found.append(matches)
-        if progress is not None and len(found) % _BLOCK == 0:
-            progress(len(found))
+    with gathered(cuts):
+        for matches in stream:
+            found.append(matches)
+            if progress is not None and len(found) % _BLOCK == 0:
+                progress(len(found))
+    cuts.warn()
     if progress is not None and len(found) % _BLOCK:
         progress(len(found))
     return found
@@ -194,6 +206,9 @@ def rank_stream(
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
         MissingExtraError: As `rank`.
+
+    Warns:
+        TruncationWarning: Once, for the first block with a query that is too long for the model.
     """
     if isinstance(queries, str | bytes):
         raise InputError(
@@ -206,7 +221,7 @@ def rank_stream(
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         ) from None
     settings = _Settings.checked(targets, k, where, min_score, scorer, candidates)
-    return _ranked(source, settings, _positive("block", block))
+    return _ranked(source, settings, min(positive("block", block), sys.maxsize))
 
 
 def late_interaction(
@@ -224,13 +239,19 @@ def late_interaction(
         (targets,), float32.
 
     Raises:
-        InputError: If shapes do not fit, a target has no token, or a vector is zero or not finite.
+        InputError: If shapes or dtypes do not fit, a target has no token, or a vector is zero or
+            not finite.
     """
-    query = TokenVectors.from_list([_floats("query_vectors", query_vectors)])
-    starts = np.asarray(offsets)
-    if starts.dtype.kind not in "iu":
-        raise InputError(f"expected integer offsets, got dtype {starts.dtype}: convert them")
-    targets = TokenVectors(_floats("values", values), starts.astype(np.int64))
+    chosen = checked_scorer(scorer)
+    array = floats("query_vectors", query_vectors)
+    if array.ndim != 2:
+        raise InputError(
+            f"expected query_vectors of shape (tokens, dim), got {array.shape}: pass the token "
+            "vectors of one query"
+        )
+    query = TokenVectors.from_list([array])
+    # It takes whatever `floats` and an array of integers can be made of, and refuses the rest.
+    targets = TokenVectors(values, offsets)  # type: ignore[arg-type]
     if query.dim != targets.dim:
         raise InputError(
             f"expected query and target vectors of one width, got {query.dim} and {targets.dim}: "
@@ -241,8 +262,8 @@ def late_interaction(
         query.offsets,
         targets.values,
         targets.offsets,
-        scorer=scorer.name,
-        temperature=core_temperature(scorer),
+        scorer=chosen.name,
+        temperature=core_temperature(chosen),
     )
     of_query: NDArray[np.float32] = scores[0]
     return of_query
@@ -255,7 +276,7 @@ class _Settings:
     targets: TargetCache
     k: int
     subset: NDArray[np.int64] | None
-    min_score: float
+    min_score: np.float32
     scorer: Scorer
     candidates: int | None
 
@@ -270,25 +291,23 @@ class _Settings:
         candidates: int | None,
     ) -> _Settings:
         check_targets(targets)
-        if scorer is not None and not isinstance(scorer, Scorer):
-            raise InputError(
-                f"expected a uwe.Scorer or None, got {scorer!r}: pass uwe.Scorer(name, "
-                "temperature=...)"
-            )
         return cls(
             targets=targets,
-            k=_positive("k", k),
+            k=min(positive("k", k), max(1, len(targets))),
             subset=None if where is None else np.flatnonzero(targets.mask(where)),
             min_score=_score_bound(min_score),
-            scorer=targets.scorer if scorer is None else scorer,
-            candidates=None if candidates is None else _positive("candidates", candidates),
+            scorer=chosen_scorer(targets, scorer),
+            candidates=None if candidates is None else positive("candidates", candidates),
         )
 
 
 def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[list[Match]]:
     done = 0
+    cuts = Truncations()
     while queries := list(islice(source, block)):
-        vectors = encode_queries(queries, settings.targets, first=done)
+        with gathered(cuts):
+            vectors = encode_queries(queries, settings.targets, first=done)
+        cuts.warn()
         yield from _ranked_block(vectors, settings)
         done += len(queries)
 
@@ -362,30 +381,17 @@ def _matches(
     ]
 
 
-def _positive(name: str, value: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(value, bool):
-        raise InputError(f"expected {name} to be an integer >= 1, got {value!r}: correct it")
-    return number
-
-
-def _score_bound(value: float | None) -> float:
+def _score_bound(value: float | None) -> np.float32:
+    """The bound in the precision of the scores, so that a score that is passed back is kept."""
     if value is None:
-        return -math.inf
+        return np.float32(-math.inf)
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):
         number = math.nan
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
     if math.isnan(number):
         raise InputError(f"expected min_score to be a number or None, got {value!r}: correct it")
-    return number
-
-
-def _floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
-    try:
-        return np.asarray(array, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"expected {name} as an array of numbers, got {error}") from None
+    with np.errstate(over="ignore"):
+        return np.float32(number)

@@ -18,22 +18,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.errors import InputError, ModelError
+from uwe.checks import positive
+from uwe.errors import ModelError
 
 if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = ["OnnxSession", "available_threads"]
 
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
 
 
 def available_threads() -> int:
-    """Processors that this process may use, which containers and `taskset` restrict."""
+    """Processors that this process may use: what `taskset` or a container's quota leaves of all.
+
+    The quota is that of cgroup v2, rounded down to whole processors, at least one.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 1
+    try:
+        # "200000 100000": microseconds of processor time in so many of the clock, or "max 100000".
+        quota, period = map(int, _CPU_QUOTA.read_text(encoding="ascii").split())
+        return max(1, min(processors, quota // period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return processors
 
 
 class OnnxSession:
@@ -53,14 +66,9 @@ class OnnxSession:
     def __init__(self, path: Path, *, dim: int, threads: int | None = None) -> None:
         if threads is None:
             threads = available_threads()
-        if type(threads) is not int or threads < 1:
-            raise InputError(
-                f"expected threads to be an integer >= 1, got {threads!r}: pass one, or None for "
-                "all processors"
-            )
         self.path = path
         self.dim = dim
-        self.threads = threads
+        self.threads = positive("threads", threads)
         self._made: tuple[int, onnxruntime.InferenceSession] | None = None
 
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:

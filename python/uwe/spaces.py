@@ -12,12 +12,13 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from uwe.blocks import check_form, check_model
 from uwe.cache import TargetCache
 from uwe.corpus import TargetTable
 from uwe.errors import (
@@ -31,12 +32,18 @@ from uwe.errors import (
 from uwe.loading import load
 
 if TYPE_CHECKING:
-    from uwe.blocks import Encoder, Progress
+    from uwe.blocks import Dtype, Progress, Tokens
+    from uwe.tokens import Encoder
 
 __all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target_spaces"]
 
 _ASSETS = Path(__file__).parent / "assets" / "spaces"
 _POLL_SECONDS = 0.1
+# The major version of the caches' format: releases that can not read each other's caches have
+# their own.
+_FORMAT = 1
+# What has to be built anew.
+_UNUSABLE = (CacheCorruptError, CacheFormatError)
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +145,13 @@ def cache_folder() -> Path:
     """Where caches of built-in spaces are kept: `UWE_CACHE_DIR`, or the user's cache folder."""
     chosen = os.environ.get("UWE_CACHE_DIR", "").strip()
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:  # an unknown user, or one without a home
+            raise InputError(
+                f"UWE_CACHE_DIR is {chosen}, but there is no home for its '~': set the environment "
+                "variable to another folder"
+            ) from None
     import platformdirs
 
     return platformdirs.user_cache_path("uwe", appauthor=False)
@@ -148,8 +161,8 @@ def space_cache(
     name: str,
     *,
     model: Encoder | None = None,
-    tokens: Literal["all", "pooled"] = "all",
-    dtype: Literal["float32", "float16"] = "float32",
+    tokens: Tokens = "all",
+    dtype: Dtype = "float32",
     progress: Progress = False,
 ) -> TargetCache:
     """The target cache of a built-in space; built at first use, then opened in milliseconds.
@@ -158,6 +171,9 @@ def space_cache(
     fingerprint, so another model or another release of the space has another cache. Of two
     processes that want to build it at once, one builds and the other waits and uses the result.
     A build that was killed, or a damaged cache, is built anew.
+
+    All programs of a user share it, so `append`, `remove` and `compact` refuse to change it; and
+    `verify` removes it if it is damaged.
 
     Args:
         name: One of `target_spaces()`.
@@ -168,34 +184,44 @@ def space_cache(
             the number of finished texts and of all texts; unused if the cache is there.
 
     Raises:
-        InputError: If there is no such space, or the model has no fingerprint.
+        InputError: If there is no such space, an argument is wrong, or the model has no
+            fingerprint.
         CacheError: If the folder can not be written; the message names `UWE_CACHE_DIR`.
         ModelError: If the model can not be used.
     """
     entry = _entry(name)
+    check_form(dtype, tokens)
     if model is None:
         model = load()
+    check_model(model)
     fingerprint = getattr(model, "fingerprint", "")
-    if not fingerprint:
+    if not isinstance(fingerprint, str) or not fingerprint:
         raise InputError(
             f"the cache of '{name}' is found by its model's fingerprint, and this model has none: "
             "build one with TargetCache.build(model, target_space(...).labels, path=...)"
         )
     stem = Path(entry["file"]).name.partition(".jsonl")[0]
+    # Hashed, since the fingerprint of a model that is not ours may be any text.
+    of_model = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
     path = cache_folder() / (
-        f"{stem}-{entry['sha256'][:8]}-{fingerprint[:16]}-{tokens}-{dtype}.uwe"
+        f"{stem}-{entry['sha256'][:8]}-{of_model}-{tokens}-{dtype}-v{_FORMAT}.uwe"
     )
-    found = _open(path, model)
+    found = None
+    with suppress(*_UNUSABLE):
+        found = _open(path, model, entry["targets"])
     if found is not None:
         return found
     with _only_builder(path):
-        found = _open(path, model)
+        try:
+            found = _open(path, model, entry["targets"])
+        except _UNUSABLE as error:
+            warnings.warn(f"{error}; it is built anew", RuntimeWarning, stacklevel=2)
         if found is None:
             table = target_space(name).table()
             _log.info("building the target cache of %s, once, in %s", name, path)
             # What is left of a killed build, or damaged: nothing in it is of use.
             shutil.rmtree(path, ignore_errors=True)
-            found = TargetCache.build(
+            found = SharedCache.build(
                 model,
                 table.labels,
                 path=path,
@@ -209,15 +235,52 @@ def space_cache(
     return found
 
 
-def _open(path: Path, model: Encoder) -> TargetCache | None:
-    """The cache, or None where it has to be built."""
+class SharedCache(TargetCache):
+    """The cache of a built-in space: what one program changed, all others would see."""
+
+    def append(self, *_: Any, **__: Any) -> NoReturn:
+        """InputError."""
+        self._refuse()
+
+    def remove(self, *_: Any, **__: Any) -> NoReturn:
+        """InputError."""
+        self._refuse()
+
+    def compact(self) -> NoReturn:
+        """InputError."""
+        self._refuse()
+
+    def verify(self) -> None:
+        """Hash every data file; if one is damaged, remove the cache and raise CacheCorruptError."""
+        try:
+            super().verify()
+        except CacheCorruptError as error:
+            with suppress(CacheError), _only_builder(self.path):
+                shutil.rmtree(self.path, ignore_errors=True)
+            done = f"remove the folder {self.path}" if self.path.exists() else "it was removed"
+            raise CacheCorruptError(
+                f"{error}; {done}, and uwe.space_cache builds it anew"
+            ) from error
+
+    def _refuse(self) -> NoReturn:
+        raise InputError(
+            f"{self.path}: the cache of a built-in space is shared by all programs and can not be "
+            "changed: build your own with TargetCache.build(..., path=...)"
+        )
+
+
+def _open(path: Path, model: Encoder, targets: int) -> TargetCache | None:
+    """The cache; None if there is none; one of `_UNUSABLE` if it is not the whole space."""
     try:
-        return TargetCache.open(path, model=model)
+        cache = SharedCache.open(path, model=model)
     except CacheNotFoundError:
         return None
-    except (CacheCorruptError, CacheFormatError) as error:
-        warnings.warn(f"{error}; it is built anew", RuntimeWarning, stacklevel=3)
-        return None
+    info = cache.info()
+    if (info["targets"], info["data_files"], info["removed"]) != (targets, 1, 0):
+        raise CacheCorruptError(
+            f"{path}: was changed: expected the {targets} targets of the space alone"
+        )
+    return cache
 
 
 @contextmanager
@@ -239,7 +302,11 @@ def _only_builder(path: Path) -> Iterator[None]:
         while not held:
             time.sleep(_POLL_SECONDS)
             held = _lock(file.fileno())
-        yield
+        try:
+            yield
+        finally:
+            # Closing is not enough: a child of a fork has the same lock, for as long as it lives.
+            _unlock(file.fileno())
 
 
 if sys.platform == "win32":
@@ -252,6 +319,9 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _unlock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
@@ -261,6 +331,9 @@ else:
         except BlockingIOError:
             return False
         return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _entry(name: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import check_counter, positive
 from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.session import OnnxSession
 from uwe.tokens import TokenVectors
+from uwe.truncation import Truncations, TruncationWarning, gathered
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -29,10 +30,6 @@ CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.on
 _ENCODING_VERSION = 1
 # Bounds what a batch of long texts takes: attention needs heads * tokens * length floats.
 _BATCH_TOKENS = 4096
-
-
-class TruncationWarning(UserWarning):
-    """A text has more tokens than the model reads, and was cut. Remedy: `uwe.split_sentences`."""
 
 
 @dataclass(frozen=True)
@@ -155,29 +152,31 @@ class TextEncoder:
 
         Raises:
             InputError: If `texts` is a str or empty, or holds something else than text, a blank
-                text, or a lone surrogate (the message names its index).
+                text, a lone surrogate, or a text of which the tokenizer makes no token at all (the
+                message names its index).
             ModelError: If the tokenizer or the ONNX file is broken.
 
         Warns:
             TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
                 only what fits is read.
         """
-        if type(batch_size) is not int or batch_size < 1:
-            raise InputError(f"expected batch_size to be an integer >= 1, got {batch_size!r}")
+        batch_size = positive("batch_size", batch_size)
+        check_counter(progress)
         checked = checked_texts(texts)
-        tokenizer = self._load_tokenizer()
         ids: list[NDArray[np.int64]] = []
         kept: list[NDArray[np.bool_]] = []
         cut: list[int] = []
-        for i, text in enumerate(checked):
-            # encode_batch would start threads that do not survive a fork.
-            encoding = tokenizer.encode(text)
-            ids.append(np.array(encoding.ids, dtype=np.int64))
-            kept.append(self._kept(encoding))
-            if encoding.overflowing:
-                cut.append(i)
-        if cut:
-            self._warn_cut(checked, cut)
+        truncations = Truncations()
+        with gathered(truncations) as gathering:
+            for i, text in enumerate(checked):
+                encoding = self._tokenized(text, gathering.texts + i)
+                ids.append(np.array(encoding.ids, dtype=np.int64))
+                kept.append(self._kept(encoding))
+                if encoding.overflowing:
+                    cut.append(i)
+            name, max_tokens = self._config.name, self._config.max_tokens
+            gathering.add(checked, cut, name=name, max_tokens=max_tokens)
+        truncations.warn()
         offsets = np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64)
         values = np.empty((offsets[-1], self.dim), dtype=np.float32)
         done = 0
@@ -194,11 +193,12 @@ class TextEncoder:
         """The pieces that `encode([text])` has vectors of, one per row, in the same order.
 
         Raises:
-            InputError: If it is no text, blank, or has a lone surrogate.
+            InputError: If it is no text, blank, has a lone surrogate, or the tokenizer makes no
+                token of it.
             ModelError: If the tokenizer is broken.
         """
         (checked,) = checked_texts([text])
-        encoding = self._load_tokenizer().encode(checked)
+        encoding = self._tokenized(checked, 0)
         columns = zip(
             encoding.tokens,
             encoding.offsets,
@@ -213,6 +213,16 @@ class TextEncoder:
             if keep
         ]
 
+    def _tokenized(self, text: str, number: int) -> Encoding:
+        # encode_batch would start threads that do not survive a fork.
+        encoding = self._load_tokenizer().encode(text)
+        if not encoding.ids:
+            raise InputError(
+                f"text {number} ({text[:40]!r}): the tokenizer of '{self._config.name}' makes no "
+                "token of it: leave it out"
+            )
+        return encoding
+
     def _kept(self, encoding: Encoding) -> NDArray[np.bool_]:
         special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
         if self._config.special_tokens == "keep" or special.all():
@@ -225,16 +235,6 @@ class TextEncoder:
         if self._tokenizer is None:
             self._tokenizer = _read_tokenizer(self._tokenizer_path, self._config.max_tokens)
         return self._tokenizer
-
-    def _warn_cut(self, texts: list[str], cut: list[int]) -> None:
-        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
-        warnings.warn(
-            f"text {cut[0]} ({_short(texts[cut[0]])}){more}: longer than the "
-            f"{self._config.max_tokens} tokens that '{self._config.name}' reads, so only the "
-            "beginning counts: pass the parts that uwe.split_sentences(text) gives",
-            TruncationWarning,
-            stacklevel=3,
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self._folder, "source": self._source, "threads": self._threads}
@@ -328,7 +328,3 @@ def _sha256(path: Path) -> bytes:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.digest()
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")

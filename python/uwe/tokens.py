@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uwe.checks import floats
 from uwe.errors import InputError
 
-__all__ = ["Encoder", "TokenVectors"]
+__all__ = ["Encoder", "TokenVectors", "checked_vectors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,24 +24,29 @@ class TokenVectors:
         offsets: (texts + 1,), int64; text `i` owns rows `offsets[i]:offsets[i + 1]`.
 
     Raises:
-        InputError: If the shapes do not fit, a text has no token, or offsets do not tile `values`.
+        InputError: If the shapes do not fit, `values` are no numbers or offsets no integers, a
+            text has no token, or offsets do not tile `values`.
     """
 
     values: NDArray[np.float32]
     offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        values = np.ascontiguousarray(self.values, dtype=np.float32)
-        offsets = np.ascontiguousarray(self.offsets, dtype=np.int64)
+        values = floats("token vectors", self.values)
+        offsets = _integers(self.offsets)
         if values.ndim != 2 or values.shape[1] == 0:
             raise InputError(
                 f"token vectors must have shape (tokens, dim >= 1), got {values.shape}"
             )
         if offsets.ndim != 1 or len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(values):
+            ends = (
+                f", from {offsets[0]} to {offsets[-1]}"
+                if offsets.ndim == 1 and offsets.size
+                else ""
+            )
             raise InputError(
                 "offsets must be 1-D, start at 0 and end at the number of tokens "
-                f"({len(values)}), got shape {offsets.shape} with ends "
-                f"{offsets[:1].tolist()}, {offsets[-1:].tolist()}"
+                f"({len(values)}), got shape {offsets.shape}{ends}"
             )
         lengths = np.diff(offsets)
         if (lengths < 1).any():
@@ -48,20 +54,28 @@ class TokenVectors:
                 f"every text needs at least one token vector; text {int(lengths.argmin())} has "
                 f"{int(lengths.min())}"
             )
-        object.__setattr__(self, "values", values)
-        object.__setattr__(self, "offsets", offsets)
+        object.__setattr__(self, "values", np.ascontiguousarray(values))
+        object.__setattr__(self, "offsets", np.ascontiguousarray(offsets))
 
     @classmethod
     def from_list(cls, vectors: Sequence[ArrayLike]) -> TokenVectors:
-        """Join one (tokens, dim) array per text; InputError if their widths differ or none came."""
-        arrays = [np.asarray(v, dtype=np.float32) for v in vectors]
+        """Join one (tokens, dim) array per text.
+
+        Raises:
+            InputError: If none came, one is no 2-D array of numbers, or their widths differ.
+        """
+        try:
+            arrays = [floats(f"token vectors of text {i}", v) for i, v in enumerate(vectors)]
+        except TypeError:
+            raise InputError(
+                f"expected a list with the token vectors of each text, got {type(vectors).__name__}"
+            ) from None
         if not arrays:
             raise InputError("expected the token vectors of at least one text, got none")
+        width: int | str = arrays[0].shape[1] if arrays[0].ndim == 2 else "dim"
         for i, array in enumerate(arrays):
-            if array.ndim != 2 or array.shape[1] != arrays[0].shape[-1]:
-                raise InputError(
-                    f"text {i}: expected shape (tokens, {arrays[0].shape[-1]}), got {array.shape}"
-                )
+            if array.ndim != 2 or array.shape[1] != width:
+                raise InputError(f"text {i}: expected shape (tokens, {width}), got {array.shape}")
         lengths = np.array([len(a) for a in arrays], dtype=np.int64)
         return cls(np.concatenate(arrays), np.concatenate([[0], np.cumsum(lengths)]))
 
@@ -89,3 +103,32 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str], /) -> TokenVectors:
         """Token vectors of each text, raw, in the order of the texts."""
         ...
+
+
+def checked_vectors(vectors: object, texts: int) -> TokenVectors:
+    """What an encoder returned for a number of texts, once it is sure to be that.
+
+    Raises:
+        InputError: If it is something else than token vectors of so many texts.
+    """
+    if not isinstance(vectors, TokenVectors):
+        raise InputError(
+            "expected the model's encode to return uwe.TokenVectors, got "
+            f"{type(vectors).__name__}: make them with uwe.TokenVectors.from_list"
+        )
+    if len(vectors) != texts:
+        raise InputError(
+            f"expected the model's encode to return token vectors of {texts} texts, got those of "
+            f"{len(vectors)}: correct it"
+        )
+    return vectors
+
+
+def _integers(offsets: ArrayLike) -> NDArray[np.int64]:
+    try:
+        found = np.asarray(offsets)
+    except ValueError as error:
+        raise InputError(f"expected offsets as an array of integers, got {error}") from None
+    if found.size and found.dtype.kind not in "iu":
+        raise InputError(f"expected integer offsets, got dtype {found.dtype}: convert them")
+    return found.astype(np.int64)

@@ -182,6 +182,14 @@ class _Strings(Sequence[T], Generic[T]):
         for start in range(0, len(self), _CHUNK):
             yield from self[start : start + _CHUNK]
 
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a list, or another one of these, with the same items."""
+        if not isinstance(other, list | _Strings):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self[:3]))
         return f"[{shown}{', ...' if len(self) > 3 else ''}] ({len(self)})"

@@ -281,3 +281,9 @@ def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
     T5Model(config).save_pretrained(tmp_path / "t5")
     with pytest.raises(ModelError, match="t5 is no encoder"):
         export(tmp_path / "t5", tmp_path / "out", scorer=SCORER)
+
+
+def test_a_scorers_bare_name_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"got 'soft': pass uwe\.Scorer\('soft', temperature="):
+        export(tmp_path / "absent", tmp_path / "out", scorer="soft")  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()

@@ -111,6 +111,22 @@ def test_strange_modules_are_refused(tmp_path: Path, modules: Any, message: str)
         read_source_folder(folder_with(tmp_path, modules, {}))
 
 
+@pytest.mark.parametrize("name", ["1/config.json", "sentence_bert_config.json"])
+@pytest.mark.parametrize("content", [[], [1], None, "mean"])
+def test_settings_that_are_no_object_are_refused(tmp_path: Path, name: str, content: Any) -> None:
+    files = {"1/config.json": {"pooling_mode": "mean"}, name: content}
+    folder = folder_with(tmp_path, steps("Transformer", "Pooling"), files)
+    with pytest.raises(ModelError, match=f"{name}: expected a JSON object, got"):
+        read_source_folder(folder)
+
+
+def test_settings_of_endless_depth_are_refused(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, steps("Transformer", "Pooling"), {"1/config.json": {}})
+    (folder / "1" / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="expected JSON"):
+        read_source_folder(folder)
+
+
 def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected a model folder, found none"):
         read_source_folder(tmp_path / "absent")

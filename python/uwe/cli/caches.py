@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,10 +43,12 @@ def build(
     scorer: arguments.ScorerName = None,
     temperature: arguments.Temperature = None,
     dtype: Annotated[
-        str, typer.Option(help="float32, exact, or float16, half the size.")
+        Literal["float32", "float16"],
+        typer.Option(help="float32, exact, or float16, half the size."),
     ] = "float32",
     tokens: Annotated[
-        str, typer.Option(help="all, or pooled: one vector a text, for the scorer pooled.")
+        Literal["all", "pooled"],
+        typer.Option(help="all, or pooled: one vector a text, for the scorer pooled."),
     ] = "all",
     skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,

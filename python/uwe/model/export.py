@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm
+from uwe.checks import positive
+from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.model.folder import SourceFolder, new_folder, read_source_folder
 from uwe.session import OnnxSession
@@ -88,12 +89,14 @@ def export(
     Raises:
         MissingExtraError: If torch, transformers, onnx or onnxscript is not installed.
         ModelError: If the folder is no encoder that can be exported as it is.
-        InputError: If `out` holds something, or `max_tokens` exceeds the model's positions.
+        InputError: If `out` holds something, `max_tokens` exceeds the model's positions, or
+            `scorer` is no `uwe.Scorer`.
 
     Warns:
         UserWarning: If the scorer is `pooled` and the model pools its own sentence vectors in
             another way than by means.
     """
+    scorer = checked_scorer(scorer)
     for module in ("torch", "transformers", "onnx", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("train", f"uwe export (it uses {module})")
@@ -208,8 +211,7 @@ def _positions(encoder: Any) -> int | None:
 
 def _max_tokens(asked: int | None, declared: int | None, limit: int | None) -> int:
     if asked is not None:
-        if type(asked) is not int or asked < 1:
-            raise InputError(f"expected max_tokens to be an integer >= 1, got {asked!r}")
+        asked = positive("max_tokens", asked)
         if limit is not None and asked > limit:
             raise InputError(
                 f"expected max_tokens to be at most the model's {limit} positions, got {asked}: "

@@ -63,7 +63,7 @@ def read_source_folder(folder: Path) -> SourceFolder:
     mean_pooled = None
     for kind, path in steps[1:]:
         if kind == "Pooling":
-            mean_pooled = _pools_means(_json(path / "config.json"))
+            mean_pooled = _pools_means(_json_object(path / "config.json"))
         elif kind == "MultiVectorMask":
             _check_mask(path)
         elif kind != "Normalize" or mean_pooled is None:
@@ -74,11 +74,11 @@ def read_source_folder(folder: Path) -> SourceFolder:
             )
     transformer = _transformer(steps[0][1])
     settings_path = transformer / "sentence_bert_config.json"
-    settings = _json(settings_path) if settings_path.is_file() else {}
+    settings = _json_object(settings_path) if settings_path.is_file() else {}
     max_tokens = settings.get("max_seq_length")
     return SourceFolder(
         transformer,
-        max_tokens=max_tokens if isinstance(max_tokens, int) else None,
+        max_tokens=max_tokens if type(max_tokens) is int else None,
         lower_case=settings.get("do_lower_case") is True,
         mean_pooled=mean_pooled,
     )
@@ -120,7 +120,7 @@ def _transformer(folder: Path) -> Path:
     return folder
 
 
-def _pools_means(pooling: Any) -> bool:
+def _pools_means(pooling: dict[str, Any]) -> bool:
     """Whether a Pooling module takes plain means; both spellings of its settings are in use."""
     if "pooling_mode" in pooling:
         return bool(pooling["pooling_mode"] in ("mean", ["mean"]))
@@ -129,7 +129,7 @@ def _pools_means(pooling: Any) -> bool:
 
 
 def _check_mask(path: Path) -> None:
-    mask = _json(path / "config.json") if (path / "config.json").is_file() else {}
+    mask = _json_object(path / "config.json") if (path / "config.json").is_file() else {}
     for key in ("skiplist_words", "keep_only_token_ids"):
         if mask.get(key):
             raise ModelError(
@@ -143,8 +143,17 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(f"{path}: expected this file, found none: save the model anew") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: expected JSON, got {error}: save the model anew") from None
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    found = _json(path)
+    if not isinstance(found, dict):
+        raise ModelError(
+            f"{path}: expected a JSON object, got {type(found).__name__}: save the model anew"
+        )
+    return found
 
 
 def _sync(path: Path) -> None:

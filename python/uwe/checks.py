@@ -1,0 +1,54 @@
+"""Checks of arguments that several modules take."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uwe.errors import InputError
+
+__all__ = ["check_counter", "floats", "positive"]
+
+
+def positive(name: str, value: object) -> int:
+    """`value` as an int if it is an integer of any kind, NumPy's too, and at least 1.
+
+    Raises:
+        InputError: Otherwise; `name` is what the message calls it.
+    """
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise InputError(f"expected {name} to be an integer >= 1, got {value!r}: correct it")
+    return number
+
+
+def check_counter(progress: object) -> None:
+    """InputError unless `progress` is None or can be called with a number."""
+    if progress is not None and not callable(progress):
+        raise InputError(
+            "expected progress to be a callable that takes the number finished so far, or None, "
+            f"got {progress!r}: pass progress=print, say"
+        )
+
+
+def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
+    """`array` as float32, of any shape; what is too large for it becomes infinite.
+
+    Raises:
+        InputError: If it is ragged or holds something else than real numbers.
+    """
+    try:
+        found = np.asarray(array)
+        if found.dtype.kind in "OSUcmM":
+            raise InputError(f"expected {name} as an array of numbers, got dtype {found.dtype}")
+        with np.errstate(over="ignore"):
+            return np.asarray(found, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"expected {name} as an array of numbers, got {error}") from None

@@ -1,0 +1,89 @@
+"""Texts that a model cut: gathered over everything one call encodes, warned of once."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+
+__all__ = ["TruncationWarning", "Truncations", "gathered"]
+
+_gathering: ContextVar[Truncations | None] = ContextVar("uwe_truncations", default=None)
+
+
+class TruncationWarning(UserWarning):
+    """A text has more tokens than the model reads, and was cut. Remedy: `uwe.split_sentences`."""
+
+
+class Truncations:
+    """What was cut among the texts of one call, which may encode them block by block.
+
+    Attributes:
+        texts: How many texts have been encoded: the number of the next one.
+    """
+
+    def __init__(self) -> None:
+        self.texts = 0
+        self._cut = 0
+        self._first = ""
+        self._model = ""
+        self._warned = False
+
+    def add(self, texts: Sequence[str], cut: Sequence[int], *, name: str, max_tokens: int) -> None:
+        """Count the next texts, of which those with the indices `cut` were cut by a model."""
+        if cut and not self._cut:
+            text = texts[cut[0]]
+            shown = repr(text if len(text) <= 40 else text[:37] + "...")
+            self._first = f"text {self.texts + cut[0]} ({shown})"
+            self._model = f"the {max_tokens} tokens that '{name}' reads"
+        self._cut += len(cut)
+        self.texts += len(texts)
+
+    def warn(self) -> None:
+        """Warn of what has been cut so far, at most once, where the code that called uwe stands."""
+        if self._warned or not self._cut:
+            return
+        self._warned = True
+        more = f" and {self._cut - 1} more" if self._cut > 1 else ""
+        message = (
+            f"{self._first}{more}: longer than {self._model}, so only the beginning counts: pass "
+            "the parts that uwe.split_sentences(text) gives"
+        )
+        frame = _caller()
+        # The registry of a module keeps every text that was ever warned with: a server's would
+        # grow with each long query.
+        warnings.warn_explicit(
+            message,
+            TruncationWarning,
+            filename=frame.f_code.co_filename if frame else "uwe",
+            lineno=frame.f_lineno if frame else 1,
+            module=frame.f_globals.get("__name__") if frame else None,
+            registry={},
+        )
+
+
+@contextmanager
+def gathered(truncations: Truncations) -> Iterator[Truncations]:
+    """Gather what is cut inside of the block: in `truncations`, or in what an outer block uses."""
+    outer = _gathering.get()
+    if outer is not None:
+        yield outer
+        return
+    token = _gathering.set(truncations)
+    try:
+        yield truncations
+    finally:
+        _gathering.reset(token)
+
+
+def _caller() -> FrameType | None:
+    """The innermost frame outside of the package."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] != "uwe":
+            break
+        frame = frame.f_back
+    return frame
