@@ -1,9 +1,10 @@
 # The environment that the README's second command makes, or another: make check PYTHON=python3.12
 PYTHON ?= $(firstword $(wildcard .venv-dev/bin/python) python3)
 CARGO ?= cargo
+CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports lines tree tree-check rust test slow bench
+.PHONY: help install check format format-check lint types stubs imports lines tree tree-check rust test slow fuzz bench wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,5 +62,12 @@ test:  ## All quick tests of both languages
 slow:  ## The slow tests
 	$(PYTHON) -m pytest -m slow
 
+fuzz:  ## A minute of random bytes opened as a target cache (cargo install cargo-fuzz)
+	$(CARGO) fuzz run --sanitizer none open_cache -- -max_total_time=60
+
 bench:  ## The benches: ratios to torch and NumPy, answers asserted equal
 	$(PYTHON) -m pytest benches --benchmark-only -s
+
+# Panics name the source file that they come from: without the folders of the machine that builds.
+wheel:  ## The wheel for a release, into target/wheels
+	RUSTFLAGS='--remap-path-prefix=$(CARGO_HOME)=cargo' $(PYTHON) -m maturin build --release --locked

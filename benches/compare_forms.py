@@ -10,15 +10,12 @@ Times are ratios to float32, taken in turns on one text of each length.
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import os
 import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -26,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.config import WEIGHT_FORMS, Scorer
+from uwe.corpus import read_task
+from uwe.metrics import score_metrics
 from uwe.model.export import export
 from uwe.text import ONNX_FILE, TextEncoder
 
@@ -38,34 +37,6 @@ TEXTS = {
 }
 
 
-@dataclass(frozen=True)
-class Task:
-    """Texts of a ranking task, and the relevant targets of each query."""
-
-    queries: list[str]
-    targets: list[str]
-    relevant: list[set[int]]
-
-
-def read_task(folder: Path, split: str) -> Task:
-    """Read a task in the BEIR-like layout of WorkBench's files."""
-
-    def rows(name: str) -> list[dict[str, str]]:
-        with gzip.open(folder / name, "rt", encoding="utf-8") as file:
-            return [json.loads(line) for line in file]
-
-    queries, targets = rows(f"{split}.queries.jsonl.gz"), rows("targets.jsonl.gz")
-    query_of = {row["id"]: i for i, row in enumerate(queries)}
-    target_of = {row["id"]: i for i, row in enumerate(targets)}
-    relevant: list[set[int]] = [set() for _ in queries]
-    with gzip.open(folder / f"{split}.qrels.tsv.gz", "rt", encoding="utf-8") as file:
-        for line in file:
-            query, _, target, grade = line.split("\t")
-            if int(grade) > 0:
-                relevant[query_of[query]].add(target_of[target])
-    return Task([r["text"] for r in queries], [r["text"] for r in targets], relevant)
-
-
 def pooled(model: TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Unit vectors of the means of raw token vectors: (texts, dim), float32."""
     blocks = []
@@ -74,19 +45,6 @@ def pooled(model: TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
         sums = np.add.reduceat(vectors.values, vectors.offsets[:-1], axis=0, dtype=np.float64)
         blocks.append(sums / np.linalg.norm(sums, axis=1, keepdims=True))
     return np.concatenate(blocks).astype(np.float32)
-
-
-def metrics(scores: NDArray[np.float32], relevant: Sequence[set[int]]) -> tuple[float, float]:
-    """MAP and RP@10 in percent; equal scores are ranked by index."""
-    precisions, r_precisions = [], []
-    for row, wanted in zip(scores, relevant, strict=True):
-        if not wanted:
-            continue
-        hits = np.isin(np.argsort(-row, kind="stable"), list(wanted))
-        ranks = np.flatnonzero(hits) + 1
-        precisions.append((np.arange(1, len(ranks) + 1) / ranks).mean())
-        r_precisions.append(hits[:10].sum() / min(10, len(wanted)))
-    return 100 * float(np.mean(precisions)), 100 * float(np.mean(r_precisions))
 
 
 def zipped_bytes(path: Path) -> int:
@@ -126,7 +84,7 @@ def main() -> int:
         print("set UWE_DATA to the folder that has workbench/", file=sys.stderr)
         return 2
     forms = ["float32", *(form for form in arguments.forms if form != "float32")]
-    task = read_task(Path(data) / "workbench" / "job2skill", "test")
+    task = read_task(Path(data) / "workbench" / "job2skill")
     with tempfile.TemporaryDirectory() as root:
         models = {}
         for form in forms:
@@ -144,12 +102,12 @@ def main() -> int:
         for form, model in models.items():
             targets, queries = pooled(model, task.targets), pooled(model, task.queries)
             exact = targets if exact is None else exact
-            quality = metrics(queries @ targets.T, task.relevant)
+            quality = score_metrics(queries @ targets.T, task.relevant).means()
             onnx = Path(root) / form / ONNX_FILE
             print(
                 f"| {form} | {onnx.stat().st_size / 1e6:.1f} | {zipped_bytes(onnx) / 1e6:.1f} "
-                f"| {(exact * targets).sum(axis=1).mean():.5f} | {quality[0]:.2f} "
-                f"| {quality[1]:.2f} | "
+                f"| {(exact * targets).sum(axis=1).mean():.5f} | {100 * quality['MAP']:.2f} "
+                f"| {100 * quality['RP@10']:.2f} | "
                 + " | ".join(f"{taken[form][n] / taken['float32'][n]:.2f}" for n in TEXTS)
                 + " |",
                 flush=True,

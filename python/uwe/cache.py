@@ -65,7 +65,7 @@ class TargetCache(CacheView):
     ) -> TargetCache:
         """Encode a target space into the folder `path` and open it.
 
-        Texts are encoded and written a block at a time, so memory does not grow with the space.
+        Texts are encoded and written a block at a time: token vectors are never held whole.
         The cache appears when it is complete: a build that fails, is interrupted or killed leaves
         what was at `path` before, and a cache that was there is replaced at once.
 

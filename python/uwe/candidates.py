@@ -1,7 +1,8 @@
 """Candidates from an approximate index over pooled vectors, kept beside the cache.
 
-Worth it from some hundred thousand targets on: the index proposes, the scorer decides. It misses
-targets that score well token by token but not pooled, which is why it is off unless asked for.
+For spaces where scoring every target takes too long: the index proposes, the scorer decides. It
+misses targets that score well token by token but not pooled, which is why it is off unless asked
+for.
 """
 
 from __future__ import annotations

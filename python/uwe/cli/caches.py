@@ -62,6 +62,8 @@ def build(
     """
     if (source is None) == (space is None):
         raise typer.BadParameter("give either --from FILE or --space NAME")
+    if source is None and (format_, skip_invalid) != (None, False):
+        raise typer.BadParameter("--format and --skip-invalid are for --from FILE")
     from uwe.cache import TargetCache
     from uwe.loading import load
     from uwe.spaces import target_space

@@ -64,6 +64,8 @@ def explain_command(
         raise typer.BadParameter("give either a QUERY with a target or --input FILE")
     if source is None and (query is None or (label is None) == (index is None)):
         raise typer.BadParameter("give a QUERY and either a LABEL or --index, or --input FILE")
+    if source is None and (format_, skip_invalid) != (None, False):
+        raise typer.BadParameter("--format and --skip-invalid are for --input FILE")
     if format_ == "lines":
         raise typer.BadParameter("pairs come as csv or jsonl: plain lines have one text only")
     from uwe.explanation import explain

@@ -83,6 +83,8 @@ def rank_command(
     """
     if (query is None) == (source is None):
         raise typer.BadParameter("give either a QUERY or --input FILE (- is standard input)")
+    if source is None and (format_, field, skip_invalid) != (None, None, False):
+        raise typer.BadParameter("--format, --field and --skip-invalid are for --input FILE")
     space = arguments.open_targets(targets, model)
     settings: dict[str, Any] = {
         "k": k,
