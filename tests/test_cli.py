@@ -210,6 +210,15 @@ def test_a_cache_from_a_file_with_names_of_its_own(shell: Shell) -> None:
     )
 
 
+def test_help_says_that_metadata_of_a_csv_are_texts(shell: Shell) -> None:
+    for command in ("build", "append"):
+        shown = " ".join(shell("cache", command, "--help").stdout.split())
+        assert "Metadata from CSV are always texts" in shown
+    Path("roles.csv").write_text("label,level\nspark,3\n")
+    shell("cache", "build", "my.uwe", "--from", "roles.csv", "--model", "tiny")
+    assert uwe.TargetCache.open("my.uwe").metadata(0) == {"level": "3"}
+
+
 def test_semicolons_are_told_before_anything_is_built(shell: Shell) -> None:
     build = ("cache", "build", "my.uwe", "--from", "-", "--format", "csv", "--model", "tiny")
     message = shell.error(*build, text="label;id\nx;1\n")
