@@ -123,6 +123,7 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["rank", "a", "-t", "roles.uwe", "--field", "title"],
         ["explain", "a", "b", "-t", "roles.uwe", "--skip-invalid"],
         ["cache", "build", "x.uwe", "--space", "esco-skills", "--format", "csv"],
+        ["cache", "build", "x.uwe", "--space", "esco-skills", "--id-field", "uri"],
         ["explain", "a"],
         ["explain", "a", "b", "--index", "1"],
         ["explain", "a", "b", "--input", "pairs.csv"],
@@ -189,6 +190,46 @@ def test_invalid_targets_are_passed_over_and_counted(shell: Shell) -> None:
     cache = uwe.TargetCache.open("my.uwe")
     assert list(cache.labels) == ["data", "spark", "baker"]
     assert [cache.metadata(i) for i in range(3)] == [{"level": level} for level in (1, 2, 3)]
+
+
+def test_a_cache_from_a_file_with_names_of_its_own(shell: Shell) -> None:
+    names = ("--label-field", "preferredLabel", "--id-field", "conceptUri",
+             "--aliases-field", "altLabels")  # fmt: skip
+    Path("skills.csv").write_text(
+        'conceptUri,skillType,preferredLabel,altLabels\nu1,tool,spark,"data spark\nbaker"\n'
+    )
+    shell("cache", "build", "my.uwe", "--from", "skills.csv", "--model", "tiny", *names)
+    more = "conceptUri,skillType,preferredLabel,altLabels\nu2,craft,baker,\n"
+    shell("cache", "append", "my.uwe", "--from", "-", "--format", "csv", *names, text=more)
+    cache = uwe.TargetCache.open("my.uwe")
+    assert (list(cache.labels), list(cache.ids)) == (["spark", "baker"], ["u1", "u2"])
+    assert [cache.aliases(i) for i in range(2)] == [["data spark", "baker"], []]
+    assert [cache.metadata(i) for i in range(2)] == [{"skillType": "tool"}, {"skillType": "craft"}]
+    assert "expected the field 'label'" in shell.error(
+        "cache", "append", "my.uwe", "--from", "skills.csv"
+    )
+
+
+def test_help_says_that_metadata_of_a_csv_are_texts(shell: Shell) -> None:
+    for command in ("build", "append"):
+        shown = " ".join(shell("cache", command, "--help").stdout.split())
+        assert "Metadata from CSV are always texts" in shown
+    Path("roles.csv").write_text("label,level\nspark,3\n")
+    shell("cache", "build", "my.uwe", "--from", "roles.csv", "--model", "tiny")
+    assert uwe.TargetCache.open("my.uwe").metadata(0) == {"level": "3"}
+
+
+def test_semicolons_are_told_before_anything_is_built(shell: Shell) -> None:
+    build = ("cache", "build", "my.uwe", "--from", "-", "--format", "csv", "--model", "tiny")
+    message = shell.error(*build, text="label;id\nx;1\n")
+    assert "seem to be separated by ';': save the file with commas" in message
+    assert not Path("my.uwe").exists()
+
+
+def test_a_blank_last_line_is_no_target_and_no_query(shell: Shell) -> None:
+    build = ("cache", "build", "my.uwe", "--from", "-", "--model", "tiny")
+    assert shell.json(*build, text="data\nspark\n\n")["targets"] == 2
+    assert len(shell.lines("rank", "-i", "-", "-t", "my.uwe", text="data\nbaker\n\n")) == 2
 
 
 def test_removal_by_id_and_by_metadata(shell: Shell, cli_folder: Path) -> None:

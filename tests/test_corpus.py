@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uwe.corpus import Format, Record, TargetTable, read_queries, read_targets, read_task
+from uwe.corpus import Format, Record, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 
 
@@ -214,76 +214,6 @@ def test_entries_are_read_when_they_are_asked_for() -> None:
         pytest.fail("read ahead")
 
     assert next(read_queries(lines())).text == "chef"
-
-
-# Targets.
-
-
-def test_targets_from_plain_lines(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("Spark\nbaking\n")
-    assert read_targets(tmp_path / "t.txt") == TargetTable(
-        ["Spark", "baking"], [None, None], [[], []], {}
-    )
-
-
-def test_targets_from_csv(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("label,id,aliases,family\nSpark,S1,Apache Spark | PySpark,IT\nbaking,,,Food\n")
-    assert read_targets(path) == TargetTable(
-        ["Spark", "baking"],
-        ["S1", None],
-        [["Apache Spark", "PySpark"], []],
-        {"family": ["IT", "Food"]},
-    )
-
-
-def test_targets_from_json_lines(tmp_path: Path) -> None:
-    rows = [
-        {"id": "a", "label": "Spark", "aliases": ["PySpark"], "level": 3},
-        {"text": "baking", "open": True},
-    ]
-    path = tmp_path / "t.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    table = read_targets(path)
-    assert table == TargetTable(
-        ["Spark", "baking"],
-        ["a", None],
-        [["PySpark"], []],
-        {"level": [3, None], "open": [None, True]},
-    )
-    assert list(table.metadata) == ["level", "open"]
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ('{"label": " "}', "blank"),
-        ('{"label": "a", "id": 7}', "'id' to be a text, got 7: write it in quotes"),
-        ('{"label": "a", "id": 0}', "'id' to be a text, got 0: write it in quotes"),
-        ('{"label": "a", "id": false}', "'id' to be a text, got False"),
-        ('{"label": "a", "aliases": [1]}', "'aliases' to be a list of texts"),
-        ('{"label": "a", "aliases": [" "]}', "'aliases' to be a list of texts"),
-        ('{"label": "a", "aliases": {}}', "'aliases' to be a list of texts"),
-        ('{"label": "a", "tags": ["x"]}', "'tags' to be one value"),
-        ('{"id": "a"}', "expected the field 'label'"),
-        ('{"labl": "a"}', "expected the field 'label', got 'labl'"),
-        ('{"name": "a", "id": "b", "x": 1}', "expected the field 'label'"),
-        ("{", "JSON"),
-    ],
-)
-def test_a_malformed_target_stops_with_its_line(line: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "t.jsonl"
-    path.write_text('{"label": "fine"}\n' + line + "\n")
-    with pytest.raises(DataError, match=message) as caught:
-        read_targets(path)
-    assert (caught.value.path, caught.value.line) == (path, 2)
-
-
-def test_no_target_is_an_error(tmp_path: Path) -> None:
-    for name, text in (("t.txt", ""), ("t.csv", "label\n"), ("t.jsonl", "")):
-        (tmp_path / name).write_text(text)
-        with pytest.raises(DataError, match="at least one target"):
-            read_targets(tmp_path / name)
 
 
 # Tasks.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError
 from uwe.records import (
     FORMATS,
     Format,
@@ -29,7 +30,7 @@ __all__ = [
     "read_task",
 ]
 
-_ALIAS_SEPARATOR = "|"
+_ALIAS_SEPARATOR = re.compile(r"[|\r\n]")
 
 
 @dataclass(frozen=True)
@@ -134,34 +135,57 @@ def read_targets(
     source: str | Path | Iterable[bytes],
     *,
     format: Format | None = None,  # noqa: A002 - what the command line calls it too
+    label_field: str | None = None,
+    id_field: str | None = None,
+    aliases_field: str | None = None,
     on_invalid: Callable[[DataError], object] | None = None,
 ) -> TargetTable:
     """Read targets with their ids, aliases and metadata.
 
     Of JSON lines and CSV, `label` (or `text`) is the label, `id` the id, `aliases` the other texts
-    (a list; in CSV separated by `|`), and everything else a metadata column. A plain line is a
-    label.
+    (a list, or one text in which `|` or line ends separate them), and everything else a metadata
+    column, which in CSV always holds texts. A plain line is a label.
 
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.
+        label_field: Key or column of the label; None takes `label`, or `text` without it.
+        id_field: Key or column of the id; None takes `id` if there is one.
+        aliases_field: Key or column of the aliases; None takes `aliases` if there are any.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
 
     Raises:
-        DataError: As `read_queries`, or if there is no target, or `id` or `aliases` has the wrong
-            type; with its path and line.
-        InputError: If the format is unknown, or can not be told by the suffix.
+        DataError: As `read_queries`, or if there is no target, an id or aliases have the wrong
+            type, or no entry has a field that was named; with its path and line.
+        InputError: If the format is unknown, or can not be told by the suffix, or has no fields
+            and one was named, or one was named twice.
         OSError: If the file can not be read.
     """
     path = Path(source) if isinstance(source, str | Path) else None
     chosen = format_of(path, format)
+    named = [name for name in (label_field, id_field, aliases_field) if name is not None]
+    if named and chosen == "lines":
+        raise InputError(
+            f"plain lines have no field {named[0]!r}: leave it out, or use csv or jsonl"
+        )
+    if len(set(named)) != len(named):
+        raise InputError(f"expected different fields for label, id and aliases, got {named}")
+    names = _TargetFields(
+        ("label", "text") if label_field is None else (label_field,),
+        "id" if id_field is None else id_field,
+        "aliases" if aliases_field is None else aliases_field,
+    )
+    unseen, line = dict.fromkeys(named), 0
     table = TargetTable([], [], [], {})
     columns: dict[str, list[Any]] = table.metadata
     with lines_of(source) as lines:
-        for line, entry in entries_of(lines, chosen, path, {"label", "text", "id", "aliases"}):
+        for line, entry in entries_of(lines, chosen, path, {*names.label, names.id, names.aliases}):
+            if isinstance(entry, dict):
+                for name in [name for name in unseen if name in entry]:
+                    del unseen[name]
             try:
-                label, id_, aliases, fields = _target(entry, chosen, path, line)
+                label, id_, aliases, fields = _target(entry, chosen, names, path, line)
             except DataError as error:
                 if on_invalid is None:
                     raise
@@ -174,29 +198,48 @@ def read_targets(
             table.labels.append(label)
             table.ids.append(id_)
             table.aliases.append(aliases)
+    if unseen and line:
+        raise DataError(
+            f"expected the field {next(iter(unseen))!r}, which no entry has: name another field",
+            path=path,
+        )
     if not table.labels:
-        raise DataError("expected at least one target, got an empty file", path=path)
+        raise DataError("expected at least one target, got none", path=path)
     return table
 
 
+class _TargetFields(NamedTuple):
+    """Which fields say what; of `label` the first that is there."""
+
+    label: tuple[str, ...]
+    id: str
+    aliases: str
+
+
 def _target(
-    entry: dict[str, Any] | DataError, format_: Format, path: Path | None, line: int
+    entry: dict[str, Any] | DataError,
+    format_: Format,
+    names: _TargetFields,
+    path: Path | None,
+    line: int,
 ) -> tuple[str, str | None, list[str], dict[str, Any]]:
     """Label, id, aliases and metadata of an entry."""
     fields = checked(entry, path, line)
     if format_ == "lines":
         fields = {"label": fields[""]}
-    id_ = fields.pop("id", None)
-    if id_ is not None and not isinstance(id_, str):
-        raise DataError(
-            f"expected 'id' to be a text, got {id_!r}: write it in quotes", path=path, line=line
-        )
-    aliases = _aliases(fields.pop("aliases", None), path, line)
-    name = "text" if "text" in fields and "label" not in fields else "label"
+    name = next((name for name in names.label if name in fields), names.label[0])
     label = _text(fields, name, path, line)
     if not label.strip():
         raise DataError("expected a label, got a blank text", path=path, line=line)
     del fields[name]
+    id_ = fields.pop(names.id, None)
+    if id_ is not None and not isinstance(id_, str):
+        raise DataError(
+            f"expected {names.id!r} to be a text, got {id_!r}: write it in quotes",
+            path=path,
+            line=line,
+        )
+    aliases = _aliases(fields.pop(names.aliases, None), names.aliases, path, line)
     for column, value in fields.items():
         if isinstance(value, list | dict):
             raise DataError(
@@ -267,13 +310,13 @@ def _text(fields: dict[str, Any], name: str, path: Path | None, line: int) -> st
     return text
 
 
-def _aliases(value: object, path: Path | None, line: int) -> list[str]:
+def _aliases(value: object, name: str, path: Path | None, line: int) -> list[str]:
     if isinstance(value, str):
-        value = [alias.strip() for alias in value.split(_ALIAS_SEPARATOR) if alias.strip()]
+        value = [alias.strip() for alias in _ALIAS_SEPARATOR.split(value) if alias.strip()]
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(a, str) and a.strip() for a in value):
         raise DataError(
-            f"expected 'aliases' to be a list of texts, got {value!r}", path=path, line=line
+            f"expected {name!r} to be a list of texts, got {value!r}", path=path, line=line
         )
     return value

@@ -26,10 +26,25 @@ From = Annotated[
     typer.Option(
         "--from", "-f", metavar="FILE",
         help="File of targets, or - for standard input. Plain lines are labels; CSV and JSON lines "
-        "have label (or text), id, aliases (a list; in CSV separated by |), and metadata in every "
-        "other column.",
+        "have label (or text), id, aliases (a list; in CSV separated by | or line ends), and "
+        "metadata in every other column. Metadata from CSV are always texts; for numbers and "
+        "booleans use JSON lines.",
     ),
 ]  # fmt: skip
+LabelField = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Key or column of JSON lines or CSV that holds the label; the default is label, or "
+        "text without it.",
+    ),
+]
+IdField = Annotated[
+    str | None, typer.Option(metavar="NAME", help="That of the id; the default is id.")
+]
+AliasesField = Annotated[
+    str | None, typer.Option(metavar="NAME", help="That of the aliases; the default is aliases.")
+]
 
 
 def build(
@@ -39,6 +54,9 @@ def build(
         str | None, typer.Option(help="A built-in target space in place of --from.")
     ] = None,
     format_: arguments.FileFormat = None,
+    label_field: LabelField = None,
+    id_field: IdField = None,
+    aliases_field: AliasesField = None,
     model: arguments.Model = None,
     scorer: arguments.ScorerName = None,
     temperature: arguments.Temperature = None,
@@ -58,18 +76,22 @@ def build(
     Examples:
       uwe cache build skills.uwe --from skills.txt
       uwe cache build roles.uwe --from roles.csv --dtype float16
+      uwe cache build esco.uwe --from skills_en.csv --label-field preferredLabel
       uwe cache build esco.uwe --space esco-occupations
     """
     if (source is None) == (space is None):
         raise typer.BadParameter("give either --from FILE or --space NAME")
-    if source is None and (format_, skip_invalid) != (None, False):
-        raise typer.BadParameter("--format and --skip-invalid are for --from FILE")
+    fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
+    if source is None and (skip_invalid or format_ is not None or any(fields.values())):
+        raise typer.BadParameter(
+            "--format, --skip-invalid and the names of fields are for --from FILE"
+        )
     from uwe.cache import TargetCache
     from uwe.loading import load
     from uwe.spaces import target_space
 
     if source is not None:
-        table = _read(source, format_, skip_invalid)
+        table = _read(source, format_, skip_invalid, fields)
     else:
         assert space is not None
         table = target_space(space).table()
@@ -102,6 +124,9 @@ def append(
     folder: Folder,
     source: From = None,
     format_: arguments.FileFormat = None,
+    label_field: LabelField = None,
+    id_field: IdField = None,
+    aliases_field: AliasesField = None,
     model: arguments.Model = None,
     skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
@@ -116,7 +141,8 @@ def append(
     from uwe.cache import TargetCache
 
     cache = TargetCache.open(folder, model=arguments.load_model(model))
-    table = _read(source, format_, skip_invalid)
+    fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
+    table = _read(source, format_, skip_invalid, fields)
     metadata = table.metadata
     _print_info(
         cache.append(
@@ -183,7 +209,9 @@ def verify(folder: Name, as_json: arguments.AsJson = False) -> None:
         output.print_line(f"{cache.path}: sound, {len(cache)} targets")
 
 
-def _read(source: str, format_: str | None, skip_invalid: bool) -> TargetTable:
+def _read(
+    source: str, format_: str | None, skip_invalid: bool, fields: dict[str, str | None]
+) -> TargetTable:
     from uwe.corpus import read_targets
 
     skipped = arguments.Skipped()
@@ -191,6 +219,7 @@ def _read(source: str, format_: str | None, skip_invalid: bool) -> TargetTable:
         arguments.source_of(source),
         format=arguments.file_format(format_),
         on_invalid=skipped if skip_invalid else None,
+        **fields,
     )
     skipped.tell()
     return table
