@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 # A name is imported when it is first used: `import uwe` costs next to nothing, and whoever only
 # reads a cache loads no onnxruntime. The type checker sees plain imports.
 if TYPE_CHECKING:
+    from uwe._core import simd_level as simd_level
     from uwe.cache import TargetCache as TargetCache
     from uwe.config import Scorer as Scorer
     from uwe.errors import CacheCorruptError as CacheCorruptError
@@ -80,6 +81,7 @@ _ROOMS = {
     "rank_many": "ranking",
     "rank_stream": "ranking",
     "score_metrics": "metrics",
+    "simd_level": "_core",
     "space_cache": "spaces",
     "split_sentences": "sentences",
     "target_space": "spaces",
