@@ -8,7 +8,7 @@ use super::vector::Vector;
 /// A fixed cut, the same for every tile: it bounds the rounding error of long sums. For unit
 /// vectors, 128 additions and `dim / 128` more, each off by at most half a unit in the last place
 /// of a sum that Cauchy and Schwarz keep at 1, stay below `(128 + dim / 128) · 2^-24`: 1e-5 for
-/// 4096 dimensions if every one rounded the same way, and a tenth of it as they do.
+/// 4096 dimensions if every one rounded the same way.
 const DIMS: usize = 128;
 
 /// Groups of rows between what is computed and what is asked for from memory. Only rows that lie
