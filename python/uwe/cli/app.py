@@ -14,6 +14,8 @@ from typing import Annotated
 import typer
 
 from uwe.cli import caches, explanation, exporting, ranking, spaces
+from uwe.cli.bench.app import app as bench
+from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
 
 __all__ = ["app", "main"]
@@ -31,6 +33,8 @@ app.command("explain")(guarded(explanation.explain_command))
 app.add_typer(caches.app, name="cache")
 app.command("spaces")(guarded(spaces.spaces_command))
 app.command("export")(guarded(exporting.export_command))
+app.add_typer(data, name="data")
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,1 @@
+"""WorkBench: ranking tasks of the labour market, evaluated without a matrix of scores."""

@@ -1,0 +1,345 @@
+"""The result of an evaluation: what was measured, on what, by what; one JSON file.
+
+Per-query values are kept as ranks: of each query's relevant targets, ascending, counted from 1.
+Every metric is a function of them. `docs/results-format.md` describes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
+from uwe.errors import DataError, InputError
+
+__all__ = [
+    "METRICS",
+    "Entry",
+    "Interval",
+    "ModelRecord",
+    "Regime",
+    "Results",
+    "TaskRecord",
+    "read_results",
+]
+
+FORMAT, VERSION = "uwe-bench", 1
+
+METRICS = (
+    "MAP", "RP@10", "RP@1", "RP@5", "MRR", "nDCG@10", "nDCG@100", "recall@100", "hit@1",
+)  # fmt: skip
+"""What is reported; the first two are WorkBench's."""
+
+REGIMES = ("clean", "held-out", "seen", "undeclared")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over queries with its 95 % bootstrap interval; fractions of 1."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Regime:
+    """What the model had seen of a task, decided by the audit.
+
+    Attributes:
+        name: One of `clean`, `held-out`, `seen`, `undeclared`.
+        reason: Why, in a sentence.
+        pairs: (query, target) pairs of the task.
+        found: How many of them occur in the training edges, case-folded, in either direction;
+            None where the training files can not be read.
+    """
+
+    name: str
+    reason: str
+    pairs: int
+    found: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """The model, as results keep it: the fields of `BenchModel` without what computes."""
+
+    name: str
+    kind: str
+    source: str = ""
+    fingerprint: str = ""
+    trained_on: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A split of a task, as it was evaluated.
+
+    Attributes:
+        name: The task's.
+        split: `val`, `test`, or what the files call it.
+        paper: The paper's task that it belongs to, or an empty text.
+        substitute: Whether it only stands in for that.
+        space: The target space and its version.
+        measures: What a high figure means.
+        licence: Of the data.
+        deviations: From WorkRB's task.
+        notes: What the reader of the files found, and whatever else qualifies the figures.
+        seals: sha256 of each file, unpacked.
+        queries: How many were evaluated.
+        available: How many there are; more than `queries` under a limit.
+        left_out: Evaluated queries without a relevant target, which no mean counts.
+        targets: Size of the target space.
+        aliases: Other texts of targets that were scored too; 0 where labels alone are targets.
+        pairs: Relevant (query, target) pairs.
+        query_words: Words of each evaluated query.
+    """
+
+    name: str
+    split: str
+    paper: str
+    substitute: bool
+    space: str
+    measures: str
+    licence: str
+    deviations: tuple[str, ...]
+    notes: tuple[str, ...]
+    seals: dict[str, str]
+    queries: int
+    available: int
+    left_out: int
+    targets: int
+    aliases: int
+    pairs: int
+    query_words: tuple[int, ...]
+
+    @property
+    def key(self) -> str:
+        """`job2skill/test`."""
+        return f"{self.name}/{self.split}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model with one scorer on one split of a task.
+
+    Attributes:
+        model: Name of the model, in `Results.models`.
+        scorer: Such as `pooled`, `soft:0.5`, `soft:0.5/pooled`; empty for models that score by
+            themselves.
+        task: Key of the task, in `Results.tasks`.
+        regime: What the model had seen of it.
+        metrics: By name.
+        ranks: For each query the ranks of its relevant targets, ascending; may be empty.
+        frequencies: For each rank, of how many evaluated queries that target is relevant to.
+        truncated: Queries that the model cut.
+        seconds: By part: `encode targets`, `encode queries`, `score`.
+        hardest: Queries with the lowest AP, each with what was ranked instead; see `hardest.py`.
+    """
+
+    model: str
+    scorer: str
+    task: str
+    regime: Regime
+    metrics: dict[str, Interval]
+    ranks: tuple[tuple[int, ...], ...]
+    frequencies: tuple[tuple[int, ...], ...]
+    truncated: int
+    seconds: dict[str, float]
+    hardest: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Model and scorer, as tables show them."""
+        return f"{self.model} {self.scorer}".strip()
+
+    def values(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Metrics of each query: (names, queries), NaN for queries without a relevant target."""
+        lengths = [len(ranks) for ranks in self.ranks]
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        flat = np.fromiter(
+            (rank for ranks in self.ranks for rank in ranks), dtype=np.int64, count=offsets[-1]
+        )
+        return _core.metrics(flat, offsets, list(names))
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything one evaluation measured.
+
+    Attributes:
+        created: When it began, ISO 8601, UTC.
+        uwe: Version of this package.
+        versions: Of the interpreter and the packages that took part.
+        machine: Processor, cores, memory, SIMD level, operating system.
+        seed: Of the bootstrap and of the sample under a limit.
+        limit: Most queries of a split that were evaluated; None for all.
+        seconds: Wall time of the whole.
+        peak_bytes: Most memory that the process held, as the operating system counts it.
+        models: By name.
+        tasks: By key.
+        entries: The figures.
+    """
+
+    created: str
+    uwe: str
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    seed: int
+    limit: int | None
+    seconds: float
+    peak_bytes: int
+    models: dict[str, ModelRecord] = field(default_factory=dict)
+    tasks: dict[str, TaskRecord] = field(default_factory=dict)
+    entries: tuple[Entry, ...] = ()
+
+    def to_json(self) -> str:
+        """The text of the file, which `from_json` reads back to an equal value."""
+        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, path: str | Path = "results") -> Results:
+        """Read the text of a file.
+
+        Raises:
+            DataError: If it is no result of this format, or lacks something.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"expected JSON, got {error}", path=path) from None
+        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+            raise DataError("expected a result of  uwe bench run, got something else", path=path)
+        version = document.pop("version", None)
+        if version != VERSION:
+            raise DataError(
+                f"this release reads results of version {VERSION}, got {version!r}: run  pip "
+                "install --upgrade uwe, or evaluate anew",
+                path=path,
+            )
+        try:
+            return _results(document)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"expected a whole result, but it is damaged ({error!r}): evaluate anew", path=path
+            ) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, whole or not at all."""
+        path = Path(path)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(self.to_json())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def joined(self, other: Results) -> Results:
+        """Both in one, as one report shows them.
+
+        Raises:
+            InputError: If a task was evaluated on other data or other queries, two models of one
+                name differ, or both hold the same figures.
+        """
+        for key in self.tasks.keys() & other.tasks.keys():
+            mine, its = self.tasks[key], other.tasks[key]
+            if mine.seals != its.seals:
+                raise InputError(
+                    f"{key}: expected results on the same data, got two versions of it "
+                    f"({mine.targets:,} and {its.targets:,} targets; seals differ): evaluate anew "
+                    "on one of them"
+                )
+            if (self.limit, self.seed, mine.aliases) != (other.limit, other.seed, its.aliases) and (
+                mine.queries != mine.available
+                or its.queries != its.available
+                or mine.aliases != its.aliases
+            ):
+                raise InputError(
+                    f"{key}: expected results on the same queries and texts, got limits "
+                    f"{self.limit} and {other.limit}, {mine.aliases} and {its.aliases} aliases: "
+                    "evaluate anew"
+                )
+        for name in self.models.keys() & other.models.keys():
+            if self.models[name] != other.models[name]:
+                raise InputError(
+                    f"expected one model of the name {name!r}, got two with fingerprints "
+                    f"{self.models[name].fingerprint[:12]} and "
+                    f"{other.models[name].fingerprint[:12]}: rename one, in its uwe.json"
+                )
+        mine_keys = {(e.model, e.scorer, e.task) for e in self.entries}
+        for entry in other.entries:
+            if (entry.model, entry.scorer, entry.task) in mine_keys:
+                raise InputError(f"{entry.label} on {entry.task} is in two results: leave one out")
+        return Results(
+            created=min(self.created, other.created),
+            uwe=self.uwe if self.uwe == other.uwe else f"{self.uwe}, {other.uwe}",
+            versions={**other.versions, **self.versions},
+            machine=self.machine,
+            seed=self.seed,
+            limit=self.limit if self.limit is not None else other.limit,
+            seconds=self.seconds + other.seconds,
+            peak_bytes=max(self.peak_bytes, other.peak_bytes),
+            models={**self.models, **other.models},
+            tasks={**self.tasks, **other.tasks},
+            entries=(*self.entries, *other.entries),
+        )
+
+
+def read_results(path: str | Path) -> Results:
+    """Read a file that `Results.save` wrote.
+
+    Raises:
+        DataError: If it holds something else.
+        OSError: If it can not be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected UTF-8, got {error}", path=path) from None
+    return Results.from_json(text, path=path)
+
+
+def _results(document: dict[str, Any]) -> Results:
+    models = {
+        name: ModelRecord(**{**value, "trained_on": tuple(value["trained_on"])})
+        for name, value in document.pop("models").items()
+    }
+    listed = ("deviations", "notes", "query_words")
+    tasks = {
+        key: TaskRecord(**{**value, **{name: tuple(value[name]) for name in listed}})
+        for key, value in document.pop("tasks").items()
+    }
+    entries = tuple(_entry(value) for value in document.pop("entries"))
+    for entry in entries:
+        if entry.model not in models or entry.task not in tasks:
+            raise ValueError(f"figures of {entry.model} on {entry.task}, which it does not hold")
+    missing = {f.name for f in fields(Results)} - {"models", "tasks", "entries"} - set(document)
+    if missing:
+        raise KeyError(min(missing))
+    return Results(models=models, tasks=tasks, entries=entries, **document)
+
+
+def _entry(value: dict[str, Any]) -> Entry:
+    return Entry(
+        **{
+            **value,
+            "regime": Regime(**value["regime"]),
+            "metrics": {name: Interval(**found) for name, found in value["metrics"].items()},
+            "ranks": tuple(map(tuple, value["ranks"])),
+            "frequencies": tuple(map(tuple, value["frequencies"])),
+            "hardest": tuple(value["hardest"]),
+        }
+    )

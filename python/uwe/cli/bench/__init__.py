@@ -1,0 +1,1 @@
+"""`uwe bench`: WorkBench from the command line, a command a file."""

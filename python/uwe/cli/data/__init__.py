@@ -1,0 +1,1 @@
+"""`uwe data`: publishers' files to tasks, target spaces and graphs, a command a file."""

@@ -1,0 +1,19 @@
+"""The commands of `uwe data` put together."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Make tasks, target spaces and training graphs from what publishers ship.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+importing = typer.Typer(
+    help="Read what a publisher ships into the data folder.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(importing, name="import")

@@ -1,0 +1,1 @@
+"""Files of publishers and of users: read as they ship, written in the one layout `uwe` reads."""

@@ -1,0 +1,239 @@
+"""The data folder: where it is, and the ranking tasks in it.
+
+A task is a folder with `targets.jsonl.gz` (`{"id", "text"}`, `"aliases"` if it has any), and for
+each split `<split>.queries.jsonl.gz` (`{"id", "text"}`) and `<split>.qrels.tsv.gz` (query id, 0,
+target id, grade; tab-separated, without a header).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uwe.corpus import RankingTask, read_queries, read_task
+from uwe.errors import DataError, InputError
+
+__all__ = ["TaskSplit", "data_folder", "file_seal", "read_split", "splits_of", "write_task"]
+
+ENVIRONMENT = "UWE_DATA"
+TARGETS = "targets.jsonl.gz"
+_QUERIES, _QRELS = ".queries.jsonl.gz", ".qrels.tsv.gz"
+
+
+@dataclass(frozen=True)
+class TaskSplit:
+    """One split of a ranking task, as it was read.
+
+    Attributes:
+        folder: Where it was read.
+        split: Its name, such as `val` or `test`.
+        task: Ids, texts and judgements.
+        aliases: Other texts of each target; empty lists where the folder has none.
+        seals: sha256 of each of its three files, by name.
+        notes: What a reader of the figures should know, such as targets with equal texts.
+    """
+
+    folder: Path
+    split: str
+    task: RankingTask
+    aliases: list[list[str]]
+    seals: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def data_folder(given: str | Path | None = None) -> Path:
+    """The folder of data: the given one, or what the environment variable UWE_DATA names.
+
+    Raises:
+        InputError: If there is neither, or it is no folder.
+    """
+    source = given if given is not None else os.environ.get(ENVIRONMENT) or None
+    if source is None:
+        raise InputError(
+            f"expected a folder of data, got none: pass data= (--data FOLDER), or set {ENVIRONMENT}"
+            "; `uwe data import` makes one"
+        )
+    folder = Path(source)
+    if not folder.is_dir():
+        named = "data" if given is not None else ENVIRONMENT
+        raise InputError(f"{folder}: expected {named} to name a folder, found none: correct it")
+    return folder
+
+
+def splits_of(folder: Path) -> list[str]:
+    """Names of the splits that a task folder has, ascending; empty if it has none.
+
+    Raises:
+        DataError: If a split has queries without judgements, or judgements without queries.
+    """
+    queries, qrels = (
+        {path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}")}
+        for suffix in (_QUERIES, _QRELS)
+    )
+    for split in sorted(queries ^ qrels):
+        has, lacks = (_QUERIES, _QRELS) if split in queries else (_QRELS, _QUERIES)
+        raise DataError(
+            f"expected {split}{lacks} beside {split}{has}, found none: add it, or remove the other",
+            path=folder,
+        )
+    return sorted(queries)
+
+
+def read_split(folder: Path, split: str) -> TaskSplit:
+    """Read one split of a task.
+
+    Raises:
+        DataError: If the folder is no task, lacks the split, the split is empty, or an entry is
+            malformed; with its path and line.
+        OSError: If a file can not be read.
+    """
+    if not (folder / TARGETS).is_file():
+        raise DataError(f"expected a task folder with {TARGETS}, found none", path=folder)
+    known = splits_of(folder)
+    if split not in known:
+        raise DataError(
+            f"expected the split {split!r}, found {', '.join(known) or 'none'}", path=folder
+        )
+    task = read_task(folder, split)
+    for name, texts in ((TARGETS, task.targets), (f"{split}{_QUERIES}", task.queries)):
+        if not texts:
+            raise DataError("expected at least one entry, got an empty file", path=folder / name)
+    if not any(task.relevant):
+        raise DataError(
+            "expected at least one judgement with a grade above 0, got none",
+            path=folder / f"{split}{_QRELS}",
+        )
+    notes = []
+    twins = sum(count - 1 for count in Counter(task.targets).values() if count > 1)
+    if twins:
+        notes.append(
+            f"{twins} targets have the text of an earlier one: no model can tell them apart, and "
+            "the earlier one ranks first"
+        )
+    repeated = sum(count - 1 for count in Counter(task.queries).values() if count > 1)
+    if repeated:
+        notes.append(f"{repeated} queries have the text of an earlier one: each counts")
+    files = (TARGETS, f"{split}{_QUERIES}", f"{split}{_QRELS}")
+    return TaskSplit(
+        folder=folder,
+        split=split,
+        task=task,
+        aliases=_aliases(folder / TARGETS),
+        seals={name: file_seal(folder / name) for name in files},
+        notes=tuple(notes),
+    )
+
+
+def file_seal(path: Path) -> str:
+    """sha256 of a file's content, unpacked if it is a .gz; 64 hexadecimal digits.
+
+    Of the content, as packing the same lines twice need not give the same bytes.
+    """
+    digest = hashlib.sha256()
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_task(
+    folder: Path,
+    splits: Mapping[str, RankingTask],
+    *,
+    aliases: Sequence[Sequence[str]] | None = None,
+) -> None:
+    """Write a task folder, whole or not at all; one that is there is replaced.
+
+    Args:
+        folder: Where; its parents are made.
+        splits: What each split holds. All have the same targets.
+        aliases: Other texts of each target.
+
+    Raises:
+        InputError: If the splits' targets differ.
+        OSError: If the disk is full or refuses.
+    """
+    tasks = list(splits.values())
+    if any(t.target_ids != tasks[0].target_ids or t.targets != tasks[0].targets for t in tasks):
+        raise InputError("expected all splits of a task to have the same targets, got others")
+    with replaced(folder) as new:
+        entries: list[dict[str, Any]] = [
+            {"id": id_, "text": text}
+            for id_, text in zip(tasks[0].target_ids, tasks[0].targets, strict=True)
+        ]
+        for entry, others in zip(entries, aliases or [()] * len(entries), strict=True):
+            if others:
+                entry["aliases"] = list(others)
+        write_lines(new / TARGETS, map(_json, entries))
+        for split, task in splits.items():
+            write_lines(
+                new / f"{split}{_QUERIES}",
+                (
+                    _json({"id": id_, "text": text})
+                    for id_, text in zip(task.query_ids, task.queries, strict=True)
+                ),
+            )
+            write_lines(
+                new / f"{split}{_QRELS}",
+                (
+                    f"{id_}\t0\t{task.target_ids[target]}\t1"
+                    for id_, relevant in zip(task.query_ids, task.relevant, strict=True)
+                    for target in relevant
+                ),
+            )
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `folder` when the block ends well."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        new.chmod(0o755)
+        yield new
+        old = new.with_name(new.name + "-old")
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines as UTF-8, packed if the name ends in .gz: the same lines give the same bytes."""
+    with path.open("wb") as raw:
+        packed = path.suffix == ".gz"
+        file = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if packed else raw
+        with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
+            text.writelines(f"{line}\n" for line in lines)
+
+
+def _json(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False)
+
+
+def _aliases(path: Path) -> list[list[str]]:
+    aliases: list[list[str]] = []
+    for record in read_queries(path):
+        found = record.fields.get("aliases") or []
+        if not isinstance(found, list) or not all(isinstance(a, str) and a.strip() for a in found):
+            raise DataError(
+                f"expected 'aliases' to be a list of texts, got {found!r}",
+                path=path,
+                line=record.line,
+            )
+        aliases.append(found)
+    return aliases
