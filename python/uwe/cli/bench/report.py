@@ -1,0 +1,74 @@
+"""`uwe bench report`: results drawn as one HTML page, or as Markdown."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uwe.cli import output
+from uwe.errors import InputError
+
+__all__ = ["report_command"]
+
+
+def report_command(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="RESULT.json...", help="What  uwe bench run -o  wrote."),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The page, such as report.html."),
+    ] = None,
+    markdown: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The same tables as Markdown, without plots."),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "WorkBench",
+) -> None:
+    """Draw results: tables, plots, the hardest queries; one HTML file that needs no network.
+
+    The plots need the extra bench; --markdown alone does not.
+
+    Example:
+      uwe bench report result.json -o report.html
+      uwe bench report mini.json bm25.json -o report.html --markdown report.md
+    """
+    from uwe.bench.report import read_report, to_html, to_markdown
+
+    if out is None and markdown is None:
+        raise typer.BadParameter("nothing to write: add -o report.html, or --markdown report.md")
+    targets = [Path(path) for path in (out, markdown) if path is not None]
+    for number, target in enumerate(targets):
+        if not target.absolute().parent.is_dir():
+            raise InputError(f"{target}: expected a folder to write into, found none: make it")
+        others = [*map(Path, files), *targets[:number]]
+        if target.absolute() in [other.absolute() for other in others]:
+            raise InputError(f"{target}: expected a file of its own for each output: name another")
+    report = read_report(files, title=title)
+    texts = {
+        path: write(report)
+        for path, write in ((out, to_html), (markdown, to_markdown))
+        if path is not None
+    }
+    for path, text in texts.items():
+        _write(Path(path), text)
+        output.print_line(path)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+    try:
+        # A label may hold half a character: a lone surrogate, which UTF-8 has no form for.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
