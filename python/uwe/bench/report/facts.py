@@ -77,12 +77,17 @@ def times(report: Report) -> list[tuple[TaskRecord, list[tuple[str, list[str], s
 
 
 def total_times(report: Report) -> dict[str, dict[str, float]]:
-    """Of each label the seconds of each part, over all splits."""
-    found: dict[str, dict[str, float]] = {
-        label: dict.fromkeys(PARTS, 0.0) for label in report.labels
-    }
+    """Of each label the seconds of each part over all splits; a target space counts once."""
+    found = {label: dict.fromkeys(PARTS, 0.0) for label in report.labels}
+    encoded = set()
     for entry in report.results.entries:
+        record = report.results.tasks[entry.task]
+        space = (entry.label, record.space, record.targets, record.aliases)
         for part, seconds in entry.seconds.items():
+            if part == "encode targets":
+                if space in encoded:
+                    continue
+                encoded.add(space)
             found[entry.label][part] = found[entry.label].get(part, 0.0) + seconds
     return found
 

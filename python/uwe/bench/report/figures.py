@@ -107,11 +107,11 @@ def profile(
         axes.set_xlim(-0.5, len(places) - 0.5)
         for label, means in breakdown.means.items():
             look, values = style[label], np.array(means) * 100
-            axes.plot(places, values, color=look.colour, linewidth=1.6, zorder=2)
+            axes.plot(places, values, color=look.colour, linewidth=1.6, clip_on=False, zorder=2)
             for place, value, count in zip(places, values, breakdown.counts, strict=True):
                 axes.plot(
                     [place], [value], color=look.colour, marker=look.marker, markersize=6,
-                    markerfacecolor=PAPER if count < FEW else look.colour, zorder=3,
+                    markerfacecolor=PAPER if count < FEW else look.colour, clip_on=False, zorder=3,
                 )  # fmt: skip
         below = axes.get_xaxis_transform()
         for place, name, count in zip(places, breakdown.groups, breakdown.counts, strict=True):
@@ -148,6 +148,7 @@ def curves(
             axes.plot(
                 np.arange(1, len(values) + 1), values * 100, color=look.colour, linewidth=1.6,
                 marker=look.marker, markersize=5.5, markevery=[k - 1 for k in marks],
+                clip_on=False,
             )  # fmt: skip
         for k in marks:
             axes.text(
