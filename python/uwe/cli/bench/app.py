@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.bench import report, run, tasks
+from uwe.cli.bench import probes, report, run, tasks
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -16,4 +16,5 @@ app = typer.Typer(
 )
 app.command("tasks")(guarded(tasks.tasks_command))
 app.command("run")(guarded(run.run_command))
+app.command("probes")(guarded(probes.probes_command))
 app.command("report")(guarded(report.report_command))
