@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 from uwe.bench.results import METRICS, Entry, Interval, ModelRecord, Regime, Results, TaskRecord
 
 TASKS = {
-    "job2skill/test": ("job2skill", "data engineer|pastry chef|court clerk|nurse", 400, 3039, 24),
-    "jobnorm/val": ("jobnorm", "Senior Java dev (m/f) Berlin|Barista part time", 400, 13492, 1),
-    "skillsim_esco/test": ("skillsim", "remove rust|manage staff|bake bread", 260, 260, 2),
+    "job2skill/test": ("job2skill", "data engineer|pastry chef|court clerk|nurse", 120, 3039, 24),
+    "jobnorm/val": ("jobnorm", "Senior Java dev (m/f) Berlin|Barista part time", 120, 13492, 1),
+    "skillsim_esco/test": ("skillsim", "remove rust|manage staff|bake bread", 90, 90, 2),
 }
 # How far up relevant targets come, by model and scorer: mean of the logarithm of a rank.
 RUNS = {("uwe-mini", "soft:0.5"): 2.2, ("uwe-mini", "pooled"): 2.6, ("bm25", ""): 3.6}
@@ -44,7 +45,7 @@ def sample_results(
         "versions": {"python": "3.11.7", "numpy": "2.2.0"},
         "machine": {"processor": "Xeon 2.7 GHz", "cores": 2, "simd": "avx512", "memory": 8 << 30},
         "seed": seed,
-        "limit": 400,
+        "limit": 120,
         "seconds": 48.25,
         "peak_bytes": 612 << 20,
         "models": {name: MODELS[name] for name in models},
@@ -59,6 +60,7 @@ def sample_results(
     return Results(**{**values, **changes})
 
 
+@cache
 def entry(model: str, scorer: str, key: str, seed: int = 7) -> Entry:
     """Figures of one model with one scorer on one task."""
     labels, frequencies = _labels(key, seed)
@@ -85,6 +87,7 @@ def entry(model: str, scorer: str, key: str, seed: int = 7) -> Entry:
     return replace(bare, metrics=metrics, hardest=_hardest(key, model, values[0]))
 
 
+@cache
 def _labels(key: str, seed: int) -> tuple[list[list[int]], tuple[tuple[int, ...], ...]]:
     """Relevant targets of each query, some without any; and how many queries share each."""
     _, _, queries, _, most = TASKS[key]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import ne
 from pathlib import Path
 
+from uwe.bench.probes import ProbeResults, read_probes
 from uwe.bench.results import METRICS, Entry, Results, TaskRecord, read_results
 from uwe.bench.tasks import TASKS
-from uwe.errors import InputError
+from uwe.errors import DataError, InputError
 
-__all__ = ["MOST_COLUMNS", "Report", "read_report"]
+__all__ = ["MOST_COLUMNS", "Report", "joined_probes", "read_report"]
 
 MOST_COLUMNS = 6
 """Columns of the headline table that a page still shows well; also the series of a plot."""
@@ -25,11 +28,13 @@ class Report:
         title: Of the page.
         runs: Each file's results, as machines and times differ.
         results: All of them in one.
+        probes: What the probes found, where they ran.
     """
 
     title: str
     runs: tuple[Results, ...]
     results: Results
+    probes: ProbeResults | None = None
 
     @property
     def tasks(self) -> list[TaskRecord]:
@@ -74,7 +79,7 @@ class Report:
 
 
 def read_report(paths: Sequence[str | Path], *, title: str = "WorkBench") -> Report:
-    """Read files of `uwe bench run` for one report.
+    """Read files of `uwe bench run`, and of `uwe bench probes`, for one report.
 
     Raises:
         InputError: If there is none, or they hold two versions of a task, two models of one name
@@ -82,19 +87,82 @@ def read_report(paths: Sequence[str | Path], *, title: str = "WorkBench") -> Rep
         DataError: If one of them holds something else.
         OSError: If one can not be read.
     """
-    if not paths:
-        raise InputError("expected at least one result of  uwe bench run, got none")
-    runs = tuple(map(read_results, paths))
-    joined = runs[0]
-    for path, run in zip(paths[1:], runs[1:], strict=True):
-        joined = _joined(joined, run, path)
-    if not joined.entries:
-        raise InputError(f"{os.fspath(paths[0])}: expected figures, got a result without any")
-    return Report(title=title, runs=runs, results=joined)
+    runs: list[Results] = []
+    probes: ProbeResults | None = None
+    results: Results | None = None
+    for path in paths:
+        found = _read(path)
+        try:
+            if isinstance(found, ProbeResults):
+                probes = found if probes is None else joined_probes(probes, found)
+            else:
+                results = found if results is None else results.joined(found)
+                runs.append(found)
+        except InputError as error:
+            raise InputError(f"{os.fspath(path)}: {error}") from None
+    if probes is not None and results is None:
+        results = Results(
+            created=probes.created, uwe=probes.uwe, versions={}, machine={}, seed=0, limit=None,
+            seconds=probes.seconds, peak_bytes=0, models=probes.models,
+        )  # fmt: skip
+    if results is None or not (results.entries or probes):
+        raise InputError("expected results of  uwe bench run  with figures, got none")
+    return Report(title=title, runs=tuple(runs), results=results, probes=probes)
 
 
-def _joined(results: Results, run: Results, path: str | Path) -> Results:
-    try:
-        return results.joined(run)
-    except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from None
+def joined_probes(probes: ProbeResults, other: ProbeResults) -> ProbeResults:
+    """Both in one.
+
+    Raises:
+        InputError: If their target spaces or cases differ, or both hold the same figures.
+    """
+    mine, its = ((p.space, p.targets, p.cases) for p in (probes, other))
+    if mine != its:
+        raise InputError(
+            f"expected probes of the same cases, got {len(probes.cases)} against {probes.space} "
+            f"and {len(other.cases)} against {other.space}: run them anew"
+        )
+    for label in probes.labels:
+        if label in other.labels:
+            raise InputError(f"the probes of {label} are in two results: leave one out")
+    return replace(
+        probes,
+        models={**probes.models, **other.models},
+        outcomes=(*probes.outcomes, *other.outcomes),
+    )
+
+
+def _read(path: str | Path) -> Results | ProbeResults:
+    """Read a file of either kind."""
+    with Path(path).open("rb") as file:
+        start = file.read(100)
+    if re.match(rb'\s*{\s*"format"\s*:\s*"uwe-probes"', start):
+        return read_probes(path)
+    results = read_results(path)
+    for entry in results.entries:
+        try:
+            whole = _is_whole(entry, results.tasks[entry.task])
+        except TypeError:
+            whole = False
+        if not whole:
+            raise DataError(
+                f"expected whole figures of {entry.label} on {entry.task}, but they are damaged: "
+                "evaluate anew",
+                path=path,
+            )
+    return results
+
+
+def _is_whole(entry: Entry, record: TaskRecord) -> bool:
+    """Whether all that is kept of each query is there."""
+    rows = (entry.ranks, entry.frequencies, record.query_words)
+    if any(len(row) != record.queries for row in rows):
+        return False
+    if any(map(ne, map(len, entry.ranks), map(len, entry.frequencies))):
+        return False
+    return all(
+        {"query", "AP", "relevant", "ranked"} <= set(query)
+        and all({"label", "rank"} <= set(target) for target in query["relevant"])
+        and all({"label", "relevant"} <= set(target) for target in query["ranked"])
+        for query in entry.hardest
+    )

@@ -130,5 +130,5 @@ def _listed(versions: dict[str, str]) -> str:
 def _found(regime: Regime) -> str:
     if regime.found is None:
         return ""
-    share = f" ({regime.found / regime.pairs:.1%})" if regime.pairs else ""
+    share = f" ({regime.found / regime.pairs * 100:.1f} %)" if regime.pairs else ""
     return f"{regime.found:,} of {regime.pairs:,}{share}"

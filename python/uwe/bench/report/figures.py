@@ -37,7 +37,7 @@ def looks(labels: Sequence[str]) -> dict[str, Look]:
     return {label: Look(SERIES[i % 8], _MARKERS[i % 8]) for i, label in enumerate(labels)}
 
 
-def swatch(look: Look, key: str, label: str) -> str:
+def swatch(look: Look, key: str) -> str:
     """The line and the mark of a label, for a legend."""
     with canvas(26, 12) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
@@ -45,7 +45,7 @@ def swatch(look: Look, key: str, label: str) -> str:
         axes.set(xlim=(0, 26), ylim=(0, 12))
         axes.plot([2, 24], [6, 6], color=look.colour, linewidth=2)
         axes.plot([13], [6], color=look.colour, marker=look.marker, markersize=7)
-        return drawn(figure, key, label, "")
+        return drawn(figure, key)
 
 
 def bars(entries: Sequence[Entry], style: Mapping[str, Look], key: str, title: str) -> str:
@@ -108,10 +108,11 @@ def profile(
         for label, means in breakdown.means.items():
             look, values = style[label], np.array(means) * 100
             axes.plot(places, values, color=look.colour, linewidth=1.6, clip_on=False, zorder=2)
-            for place, value, count in zip(places, values, breakdown.counts, strict=True):
+            few = np.array(breakdown.counts) < FEW
+            for chosen, fill in ((few, PAPER), (~few, look.colour)):
                 axes.plot(
-                    [place], [value], color=look.colour, marker=look.marker, markersize=6,
-                    markerfacecolor=PAPER if count < FEW else look.colour, clip_on=False, zorder=3,
+                    np.flatnonzero(chosen), values[chosen], color=look.colour, linewidth=0,
+                    marker=look.marker, markersize=6, markerfacecolor=fill, clip_on=False, zorder=3,
                 )  # fmt: skip
         below = axes.get_xaxis_transform()
         for place, name, count in zip(places, breakdown.groups, breakdown.counts, strict=True):
@@ -224,6 +225,8 @@ def _lined(axes: Axes, rows: object) -> None:
 
 def _short(text: str, most: int) -> str:
     text = printable(text)
+    if len(text) > most:
+        text = text.rpartition("/")[2]  # of a hub's name, what tells models apart
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

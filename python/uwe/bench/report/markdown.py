@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from uwe.bench.means import means
 from uwe.bench.report import facts, tables
 from uwe.bench.report.content import Report
+from uwe.bench.report.probes import ProbeCell, probe_tables
 from uwe.bench.report.tables import Figure, Line, TaskLines
 
 __all__ = ["to_markdown"]
@@ -17,7 +18,7 @@ def to_markdown(report: Report) -> str:
     """The text of the file; the same report gives the same text."""
     parts = (
         _head(report), _headline(report), _means(report), _scorers(report), _metrics(report),
-        _tasks(report), _regimes(report), _times(report), _provenance(report),
+        _probes(report), _tasks(report), _regimes(report), _times(report), _provenance(report),
     )  # fmt: skip
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
@@ -43,6 +44,7 @@ def _headline(report: Report) -> Iterator[str]:
     yield from _table(["task", "queries × targets", *map(_safe, report.shown)], rows)
     hidden = [label for label in report.labels if label not in report.shown]
     if hidden:
+        yield "Of models with several scorers, the first is shown here."
         yield from (f"Also measured, below: {_safe(', '.join(hidden))}.", "")
 
 
@@ -91,6 +93,28 @@ def _metrics(report: Report) -> Iterator[str]:
         if line
     ]
     yield from _table(["task", "model", "regime", *map(_safe, report.metrics)], rows)
+
+
+def _probes(report: Report) -> Iterator[str]:
+    if report.probes is None:
+        return
+    yield from ("## Probes", "")
+    yield "Accuracy with 95 % Wilson intervals; in brackets after it, that of the same cases"
+    yield "without what the category changes. Ranked were all"
+    yield f"{report.probes.targets:,} of {_safe(report.probes.space)}."
+    yield ""
+    for table in probe_tables(report.probes):
+        rows = [
+            [f"{name}: {title}", f"{count:,}", *map(_probe, cells)]
+            for name, title, count, cells in table.rows
+        ]
+        yield from _table([f"cases {table.origin}", "number", *map(_safe, table.labels)], rows)
+
+
+def _probe(cell: ProbeCell | None) -> str:
+    if cell is None:
+        return "–"
+    return _figure(cell.figure) + (f" [clean {cell.clean}]" if cell.clean else "")
 
 
 def _tasks(report: Report) -> Iterator[str]:

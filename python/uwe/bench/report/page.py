@@ -9,6 +9,7 @@ from typing import Any
 from uwe.bench.means import means
 from uwe.bench.report import facts, figures, tables
 from uwe.bench.report.content import Report
+from uwe.bench.report.probes import probe_failures, probe_tables
 from uwe.bench.report.sections import sections
 from uwe.bench.results import Entry, TaskRecord
 from uwe.errors import MissingExtraError
@@ -42,7 +43,8 @@ def to_html(report: Report) -> str:
     )
     labels = report.shown
     style = figures.looks(labels)
-    swatches = [figures.swatch(style[x], f"swatch-{i}", x) for i, x in enumerate(labels)]
+    swatches = [figures.swatch(style[x], f"swatch-{i}") for i, x in enumerate(labels)]
+    totals = facts.total_times(report)
     return environment.get_template("page.html").render(
         report=report,
         results=report.results,
@@ -57,10 +59,12 @@ def to_html(report: Report) -> str:
         scorers=tables.scorer_tables(report),
         metrics=tables.metric_lines(report),
         hardest=_hardest(report),
+        probe_tables=probe_tables(report.probes) if report.probes else [],
+        probe_failures=probe_failures(report.probes) if report.probes else [],
         remarks={record.key: facts.remarks(report, record) for record in report.tasks},
         regimes=facts.regimes(report),
         parts=facts.PARTS,
-        time_plot=figures.times(facts.total_times(report), facts.PARTS, "times"),
+        time_plot=figures.times(totals, facts.PARTS, "times") if totals else "",
         times=facts.times(report),
         provenance=facts.provenance(report),
     )

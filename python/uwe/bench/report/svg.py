@@ -53,13 +53,13 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         yield Figure(figsize=(width / 72, height / 72), facecolor="none")
 
 
-def drawn(figure: Figure, key: str, title: str, description: str) -> str:
+def drawn(figure: Figure, key: str, title: str = "", description: str = "") -> str:
     """The SVG element of a figure.
 
     Args:
         figure: What was drawn on.
-        key: Unique in the page; ids within begin with it.
-        title: What a screen reader says first.
+        key: Its id, unique in the page; ids within begin with it.
+        title: What a screen reader says first; empty for what repeats the text beside it.
         description: What it says then: the numbers.
     """
     file = io.StringIO()
@@ -67,24 +67,21 @@ def drawn(figure: Figure, key: str, title: str, description: str) -> str:
     root = ET.fromstring(file.getvalue())  # noqa: S314 - just written by matplotlib
     _, _, width, height = root.attrib["viewBox"].split()
     root.attrib.clear()
-    root.attrib.update(
-        {
-            "class": "plot",
-            "role": "img",
-            "viewBox": f"0 0 {width} {height}",
-            "aria-labelledby": f"{key}-t {key}-d",
-        }
-    )
+    root.attrib.update({"id": key, "class": "plot", "viewBox": f"0 0 {width} {height}"})
     for parent in list(root.iter()):
         for child in list(parent):
             # Its style element would reach out into the page.
             if child.tag.endswith("metadata") or child.tag == f"{_SVG}style":
                 parent.remove(child)
     _rename(root, key)
-    for name, text in (("desc", description), ("title", title)):
-        element = ET.Element(f"{_SVG}{name}", {"id": f"{key}-{name[0]}"})
-        element.text = printable(text)
-        root.insert(0, element)
+    if title:
+        root.attrib.update({"role": "img", "aria-labelledby": f"{key}-t {key}-d"})
+        for name, text in (("desc", description), ("title", title)):
+            element = ET.Element(f"{_SVG}{name}", {"id": f"{key}-{name[0]}"})
+            element.text = printable(text)
+            root.insert(0, element)
+    else:
+        root.set("aria-hidden", "true")
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
         element.tail = None
@@ -107,6 +104,8 @@ def _rename(root: ET.Element, key: str) -> None:
     """Prefix ids that are referred to, as plots share a page; drop the others."""
     used = set(re.findall(r"(?:url\(#|href=\")#?([\w-]+)", ET.tostring(root, encoding="unicode")))
     for element in root.iter():
+        if element is root:
+            continue
         if f"{_XLINK}href" in element.attrib:
             element.set("href", f"#{key}-{element.attrib.pop(f'{_XLINK}href')[1:]}")
         if "clip-path" in element.attrib:

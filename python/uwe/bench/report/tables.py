@@ -16,6 +16,7 @@ __all__ = [
     "Line",
     "ScorerTable",
     "TaskLines",
+    "figure",
     "headline",
     "metric_lines",
     "percent",
@@ -67,6 +68,15 @@ class ScorerTable:
 def percent(value: float) -> str:
     """`0.1234` as `12.3`; a dash for what is no number."""
     return f"{value * 100:.1f}" if np.isfinite(value) else "–"
+
+
+def figure(interval: Interval | None, best: bool = False) -> Figure:
+    """A mean and its interval as texts; a dash where there is none."""
+    if interval is None:
+        return Figure("–", "")
+    ends = (interval.low, interval.high)
+    between = "–".join(map(percent, ends)) if np.isfinite(ends).all() else ""
+    return Figure(percent(interval.mean), between, best)
 
 
 def sample_mark(record: TaskRecord) -> str:
@@ -121,7 +131,7 @@ def _lines(
             scorer=entry.scorer,
             regime=entry.regime,
             figures=tuple(
-                _figure(entry.metrics.get(metric), (metric, entry.label) in best)
+                figure(entry.metrics.get(metric), (metric, entry.label) in best)
                 for metric in metrics
             ),
             truncated=entry.truncated,
@@ -146,11 +156,3 @@ def _best(entries: Sequence[Entry], metric: str) -> list[Entry]:
             top = max(entry.metrics[metric].mean for entry in group)
             found += [entry for entry in group if entry.metrics[metric].mean == top]
     return found
-
-
-def _figure(interval: Interval | None, best: bool) -> Figure:
-    if interval is None:
-        return Figure("–", "")
-    ends = (interval.low, interval.high)
-    between = "–".join(map(percent, ends)) if np.isfinite(ends).all() else ""
-    return Figure(percent(interval.mean), between, best)
