@@ -180,6 +180,8 @@ def test_an_object_is_believed_what_it_says_of_itself() -> None:
     model = encoder(Trained())
     assert (model.name, model.fingerprint) == ("Trained", "f" * 64)
     assert (model.scorer, model.trained_on) == (Scorer("max"), (SOURCE,))
+    single = SimpleNamespace(encode=FORMS["array"][0], config=Trained.config)
+    assert encoder(single).scorer == Scorer("pooled")  # nothing else makes sense of one vector
     foreign = SimpleNamespace(
         encode=as_words, fingerprint=7, config=SimpleNamespace(scorer="soft", trained_on="all")
     )
