@@ -53,8 +53,13 @@ def graph_paths(folder: str | Path) -> list[Path]:
     return paths
 
 
-def read_edges(path: str | Path) -> Edges:
+def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
     """Read one `<graph>.edges.tsv.gz`, and see that the node files beside it have all its ends.
+
+    Args:
+        path: The file.
+        nodes: What `read_nodes` gave for kinds of the same folder; a kind that is missing is read
+            and added, so that several graphs read it once.
 
     Raises:
         DataError: If the header or a line has no three columns, a relation is blank, or an end is
@@ -79,7 +84,11 @@ def read_edges(path: str | Path) -> Edges:
                 )
             if not kinds:
                 kinds = _kinds(columns, path)
-                known = [read_nodes(path.parent, kind) for kind in kinds]
+                nodes = {} if nodes is None else nodes
+                for kind in kinds:
+                    if kind not in nodes:
+                        nodes[kind] = read_nodes(path.parent, kind)
+                known = [nodes[kind] for kind in kinds]
                 continue
             for id_, kind, nodes in zip(columns, kinds, known, strict=False):
                 if id_ not in nodes:
