@@ -201,9 +201,7 @@ def test_a_circle_of_broader_concepts_ends(tmp_path: Path) -> None:
 def test_the_command_makes_what_the_next_commands_take(shell: Shell) -> None:
     write_zip(shell.folder / NAME, tables())
     lines = shell("data", "import", "esco", NAME, "--out", "data").stdout.splitlines()
-    assert lines[0] == (
-        "ESCO 1.2.0 en: 4 skills, 3 occupations, 4 relations between them"
-    )
+    assert lines[0] == ("ESCO 1.2.0 en: 4 skills, 3 occupations, 4 relations between them")
     assert "  left out: 1 skills with the status obsolete" in lines
     assert "data/spaces/esco-1.2.0-en-skills.jsonl.gz: 4 targets" in lines
     assert "data/workbench/job2skill test: 2 queries x 4 targets, 3 judgements" in lines
@@ -234,9 +232,7 @@ def test_the_command_tells_in_json_and_takes_the_folder_of_the_environment(
     monkeypatch.setenv("UWE_DATA", "given")
     told = shell.json("data", "import", "esco", "a.zip", "--release", "2.0", "--language", "fr")
     assert (told["version"], told["language"], told["skills"]) == ("2.0", "fr", 4)
-    assert told["spaces"] == [
-        {"path": "given/spaces/esco-2.0-fr-skills.jsonl.gz", "targets": 4}
-    ]
+    assert told["spaces"] == [{"path": "given/spaces/esco-2.0-fr-skills.jsonl.gz", "targets": 4}]
     assert [task["path"] for task in told["tasks"]] == ["given/esco-2.0-fr/skillnorm"]
     assert told["not_made"].keys() == {"job2skill", "skill2job", "skillsim_esco"}
     monkeypatch.delenv("UWE_DATA")

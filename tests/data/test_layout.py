@@ -204,7 +204,7 @@ def test_the_data_folder_is_the_given_one_or_that_of_the_environment(
     assert data_folder() == tmp_path
 
 
-def test_real_tasks_are_sealed_as_their_files_are(data_folder: Path) -> None:  # noqa: F811
+def test_real_tasks_are_sealed_as_their_files_are(data_folder: Path) -> None:
     folder = data_folder / "workbench" / "skillnorm"
     found = read_split(folder, "val")
     assert found.seals == {name: file_seal(folder / name) for name in found.seals}
