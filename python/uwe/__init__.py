@@ -5,7 +5,8 @@
     uwe.rank("data engineer, big data pipelines", skills, k=2)
 
 `load` gives a model, `TargetCache` keeps a target space, `rank` and `rank_many` rank it, `explain`
-says why; `space_cache` has ESCO ready; `evaluate` runs WorkBench. What each takes, returns and raises stands in its docstring.
+says why; `space_cache` has ESCO ready; `evaluate` runs WorkBench. What each takes, returns and
+raises stands in its docstring.
 """
 
 from __future__ import annotations
