@@ -114,6 +114,10 @@ def test_equal_figures_are_all_best() -> None:
     ]  # fmt: skip
 
 
+def test_nothing_is_best_where_all_are_equal() -> None:
+    assert bold(with_means({"a": (0.4, "clean"), "b": (0.4, "clean")})) == []
+
+
 def test_best_is_no_nan() -> None:
     found = {"a": (float("nan"), "clean"), "b": (0.4, "clean"), "c": (0.2, "clean")}
     assert bold(with_means(found)) == ["b"]

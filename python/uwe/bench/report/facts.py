@@ -116,11 +116,14 @@ def provenance(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(name, [(fact, value) for fact, value in facts if value]) for name, facts in found]
 
 
-def _facts(values: dict[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in values.items()
-    ]
+def _facts(machine: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _fact(name, value)) for name, value in machine.items()]
+
+
+def _fact(name: str, value: Any) -> str:
+    if name == "memory" and isinstance(value, int):
+        return f"{value / 1e9:,.1f} GB"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _listed(versions: dict[str, str]) -> str:

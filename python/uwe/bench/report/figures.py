@@ -171,12 +171,11 @@ def times(found: Mapping[str, Mapping[str, float]], parts: Sequence[str], key: s
         parts: In the order of stacking; the page's legend takes the same colours.
         key: Of the plot.
     """
-    row = 34
-    width, height = 520, row * len(found)
-    most = max(sum(seconds.values()) for seconds in found.values()) * 1.16 or 1
-    left = 150
-    with canvas(width, height) as figure:
-        axes = figure.add_axes((left / width, 0, 1 - left / width, 1))
+    row, left = 28, 132
+    height = row * len(found)
+    most = max(sum(seconds.values()) for seconds in found.values()) * 1.28 or 1
+    with canvas(_WIDTH, height) as figure:
+        axes = figure.add_axes((left / _WIDTH, 0, 1 - left / _WIDTH, 1))
         _bare(axes)
         axes.set(xlim=(0, most), ylim=(len(found) - 0.5, -0.5))
         axes.axvline(0, color=MUTED, linewidth=1)
@@ -188,7 +187,7 @@ def times(found: Mapping[str, Mapping[str, float]], parts: Sequence[str], key: s
             text = f"{start:,.1f} s"
             axes.text(start + most * 0.01, place, text, fontsize=_TEXT, color=INK, va="center")
             axes.text(
-                -8 / (width - left) * most, place, _short(label, 24), fontsize=_TEXT, color=INK,
+                -8 / (_WIDTH - left) * most, place, _short(label, 23), fontsize=_SMALL, color=INK,
                 ha="right", va="center",
             )  # fmt: skip
         spoken = "; ".join(

@@ -51,8 +51,8 @@ def probe_tables(probes: ProbeResults) -> list[ProbeTable]:
         for name in dict.fromkeys(name for o, name, _ in found if o == origin):
             of_row = [found.get((origin, name, label)) for label in probes.labels]
             best = max(a.passed for a in of_row if a)
-            several = sum(a is not None for a in of_row) > 1
-            cells = [None if a is None else _cell(a, several and a.passed == best) for a in of_row]
+            differ = len({a.passed for a in of_row if a}) > 1
+            cells = [None if a is None else _cell(a, differ and a.passed == best) for a in of_row]
             rows.append((name, titles[name], max(a.cases for a in of_row if a), tuple(cells)))
         tables.append(ProbeTable(origin, tuple(probes.labels), tuple(rows)))
     return tables

@@ -142,7 +142,7 @@ def _lines(
 
 
 def _best(entries: Sequence[Entry], metric: str) -> list[Entry]:
-    """The best of each regime; none where a regime has one entry, with nothing to compare."""
+    """The best of each regime; none where nothing differs from it."""
     found = []
     for regime in {entry.regime.name for entry in entries}:
         group = [
@@ -152,7 +152,7 @@ def _best(entries: Sequence[Entry], metric: str) -> list[Entry]:
             and metric in e.metrics
             and np.isfinite(e.metrics[metric].mean)
         ]
-        if len(group) > 1:
-            top = max(entry.metrics[metric].mean for entry in group)
-            found += [entry for entry in group if entry.metrics[metric].mean == top]
+        means = [entry.metrics[metric].mean for entry in group]
+        if len(set(means)) > 1:
+            found += [e for e, mean in zip(group, means, strict=True) if mean == max(means)]
     return found
