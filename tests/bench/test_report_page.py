@@ -192,7 +192,9 @@ def test_hostile_texts_are_shown_as_they_are() -> None:
         tasks={one.task: record},
         entries=(entry,),
     )
-    found = Page(to_html(Report(title=HOSTILE, runs=(hostile,), results=hostile)))
+    text = to_html(Report(title=HOSTILE, runs=(hostile,), results=hostile))
+    assert re.search(r"<text[^>]*>[^<]*\$a_b\$", text)  # in a plot, and no formula
+    found = Page(text)
     assert found.open == []
     assert {tag for tag, _ in found.elements} & {"script"} == set()
     assert list(found.attributes("onload")) == []
