@@ -156,7 +156,7 @@ def find_tables(
         names = sorted({PurePosixPath(file.member or file.path.name).name for file in found})
         raise DataError(
             f"expected skills_{language}.csv, found {', '.join(names) or 'no file of ESCO'}: pass "
-            "ESCO's CSV download in that language",
+            "all parts of ESCO's CSV download in that language",
             path=sources[0],
         )
     chosen = set(files.values())
