@@ -95,7 +95,7 @@ class TaskRecord:
         licence: Of the data.
         deviations: From WorkRB's task.
         notes: What the reader of the files found, and whatever else qualifies the figures.
-        seals: sha256 of each file, unpacked.
+        seals: sha256 of each file's content without aliases.
         queries: How many were evaluated.
         available: How many there are; more than `queries` under a limit.
         left_out: Evaluated queries without a relevant target, which no mean counts.
