@@ -15,7 +15,7 @@ from pathlib import Path
 
 from uwe.data.layout import replaced, write_lines
 from uwe.data.onet_files import Row, Table, open_source
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError
 
 __all__ = ["ATTRIBUTION", "CODE", "TABLES", "OnetDatabase", "read_onet", "write_onet"]
 
@@ -178,12 +178,19 @@ def read_onet(path: str | Path) -> OnetDatabase:
 
 
 def write_onet(database: OnetDatabase, folder: str | Path) -> None:
-    """Write the tables as `<name>.csv.gz`, whole or not at all; a folder that is there is replaced.
+    """Write the tables as `<name>.csv.gz`, whole or not at all; a folder of them is replaced.
 
     Raises:
+        InputError: If the folder has something else in it.
         OSError: If the disk is full or refuses.
     """
-    with replaced(Path(folder)) as new:
+    folder = Path(folder)
+    if folder.is_dir() and any(not path.name.endswith(".csv.gz") for path in folder.iterdir()):
+        raise InputError(
+            f"{folder}: expected a new folder or one of O*NET's tables, which is replaced, found "
+            "something else in it: move that away"
+        )
+    with replaced(folder) as new:
         for table in TABLES:
             rows = database.tables[table.name]
             columns = list(table.columns)
