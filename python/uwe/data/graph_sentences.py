@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from uwe.data.graph_files import GraphBuilder, plain
@@ -32,7 +32,8 @@ def read_sentences(path: str | Path) -> dict[str, list[str]]:
     path = Path(path)
     found: dict[str, dict[str, None]] = {}
     with lines_of(path) as lines:
-        for line, entry in entries_of(lines, format_of(path, None), path, {"sentence"}):
+        named = _named(lines)
+        for line, entry in entries_of(named, format_of(path, None), path, {"sentence"}):
             fields = checked(entry, path, line)
             sentence = fields.get("sentence")
             if not isinstance(sentence, str) or not sentence.strip():
@@ -76,6 +77,12 @@ def add_sentences(
             node = graphs.node("sentence", f"{RELATION}/{i:05d}", sentence, RELATION)
             graphs.edge("V", skill, node, RELATION)
     return left_out
+
+
+def _named(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines; a first column without a name gets one, as the authors' file numbers its rows."""
+    for i, line in enumerate(lines):
+        yield b"row" + line if i == 0 and line.startswith(b",") else line
 
 
 def _labels(fields: Mapping[str, object], path: Path, line: int) -> list[str]:
