@@ -67,8 +67,13 @@ def graph_paths(folder: str | Path) -> list[Path]:
     return paths
 
 
-def read_edges(path: str | Path) -> Edges:
+def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
     """Read one `<graph>.edges.tsv.gz`, and see that the node files beside it have all its ends.
+
+    Args:
+        path: The file.
+        nodes: What `read_nodes` gave for kinds of the same folder; a kind that is missing is read
+            and added, so that several graphs read it once.
 
     Raises:
         DataError: If the header or a line has no three columns, a relation is blank, or an end is
@@ -81,6 +86,7 @@ def read_edges(path: str | Path) -> Edges:
     relations: list[str] = []
     kinds: list[str] = []
     known: list[dict[str, str]] = []
+    held = {} if nodes is None else nodes
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = raw.rstrip("\r\n").split("\t")
@@ -93,10 +99,13 @@ def read_edges(path: str | Path) -> Edges:
                 )
             if not kinds:
                 kinds = _kinds(columns, path)
-                known = [read_nodes(path.parent, kind) for kind in kinds]
+                for kind in kinds:
+                    if kind not in held:
+                        held[kind] = read_nodes(path.parent, kind)
+                known = [held[kind] for kind in kinds]
                 continue
-            for id_, kind, nodes in zip(columns, kinds, known, strict=False):
-                if id_ not in nodes:
+            for id_, kind, texts in zip(columns, kinds, known, strict=False):
+                if id_ not in texts:
                     raise DataError(
                         f"no entry of {_NODES.format(kind)} has the id {id_!r}: add it, or remove "
                         "the edge",
