@@ -22,6 +22,7 @@ from uwe.errors import DataError, InputError
 
 __all__ = [
     "METRICS",
+    "REGIMES",
     "Entry",
     "Interval",
     "ModelRecord",
