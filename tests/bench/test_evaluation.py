@@ -143,6 +143,9 @@ def test_a_limit_is_a_sample_that_the_seed_fixes(folder: Path, encoder: HashEnco
     record = found[0].tasks["mine/test"]
     assert (record.queries, record.available) == (9, 40)
     assert "a sample of 9 of 40 queries (seed 0)" in record.notes
+    with pytest.raises(InputError, match="raise the limit"):  # the first query has no judgement
+        for seed in range(40):
+            uwe.evaluate(encoder, tasks=str(folder), splits="test", limit=1, seed=seed)
     for word in ("metrics", "ranks", "hardest"):
         assert getattr(found[0].entries[0], word) == getattr(found[1].entries[0], word)
 
