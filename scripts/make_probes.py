@@ -39,22 +39,24 @@ AMERICAN = (
     (r"colour", "color"), (r"labour", "labor"), (r"behaviour", "behavior"),
     (r"flavour", "flavor"), (r"harbour", "harbor"), (r"fibre", "fiber"), (r"\bcentre", "center"),
     (r"theatre", "theater"), (r"\b(milli|centi|kilo|)metres?\b", r"\1meter"),
-    (r"\btyre", "tire"), (r"jewell", "jewel"), (r"aluminium", "aluminum"), (r"defence", "defense"),
+    (r"\btyre", "tire"), (r"jewellery", "jewelry"), (r"jeweller", "jeweler"),
+    (r"aluminium", "aluminum"), (r"defence", "defense"),
     (r"\blicence", "license"), (r"catalogue", "catalog"), (r"\bmould", "mold"),
     (r"programme(?!d|r)", "program"), (r"\bplough", "plow"), (r"draught", "draft"),
     (r"\bkerb", "curb"), (r"\bgrey", "gray"), (r"sulph", "sulf"), (r"paediatr", "pediatr"),
     (r"anaesth", "anesth"), (r"haemat", "hemat"), (r"haemo", "hemo"), (r"gynaec", "gynec"),
     (r"orthopaed", "orthoped"), (r"archaeolog", "archeolog"), (r"analyse(?!s)", "analyze"),
     (r"analysing", "analyzing"), (r"(travel|model|label|counsel|signal)l(ing|ed|er|or)", r"\1\2"),
-    (r"(organ|optim|special|standard|custom|util|minim|maxim|recogn|priorit|digit|personal|"
+    ((r"(organ|optim|special|standard|custom|util|minim|maxim|recogn|priorit|digit|personal|"
      r"steril|visual|real|synchron|summar|categor|character|author|local|general|mobil)is"
-     r"(e|es|ed|er|ers|ing|ation|ations)\b", r"\1iz\2"),
+     r"(e|es|ed|er|ers|ing|ation|ations)\b"), r"\1iz\2"),
 )  # fmt: skip
 BULLETS = ("• {}", "- {}", "* {}", "– {}", "1. {}", "2) {}", "a) {}", "▪ {}", "· {}", "→ {}")
-NEVER_PLURAL = ("ss", "us", "is", "ics", "news", "goods", "arts", "clothes")
-STOP = frozenset(
-    "and or of in on at to for from by with the a an as into other own using use up".split()
-)
+UNCHANGED = ("ss", "us", "is", "ics", "ves", "ing", "news", "goods", "arts", "clothes")
+STOP = frozenset((
+    "and", "or", "of", "in", "on", "at", "to", "for", "from", "by", "with", "the", "a", "an",
+    "as", "into", "other", "own", "using", "use", "up",
+))  # fmt: skip
 CAPITALS = re.compile(r"\b[A-Z]{3,6}\b")
 # Words that say too little to be shared in another sense.
 COMMON_FROM = 40
@@ -172,13 +174,16 @@ def change_case(text: str, i: int) -> str:
 
 
 def change_number(text: str, words: Counter[str]) -> str | None:
-    """The last word with or without its s, where ESCO has that word elsewhere."""
-    last = text.casefold().split()[-1]
-    if len(last) < 4 or last.endswith(NEVER_PLURAL):
+    """The last word with or without its s, where ESCO has that word elsewhere.
+
+    It gets an s where ESCO has it with one at least half as often, which mass nouns are not.
+    """
+    *others, last = text.casefold().split()
+    if len(last) < 4 or last.endswith(UNCHANGED) or {"a", "an"} & set(others):
         return None
     if last.endswith("s"):
         return text[:-1] if words[last[:-1]] > 1 else None
-    return f"{text}s" if words[f"{last}s"] > 1 else None
+    return f"{text}s" if 2 * words[f"{last}s"] >= words[last] else None
 
 
 def change_letters(text: str, i: int, words: Counter[str]) -> str | None:

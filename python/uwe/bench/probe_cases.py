@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uwe.corpus import read_queries
 from uwe.errors import DataError, InputError
 
 __all__ = [
-    "CATEGORIES", "Category", "ORIGINS", "ProbeCase", "built_in_cases", "chosen_cases",
+    "CATEGORIES", "ORIGINS", "Category", "ProbeCase", "built_in_cases", "chosen_cases",
     "read_cases",
 ]  # fmt: skip
 
@@ -113,8 +114,9 @@ class ProbeCase:
 def read_cases(
     path: str | Path, labels: Collection[str], *, origin: str = "yours"
 ) -> list[ProbeCase]:
-    """Read cases from JSON lines: `id`, `category`, `query`, `wanted`, and `traps`, `clean`, `note`.
+    """Read cases from JSON lines.
 
+    An entry has `id`, `category`, `query` and `wanted`, and may have `traps`, `clean` and `note`.
     `wanted` and `traps` are a label or a list of labels.
 
     Args:
@@ -172,14 +174,14 @@ _TEXTS = ("id", "category", "query", "clean", "note")
 _LISTS = ("wanted", "traps")
 
 
-def _fields(entry: dict[str, object]) -> dict[str, object]:
+def _fields(entry: dict[str, Any]) -> dict[str, Any]:
     """Checked for their types; a label alone becomes a tuple of one."""
     unknown = [name for name in entry if name not in (*_TEXTS, *_LISTS)]
     if unknown:
         raise InputError(
             f"unknown field {unknown[0]!r}; known are {', '.join((*_TEXTS, *_LISTS))}: correct it"
         )
-    fields: dict[str, object] = {}
+    fields: dict[str, Any] = {}
     for name in ("id", "category", "wanted"):
         if name not in entry:
             raise InputError(f"expected the field {name!r}, got {', '.join(entry)}: add it")
@@ -187,7 +189,9 @@ def _fields(entry: dict[str, object]) -> dict[str, object]:
         if name in _LISTS:
             value = [value] if isinstance(value, str) else value
             if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-                raise InputError(f"expected {name!r} to be a label or a list of them, got {value!r}")
+                raise InputError(
+                    f"expected {name!r} to be a label or a list of them, got {value!r}"
+                )
             value = tuple(value)
         elif not isinstance(value, str):
             raise InputError(f"expected {name!r} to be a text, got {value!r}")

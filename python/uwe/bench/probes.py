@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,9 +17,10 @@ from numpy.typing import NDArray
 
 from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.probe_cases import CATEGORIES, ORIGINS, ProbeCase, built_in_cases
-from uwe.bench.results import Interval, ModelRecord
+from uwe.bench.progress import progress_of
+from uwe.bench.results import Interval, ModelRecord, write_whole
 from uwe.bench.scoring import Scoring, checked_scorings
-from uwe.bench.space import PreparedSpace, prepared
+from uwe.bench.space import prepared
 from uwe.config import Scorer
 from uwe.errors import DataError, InputError
 from uwe.spaces import target_space
@@ -184,16 +183,7 @@ class ProbeResults:
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        path = Path(path)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.to_json())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, self.to_json())
 
 
 def read_probes(path: str | Path) -> ProbeResults:
@@ -216,6 +206,7 @@ def run_probes(
     scorer: Scorer | Scoring | str | Sequence[Scorer | Scoring | str] | None = None,
     cases: Sequence[ProbeCase] | None = None,
     labels: Sequence[str] | None = None,
+    progress: bool = False,
 ) -> ProbeResults:
     """Rank every case against the whole target space, by every model and scorer.
 
@@ -227,6 +218,7 @@ def run_probes(
             that score by themselves, or give one vector a text, have none.
         cases: None takes those that come with the package.
         labels: Texts of the target space; None takes ESCO's skills of 1.2.0.
+        progress: Whether to show a bar on standard error, if that is a terminal.
 
     Raises:
         InputError: If there is no model or case, two models share a name or two cases an id, or a
@@ -249,7 +241,9 @@ def run_probes(
                 f"{', '.join(names) or 'none'}"
             )
     outcomes = [
-        outcome for model in models for outcome in _outcomes(model, scorer, cases, labels, index)
+        outcome
+        for model in models
+        for outcome in _outcomes(model, scorer, cases, labels, index, progress=progress)
     ]
     return ProbeResults(
         created=created.isoformat(timespec="seconds"),
@@ -257,7 +251,7 @@ def run_probes(
         space=name,
         targets=len(labels),
         seconds=time.perf_counter() - started,
-        models={model.name: _recorded(model) for model in models},
+        models={model.name: ModelRecord.of(model) for model in models},
         cases={case.id: case for case in cases},
         outcomes=tuple(outcomes),
     )
@@ -279,21 +273,32 @@ def _outcomes(
     cases: Sequence[ProbeCase],
     labels: Sequence[str],
     index: dict[str, int],
+    *,
+    progress: bool,
 ) -> Iterator[ProbeOutcome]:
     scorings: tuple[Scoring, ...] = ()
     if isinstance(model, EncoderModel):
         scorings = checked_scorings(None if model.one_vector else scorer, model.scorer)
-    with prepared(model, labels, None, scorings, lambda _: None) as space:
+    clean = [case for case in cases if case.clean]
+    work = (len(cases) + len(clean)) * max(1, len(scorings))
+    with (
+        progress_of(progress, model.name, work) as bar,
+        prepared(model, labels, None, scorings, bar.encoded) as space,
+    ):
+
+        def rankings(scoring: str, texts: Sequence[str]) -> Iterator[_Ranking]:
+            for start in range(0, len(texts), _BLOCK):
+                block = texts[start : start + _BLOCK]
+                for order, scores in zip(*space.top(block, scoring, len(labels)), strict=True):
+                    yield _Ranking(order, scores)
+                bar.done(f"probes {scoring}".strip(), len(block))
+
         for scoring in space.scorings:
-            clean = [case for case in cases if case.clean]
-            rankings = _rankings(space, scoring, [case.clean for case in clean], len(labels))
-            passed = {
-                case.id: _found(case, ranking, labels, index)[0]
-                for case, ranking in zip(clean, rankings, strict=True)
-            }
-            rankings = _rankings(space, scoring, [case.query for case in cases], len(labels))
-            for case, ranking in zip(cases, rankings, strict=True):
-                right, wanted, against = _found(case, ranking, labels, index)
+            ranked = zip(clean, rankings(scoring, [case.clean for case in clean]), strict=True)
+            passed = {case.id: _found(case, found, labels, index)[0] for case, found in ranked}
+            ranked = zip(cases, rankings(scoring, [case.query for case in cases]), strict=True)
+            for case, found in ranked:
+                right, wanted, against = _found(case, found, labels, index)
                 yield ProbeOutcome(
                     model.name, scoring, case.id, right, *wanted, *against, passed.get(case.id)
                 )
@@ -310,15 +315,6 @@ class _Ranking:
 
     order: NDArray[np.int64]
     scores: NDArray[np.float32]
-
-
-def _rankings(
-    space: PreparedSpace, scoring: str, texts: Sequence[str], targets: int
-) -> Iterator[_Ranking]:
-    for start in range(0, len(texts), _BLOCK):
-        block = texts[start : start + _BLOCK]
-        for order, scores in zip(*space.top(block, scoring, targets), strict=True):
-            yield _Ranking(order, scores)
 
 
 _Place = tuple[str, int, float]
@@ -359,16 +355,6 @@ def _accuracy(
         interval=wilson(passed, len(outcomes)),
         clean_cases=len(clean),
         clean_passed=sum(clean),
-    )
-
-
-def _recorded(model: BenchModel) -> ModelRecord:
-    return ModelRecord(
-        name=model.name,
-        kind=model.kind,
-        source=model.source,
-        fingerprint=model.fingerprint,
-        trained_on=tuple({"name": s.name, "sha256": s.sha256} for s in model.trained_on),
     )
 
 

@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 app.command("tasks")(guarded(tasks.tasks_command))
 app.command("run")(guarded(run.run_command))
+app.command("probes")(guarded(probes.probes_command))
 app.command("audit")(guarded(audit.audit_command))
 app.command("compare")(guarded(compare.compare_command))
-app.command("probes")(guarded(probes.probes_command))
 app.command("report")(guarded(report.report_command))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ def probes_command(
         str | None,
         typer.Option("--out", "-o", metavar="FILE", help="Where the result goes (JSON)."),
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Probe models: words in another sense, typos, abbreviations, spelling, and what fails.
@@ -67,7 +69,7 @@ def probes_command(
     models = [bench_model(source) for source in model or ["uwe-mini"]]
     if scorer and not any(isinstance(m, EncoderModel) and not m.one_vector for m in models):
         raise InputError("every model here has a way of scoring of its own: leave out --scorer")
-    results = run_probes(models, scorer=scorer, cases=chosen)
+    results = run_probes(models, scorer=scorer, cases=chosen, progress=not quiet)
     if out is not None:
         results.save(out)
     if as_json:
@@ -98,12 +100,12 @@ def _print_accuracies(results: ProbeResults, accuracies: Sequence[ProbeAccuracy]
     rows = []
     for name in dict.fromkeys(a.category for a in accuracies):
         of_name = [a for a in accuracies if a.category == name]
-        case = next(
-            case
+        rules = dict.fromkeys(
+            case.passes_when
             for case in results.cases.values()
             if (case.category, case.origin) == (name, of_name[0].origin)
         )
-        row = [name, str(of_name[0].cases), case.passes_when]
+        row = [name, str(of_name[0].cases), " or ".join(rules)]
         for a in of_name:
             i = a.interval
             row += [
@@ -120,21 +122,19 @@ def _print_failures(results: ProbeResults, label: str, origin: str) -> None:
     failures = results.failures(label, origin)
     if not failures:
         return
-    shown: dict[str, int] = {}
-    rows = []
+    output.print_line(f"{label} fails {len(failures)} of the cases {origin}")
+    shown: Counter[str] = Counter()
     for failure in failures:
         case = results.cases[failure.case]
-        shown[case.category] = shown.get(case.category, 0) + 1
-        if origin == "by rule" and shown[case.category] > _LISTED_BY_RULE:
+        if origin == "by rule" and shown[case.category] == _LISTED_BY_RULE:
             continue
-        rows.append([
-            case.id, case.query,
-            failure.wanted, str(failure.rank), f"{failure.score:.3f}",
-            failure.against, str(failure.against_rank), f"{failure.against_score:.3f}",
-        ])  # fmt: skip
-    output.print_line(f"{label} fails {len(failures)} of the cases {origin}")
-    header = ["id", "query", "wanted", "rank", "score", "against", "rank", "score"]
-    output.print_table(header, rows, right="3467")
-    if len(rows) < len(failures):
-        output.print_line(f"and {len(failures) - len(rows)} more, which --out and --json have")
+        shown[case.category] += 1
+        output.print_line(f"  {case.id}: {case.query}")
+        wanted = (failure.rank, failure.score, failure.wanted)
+        against = (failure.against_rank, failure.against_score, failure.against)
+        other = "trap" if case.traps else "against"
+        for name, (rank, score, text) in (("wanted", wanted), (other, against)):
+            output.print_line(f"    {name:7}  {rank:>6}  {score:6.3f}  {text}")
+    if shown.total() < len(failures):
+        output.print_line(f"  and {len(failures) - shown.total()} more, which -o and --json have")
     output.print_line("")
