@@ -132,7 +132,7 @@ TASKS: tuple[Task, ...] = (
         measures="finds the skill that experts paired with a skill",
         source="SkillMatch-1K (Decorte et al. 2024)", licence="CC BY 4.0",
         origins=("skillmatch",),
-        deviations=("the query is itself a target, so MAP and MRR stay near 50",),
+        deviations=("the query is itself a target, so MAP and MRR are about 50 at most",),
     ),
     Task(
         name="skillsim_esco", folder="workbench/skillsim_esco", paper="skillsim",
@@ -142,7 +142,7 @@ TASKS: tuple[Task, ...] = (
         origins=("esco-skill-skill",),
         deviations=(
             "stands in for SkillMatch-1K, of which no public copy was found",
-            "the query is itself a target, so MAP and MRR stay near 50",
+            "the query is itself a target, so MAP and MRR are about 50 at most",
         ),
         substitute=True,
     ),
