@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from uwe.cli.data import hub
+from uwe.cli.guard import guarded
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -17,3 +20,4 @@ importing = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(importing, name="import")
+importing.command("workrb")(guarded(hub.workrb))
