@@ -24,7 +24,16 @@ from typing import Any
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.errors import DataError, InputError
 
-__all__ = ["TaskSplit", "data_folder", "file_seal", "read_split", "splits_of", "write_task"]
+__all__ = [
+    "TaskSplit",
+    "data_folder",
+    "file_seal",
+    "read_split",
+    "replaced",
+    "splits_of",
+    "write_lines",
+    "write_task",
+]
 
 ENVIRONMENT = "UWE_DATA"
 TARGETS = "targets.jsonl.gz"
@@ -40,7 +49,8 @@ class TaskSplit:
         split: Its name, such as `val` or `test`.
         task: Ids, texts and judgements.
         aliases: Other texts of each target; empty lists where the folder has none.
-        seals: sha256 of each of its three files, by name.
+        seals: sha256 of the ids and texts, or judgements, in each of its three files, by its name:
+            that of the file, unpacked, as `write_task` writes it without aliases.
         notes: What a reader of the figures should know, such as targets with equal texts.
     """
 
@@ -124,13 +134,16 @@ def read_split(folder: Path, split: str) -> TaskSplit:
     repeated = sum(count - 1 for count in Counter(task.queries).values() if count > 1)
     if repeated:
         notes.append(f"{repeated} queries have the text of an earlier one: each counts")
-    files = (TARGETS, f"{split}{_QUERIES}", f"{split}{_QRELS}")
     return TaskSplit(
         folder=folder,
         split=split,
         task=task,
         aliases=_aliases(folder / TARGETS),
-        seals={name: file_seal(folder / name) for name in files},
+        seals={
+            TARGETS: _seal(_texts(task.target_ids, task.targets)),
+            f"{split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
+            f"{split}{_QRELS}": _seal(_judgements(task)),
+        },
         notes=tuple(notes),
     )
 
@@ -161,68 +174,102 @@ def write_task(
         aliases: Other texts of each target.
 
     Raises:
-        InputError: If the splits' targets differ.
+        InputError: If there is no split, their targets differ, or an id is empty or has a tab or a
+            line end in it, which would break its judgements.
         OSError: If the disk is full or refuses.
     """
     tasks = list(splits.values())
+    if not tasks:
+        raise InputError("expected at least one split of a task, got none")
+    unfit = next((id_ for t in tasks for id_ in (*t.target_ids, *t.query_ids) if _unfit(id_)), None)
+    if unfit is not None:
+        raise InputError(f"expected ids without tabs and line ends, got {unfit!r}: rename it")
     if any(t.target_ids != tasks[0].target_ids or t.targets != tasks[0].targets for t in tasks):
         raise InputError("expected all splits of a task to have the same targets, got others")
     with replaced(folder) as new:
-        entries: list[dict[str, Any]] = [
-            {"id": id_, "text": text}
-            for id_, text in zip(tasks[0].target_ids, tasks[0].targets, strict=True)
-        ]
-        for entry, others in zip(entries, aliases or [()] * len(entries), strict=True):
-            if others:
-                entry["aliases"] = list(others)
-        write_lines(new / TARGETS, map(_json, entries))
+        first = tasks[0]
+        write_lines(new / TARGETS, _texts(first.target_ids, first.targets, aliases))
         for split, task in splits.items():
-            write_lines(
-                new / f"{split}{_QUERIES}",
-                (
-                    _json({"id": id_, "text": text})
-                    for id_, text in zip(task.query_ids, task.queries, strict=True)
-                ),
-            )
-            write_lines(
-                new / f"{split}{_QRELS}",
-                (
-                    f"{id_}\t0\t{task.target_ids[target]}\t1"
-                    for id_, relevant in zip(task.query_ids, task.relevant, strict=True)
-                    for target in relevant
-                ),
-            )
+            write_lines(new / f"{split}{_QUERIES}", _texts(task.query_ids, task.queries))
+            write_lines(new / f"{split}{_QRELS}", _judgements(task))
 
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the place of `folder` when the block ends well."""
+    """A new folder to write into, which takes the place of `folder` when the block ends well.
+
+    Raises:
+        InputError: If `folder` is a file.
+        OSError: If the disk is full or refuses; then `folder` is as it was.
+    """
+    folder = folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder or nothing there, got a file: move it away")
     folder.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    old = new.with_name(new.name + "-old")
     try:
         new.chmod(0o755)
         yield new
-        old = new.with_name(new.name + "-old")
         if folder.exists():
             folder.rename(old)
         new.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write lines as UTF-8, packed if the name ends in .gz: the same lines give the same bytes."""
-    with path.open("wb") as raw:
-        packed = path.suffix == ".gz"
-        file = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if packed else raw
-        with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
-            text.writelines(f"{line}\n" for line in lines)
+    """Write lines as UTF-8, whole or not at all; a name that ends in .gz has them packed.
+
+    The same lines give the same bytes. The parents of `path` are made; a file that is there is
+    replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            packed = path.suffix == ".gz"
+            file = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if packed else raw
+            with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
+                text.writelines(f"{line}\n" for line in lines)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
-def _json(entry: dict[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=False)
+def _unfit(id_: str) -> bool:
+    return not id_ or any(character in id_ for character in "\t\r\n")
+
+
+def _texts(
+    ids: Sequence[str], texts: Sequence[str], aliases: Sequence[Sequence[str]] | None = None
+) -> Iterator[str]:
+    """Lines of a file of targets or queries."""
+    for id_, text, others in zip(ids, texts, aliases or [()] * len(ids), strict=True):
+        entry: dict[str, Any] = {"id": id_, "text": text}
+        if others:
+            entry["aliases"] = list(others)
+        yield json.dumps(entry, ensure_ascii=False)
+
+
+def _judgements(task: RankingTask) -> Iterator[str]:
+    """Lines of a file of judgements."""
+    for id_, relevant in zip(task.query_ids, task.relevant, strict=True):
+        for target in relevant:
+            yield f"{id_}\t0\t{task.target_ids[target]}\t1"
+
+
+def _seal(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
 
 
 def _aliases(path: Path) -> list[list[str]]:

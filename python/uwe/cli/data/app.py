@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.data import hub
+from uwe.cli.data import esco, hub
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -20,4 +20,5 @@ importing = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(importing, name="import")
-importing.command("workrb")(guarded(hub.workrb))
+importing.command("esco")(guarded(esco.import_esco))
+importing.command("workrb")(guarded(hub.import_workrb))
