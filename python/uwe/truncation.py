@@ -23,31 +23,32 @@ class Truncations:
 
     Attributes:
         texts: How many texts have been encoded: the number of the next one.
+        cut: How many of them were cut.
     """
 
     def __init__(self) -> None:
         self.texts = 0
-        self._cut = 0
+        self.cut = 0
         self._first = ""
         self._model = ""
         self._warned = False
 
     def add(self, texts: Sequence[str], cut: Sequence[int], *, name: str, max_tokens: int) -> None:
         """Count the next texts, of which those with the indices `cut` were cut by a model."""
-        if cut and not self._cut:
+        if cut and not self.cut:
             text = texts[cut[0]]
             shown = repr(text if len(text) <= 40 else text[:37] + "...")
             self._first = f"text {self.texts + cut[0]} ({shown})"
             self._model = f"the {max_tokens} tokens that '{name}' reads"
-        self._cut += len(cut)
+        self.cut += len(cut)
         self.texts += len(texts)
 
     def warn(self) -> None:
         """Warn of what has been cut so far, at most once, where the code that called uwe stands."""
-        if self._warned or not self._cut:
+        if self._warned or not self.cut:
             return
         self._warned = True
-        more = f" and {self._cut - 1} more" if self._cut > 1 else ""
+        more = f" and {self.cut - 1} more" if self.cut > 1 else ""
         message = (
             f"{self._first}{more}: longer than {self._model}, so only the beginning counts: pass "
             "the parts that uwe.split_sentences(text) gives"

@@ -38,9 +38,14 @@ impl RankCounter {
         Self { marks, places, before }
     }
 
+    /// The lowest score of a relevant target; infinite if there is none. What scores below it
+    /// needs no counting.
+    pub fn floor(&self) -> f32 {
+        self.marks.last().map_or(f32::INFINITY, |mark| mark.1)
+    }
+
     /// Takes one target into account. Each target of the space is counted once, relevant or not.
     pub fn count(&mut self, target: usize, score: f32) {
-        // Most targets stand behind every relevant one.
         let Some(&last) = self.marks.last() else { return };
         if order((target, score), last).is_lt() {
             let mark = self.marks.partition_point(|&mark| order((target, score), mark).is_ge());

@@ -184,17 +184,29 @@ impl<'a> Search<'a> {
         }
         crate::metrics::check_relevant(relevant, offsets, self.queries.len(), self.len())?;
         let mut counters = Vec::with_capacity(self.queries.len());
-        for block in &self.blocks {
-            counters.extend(self.counters(block, relevant, offsets));
+        let pool = if self.blocks.len() > 1 { pool() } else { None };
+        for blocks in self.blocks.chunks(threads()) {
+            let of = |block| self.counters(block, relevant, offsets);
+            let parts: Vec<Vec<RankCounter>> = match &pool {
+                Some(pool) => pool.install(|| blocks.par_iter().map(of).collect()),
+                None => blocks.iter().map(of).collect(),
+            };
+            counters.extend(parts.into_iter().flatten());
             self.check_interrupt()?;
         }
         let marks = counters.clone();
+        let floors: Vec<f32> = marks.iter().map(RankCounter::floor).collect();
         self.each_task(
             |block, positions, scratch| {
-                let mut part = marks[block.first..block.first + block.len()].to_vec();
+                let queries = block.first..block.first + block.len();
+                let mut part = marks[queries.clone()].to_vec();
+                let floors = &floors[queries];
                 self.scan.run(block, positions, scratch, |target| {
-                    for (counter, &score) in part.iter_mut().zip(target.scores) {
-                        counter.count(target.position, score);
+                    for (query, (&score, &floor)) in target.scores.iter().zip(floors).enumerate() {
+                        // Most targets stand behind every relevant one.
+                        if score >= floor {
+                            part[query].count(target.position, score);
+                        }
                     }
                 });
                 part

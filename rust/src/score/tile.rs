@@ -147,17 +147,22 @@ impl Scan<'_> {
             for (number, text) in texts.iter().enumerate() {
                 let tokens = text.tokens as usize;
                 for (query, &(lane, query_tokens)) in block.spans.iter().enumerate() {
-                    scratch.columns.grow(self.kernels.columns_len(query_tokens));
-                    let pair = Pair {
-                        cosines: &scratch.cosines.values()[row * lanes + lane..],
-                        stride: lanes,
-                        query_norms: &block.packed.norms()[lane..],
-                        target_norms: &scratch.norms[row..row + tokens],
-                        query_tokens,
-                        inverse_temperature,
+                    let score = if tokens == 1 && query_tokens == 1 {
+                        // Pooled vectors: the only cosine is the score, whatever the attention.
+                        scratch.cosines.values()[row * lanes + lane] + 0.0
+                    } else {
+                        scratch.columns.grow(self.kernels.columns_len(query_tokens));
+                        let pair = Pair {
+                            cosines: &scratch.cosines.values()[row * lanes + lane..],
+                            stride: lanes,
+                            query_norms: &block.packed.norms()[lane..],
+                            target_norms: &scratch.norms[row..row + tokens],
+                            query_tokens,
+                            inverse_temperature,
+                        };
+                        let columns = scratch.columns.values_mut();
+                        self.kernels.attend(self.scorer.attention(), &pair, columns)
                     };
-                    let columns = scratch.columns.values_mut();
-                    let score = self.kernels.attend(self.scorer.attention(), &pair, columns);
                     if number == 0 || score > scratch.scores[query] {
                         scratch.scores[query] = score;
                         scratch.texts[query] = number as u32;

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from uwe.cli.bench import run, tasks
+from uwe.cli.guard import guarded
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -11,3 +14,5 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.command("tasks")(guarded(tasks.tasks_command))
+app.command("run")(guarded(run.run_command))

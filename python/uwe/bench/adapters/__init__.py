@@ -1,0 +1,1 @@
+"""Whatever gives vectors or scores, made into what `uwe bench` evaluates."""

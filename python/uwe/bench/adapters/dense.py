@@ -1,0 +1,240 @@
+"""Models that give vectors: our own, those of sentence-transformers, any `encode(texts)`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.bench.model import EncoderModel
+from uwe.checks import floats
+from uwe.config import Scorer, TrainingSource
+from uwe.errors import InputError, MissingExtraError, ModelError
+from uwe.text import TextEncoder
+from uwe.tokens import TokenVectors
+
+__all__ = [
+    "Vectors",
+    "callable_model",
+    "load_sentence_transformers",
+    "sentence_transformers_model",
+    "uwe_model",
+]
+
+_PROBE = ("data engineer, Python and SQL", "bakes bread and pastry")
+_WANTED = (
+    "uwe.TokenVectors, one array of shape (texts, dim), or a list with an array of shape "
+    "(tokens, dim) for each text"
+)
+
+
+def uwe_model(encoder: TextEncoder, name: str | None = None) -> EncoderModel:
+    """A loaded model of ours, with its own scorer and what it says it was trained on.
+
+    Raises:
+        ModelError: If its files can not be read.
+    """
+    return EncoderModel(
+        name=name or encoder.config.name,
+        kind="uwe",
+        source=encoder.source,
+        fingerprint=encoder.fingerprint,
+        trained_on=encoder.config.trained_on,
+        encoder=encoder,
+        scorer=encoder.config.scorer,
+    )
+
+
+def callable_model(source: Any, name: str | None = None) -> EncoderModel:
+    """Anything with `encode(texts)`, or that can be called so.
+
+    It is asked for two short texts at once, which tells whether it gives one vector a text and
+    shows a mistake before any data are read. A `config` with a `scorer` and `trained_on` is
+    believed, as is a `fingerprint`; without a scorer, or with one vector a text, it is `pooled`.
+
+    Raises:
+        InputError: If what it returns is not what `Vectors.encode` takes.
+    """
+    has_encode = callable(getattr(source, "encode", None))
+    called = getattr(source, "__name__", type(source).__name__)
+    encoder = Vectors(source.encode if has_encode else source, called)
+    config = getattr(source, "config", None)
+    scorer = getattr(config, "scorer", None)
+    trained_on = getattr(config, "trained_on", ())
+    fingerprint = getattr(source, "fingerprint", "")
+    one_vector = _one_vector(encoder)
+    declared = isinstance(trained_on, tuple) and all(
+        isinstance(file, TrainingSource) for file in trained_on
+    )
+    return EncoderModel(
+        name=name or called,
+        kind="callable",
+        fingerprint=fingerprint if isinstance(fingerprint, str) else "",
+        trained_on=trained_on if declared else (),
+        encoder=encoder,
+        scorer=scorer if isinstance(scorer, Scorer) and not one_vector else Scorer("pooled"),
+        one_vector=one_vector,
+    )
+
+
+def load_sentence_transformers(source: str, name: str | None = None) -> EncoderModel:
+    """A folder that sentence-transformers wrote, or an id on the hub.
+
+    Raises:
+        MissingExtraError: If sentence-transformers is not installed.
+        ModelError: If it can not load the model.
+    """
+    try:
+        import sentence_transformers as library
+    except ImportError:
+        raise MissingExtraError("bench", "a model of sentence-transformers") from None
+    folder = Path(source).expanduser()
+    path = str(folder) if folder.is_dir() else source
+    try:
+        several = folder.is_dir() and _model_type(folder) == "MultiVectorEncoder"
+        model = (library.MultiVectorEncoder if several else library.SentenceTransformer)(path)
+    except Exception as error:  # it raises whatever its parts and the hub's client do
+        raise ModelError(
+            f"{source}: sentence-transformers can not load it: {error}: name a folder that it "
+            "wrote, or an id on the hub"
+        ) from error
+    return sentence_transformers_model(
+        model, name or folder.name or source, f"sentence-transformers:{source}"
+    )
+
+
+def sentence_transformers_model(
+    model: Any, name: str | None = None, source: str = ""
+) -> EncoderModel:
+    """A loaded SentenceTransformer, or a MultiVectorEncoder.
+
+    The first gives one vector a text, compared by cosine whatever similarity it names; the second
+    token vectors, compared by `max`. Queries and targets are read alike: prompts for one of them
+    are not used, its default prompt is.
+
+    Raises:
+        InputError: If it gives something else, as a sparse or a cross encoder does.
+    """
+
+    def encode(texts: list[str]) -> Any:
+        return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
+
+    called = type(model).__name__
+    encoder = Vectors(encode, called)
+    one_vector = _one_vector(encoder)
+    return EncoderModel(
+        name=name or called,
+        kind="sentence-transformers",
+        source=source,
+        fingerprint=_seal(model),
+        encoder=encoder,
+        scorer=Scorer("pooled" if one_vector else "max"),
+        one_vector=one_vector,
+    )
+
+
+class Vectors:
+    """An encoder around any function of texts, whose answers are checked and made one form.
+
+    Args:
+        function: Called with a list of texts.
+        called: What messages call it.
+    """
+
+    def __init__(self, function: Callable[[list[str]], object], called: str) -> None:
+        self._function = function
+        self._called = called
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        """Token vectors of each text; one vector a text where the function gives one.
+
+        Raises:
+            InputError: If it returns neither `uwe.TokenVectors` nor an array (texts, dim) nor a
+                list of arrays (tokens, dim), of NumPy or torch; not as many as there are texts;
+                or what is not finite.
+        """
+        vectors = self._vectors(self._function(list(texts)))
+        if len(vectors) != len(texts):
+            raise InputError(
+                f"expected {self._called} to give vectors of {len(texts)} texts, got those of "
+                f"{len(vectors)}: correct it"
+            )
+        wrong = ~np.isfinite(vectors.values).all(axis=1)
+        if wrong.any():
+            text = int(np.searchsorted(vectors.offsets, wrong.argmax(), side="right")) - 1
+            raise InputError(
+                f"expected {self._called} to give finite vectors, got NaN or infinity for text "
+                f"{text} ({texts[text][:40]!r}): correct it"
+            )
+        return vectors
+
+    def _vectors(self, came: object) -> TokenVectors:
+        if isinstance(came, TokenVectors):
+            return came
+        try:
+            if isinstance(came, list | tuple):
+                parts = [_array(part) for part in came]
+                if not parts or parts[0].ndim == 2:
+                    return TokenVectors.from_list(parts)
+                array = floats("vectors", parts)
+            else:
+                array = _array(came)
+            if array.ndim != 2:
+                raise InputError(f"shape {array.shape}")
+            return TokenVectors(array, np.arange(len(array) + 1))
+        except InputError as error:
+            what = type(came).__name__
+            raise InputError(
+                f"expected {self._called} to return {_WANTED}; got {what}: {error}: correct it"
+            ) from None
+
+
+def _array(value: object) -> NDArray[np.float32]:
+    """An array of NumPy or torch as float32, or InputError."""
+    if isinstance(value, str | bytes | dict):
+        raise InputError("which holds no vectors")
+    detached: Any = value
+    if hasattr(value, "detach"):  # a tensor, perhaps of a type that NumPy has not
+        try:
+            detached = detached.detach().float().cpu().numpy()
+        except (RuntimeError, TypeError) as error:
+            raise InputError(f"a tensor that is no plain array ({error})") from None
+    return floats("vectors", detached)
+
+
+def _one_vector(encoder: Vectors) -> bool:
+    return len(encoder.encode(_PROBE).values) == len(_PROBE)
+
+
+def _model_type(folder: Path) -> str:
+    path = folder / "config_sentence_transformers.json"
+    document = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return str(document.get("model_type", ""))
+
+
+def _seal(model: Any) -> str:
+    """sha256 of weights, modules, tokenizer and prompts; empty if the tokenizer can not tell."""
+    tokenizer: Any = getattr(model, "tokenizer", None)
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not hasattr(backend, "to_str"):
+        return ""
+    rules = json.loads(backend.to_str())
+    # Set anew by each call, to what its batch needs.
+    del rules["padding"], rules["truncation"]
+    settings = [
+        str(model),
+        rules,
+        getattr(model, "max_seq_length", None),
+        getattr(model, "prompts", None),
+        getattr(model, "default_prompt_name", None),
+    ]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy())
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""What `uwe.evaluate` and `--model` accept, made into a `BenchModel`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from uwe.bench.adapters.dense import (
+    callable_model,
+    load_sentence_transformers,
+    sentence_transformers_model,
+    uwe_model,
+)
+from uwe.bench.adapters.lexical import bm25, tfidf
+from uwe.bench.model import BenchModel
+from uwe.errors import InputError
+from uwe.loading import SHIPPED_MODEL, load
+from uwe.text import CONFIG_FILE, TextEncoder
+
+__all__ = ["bench_model"]
+
+_LEXICAL = {"bm25": bm25, "tfidf": tfidf}
+_PREFIX = "sentence-transformers:"
+_ACCEPTED = (
+    f"{SHIPPED_MODEL}, a model folder of uwe, a hub id such as 'organisation/name', "
+    f"{_PREFIX}FOLDER_OR_ID, {', '.join(_LEXICAL)}"
+)
+
+
+def bench_model(source: object, *, name: str | None = None) -> BenchModel:
+    """Make a model that can be evaluated.
+
+    Args:
+        source: A text: `uwe-mini`, a model folder of `uwe` or its hub id, `bm25`, `tfidf`, or
+            `sentence-transformers:` and a folder or hub id. Or an object: a `uwe.TextEncoder`, a
+            SentenceTransformer, a `BenchModel` (which `uwe.bench.workrb.from_workrb` makes of
+            WorkRB's models), or whatever has `encode(texts)` or is called so and gives vectors
+            (see `callable_model`).
+        name: What results call it; None takes the model's own.
+
+    Raises:
+        InputError: If it is nothing of that, or does not give vectors.
+        ModelError: If a model can not be loaded.
+        MissingExtraError: If it needs a library that is not installed.
+    """
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise InputError(f"expected a name for the model, got {name!r}: leave it out, or give one")
+    if isinstance(source, str | Path):
+        return _named(source, name)
+    if isinstance(source, BenchModel):
+        return source if name is None else replace(source, name=name)
+    if isinstance(source, TextEncoder):
+        return uwe_model(source, name)
+    if callable(getattr(source, "compute_rankings", None)):
+        raise InputError(
+            f"expected a model of one kind of text, got WorkRB's {type(source).__name__}, which "
+            "may encode by it: pass uwe.bench.workrb.from_workrb(model, query_type='job_title', "
+            "target_type='skill_name'), say"
+        )
+    if _is_of_sentence_transformers(source):
+        return sentence_transformers_model(source, name)
+    if callable(getattr(source, "encode", None)) or callable(source):
+        return callable_model(source, name)
+    raise InputError(
+        f"expected a model, got {type(source).__name__}: pass {_ACCEPTED}, or an object with "
+        "encode(texts)"
+    )
+
+
+def _named(source: str | Path, name: str | None) -> BenchModel:
+    text = str(source)
+    if isinstance(source, str) and text in _LEXICAL:
+        return _LEXICAL[text](name or text)
+    if isinstance(source, str) and text.startswith(_PREFIX) and text != _PREFIX:
+        return load_sentence_transformers(text.removeprefix(_PREFIX), name)
+    folder = Path(text)
+    is_folder = bool(text.strip()) and folder.is_dir()
+    if text != SHIPPED_MODEL and not is_folder and "/" not in text:
+        raise InputError(f"expected a model out of {_ACCEPTED}, got {text!r}: correct it")
+    if (folder / "modules.json").is_file() and not (folder / CONFIG_FILE).is_file():
+        raise InputError(
+            f"{text}: expected a model folder of uwe, got one of sentence-transformers: pass "
+            f"{_PREFIX}{text}"
+        )
+    return uwe_model(load(source), name)
+
+
+def _is_of_sentence_transformers(source: object) -> bool:
+    """Whether it is a model of theirs that gives vectors; the library is not imported to tell."""
+    library = sys.modules.get("sentence_transformers")
+    classes = (getattr(library, n, None) for n in ("SentenceTransformer", "MultiVectorEncoder"))
+    return any(isinstance(source, c) for c in classes if c is not None)

@@ -1,0 +1,74 @@
+"""The queries that went worst, with what was ranked instead and which words earned it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.bench.space import PreparedSpace, Relevant
+from uwe.data.layout import TaskSplit
+
+__all__ = ["hardest"]
+
+_QUERIES, _TARGETS = 10, 5
+
+
+def hardest(
+    space: PreparedSpace,
+    data: TaskSplit,
+    chosen: Sequence[int],
+    precision: NDArray[np.float64],
+    scoring: str,
+) -> tuple[dict[str, Any], ...]:
+    """Describe the queries with the lowest average precision.
+
+    Args:
+        space: Where they were ranked.
+        data: The split.
+        chosen: Which of its queries were evaluated.
+        precision: (queries,), average precision of each of them, NaN where it has none.
+        scoring: Which way of scoring.
+
+    Returns:
+        Ten at most, worst first: `id`, `query`, `AP`, `relevant` (`label`, `rank`; the best five)
+        and `ranked`, the five targets that came first (`label`, `score`, `relevant`, `words`:
+        pairs of a word of the query and its share of the score, where the model can tell).
+    """
+    order = np.argsort(precision, kind="stable")  # NaN last
+    worst = [int(i) for i in order[:_QUERIES] if np.isfinite(precision[i])]
+    if not worst:
+        return ()
+    task = data.task
+    rows = [chosen[i] for i in worst]
+    queries = [task.queries[row] for row in rows]
+    relevant = Relevant([task.relevant[row] for row in rows])
+    ranks = dict(space.ranks(queries, *relevant.block(0, len(rows))))[scoring]
+    indices, scores = space.top(queries, scoring, _TARGETS)
+    found = []
+    for number, row in enumerate(rows):
+        of_query = slice(*relevant.offsets[number : number + 2].tolist())
+        pairs = sorted(zip(ranks[of_query].tolist(), relevant.indices[of_query], strict=True))
+        ranked = [
+            {
+                "label": task.targets[target],
+                "score": score,
+                "relevant": target in task.relevant[row],
+                "words": space.words(queries[number], target, scoring),
+            }
+            for target, score in zip(indices[number].tolist(), scores[number].tolist(), strict=True)
+        ]
+        found.append(
+            {
+                "id": task.query_ids[row],
+                "query": queries[number],
+                "AP": float(precision[worst[number]]),
+                "relevant": [
+                    {"label": task.targets[target], "rank": rank} for rank, target in pairs[:5]
+                ],
+                "ranked": ranked,
+            }
+        )
+    return tuple(found)

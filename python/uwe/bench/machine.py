@@ -1,0 +1,67 @@
+"""What an evaluation ran on: processor, memory, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from uwe import _core
+from uwe.session import available_threads
+
+__all__ = ["machine", "peak_bytes", "versions"]
+
+# What may take part in the figures; those that are not installed are left out.
+_PACKAGES = (
+    "numpy", "onnxruntime", "tokenizers", "bm25s", "scikit-learn", "sentence-transformers",
+    "transformers", "torch", "workrb",
+)  # fmt: skip
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores that this process may use, memory in bytes, SIMD level, system."""
+    return {
+        "processor": _processor(),
+        "cores": available_threads(),
+        "memory": _memory(),
+        "simd": _core.simd_level(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that may take part in the figures."""
+    installed = {d.name.lower(): d.version for d in metadata.distributions() if d.name in _PACKAGES}
+    return {
+        "python": platform.python_version(),
+        **{name: installed[name] for name in _PACKAGES if name in installed},
+    }
+
+
+def peak_bytes() -> int:
+    """Most memory that this process ever held, pages of mapped files included; 0 if unknown."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

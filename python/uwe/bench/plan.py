@@ -1,0 +1,123 @@
+"""What an evaluation will do: which splits of which tasks, on which of their queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uwe.bench.results import TaskRecord
+from uwe.bench.tasks import Task, chosen_tasks
+from uwe.data.layout import TARGETS, TaskSplit, data_folder, read_split, splits_of
+from uwe.errors import DataError
+
+__all__ = ["Part", "by_space", "planned"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A split to evaluate.
+
+    Attributes:
+        task: What it is a split of.
+        data: The split.
+        chosen: Which of its queries, ascending.
+        aliases: Whether other texts of targets are scored too.
+        record: What the results say of it.
+    """
+
+    task: Task
+    data: TaskSplit
+    chosen: list[int]
+    aliases: bool
+    record: TaskRecord
+
+    @property
+    def queries(self) -> list[str]:
+        """Texts of the chosen queries."""
+        return [self.data.task.queries[i] for i in self.chosen]
+
+
+def planned(
+    tasks: str | Sequence[str],
+    splits: str | Sequence[str],
+    data: str | Path | None,
+    *,
+    limit: int | None,
+    seed: int,
+    aliases: bool,
+) -> list[Part]:
+    """Read every split that was asked for.
+
+    Raises:
+        InputError: If a task is unknown, or there is no data folder.
+        DataError: If a task is missing or malformed, or none has such a split.
+    """
+    named = [tasks] if isinstance(tasks, str) else list(tasks)
+    own = named != ["all"] and all((Path(name) / TARGETS).is_file() for name in named)
+    folder = None if own and data is None else data_folder(data)
+    wanted = None if splits == "all" else [splits] if isinstance(splits, str) else list(splits)
+    parts = [
+        _part(task, read_split(path, split), limit, seed, aliases=aliases)
+        for task, path in chosen_tasks(tasks, folder)
+        for split in splits_of(path)
+        if wanted is None or split in wanted
+    ]
+    if not parts:
+        raise DataError(
+            f"expected tasks with the split {', '.join(wanted or ['any'])}, found none: name "
+            "another split or other tasks",
+            path=folder,
+        )
+    return parts
+
+
+def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases: bool) -> Part:
+    available = len(data.task.queries)
+    chosen = list(range(available))
+    if limit is not None and limit < available:
+        drawn = np.random.default_rng(seed).choice(available, limit, replace=False)
+        chosen = np.sort(drawn).tolist()
+    relevant = [data.task.relevant[i] for i in chosen]
+    others = sum(map(len, data.aliases)) if aliases else 0
+    notes = list(data.notes)
+    if aliases:
+        notes.append(
+            f"{others:,} aliases were scored as texts of their targets: not a task of WorkRB"
+            if others
+            else "its targets have no aliases: labels alone were scored"
+        )
+    if len(chosen) < available:
+        notes.append(f"a sample of {len(chosen):,} of {available:,} queries (seed {seed})")
+    record = TaskRecord(
+        name=task.name,
+        split=data.split,
+        paper=task.paper,
+        substitute=task.substitute,
+        space=task.space,
+        measures=task.measures,
+        licence=task.licence,
+        deviations=task.deviations,
+        notes=tuple(notes),
+        seals=data.seals,
+        queries=len(chosen),
+        available=available,
+        left_out=sum(not row for row in relevant),
+        targets=len(data.task.targets),
+        aliases=others,
+        pairs=sum(map(len, relevant)),
+        query_words=tuple(len(data.task.queries[i].split()) for i in chosen),
+    )
+    return Part(task, data, chosen, aliases and others > 0, record)
+
+
+def by_space(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """Splits with the same target texts together, so that these are encoded once."""
+    groups: dict[tuple[Any, ...], list[Part]] = {}
+    for part in parts:
+        others = tuple(map(tuple, part.data.aliases)) if part.aliases else ()
+        groups.setdefault((tuple(part.data.task.targets), others), []).append(part)
+    yield from groups.values()

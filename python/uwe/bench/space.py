@@ -1,0 +1,296 @@
+"""A target space prepared for one model: queries in, ranks of their relevant targets out."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
+from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel
+from uwe.bench.scoring import Scoring
+from uwe.cache import TargetCache
+from uwe.errors import InputError
+from uwe.explanation import explain
+from uwe.queries import core_temperature, encode_queries
+from uwe.tokens import Encoder, TokenVectors
+
+__all__ = ["PreparedSpace", "Relevant", "prepared"]
+
+Count = Callable[[int], object]
+
+
+class Relevant:
+    """The relevant targets of some queries, one query after the other.
+
+    Attributes:
+        indices: (pairs,), int64, ascending within a query.
+        offsets: (queries + 1,), int64.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self.offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=self.offsets[1:])
+        self.indices = np.fromiter(
+            (target for row in rows for target in row), dtype=np.int64, count=self.offsets[-1]
+        )
+
+    def block(self, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Indices and offsets of the queries from `start` to below `end`."""
+        first, last = self.offsets[start], self.offsets[end]
+        return self.indices[first:last], self.offsets[start : end + 1] - first
+
+
+class PreparedSpace(Protocol):
+    """What evaluation asks of a target space.
+
+    Attributes:
+        scorings: Names of the ways to score; one empty name for models that score by themselves.
+        seconds: Time spent so far, by part: `encode targets`, `encode queries`.
+        score_seconds: Time spent on scores and ranks so far, by scoring.
+        block: Queries to pass at once.
+    """
+
+    scorings: tuple[str, ...]
+    seconds: dict[str, float]
+    score_seconds: dict[str, float]
+    block: int
+
+    def ranks(
+        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """For each scoring its name and the rank of each relevant target: (pairs,), from 1."""
+        ...
+
+    def top(
+        self, queries: Sequence[str], scoring: str, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
+        ...
+
+    def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
+        """What each word of the query adds to the score; None where that can not be told."""
+        ...
+
+
+@contextmanager
+def prepared(
+    model: BenchModel,
+    labels: Sequence[str],
+    aliases: Sequence[Sequence[str]] | None,
+    scorings: Sequence[Scoring],
+    progress: Count,
+) -> Iterator[PreparedSpace]:
+    """Prepare a target space; what it takes on disk is gone after the block.
+
+    Args:
+        model: What scores.
+        labels: Texts of the targets.
+        aliases: Other texts of each, which score too; None for labels alone.
+        scorings: How an `EncoderModel` compares.
+        progress: Called with the number of texts encoded so far.
+    """
+    if isinstance(model, ScoringModel):
+        yield _ScoredSpace(model, labels, aliases)
+        return
+    if not isinstance(model, EncoderModel):
+        raise InputError(f"expected a model to evaluate, got {type(model).__name__}")
+    with tempfile.TemporaryDirectory(prefix="uwe-bench-") as folder:
+        yield _EncodedSpace(model, labels, aliases, scorings, Path(folder), progress)
+
+
+class _EncodedSpace:
+    """Token vectors in temporary caches: every target is encoded once, whatever the scorings."""
+
+    block = 1024  # equally long texts share a batch: more of them give fuller batches
+
+    def __init__(
+        self,
+        model: EncoderModel,
+        labels: Sequence[str],
+        aliases: Sequence[Sequence[str]] | None,
+        scorings: Sequence[Scoring],
+        folder: Path,
+        progress: Count,
+    ) -> None:
+        self.scorings = tuple(map(str, scorings))
+        self.seconds, self.score_seconds = (
+            defaultdict[str, float](float),
+            defaultdict[str, float](float),
+        )
+        self._by_name = dict(zip(self.scorings, scorings, strict=True))
+        self._explains = hasattr(model.encoder, "tokenize")
+        started = time.perf_counter()
+        recorder = _Recorder(model.encoder)
+        plain = all(scoring.scorer.name == "pooled" for scoring in scorings)
+
+        def build(encoder: Encoder, name: str, *, whole: bool) -> TargetCache:
+            return TargetCache.build(
+                encoder,
+                labels,
+                path=folder / name,
+                aliases=aliases,
+                scorer=model.scorer,
+                tokens="all" if whole else "pooled",
+                progress=lambda done, _: progress(done),
+            )
+
+        build(recorder, "all.uwe", whole=not plain)
+        if any(scoring.tokens == "pooled" for scoring in scorings):
+            build(recorder.replay(), "pooled.uwe", whole=False)
+        self._caches = {
+            path.stem: TargetCache.open(path, model=model.encoder) for path in folder.iterdir()
+        }
+        self.seconds["encode targets"] += time.perf_counter() - started
+
+    def ranks(
+        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        started = time.perf_counter()
+        vectors = encode_queries(queries, self._caches["all"])
+        self.seconds["encode queries"] += time.perf_counter() - started
+        for name, scoring in self._by_name.items():
+            started = time.perf_counter()
+            found = _core.cache_ranks(
+                self._caches[scoring.tokens].core,
+                vectors.values,
+                vectors.offsets,
+                relevant,
+                offsets,
+                scorer=scoring.scorer.name,
+                temperature=core_temperature(scoring.scorer),
+            )
+            self.score_seconds[name] += time.perf_counter() - started
+            yield name, found
+
+    def top(
+        self, queries: Sequence[str], scoring: str, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        chosen = self._by_name[scoring]
+        cache = self._caches[chosen.tokens]
+        vectors = encode_queries(queries, cache)
+        indices, scores, _ = _core.cache_rank(
+            cache.core,
+            vectors.values,
+            vectors.offsets,
+            scorer=chosen.scorer.name,
+            temperature=core_temperature(chosen.scorer),
+            k=k,
+        )
+        return indices, scores
+
+    def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
+        if not self._explains:
+            return None
+        chosen = self._by_name[scoring]
+        cache = self._caches[chosen.tokens]
+        found = explain(query, cache, target, scorer=chosen.scorer)
+        return [(word.text, word.share) for word in found.query_words]
+
+
+class _Recorder:
+    """Encodes, and keeps the mean of each text's token vectors for a cache of pooled targets."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._means: list[NDArray[np.float32]] = []
+        self.fingerprint = getattr(encoder, "fingerprint", "")
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        vectors = self._encoder.encode(texts)
+        sums = np.add.reduceat(vectors.values, vectors.offsets[:-1], axis=0, dtype=np.float64)
+        self._means.append((sums / np.diff(vectors.offsets)[:, None]).astype(np.float32))
+        return vectors
+
+    def replay(self) -> Encoder:
+        """An encoder that gives the means back, one token a text, in the order of the texts."""
+        return _Replay(np.concatenate(self._means), self.fingerprint)
+
+
+class _Replay:
+    def __init__(self, means: NDArray[np.float32], fingerprint: str) -> None:
+        self._means, self._next = means, 0
+        self.fingerprint = fingerprint
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        start, self._next = self._next, self._next + len(texts)
+        return TokenVectors(
+            self._means[start : self._next], np.arange(len(texts) + 1, dtype=np.int64)
+        )
+
+
+class _ScoredSpace:
+    """A model that scores by itself: its scores of a block of queries are ranked by the core."""
+
+    scorings = ("",)
+
+    def __init__(
+        self,
+        model: ScoringModel,
+        labels: Sequence[str],
+        aliases: Sequence[Sequence[str]] | None,
+    ) -> None:
+        self.block = model.block
+        self.seconds, self.score_seconds = (
+            defaultdict[str, float](float),
+            defaultdict[str, float](float),
+        )
+        texts, starts = _flat(labels, aliases)
+        self._name, self._texts, self._targets = model.name, len(texts), len(labels)
+        self._starts = None if aliases is None else starts
+        started = time.perf_counter()
+        self._score: ScoreBlock = model.prepare(texts)
+        self.seconds["encode targets"] += time.perf_counter() - started
+
+    def ranks(
+        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        started = time.perf_counter()
+        found = _core.ranks(self._scores(queries), relevant, offsets)
+        self.score_seconds[""] += time.perf_counter() - started
+        yield "", found
+
+    def top(
+        self, queries: Sequence[str], scoring: str, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        del scoring
+        return _core.top_k(self._scores(queries), min(k, self._targets))
+
+    def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
+        del query, target, scoring
+        return None
+
+    def _scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
+        scores = np.asarray(self._score(queries), dtype=np.float32)
+        if scores.shape != (len(queries), self._texts):
+            raise InputError(
+                f"expected {self._name} to give scores of ({len(queries)}, {self._texts}), got "
+                f"{scores.shape}: correct it"
+            )
+        if np.isnan(scores).any():
+            query, target = np.argwhere(np.isnan(scores))[0].tolist()
+            raise InputError(
+                f"{self._name} scored {queries[query]!r} against text {target} with NaN, which has "
+                "no rank: correct it"
+            )
+        if self._starts is not None:
+            scores = np.maximum.reduceat(scores, self._starts, axis=1)
+        return np.ascontiguousarray(scores)
+
+
+def _flat(
+    labels: Sequence[str], aliases: Sequence[Sequence[str]] | None
+) -> tuple[list[str], NDArray[np.int64]]:
+    """All texts, a target's label before its aliases, and where each target's begin."""
+    if aliases is None:
+        return list(labels), np.arange(len(labels), dtype=np.int64)
+    groups = [[label, *others] for label, others in zip(labels, aliases, strict=True)]
+    starts = np.cumsum([0, *map(len, groups[:-1])], dtype=np.int64)
+    return [text for group in groups for text in group], starts

@@ -1,0 +1,278 @@
+"""Runs and judgements as files for trec_eval, ir-measures and ranx, and as JSON lines.
+
+Those tools sort a query's targets by score and have rules of their own for equal ones: trec_eval
+takes the last id first. So in a `.run`, a score that is not below the one before it is lowered to
+the next float32 below that: every reader has our order. JSON lines keep scores as they are, and
+their order is the ranking.
+
+Columns of TREC files end at white space. White space and `%` in an id or a tag are written as in
+a web address (`a b` is `a%20b`), in runs and judgements alike.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+from urllib.parse import quote, quote_plus, unquote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.errors import DataError, InputError
+from uwe.records import checked, decoded, lines_of
+
+__all__ = ["RunWriter", "read_qrels", "read_run", "write_qrels"]
+
+_UNSAFE = re.compile(r"[\s%]")
+_TINY = np.finfo(np.float32).tiny
+
+
+class RunWriter:
+    """Writes `<name>.run` and `<name>.run.jsonl`, a block of queries at a time.
+
+    Use it in a `with`: the files appear, whole, when the block ends well. A line of the first is
+    `query Q0 target rank score tag`, its tag the name; of the second
+    `{"query": id, "ranking": [[target id, score], ...]}`.
+
+    Args:
+        folder: Where; it is made.
+        name: Such as `job2skill.test.uwe-mini pooled`; a space becomes `+` in the files' names,
+            and what no file name may hold becomes `%` and a number.
+
+    Raises:
+        InputError: If the name is blank.
+        OSError: If the disk is full or refuses.
+    """
+
+    def __init__(self, folder: str | Path, name: str) -> None:
+        stem = _stem(name)
+        self._tag = stem
+        self._files = _Files(Path(folder), f"{stem}.run", f"{stem}.run.jsonl")
+
+    def __enter__(self) -> RunWriter:
+        self._files.__enter__()
+        return self
+
+    def add(
+        self,
+        query_ids: Sequence[str],
+        indices: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        target_ids: Sequence[str],
+    ) -> None:
+        """Write the best targets of a block of queries.
+
+        Args:
+            query_ids: One for each query; each comes once in a run.
+            indices: (queries, k), int64: which targets, best first.
+            scores: (queries, k), float32: theirs, not ascending.
+            target_ids: One for each target of the space.
+
+        Raises:
+            InputError: If shapes do not fit, an index is out of range, a score is not finite or
+                above the one before it, or an id is empty.
+        """
+        if indices.ndim != 2 or indices.shape != scores.shape or len(query_ids) != len(indices):
+            raise InputError(
+                f"expected indices and scores of ({len(query_ids)}, k), got {indices.shape} and "
+                f"{scores.shape}"
+            )
+        if indices.size and not 0 <= indices.min() <= indices.max() < len(target_ids):
+            raise InputError(
+                f"expected indices of {len(target_ids)} targets, got some from {indices.min()} to "
+                f"{indices.max()}"
+            )
+        if not np.isfinite(scores).all():
+            raise InputError("expected finite scores, got NaN or infinity, which has no place")
+        if (np.diff(scores, axis=1) > 0).any():
+            raise InputError("expected the best targets first, got a score above the one before it")
+        run, lines = self._files.open
+        escaped = {i: _column(target_ids[i]) for i in np.unique(indices).tolist()}
+        for query, row, kept, lowered in zip(
+            query_ids,
+            indices.tolist(),
+            scores.astype(np.float64).tolist(),
+            _strictly_descending(scores).astype(np.float64).tolist(),
+            strict=True,
+        ):
+            column = _column(query)
+            run.writelines(
+                f"{column} Q0 {escaped[i]} {rank} {score:.9g} {self._tag}\n"
+                for rank, (i, score) in enumerate(zip(row, lowered, strict=True), 1)
+            )
+            ranking = [[target_ids[i], float(f"{s:.9g}")] for i, s in zip(row, kept, strict=True)]
+            lines.write(_json({"query": query, "ranking": ranking}))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._files.__exit__(kind, error, trace)
+
+
+def write_qrels(
+    folder: str | Path,
+    name: str,
+    query_ids: Sequence[str],
+    relevant: Sequence[Sequence[int]],
+    target_ids: Sequence[str],
+) -> None:
+    """Write `<name>.qrels`, lines of `query 0 target 1`, and `<name>.qrels.jsonl`.
+
+    A line of the second is `{"query": id, "relevant": [target id, ...]}`. A query without a
+    relevant target is in the second alone: TREC's form has no line for it, and no mean counts it.
+
+    Args:
+        folder: Where; it is made.
+        name: Such as `job2skill.test`.
+        query_ids: One for each query.
+        relevant: For each query the indices of its relevant targets.
+        target_ids: One for each target of the space.
+
+    Raises:
+        InputError: If the name is blank or an id empty.
+        OSError: If the disk is full or refuses.
+    """
+    stem = _stem(name)
+    with _Files(Path(folder), f"{stem}.qrels", f"{stem}.qrels.jsonl") as (qrels, lines):
+        for query, targets in zip(query_ids, relevant, strict=True):
+            ids = [target_ids[i] for i in targets]
+            column = _column(query)
+            qrels.writelines(f"{column} 0 {_column(id_)} 1\n" for id_ in ids)
+            lines.write(_json({"query": query, "relevant": ids}))
+
+
+def read_run(path: str | Path) -> dict[str, dict[str, float]]:
+    """Scores by query and target, in the order of the file; escaped ids as they were.
+
+    Raises:
+        DataError: If a line has not six columns, a score is no finite number, or a target stands
+            twice in a query; with path and line.
+        OSError: If the file can not be read.
+    """
+    run: dict[str, dict[str, float]] = {}
+    for line, columns in _columns(Path(path), 6, "query, Q0, target, rank, score and tag"):
+        query, _, target, _, text, _ = columns
+        try:
+            score = float(text)
+        except ValueError:
+            score = math.nan
+        if not math.isfinite(score):
+            raise DataError(f"expected a finite score, got {text!r}", path=path, line=line)
+        _put(run, query, target, score, path, line)
+    return run
+
+
+def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
+    """Grades by query and target, in the order of the file; escaped ids as they were.
+
+    Raises:
+        DataError: If a line has not four columns, a grade is no integer, or a target stands twice
+            in a query; with path and line.
+        OSError: If the file can not be read.
+    """
+    qrels: dict[str, dict[str, int]] = {}
+    for line, (query, _, target, text) in _columns(Path(path), 4, "query, 0, target and grade"):
+        try:
+            grade = int(text)
+        except ValueError:
+            raise DataError(
+                f"expected an integer grade, got {text!r}", path=path, line=line
+            ) from None
+        _put(qrels, query, target, grade, path, line)
+    return qrels
+
+
+class _Files:
+    """New text files that get their names together when the block ends well."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self._paths = [folder / name for name in names]
+        self.open: list[IO[str]] = []
+
+    def __enter__(self) -> list[IO[str]]:
+        with ExitStack() as stack:
+            for path in self._paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                # Not named by a context of its own: it lives until __exit__.
+                file = tempfile.NamedTemporaryFile(
+                    "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=".", delete=False
+                )
+                stack.callback(Path(file.name).unlink, missing_ok=True)
+                stack.callback(file.close)
+                self.open.append(file)
+            self._stack = stack.pop_all()
+        return self.open
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._stack:  # closes what is open and removes what was not renamed
+            if kind is None:
+                for file in self.open:
+                    file.close()
+                for file, path in zip(self.open, self._paths, strict=True):
+                    Path(file.name).chmod(0o644)
+                    Path(file.name).replace(path)
+
+
+def _strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each score, or the next float32 below its predecessor: (queries, k), float32."""
+    lowered = scores.astype(np.float32)
+    for rank in range(1, scores.shape[1]):
+        with np.errstate(over="ignore", under="ignore"):
+            below = np.nextafter(lowered[:, rank - 1], np.float32(-np.inf))
+        # No number below the normal ones: a reader may take it for 0.
+        below = np.where(np.abs(below) < _TINY, -_TINY, below)
+        np.minimum(lowered[:, rank], below, out=lowered[:, rank])
+    if not np.isfinite(lowered).all():
+        raise InputError("expected scores within float32, got equal ones at its lower end")
+    return lowered
+
+
+def _columns(path: Path, count: int, names: str) -> Iterator[tuple[int, list[str]]]:
+    with lines_of(path) as lines:
+        for line, raw in decoded(lines):
+            columns = checked({"": raw}, path, line)[""].split()
+            if len(columns) != count:
+                raise DataError(
+                    f"expected {names}, separated by white space, got {raw!r}", path=path, line=line
+                )
+            yield line, [unquote(column) for column in columns]
+
+
+def _put(
+    table: dict[str, dict[str, Any]],
+    query: str,
+    target: str,
+    value: float,
+    path: str | Path,
+    line: int,
+) -> None:
+    row = table.setdefault(query, {})
+    if target in row:
+        raise DataError(f"{target!r} stands twice in the query {query!r}", path=path, line=line)
+    row[target] = value
+
+
+def _stem(name: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"expected a name for the files, got {name!r}")
+    return quote_plus(name, safe=":,@=")
+
+
+def _column(id_: str) -> str:
+    if not id_:
+        raise InputError("expected an id, got an empty text, which TREC's files can not hold")
+    return _UNSAFE.sub(lambda found: quote(found.group()), id_)
+
+
+def _json(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False) + "\n"

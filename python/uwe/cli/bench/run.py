@@ -1,0 +1,152 @@
+"""`uwe bench run`: models on tasks, to a table and a result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.cli.bench.options import Data, Models, Scorers, Splits, Tasks
+from uwe.errors import InputError
+
+if TYPE_CHECKING:
+    from uwe.bench.results import Results
+
+__all__ = ["print_results", "run_command"]
+
+
+def run_command(
+    model: Models = None,
+    task: Tasks = None,
+    split: Splits = None,
+    scorer: Scorers = None,
+    data: Data = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Where the result goes (JSON)."
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k; the default is all of the docs'. "
+            "Repeatable.",
+        ),
+    ] = None,
+    aliases: Annotated[
+        bool, typer.Option("--aliases", help="Score other texts of targets too, where there are.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="At most N queries a split: a quick look.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of that sample and of the bootstrap.")] = 0,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Write runs and judgements there, in TREC form and JSON lines."
+        ),
+    ] = None,
+    depth: Annotated[int, typer.Option(help="Targets of each query in those runs.")] = 100,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: arguments.AsJson = False,
+) -> None:  # fmt: skip
+    """Evaluate models on WorkBench: MAP and RP@10 with 95 % intervals, and their regimes.
+
+    Example:
+      uwe bench run --task skillextract_house --scorer pooled --scorer soft:0.5 -o result.json
+      uwe bench run --model uwe-mini --model bm25 --limit 200
+    """
+    from uwe.bench.adapters.resolve import bench_model
+    from uwe.bench.evaluation import evaluate
+    from uwe.bench.model import EncoderModel
+    from uwe.bench.results import METRICS
+
+    if out is not None and not Path(out).absolute().parent.is_dir():
+        raise InputError(f"{out}: expected a folder to write the result into: make it first")
+    models = [bench_model(source) for source in model or ["uwe-mini"]]
+    found: Results | None = None
+    for each in models:
+        scores = isinstance(each, EncoderModel) and not each.one_vector
+        if scorer and not scores and len(models) == 1:
+            raise InputError(f"{each.name} has a way of scoring of its own: leave out --scorer")
+        one = evaluate(
+            each,
+            tasks=task or "all",
+            splits=split or "all",
+            data=data,
+            scorer=scorer if scorer and scores else None,
+            metrics=metric or METRICS,
+            aliases=aliases,
+            limit=limit,
+            seed=seed,
+            runs=runs,
+            depth=depth,
+            progress=not quiet,
+        )
+        found = one if found is None else found.joined(one)
+        if out is not None:  # after each model: an hour's work is not lost with the next one
+            found.save(out)
+    assert found is not None
+    if as_json:
+        output.print_line(found.to_json().rstrip())
+        return
+    print_results(found)
+    if out is not None:
+        output.print_line(f"\n{out}: draw it with  uwe bench report {out} -o report.html")
+
+
+def print_results(results: Results) -> None:
+    """The table, the means that are allowed, and whatever qualifies the figures."""
+    from uwe.bench.means import means
+
+    front = list(next(iter(results.entries)).metrics)[:2]
+    rows = [
+        [
+            entry.task,
+            entry.model,
+            entry.scorer or "-",
+            entry.regime.name,
+            f"{results.tasks[entry.task].queries:,} x {results.tasks[entry.task].targets:,}",
+            *(
+                f"{100 * i.mean:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]"
+                for i in (entry.metrics[name] for name in front)
+            ),
+        ]
+        for key in results.tasks
+        for entry in results.entries
+        if entry.task == key
+    ]
+    header = ["task/split", "model", "scorer", "regime", "queries x targets", *front]
+    output.print_table(header, rows, right="56")
+    for mean in means(results):
+        figures = ", ".join(f"{name} {100 * mean.metrics[name]:.1f}" for name in front)
+        output.print_line(f"{mean.label}, {mean.split}, {mean.regime}: {mean.title}: {figures}")
+    output.print_line("")
+    for key, task in results.tasks.items():
+        remarks = [*task.deviations, *task.notes]
+        if task.left_out:
+            remarks.append(
+                f"{task.left_out:,} queries have no relevant target: no mean counts them"
+            )
+        cut = max(entry.truncated for entry in results.entries if entry.task == key)
+        if cut:
+            remarks.append(
+                f"{cut:,} queries are longer than a model reads: only the beginning counts"
+            )
+        if remarks:
+            output.print_line(f"{key}: {'; '.join(remarks)}")
+    reasons = {(e.model, e.regime.name, e.regime.reason): [] for e in results.entries}
+    for entry in results.entries:
+        keys = reasons[entry.model, entry.regime.name, entry.regime.reason]
+        if entry.task not in keys:
+            keys.append(entry.task)
+    for (model, regime, reason), keys in reasons.items():
+        output.print_line(f"{model} is {regime} on {', '.join(keys)}: {reason}")
+    output.print_line(
+        f"\n95 % intervals over queries; {results.seconds:.0f} s, at most "
+        f"{results.peak_bytes / 1e9:.2f} GB of memory"
+    )
