@@ -17,7 +17,8 @@ import pytest
 import uwe
 from conftest import HashEncoder
 from uwe.bench import workrb as room
-from uwe.bench.model import EncoderModel
+from uwe.bench.evaluation import evaluate
+from uwe.bench.model import ScoringModel
 from uwe.bench.workrb import from_workrb, workrb_model, workrb_task
 from uwe.corpus import RankingTask
 from uwe.data.layout import read_split, write_task
@@ -27,7 +28,12 @@ workrb = pytest.importorskip("workrb", reason="needs the extra 'bench'")
 
 NAMES = {"map": "MAP", "mrr": "MRR", "rp@1": "RP@1", "rp@10": "RP@10", "ndcg@10": "nDCG@10",
          "recall@10": "recall@10", "hit@1": "hit@1"}  # fmt: skip
-SCORERS = [uwe.Scorer("pooled"), uwe.Scorer("max"), uwe.Scorer("soft", temperature=0.5)]
+SCORERS = [
+    uwe.Scorer("pooled"),
+    "max",
+    uwe.Scorer("soft", temperature=0.5),
+    "soft_query:0.2/pooled",
+]
 TYPES = {"query_type": "job_title", "target_type": "skill_name"}
 
 
@@ -66,12 +72,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def our_figures(
-    model: Any, folder: Path, split: str, scorer: uwe.Scorer, tmp_path: Path
-) -> dict[str, float]:
-    task = read_split(folder, split).task
-    cache = uwe.TargetCache.build(model, task.targets, path=tmp_path / "t.uwe", scorer=scorer)
-    return uwe.cache_metrics(task.queries, cache, task.relevant, names=list(NAMES.values())).means()
+def our_figures(model: Any, folder: Path, scorer: Any) -> dict[str, float]:
+    (entry,) = evaluate(
+        model, tasks=[str(folder)], splits="val", data=folder, scorer=scorer,
+        metrics=list(NAMES.values()),
+    ).entries  # fmt: skip
+    return {name: entry.metrics[name].mean for name in NAMES.values()}
 
 
 def workrb_figures(model: Any, task: Any, output: Path) -> dict[str, float]:
@@ -89,7 +95,7 @@ def test_the_pipeline_of_workrb_gives_our_figures(
     model = HashEncoder()
     task = workrb_task(folder, "val", **TYPES)
     found = workrb_figures(workrb_model(model, scorer=scorer), task, tmp_path / "out")
-    assert found == pytest.approx(our_figures(model, folder, "val", scorer, tmp_path), abs=1e-9)
+    assert found == pytest.approx(our_figures(model, folder, scorer), abs=1e-9)
 
 
 class Once:
@@ -112,7 +118,7 @@ def test_a_real_task_with_the_shipped_model(data_folder: Path, tmp_path: Path) -
         2849, 1016,
     )  # fmt: skip
     found = workrb_figures(workrb_model(model), task, tmp_path / "out")
-    ours = our_figures(model, folder, "val", uwe.Scorer("pooled"), tmp_path)
+    ours = our_figures(model, folder, None)
     assert found == pytest.approx(ours, abs=1e-9)
     assert ours["MAP"] > 0.3
 
@@ -132,16 +138,6 @@ def test_scores_are_those_of_the_core(folder: Path) -> None:
         np.testing.assert_array_equal(found[i].numpy(), wanted)
 
 
-def test_one_vector_a_target_scores_as_all_its_tokens(folder: Path, tmp_path: Path) -> None:
-    model, scorer = HashEncoder(), uwe.Scorer("pooled")
-    task = read_split(folder, "val").task
-    found = workrb_model(model, scorer=scorer).compute_rankings(task.queries, task.targets)
-    cache = uwe.TargetCache.build(model, task.targets, path=tmp_path / "t.uwe", scorer=scorer)
-    for query, row in zip(task.queries[:20], found.numpy(), strict=False):
-        matches = uwe.rank(query, cache, k=len(cache))
-        np.testing.assert_array_equal(row[[m.index for m in matches]], [m.score for m in matches])
-
-
 def test_classification_ranks_the_classes() -> None:
     model = workrb_model(HashEncoder(), scorer=uwe.Scorer("pooled"))
     assert model.classification_label_space is None
@@ -151,12 +147,23 @@ def test_classification_ranks_the_classes() -> None:
 
 
 def test_names_tell_model_and_scorer() -> None:
-    shipped = uwe.load()
-    assert workrb_model(shipped).name == "uwe-mini pooled"
-    assert workrb_model(shipped, scorer=SCORERS[2]).name == "uwe-mini soft:0.5"
-    assert workrb_model(HashEncoder(), scorer=SCORERS[1], name="mine").name == "mine"
-    wrapped = EncoderModel(name="theirs", kind="callable", encoder=HashEncoder(), scorer=SCORERS[1])
-    assert workrb_model(wrapped).name == "theirs max"
+    assert workrb_model("uwe-mini").name == "uwe-mini pooled"
+    assert workrb_model(uwe.load(), scorer="soft:0.5").name == "uwe-mini soft:0.5"
+    assert workrb_model(HashEncoder(), scorer="max", name="mine").name == "mine"
+
+
+def test_a_model_that_scores_by_itself_goes_to_workrb(folder: Path) -> None:
+    task = read_split(folder, "val").task
+    random = np.random.default_rng(2).random((len(task.queries), 90)).astype(np.float32)
+    rows = dict(zip(task.queries, random, strict=True))
+    ours = ScoringModel(
+        name="table", kind="callable", block=7,
+        prepare=lambda _: lambda queries: np.stack([rows[q] for q in queries]),
+    )  # fmt: skip
+    found = workrb_model(ours).compute_rankings(queries=task.queries, targets=task.targets)
+    np.testing.assert_array_equal(found.numpy(), random)
+    with pytest.raises(InputError, match="table scores by itself"):
+        workrb_model(ours, scorer="max")
 
 
 def test_the_task_is_the_folder_even_where_texts_repeat(tmp_path: Path) -> None:
@@ -193,20 +200,18 @@ def bi_encoder() -> Any:
     return made
 
 
-def test_a_model_of_workrb_scores_block_by_block(folder: Path, bi_encoder: Any) -> None:
-    task = read_split(folder, "val").task
-    whole = bi_encoder.compute_rankings(task.queries, task.targets).numpy()
+def test_a_model_of_workrb_gives_its_figures(folder: Path, tmp_path: Path, bi_encoder: Any) -> None:
+    whole = workrb_figures(bi_encoder, workrb_task(folder, "val", **TYPES), tmp_path / "out")
     bi_encoder.model.texts = 0
     model = from_workrb(bi_encoder, **TYPES, block=64)
     assert (model.name, model.kind, model.block) == ("BiEncoder-tiny", "workrb", 64)
-    score = model.prepare(task.targets)
-    blocks = [score(task.queries[i : i + 64]) for i in range(0, 300, 64)]
-    assert all(block.dtype == np.float32 for block in blocks)
-    np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
-    assert bi_encoder.model.texts == 300 + 90, "targets are encoded once, not for each block"
-    other = model.prepare(task.targets[:5])
-    np.testing.assert_allclose(other(task.queries[:3]), whole[:3, :5], atol=1e-6)
+    assert our_figures(model, folder, None) == pytest.approx(whole, abs=1e-9)
+    # 300 queries in five blocks, the hardest of them once more; never the 90 targets again.
+    assert bi_encoder.model.texts - 90 < 400
     assert isinstance(bi_encoder.model, Counting), "the caller's model stays as it was"
+    targets = ["data engineer", "baker"]
+    scores = model.prepare(targets)(["baker"])
+    np.testing.assert_allclose(scores, bi_encoder.compute_rankings(["baker"], targets), atol=1e-6)
 
 
 def test_lexical_models_of_workrb_go_through(folder: Path) -> None:
@@ -218,7 +223,7 @@ def test_lexical_models_of_workrb_go_through(folder: Path) -> None:
     np.testing.assert_array_equal(score(task.queries[:100]), whole[:100])
 
 
-def test_input_types_reach_the_model(folder: Path) -> None:
+def test_input_types_reach_the_model() -> None:
     from workrb.models import ModelInterface
 
     class Asking(ModelInterface):  # type: ignore[misc]
@@ -229,22 +234,21 @@ def test_input_types_reach_the_model(folder: Path) -> None:
             assert {key: value.value for key, value in types.items()} == {
                 "query_input_type": "job_title", "target_input_type": "skill_name",
             }  # fmt: skip
-            return np.zeros((len(queries), len(targets) + 1))
+            return np.ones((len(queries), len(targets)))
 
         def _compute_classification(self, *_: Any) -> Any:
             raise NotImplementedError
 
     score = from_workrb(Asking(), **TYPES).prepare(["a", "b"])
-    with pytest.raises(InputError, match=r"scores of \(1, 2\), got \(1, 3\)"):
-        score(["q"])
+    np.testing.assert_array_equal(score(["q"]), np.ones((1, 2), dtype=np.float32))
 
 
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda f: workrb_model("uwe-mini"), InputError, r"uwe.load"),
-        (lambda f: workrb_model(HashEncoder()), InputError, "HashEncoder names none"),
-        (lambda f: workrb_model(HashEncoder(), scorer="max"), InputError, "uwe.Scorer"),
+        (lambda f: workrb_model("nothing"), InputError, "expected a model out of uwe-mini"),
+        (lambda f: workrb_model(HashEncoder(), scorer="soft"), InputError, "a temperature"),
+        (lambda f: workrb_model(HashEncoder(), scorer="all"), InputError, "one scorer, got"),
         (lambda f: workrb_task(f, "train", **TYPES), InputError, "'val' or 'test'"),
         (lambda f: workrb_task(f, "test", **TYPES), DataError, "expected the split 'test'"),
         (lambda f: workrb_task(f / "no", "val", **TYPES), DataError, "expected a task folder"),

@@ -266,6 +266,16 @@ def test_damage_is_named(
     assert not (tmp_path / "out").exists()
 
 
+def test_no_split_is_lost(data: Path, mirror: Path, tmp_path: Path) -> None:
+    task, esco = hub_task("skillextract_house"), esco_of(hub_task("skillextract_house"), data)
+    import_hub_task(task, tmp_path / "out", esco=esco, mirror=mirror)
+    import_hub_task(task, tmp_path / "out", esco=esco, mirror=mirror)
+    house(tmp_path / "other", "test.csv", sentences(("a cake", "bake cakes")))
+    with pytest.raises(DataError, match="found val too: move the folder away"):
+        import_hub_task(task, tmp_path / "out", esco=esco, mirror=tmp_path / "other")
+    assert read_split(tmp_path / "out", "val").task.queries[0] == "Camels"
+
+
 def test_labels_outside_of_the_corpus_are_named(tmp_path: Path) -> None:
     melo = tmp_path / "Avature" / "MELO-Benchmark"
     write_table(melo / "corpus.jsonl", [{"text": "baker"}])
@@ -365,8 +375,8 @@ def test_command(
     out.mkdir()
     (out / "esco").symlink_to(data / "esco")
     done = shell(*command, "--out", str(out))
-    assert "MELO test: 2 queries x 4 targets, 4 relevant pairs" in done.stdout
-    assert "  1 sentences without a skill of ESCO" in done.stdout
+    assert "MELO test: 2 queries x 4 targets, 4 judgements" in done.stdout
+    assert "  left out: 1 sentences without a skill of ESCO" in done.stdout
     assert {path.name for path in (out / "workbench").iterdir()} == {t.name for t in HUB_TASKS}
     monkeypatch.setenv("UWE_DATA", str(tmp_path / "empty"))
     (tmp_path / "empty").mkdir()
@@ -376,7 +386,9 @@ def test_command(
     assert "skillsim test: " in done.stdout
     done = shell(*command, "--task", "jobnorm", "--esco", str(data / "esco" / "1.1.0"))
     assert "  targets are ESCO 1.1.0; WorkRB has 1.0.5" in done.stdout
-    assert "jobnorm val: 2 queries x 4 targets, 3 relevant pairs" in done.stdout
+    assert "jobnorm val: 2 queries x 4 targets, 3 judgements" in done.stdout
+    (made,) = json.loads(shell(*command, "--task", "skillsim", "--json").stdout)
+    assert (made["name"], made["splits"]["test"]["targets"], made["esco"]) == ("skillsim", 30, None)
     assert "got 'job2skill'" in shell.error(*command, "--task", "job2skill")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe import _core
-from uwe.bench.model import EncoderModel, ScoreBlock, ScoringModel
-from uwe.blocks import check_model
-from uwe.cache import TargetCache
+from uwe.bench.adapters.resolve import bench_model
+from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel
+from uwe.bench.scoring import Scoring, checked_scorings
+from uwe.bench.space import prepared
 from uwe.checks import positive
-from uwe.config import Scorer, checked_scorer
+from uwe.config import Scorer
 from uwe.data.layout import read_split
 from uwe.errors import InputError, MissingExtraError
-from uwe.queries import core_temperature, encode_queries
-from uwe.tokens import Encoder
 from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
@@ -34,43 +31,39 @@ if TYPE_CHECKING:
 
 __all__ = ["from_workrb", "workrb_model", "workrb_task"]
 
-_BLOCK = 256
-"""Queries whose token vectors are held at once."""
-
 
 def workrb_model(
-    model: Encoder | EncoderModel, *, scorer: Scorer | None = None, name: str | None = None
+    model: object, *, scorer: Scorer | Scoring | str | None = None, name: str | None = None
 ) -> ModelInterface:
     """A model of ours as one of WorkRB's, for `workrb.evaluate`.
 
-    Its scores are those of the core, block by block, into the (queries, targets) matrix that WorkRB
-    asks for. It classifies by ranking the classes, as WorkRB's bi-encoders do.
+    It gives the scores that `uwe.evaluate` ranks by, put into the (queries, targets) matrix that
+    WorkRB asks for. It classifies by ranking the classes, as WorkRB's bi-encoders do.
 
     Args:
-        model: What `uwe.load` gives, or anything with `encode(texts) -> TokenVectors`.
-        scorer: How to compare token vectors; None takes the model's own.
-        name: What WorkRB's results call it; None takes the model's name and the scorer.
+        model: What `uwe.evaluate` takes: what `uwe.load` gives, `"uwe-mini"`, `"bm25"`, anything
+            with `encode(texts)`.
+        scorer: One, such as `Scorer("soft", temperature=0.5)` or `"soft:0.5"`; None takes the
+            model's own.
+        name: What WorkRB's results call it; None takes the names of model and scorer.
 
     Raises:
-        InputError: If the model has no `encode`, or names no scorer and none was given.
-        MissingExtraError: If WorkRB is not installed.
+        InputError: If it is no model, or there is not exactly one scorer.
+        ModelError: If the model can not be loaded.
+        MissingExtraError: If WorkRB, or what the model needs, is not installed.
     """
-    encoder = model.encoder if isinstance(model, EncoderModel) else model
-    check_model(encoder)
-    config = getattr(encoder, "config", None)
-    own = model.scorer if isinstance(model, EncoderModel) else getattr(config, "scorer", None)
-    if scorer is None and own is None:
-        raise InputError(
-            f"expected a scorer, as {type(model).__name__} names none: pass "
-            "scorer=uwe.Scorer('pooled'), say"
-        )
-    chosen = checked_scorer(own if scorer is None else scorer)
-    called = getattr(model if isinstance(model, EncoderModel) else config, "name", None)
+    made = bench_model(model)
+    scorings: tuple[Scoring, ...] = ()
+    if isinstance(made, EncoderModel):
+        scorings = checked_scorings(scorer, made.scorer)
+        if len(scorings) != 1:
+            raise InputError(f"expected one scorer, got {len(scorings)}: make a model of each")
+    elif scorer is not None:
+        raise InputError(f"{made.name} scores by itself: expected no scorer, got {scorer!r}")
+    called = " ".join([made.name, *map(str, scorings)])
     model_class, _ = _classes()
-    made: ModelInterface = model_class(
-        encoder, chosen, f"{called or type(model).__name__} {chosen}" if name is None else name
-    )
-    return made
+    done: ModelInterface = model_class(made, scorings, called if name is None else name)
+    return done
 
 
 def workrb_task(
@@ -147,13 +140,7 @@ def from_workrb(
             found = scoring.compute_rankings(queries=list(queries), targets=listed, **types)
             if not isinstance(found, np.ndarray):  # a tensor, on any device, of any precision
                 found = found.cpu().float().numpy()
-            scores = np.ascontiguousarray(found, dtype=np.float32)
-            if scores.shape != (len(queries), len(listed)):
-                raise InputError(
-                    f"expected {model.name} to give scores of ({len(queries)}, {len(listed)}), "
-                    f"got {scores.shape}: mend its compute_rankings"
-                )
-            return scores
+            return np.asarray(found, dtype=np.float32)
 
         return score
 
@@ -183,13 +170,13 @@ def _classes() -> tuple[type, type]:
         description = "Token vectors scored by uwe."
         classification_label_space = None
 
-        def __init__(self, encoder: Encoder, scorer: Scorer, name: str) -> None:
-            self.encoder, self.scorer, self.name = encoder, scorer, name
+        def __init__(self, model: BenchModel, scorings: tuple[Scoring, ...], name: str) -> None:
+            self.model, self.scorings, self.name = model, scorings, name
 
         def _compute_rankings(
             self, queries: Sequence[str], targets: Sequence[str], *_: Any, **__: Any
         ) -> torch.Tensor:
-            return torch.from_numpy(_scores(self.encoder, self.scorer, queries, targets))
+            return torch.from_numpy(_scores(self.model, self.scorings, queries, targets))
 
         def _compute_classification(
             self, texts: Sequence[str], targets: Sequence[str], *_: Any, **__: Any
@@ -237,29 +224,16 @@ def _classes() -> tuple[type, type]:
 
 
 def _scores(
-    encoder: Encoder, scorer: Scorer, queries: Sequence[str], targets: Sequence[str]
+    model: BenchModel, scorings: tuple[Scoring, ...], queries: Sequence[str], targets: Sequence[str]
 ) -> NDArray[np.float32]:
-    """All scores, by way of a target cache that is gone afterwards: (queries, targets)."""
+    """All scores of a model, by the one scoring there is: (queries, targets)."""
     scores = np.empty((len(queries), len(targets)), dtype=np.float32)
     cuts = Truncations()
-    with tempfile.TemporaryDirectory(prefix="uwe-") as folder, gathered(cuts):
-        cache = TargetCache.build(
-            encoder,
-            targets,
-            path=Path(folder) / "targets.uwe",
-            scorer=scorer,
-            tokens="pooled" if scorer.name == "pooled" else "all",
-        )
-        for start in range(0, len(queries), _BLOCK):
-            vectors = encode_queries(queries[start : start + _BLOCK], cache, first=start)
-            scores[start : start + len(vectors)] = _core.cache_scores(
-                cache.core,
-                vectors.values,
-                vectors.offsets,
-                scorer=scorer.name,
-                temperature=core_temperature(scorer),
-            )
-        del cache  # its files are mapped; not every system lets mapped files go
+    with gathered(cuts), prepared(model, targets, None, scorings, lambda _: None) as space:
+        for start in range(0, len(queries), space.block):
+            rows = scores[start : start + space.block]
+            best = space.top(queries[start : start + space.block], space.scorings[0], len(targets))
+            np.put_along_axis(rows, *best, axis=1)
     cuts.warn()
     return scores
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from uwe.corpus import RankingTask
 from uwe.data.esco import Concept, EscoRelease, read_esco
-from uwe.data.layout import write_task
+from uwe.data.layout import splits_of, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 from uwe.errors import DataError, InputError, MissingExtraError
 
@@ -116,7 +116,8 @@ def import_hub_task(
 
     Raises:
         InputError: If the task needs ESCO and got none.
-        DataError: If the repository can not be had, or holds something else than WorkRB reads.
+        DataError: If the repository can not be had, holds something else than WorkRB reads, or
+            the folder that is there has a split which would be lost.
         MissingExtraError: If `datasets` or scikit-learn is not installed.
         OSError: If the disk is full or refuses.
     """
@@ -137,6 +138,13 @@ def import_hub_task(
             )
         splits[split], merged = ranking_task(split, listed, targets)
         left_out.update(merged)
+    lost = set(splits_of(folder)) - set(splits)
+    if lost:
+        raise DataError(
+            f"expected no splits but {', '.join(splits)}, which the new task has, found "
+            f"{', '.join(sorted(lost))} too: move the folder away",
+            path=folder,
+        )
     write_task(folder, splits)
     return Imported(folder, splits, left_out)
 
