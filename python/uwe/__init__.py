@@ -5,7 +5,8 @@
     uwe.rank("data engineer, big data pipelines", skills, k=2)
 
 `load` gives a model, `TargetCache` keeps a target space, `rank` and `rank_many` rank it, `explain`
-says why; `space_cache` has ESCO ready. What each takes, returns and raises stands in its docstring.
+says why; `space_cache` has ESCO ready; `evaluate` runs WorkBench. What each takes, returns and
+raises stands in its docstring.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 # reads a cache loads no onnxruntime. The type checker sees plain imports.
 if TYPE_CHECKING:
     from uwe._core import simd_level as simd_level
+    from uwe.bench.evaluation import evaluate as evaluate
     from uwe.cache import TargetCache as TargetCache
     from uwe.config import Scorer as Scorer
     from uwe.errors import CacheCorruptError as CacheCorruptError
@@ -73,6 +75,7 @@ _ROOMS = {
     "TruncationWarning": "text",
     "UweError": "errors",
     "cache_metrics": "metrics",
+    "evaluate": "bench.evaluation",
     "explain": "explanation",
     "explain_many": "explanation",
     "late_interaction": "ranking",

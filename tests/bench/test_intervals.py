@@ -19,7 +19,7 @@ def _plain(values: np.ndarray, seed: int, samples: int = 10_000) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size = values.shape[1]
     means = [values[:, rng.integers(size, size=size)].mean(axis=1) for _ in range(samples)]
-    return np.percentile(means, [2.5, 97.5], axis=0)
+    return np.asarray(np.percentile(means, [2.5, 97.5], axis=0))
 
 
 def _mixed(queries: int, seed: int = 3) -> np.ndarray:

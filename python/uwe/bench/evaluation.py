@@ -209,11 +209,14 @@ def _ranked(
     ranks: dict[str, list[NDArray[np.int64]]] = {name: [] for name in space.scorings}
     with ExitStack() as stack:
         writers: dict[str, RunWriter] = {}
+        ids = [task.query_ids[i] for i in part.chosen]
         if run.runs is not None:
-            write_qrels(run.runs, part.record.key, task, part.chosen)
+            split = part.record.key.replace("/", ".")
+            rows = [task.relevant[i] for i in part.chosen]
+            write_qrels(run.runs, split, ids, rows, task.target_ids)
             for name in space.scorings:
-                label = f"{run.model.name} {name}".strip()
-                writers[name] = stack.enter_context(RunWriter(run.runs, part.record.key, label))
+                label = f"{split}.{run.model.name} {name}".strip()
+                writers[name] = stack.enter_context(RunWriter(run.runs, label))
         for start in range(0, len(queries), space.block):
             end = min(start + space.block, len(queries))
             block = queries[start:end]
@@ -223,8 +226,7 @@ def _ranked(
                     run.bar.done(part.record.key, end - start)
             for name, writer in writers.items():
                 indices, scores = space.top(block, name, run.depth)
-                ids = [task.query_ids[i] for i in part.chosen[start:end]]
-                writer.add(ids, indices, scores, task.target_ids)
+                writer.add(ids[start:end], indices, scores, task.target_ids)
     return {name: np.concatenate(found) for name, found in ranks.items()}
 
 

@@ -57,9 +57,9 @@ class Auditor:
             by = ", by relations other than its own" if not own else ""
             return Regime("seen", f"trained on {counted}{by}", pairs, found)
         if edges.problems:
-            more = len(edges.problems) - 1
-            reason = f"{edges.problems[0]}{f', and {more} more files' if more else ''}"
-            return Regime("undeclared", reason, pairs)
+            others = len(edges.problems) - 1
+            more = f" (and {others} more)" if others else ""
+            return Regime("undeclared", f"{edges.problems[0]}{more}", pairs)
         if own:
             used = ", ".join(f"{number:,} {relation}" for relation, number in own.items())
             reason = f"trained on its own relation ({used}), which has {counted}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,14 @@ from uwe.errors import DataError, InputError
 
 __all__ = [
     "METRICS",
+    "REGIMES",
     "Entry",
     "Interval",
     "ModelRecord",
     "Regime",
     "Results",
     "TaskRecord",
+    "check_same_queries",
     "read_results",
 ]
 
@@ -254,24 +256,7 @@ class Results:
             InputError: If a task was evaluated on other data or other queries, two models of one
                 name differ, or both hold the same figures.
         """
-        for key in self.tasks.keys() & other.tasks.keys():
-            mine, its = self.tasks[key], other.tasks[key]
-            if mine.seals != its.seals:
-                raise InputError(
-                    f"{key}: expected results on the same data, got two versions of it "
-                    f"({mine.targets:,} and {its.targets:,} targets; seals differ): evaluate anew "
-                    "on one of them"
-                )
-            if (self.limit, self.seed, mine.aliases) != (other.limit, other.seed, its.aliases) and (
-                mine.queries != mine.available
-                or its.queries != its.available
-                or mine.aliases != its.aliases
-            ):
-                raise InputError(
-                    f"{key}: expected results on the same queries and texts, got limits "
-                    f"{self.limit} and {other.limit}, {mine.aliases} and {its.aliases} aliases: "
-                    "evaluate anew"
-                )
+        check_same_queries(self, other, self.tasks.keys() & other.tasks.keys())
         for name in self.models.keys() & other.models.keys():
             if self.models[name] != other.models[name]:
                 raise InputError(
@@ -296,6 +281,32 @@ class Results:
             tasks={**self.tasks, **other.tasks},
             entries=(*self.entries, *other.entries),
         )
+
+
+def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> None:
+    """See that two results have the same data, queries and targets for some tasks.
+
+    Raises:
+        InputError: If a task was evaluated on other data or other queries.
+    """
+    for key in keys:
+        mine, its = first.tasks[key], second.tasks[key]
+        if mine.seals != its.seals:
+            raise InputError(
+                f"{key}: expected results on the same data, got two versions of it "
+                f"({mine.targets:,} and {its.targets:,} targets; seals differ): evaluate anew "
+                "on one of them"
+            )
+        if (first.limit, first.seed, mine.aliases) != (second.limit, second.seed, its.aliases) and (
+            mine.queries != mine.available
+            or its.queries != its.available
+            or mine.aliases != its.aliases
+        ):
+            raise InputError(
+                f"{key}: expected results on the same queries and texts, got limits "
+                f"{first.limit} and {second.limit}, {mine.aliases} and {its.aliases} aliases: "
+                "evaluate anew"
+            )
 
 
 def read_results(path: str | Path) -> Results:

@@ -120,11 +120,9 @@ class _EncodedSpace:
         folder: Path,
         progress: Count,
     ) -> None:
-        self.scorings = tuple(map(str, scorings))
-        self.seconds, self.score_seconds = (
-            defaultdict[str, float](float),
-            defaultdict[str, float](float),
-        )
+        self.scorings: tuple[str, ...] = tuple(map(str, scorings))
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.score_seconds: dict[str, float] = defaultdict(float)
         self._by_name = dict(zip(self.scorings, scorings, strict=True))
         self._explains = hasattr(model.encoder, "tokenize")
         started = time.perf_counter()
@@ -229,7 +227,7 @@ class _Replay:
 class _ScoredSpace:
     """A model that scores by itself: its scores of a block of queries are ranked by the core."""
 
-    scorings = ("",)
+    scorings: tuple[str, ...] = ("",)
 
     def __init__(
         self,
@@ -238,10 +236,8 @@ class _ScoredSpace:
         aliases: Sequence[Sequence[str]] | None,
     ) -> None:
         self.block = model.block
-        self.seconds, self.score_seconds = (
-            defaultdict[str, float](float),
-            defaultdict[str, float](float),
-        )
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.score_seconds: dict[str, float] = defaultdict(float)
         texts, starts = _flat(labels, aliases)
         self._name, self._texts, self._targets = model.name, len(texts), len(labels)
         self._starts = None if aliases is None else starts

@@ -20,7 +20,7 @@ from uwe.data.layout import file_seal
 
 __all__ = ["TrainingEdges", "found_pairs", "read_training"]
 
-_EDGES, _NODES = ".edges.tsv.gz", ".jsonl.gz"
+_EDGES, _NODES = "*.edges.tsv.gz", "nodes.*.jsonl.gz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def read_training(data: Path | None, sources: Sequence[TrainingSource]) -> Train
         path, problem = _verified(data, source)
         if path is None:
             problems.append(f"{source.name} {problem}")
-        elif path.name.endswith(_EDGES):
+        elif path.match(_EDGES):
             texts = nodes.setdefault(path.parent, {})
             edges = read_edges(path, nodes=texts)
             relations.update(edges.relations)
@@ -92,9 +92,9 @@ def found_pairs(task: RankingTask, edges: TrainingEdges) -> tuple[int, int]:
 
 def _verified(data: Path | None, source: TrainingSource) -> tuple[Path | None, str]:
     """The file that a source names, or why it can not be used."""
-    if not source.name.endswith((_EDGES, _NODES)):
-        return None, "is no file of a graph, so it can not be read again"
     name = PurePosixPath(source.name)
+    if not (name.match(_EDGES) or name.match(_NODES)):
+        return None, "is no file of a graph, so its pairs can not be counted"
     if name.is_absolute() or ".." in name.parts:
         return None, "names no file below the data folder"
     if data is None:

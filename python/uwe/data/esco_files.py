@@ -125,7 +125,7 @@ def find_tables(
     """Find the files of one release in zips and folders, which may each hold a part of it.
 
     Args:
-        paths: Zips as downloaded, or folders with what was in them.
+        paths: Zips as downloaded, or folders or files of what was in them.
         version: None tells it by the names of zips and folders.
         language: None tells it by the names of the files, or of the zips.
 
@@ -164,11 +164,13 @@ def find_tables(
 
 
 def _files_in(source: Path) -> list[EscoFile]:
-    """Files of ESCO in a zip, or in a folder and the zips and folders in it."""
+    """Files of ESCO in a zip, or in a folder and the zips and folders in it; or the one file."""
     if source.is_dir():
         found = [(path, "") for path in sorted(source.rglob("*.csv")) if path.is_file()]
         for path in sorted(source.rglob("*.zip")):
             found.extend((path, member) for member in _members(path))
+    elif source.suffix.lower() == ".csv":
+        found = [(source, "")]
     else:
         found = [(source, member) for member in _members(source)]
     files = []
@@ -187,8 +189,8 @@ def _members(path: Path) -> list[str]:
             return archive.namelist()
     except zipfile.BadZipFile as error:
         raise DataError(
-            f"expected a zip of ESCO, got something else ({error}): fetch it anew, or name a "
-            "folder",
+            f"expected ESCO's CSV download, a zip, got something else ({error}): fetch it anew, or "
+            "name a folder",
             path=path,
         ) from None
 

@@ -72,6 +72,7 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
     relations: list[str] = []
     kinds: list[str] = []
     known: list[dict[str, str]] = []
+    held = {} if nodes is None else nodes
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = raw.rstrip("\r\n").split("\t")
@@ -84,14 +85,13 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
                 )
             if not kinds:
                 kinds = _kinds(columns, path)
-                nodes = {} if nodes is None else nodes
                 for kind in kinds:
-                    if kind not in nodes:
-                        nodes[kind] = read_nodes(path.parent, kind)
-                known = [nodes[kind] for kind in kinds]
+                    if kind not in held:
+                        held[kind] = read_nodes(path.parent, kind)
+                known = [held[kind] for kind in kinds]
                 continue
-            for id_, kind, nodes in zip(columns, kinds, known, strict=False):
-                if id_ not in nodes:
+            for id_, kind, texts in zip(columns, kinds, known, strict=False):
+                if id_ not in texts:
                     raise DataError(
                         f"no entry of {_NODES.format(kind)} has the id {id_!r}: add it, or remove "
                         "the edge",

@@ -233,7 +233,8 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     try:
         with os.fdopen(handle, "wb") as raw:
             packed = path.suffix == ".gz"
-            file = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if packed else raw
+            # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
+            file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
             with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
                 text.writelines(f"{line}\n" for line in lines)
         Path(name).chmod(0o644)

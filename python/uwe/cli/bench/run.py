@@ -139,13 +139,12 @@ def print_results(results: Results) -> None:
             )
         if remarks:
             output.print_line(f"{key}: {'; '.join(remarks)}")
-    reasons = {(e.model, e.regime.name, e.regime.reason): [] for e in results.entries}
+    reasons: dict[tuple[str, str, str], dict[str, None]] = {}
     for entry in results.entries:
-        keys = reasons[entry.model, entry.regime.name, entry.regime.reason]
-        if entry.task not in keys:
-            keys.append(entry.task)
-    for (model, regime, reason), keys in reasons.items():
-        output.print_line(f"{model} is {regime} on {', '.join(keys)}: {reason}")
+        reason = (entry.model, entry.regime.name, entry.regime.reason)
+        reasons.setdefault(reason, {})[entry.task] = None
+    for (model, regime, why), keys in reasons.items():
+        output.print_line(f"{model} is {regime} on {', '.join(keys)}: {why}")
     output.print_line(
         f"\n95 % intervals over queries; {results.seconds:.0f} s, at most "
         f"{results.peak_bytes / 1e9:.2f} GB of memory"

@@ -29,10 +29,10 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
         folder = None
     rows, documents = [], []
     for task in TASKS:
-        splits = [] if folder is None else splits_of(folder / task.folder)
+        path = (folder or Path()) / task.folder
         sizes = []
-        for split in splits:
-            found = read_split(task.folder if folder is None else folder / task.folder, split).task
+        for split in splits_of(path) if folder is not None else ():
+            found = read_split(path, split).task
             sizes.append(
                 {
                     "split": split,

@@ -1,0 +1,161 @@
+"""Whether one of two evaluations is better than the other, task by task, or only luckier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from uwe.bench.intervals import bootstrap, sign_flip
+from uwe.bench.results import Entry, Interval, Results, check_same_queries
+from uwe.errors import InputError
+
+__all__ = ["Comparison", "Difference", "compare"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two figures of one task, of the same queries.
+
+    Attributes:
+        task: Its key, such as `job2skill/test`.
+        queries: How many both figures are means of.
+        first: Mean of the first.
+        second: Mean of the second.
+        difference: Second less first, with its 95 % bootstrap interval over queries.
+        p: Two-sided, of the paired sign-flip test: how often chance alone makes such a difference.
+        regimes: Of the first and of the second.
+    """
+
+    task: str
+    queries: int
+    first: float
+    second: float
+    difference: Interval
+    p: float
+    regimes: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models or scorers side by side.
+
+    Attributes:
+        first: Label of the first: model and scorer.
+        second: Label of the second.
+        metric: What is compared.
+        differences: One a task that both were evaluated on.
+        unpaired: Tasks that only one of them was evaluated on.
+    """
+
+    first: str
+    second: str
+    metric: str
+    differences: tuple[Difference, ...]
+    unpaired: tuple[str, ...]
+
+
+def compare(
+    first: Results,
+    second: Results | None = None,
+    *,
+    models: Sequence[str] = (),
+    metric: str = "MAP",
+    seed: int = 0,
+) -> Comparison:
+    """Compare two models, scorers or runs, query by query.
+
+    Args:
+        first: Where the first is.
+        second: Where the second is; None looks for it in `first` too.
+        models: Which of the first and which of the second, as `uwe-mini`, or `uwe-mini soft:0.5`
+            where a model has several scorers; one name means the same in both. May be left out
+            where there is no choice.
+        metric: `MAP`, `MRR`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for k.
+        seed: Of the bootstrap and of the signs.
+
+    Raises:
+        InputError: If a name fits nothing or several, both are the same, they share no task, a
+            task was evaluated on other data or other queries, or the metric is unknown.
+    """
+    mine, its = _sides(first, second, models)
+    second = first if second is None else second
+    shared = [task for task in mine if task in its]
+    label, other = (next(iter(side.values())).label for side in (mine, its))
+    if not shared:
+        raise InputError(
+            f"expected a task that both were evaluated on, got {', '.join(mine)} of {label} and "
+            f"{', '.join(its)} of {other}: evaluate them on the same one"
+        )
+    check_same_queries(first, second, shared)
+    return Comparison(
+        first=label,
+        second=other,
+        metric=metric,
+        differences=tuple(_difference(mine[task], its[task], metric, seed) for task in shared),
+        unpaired=tuple(task for task in {**mine, **its} if task not in shared),
+    )
+
+
+def _difference(mine: Entry, its: Entry, metric: str, seed: int) -> Difference:
+    if [len(ranks) for ranks in mine.ranks] != [len(ranks) for ranks in its.ranks]:
+        raise InputError(
+            f"{mine.task}: expected the same relevant targets query by query, got others: a result "
+            "is damaged: evaluate anew"
+        )
+    values = np.concatenate([entry.values([metric]) for entry in (mine, its)])
+    difference = values[1] - values[0]
+    before, after = np.nanmean(values, axis=1).tolist()
+    return Difference(
+        task=mine.task,
+        queries=int((~np.isnan(difference)).sum()),
+        first=before,
+        second=after,
+        difference=bootstrap(difference[None], seed=seed)[0],
+        p=sign_flip(difference, seed=seed),
+        regimes=(mine.regime.name, its.regime.name),
+    )
+
+
+def _sides(
+    first: Results, second: Results | None, models: Sequence[str]
+) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Entries of either side, by task."""
+    names: tuple[str | None, ...] = tuple(models)
+    if second is None and not names:
+        names = tuple(dict.fromkeys(entry.label for entry in first.entries))
+        if len(names) != 2:
+            raise InputError(
+                f"expected one result with two models or scorers, got {_listed(names)}: name two "
+                "of them, or pass a second result"
+            )
+    if second is not None and len(names) < 2:
+        names = (*(names or (None,)),) * 2
+    if len(names) != 2:
+        raise InputError(f"expected two models to compare, got {_listed(names)}: name two")
+    mine, its = (
+        _entries(results, name)
+        for results, name in zip((first, second or first), names, strict=True)
+    )
+    if (second is None or second is first) and mine == its:
+        raise InputError(f"expected two different models, got {names[0]} twice: name another")
+    return mine, its
+
+
+def _entries(results: Results, name: str | None) -> dict[str, Entry]:
+    """Entries of the one label that a name means, by task."""
+    labels = dict.fromkeys(entry.label for entry in results.entries)
+    fitting = [label for label in labels if label == name] or list(
+        dict.fromkeys(e.label for e in results.entries if name in (None, e.model))
+    )
+    if len(fitting) != 1:
+        wanted = "one model and scorer" if name is None else repr(name)
+        raise InputError(
+            f"expected {wanted}, got {_listed(fitting or list(labels))}: name one of these"
+        )
+    return {entry.task: entry for entry in results.entries if entry.label == fitting[0]}
+
+
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(map(repr, names)) or "none"

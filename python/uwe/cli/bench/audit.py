@@ -1,0 +1,84 @@
+"""`uwe bench audit`: what a model had seen of each task, counted in its training files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.cli.bench.options import Data, Splits, Tasks
+
+__all__ = ["audit_command"]
+
+
+def audit_command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model folder or hub id, or another name as of  uwe bench run."
+        ),
+    ],
+    task: Tasks = None,
+    split: Splits = None,
+    data: Data = None,
+    as_json: arguments.AsJson = False,
+) -> None:
+    """Count a task's (query, target) pairs in the training edges of a model: its regimes.
+
+    The model says in uwe.json what it was trained on; those files are looked up in the data folder
+    by name and sha256. Without --task, all tasks that are there, those of train_full/heldout too.
+
+    Example:
+      uwe bench audit ./my-model --data ./uwe-data --task job2skill
+    """
+    from uwe.bench.adapters.resolve import bench_model
+    from uwe.bench.regimes import Auditor
+    from uwe.bench.tasks import TASKS, chosen_tasks
+    from uwe.data.layout import data_folder, read_split, splits_of
+    from uwe.errors import InputError
+
+    chosen, folder = bench_model(model), data_folder(data)
+    there = [known.name for known in TASKS if splits_of(folder / known.folder)]
+    auditor = Auditor(folder)
+    regimes = [
+        (each.name, name, auditor.regime(chosen, each, read_split(place, name)))
+        for each, place in chosen_tasks(task or there or "all", folder)
+        for name in splits_of(place)
+        if not split or name in split
+    ]
+    if not regimes:
+        raise InputError(f"expected a split that a task has, got {', '.join(split or ())}")
+    if as_json:
+        output.print_json(
+            {
+                "model": chosen.name,
+                "trained_on": [vars(source) for source in chosen.trained_on],
+                "tasks": [
+                    {
+                        "task": name,
+                        "split": part,
+                        "pairs": found.pairs,
+                        "found": found.found,
+                        "regime": found.name,
+                        "reason": found.reason,
+                    }
+                    for name, part, found in regimes
+                ],
+            },
+            indent=2,
+        )
+        return
+    rows = [
+        [
+            f"{name}/{part}",
+            f"{found.pairs:,}",
+            "-" if found.found is None else f"{found.found:,}",
+            "-" if found.found is None else f"{found.found / found.pairs:.3%}",
+            found.name,
+            found.reason,
+        ]
+        for name, part, found in regimes
+    ]
+    header = ["task/split", "pairs", "found", "share", "regime", "because"]
+    output.print_table(header, rows, right="123")

@@ -1,0 +1,355 @@
+"""Evaluation: the figures of a full matrix of scores, without it; nothing is left out unsaid."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uwe
+from conftest import HashEncoder
+from uwe.bench.model import ScoringModel
+from uwe.bench.results import METRICS, REGIMES, Results, read_results
+from uwe.bench.scoring import ALL_SCORINGS, Scoring
+from uwe.corpus import RankingTask, read_task
+from uwe.data.layout import write_task
+from uwe.errors import DataError, InputError
+from uwe.tokens import TokenVectors
+
+WORDS = ("data", "engineer", "baker", "spark", "law", "contract", "pastry", "cloud", "sales")
+# For calls that a type checker would refuse.
+WRONGLY: Any = uwe
+
+
+def some_task(queries: int = 40, targets: int = 30, seed: int = 0) -> RankingTask:
+    rng = np.random.default_rng(seed)
+
+    def text(i: int) -> str:
+        return " ".join([*rng.choice(WORDS, rng.integers(1, 5)), str(i)])
+
+    return RankingTask(
+        target_ids=[f"t{i}" for i in range(targets)],
+        targets=[text(i) for i in range(targets)],
+        query_ids=[f"q{i}" for i in range(queries)],
+        queries=[text(1000 * seed + i) for i in range(queries)],
+        relevant=[
+            sorted(rng.choice(targets, rng.integers(0, 5), replace=False).tolist())
+            for _ in range(queries)
+        ],
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    task = some_task()
+    other = some_task(25, seed=1)
+    val = replace(other, target_ids=task.target_ids, targets=task.targets)
+    write_task(tmp_path / "mine", {"test": task, "val": val})
+    return tmp_path / "mine"
+
+
+def expected(encoder: HashEncoder, task: RankingTask, scoring: Scoring) -> uwe.QueryMetrics:
+    targets = encoder.encode(task.targets)
+    if scoring.tokens == "pooled":
+        targets = TokenVectors.from_list([rows.mean(axis=0, keepdims=True) for rows in targets])
+    queries = encoder.encode(task.queries)
+    scores = [
+        uwe.late_interaction(rows, targets.values, targets.offsets, scorer=scoring.scorer)
+        for rows in queries
+    ]
+    return uwe.score_metrics(np.stack(scores), task.relevant, names=METRICS)
+
+
+def test_every_scoring_gives_the_figures_of_the_full_matrix(
+    folder: Path, encoder: HashEncoder
+) -> None:
+    found = uwe.evaluate(encoder, tasks=str(folder), splits="test", scorer="all")
+    assert [entry.scorer for entry in found.entries] == list(map(str, ALL_SCORINGS))
+    for entry, scoring in zip(found.entries, ALL_SCORINGS, strict=True):
+        wanted = expected(encoder, some_task(), scoring)
+        np.testing.assert_allclose(entry.values(METRICS), wanted.values, rtol=0, atol=1e-12)
+        means = {name: interval.mean for name, interval in entry.metrics.items()}
+        assert means == pytest.approx(wanted.means(), abs=1e-12)
+        assert all(i.low <= i.mean <= i.high for i in entry.metrics.values())
+    record = found.tasks["mine/test"]
+    assert record.left_out == sum(not row for row in some_task().relevant) > 0
+    assert (record.queries, record.targets) == (40, 30)
+
+
+class Counting(HashEncoder):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        self.texts += texts
+        return super().encode(texts)
+
+
+def test_targets_are_encoded_once_for_all_splits_and_scorers(folder: Path) -> None:
+    encoder = Counting()
+    found = uwe.evaluate(encoder, tasks=str(folder), scorer=["pooled", "max", "soft:0.5/pooled"])
+    assert set(found.tasks) == {"mine/test", "mine/val"}
+    # The hardest queries are encoded again, to say what was ranked in their place.
+    for target in some_task().targets:
+        assert encoder.texts.count(target) == 1
+    assert len(found.entries) == 6
+
+
+def test_a_model_that_scores_by_itself(folder: Path) -> None:
+    task = some_task()
+    matrix = np.random.default_rng(3).standard_normal((40, 30)).astype(np.float32)
+    rows = dict(zip(task.queries, matrix, strict=True))
+
+    def prepare(targets: Sequence[str]) -> Any:
+        assert list(targets) == task.targets
+        return lambda queries: np.stack([rows[query] for query in queries])
+
+    model = ScoringModel(name="mine", kind="callable", prepare=prepare, block=7)
+    found = uwe.evaluate(model, tasks=str(folder), splits="test")
+    wanted = uwe.score_metrics(matrix, task.relevant, names=METRICS)
+    np.testing.assert_allclose(found.entries[0].values(METRICS), wanted.values, atol=1e-12)
+    assert found.entries[0].scorer == ""
+    with pytest.raises(InputError, match="scores by itself"):
+        uwe.evaluate(model, tasks=str(folder), scorer="pooled")
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (lambda queries: np.zeros((len(queries), 3)), r"scores of \(7, 30\), got \(7, 3\)"),
+        (lambda queries: np.full((len(queries), 30), np.nan), "NaN"),
+    ],
+)
+def test_scores_that_can_not_be_ranked_are_refused(folder: Path, scores: Any, message: str) -> None:
+    model = ScoringModel(name="mine", kind="callable", prepare=lambda _: scores, block=7)
+    with pytest.raises(InputError, match=message):
+        uwe.evaluate(model, tasks=str(folder))
+
+
+def test_a_limit_is_a_sample_that_the_seed_fixes(folder: Path, encoder: HashEncoder) -> None:
+    found = [
+        uwe.evaluate(encoder, tasks=str(folder), splits="test", scorer="max", limit=9, seed=seed)
+        for seed in (0, 0, 1)
+    ]
+    assert found[0].entries[0].ranks == found[1].entries[0].ranks
+    assert found[0].entries[0].ranks != found[2].entries[0].ranks
+    record = found[0].tasks["mine/test"]
+    assert (record.queries, record.available) == (9, 40)
+    assert "a sample of 9 of 40 queries (seed 0)" in record.notes
+    for word in ("metrics", "ranks", "hardest"):
+        assert getattr(found[0].entries[0], word) == getattr(found[1].entries[0], word)
+
+
+def test_aliases_score_only_when_asked_for(tmp_path: Path, encoder: HashEncoder) -> None:
+    task = RankingTask(["a", "b", "c"], ["one", "two", "three"], ["q"], ["uno"], [[2]])
+    write_task(tmp_path / "t", {"test": task}, aliases=[[], ["dos"], ["uno", "tres"]])
+    plain = uwe.evaluate(encoder, tasks=str(tmp_path / "t"), scorer="max")
+    scored = uwe.evaluate(encoder, tasks=str(tmp_path / "t"), scorer="max", aliases=True)
+    assert scored.entries[0].ranks == ((1,),) != plain.entries[0].ranks
+    assert scored.tasks["t/test"].aliases == 3
+    assert any("aliases were scored" in note for note in scored.tasks["t/test"].notes)
+    assert plain.tasks["t/test"].aliases == 0
+    model = ScoringModel(
+        name="same", kind="callable",
+        prepare=lambda texts: lambda queries: np.array(
+            [[float(text == query) for text in texts] for query in queries], dtype=np.float32
+        ),
+    )  # fmt: skip
+    assert uwe.evaluate(model, tasks=str(tmp_path / "t"), aliases=True).entries[0].ranks == ((1,),)
+
+
+def test_the_hardest_queries_say_what_was_ranked_instead(
+    folder: Path, encoder: HashEncoder
+) -> None:
+    entry = uwe.evaluate(encoder, tasks=str(folder), splits="test", scorer="max").entries[0]
+    precision = entry.values(["MAP"])[0]
+    assert len(entry.hardest) == 10
+    assert [case["AP"] for case in entry.hardest] == sorted(precision[np.isfinite(precision)])[:10]
+    task = some_task()
+    for case in entry.hardest:
+        row = task.query_ids.index(case["id"])
+        assert case["query"] == task.queries[row]
+        best = min(entry.ranks[row])
+        assert case["relevant"][0]["rank"] == best
+        first_relevant = next(
+            (i for i, t in enumerate(case["ranked"], 1) if t["relevant"]), math.inf
+        )
+        assert first_relevant == (best if best <= 5 else math.inf)
+
+
+def test_runs_hold_what_was_ranked(folder: Path, encoder: HashEncoder, tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    found = uwe.evaluate(encoder, tasks=str(folder), scorer="max", runs=out, depth=4)
+    assert len(list(out.iterdir())) == 8
+    (run,) = [p for p in out.glob("*.run.jsonl") if "test" in p.name]
+    lines = [json.loads(line) for line in run.read_text().splitlines()]
+    assert len(lines) == 40
+    task = some_task()
+    entry = next(e for e in found.entries if e.task == "mine/test")
+    for row, line in enumerate(lines):
+        ids = [target for target, _ in line["ranking"]]
+        assert len(ids) == 4
+        hits = [i for i, t in enumerate(ids, 1) if int(t[1:]) in task.relevant[row]]
+        assert hits == [rank for rank in entry.ranks[row] if rank <= 4]
+
+
+def test_frequencies_count_the_queries_of_each_target(folder: Path, encoder: HashEncoder) -> None:
+    task = some_task()
+    entry = uwe.evaluate(encoder, tasks=str(folder), splits="test", scorer="max").entries[0]
+    counts = np.bincount([t for row in task.relevant for t in row], minlength=30)
+    for row, found in zip(task.relevant, entry.frequencies, strict=True):
+        assert sorted(found) == sorted(counts[row].tolist())
+
+
+def test_results_survive_their_file(folder: Path, encoder: HashEncoder, tmp_path: Path) -> None:
+    found = uwe.evaluate(encoder, tasks=str(folder), scorer=["pooled", "soft:0.5"])
+    found.save(tmp_path / "r.json")
+    assert read_results(tmp_path / "r.json") == found
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda d: d.pop("seed"),
+        lambda d: d.update(version=2),
+        lambda d: d.update(format="other"),
+        lambda d: d.update(entries=[{"model": "x"}]),
+        lambda d: d["tasks"].clear(),
+        lambda d: d.update(surprise=1),
+        lambda d: d["entries"][0].update(metrics={"MAP": {"mean": 1}}),
+    ],
+)
+def test_a_damaged_result_names_its_file(
+    folder: Path, encoder: HashEncoder, tmp_path: Path, damage: Any
+) -> None:
+    document = json.loads(uwe.evaluate(encoder, tasks=str(folder), scorer="max").to_json())
+    damage(document)
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(DataError) as error:
+        read_results(path)
+    assert error.value.path == path
+
+
+def test_what_is_no_json_is_no_result(tmp_path: Path) -> None:
+    for content in (b"", b"{", b"[]", b"\xff\xfe"):
+        (tmp_path / "r.json").write_bytes(content)
+        with pytest.raises(DataError):
+            read_results(tmp_path / "r.json")
+
+
+def joinable(folder: Path, scorer: str, encoder: HashEncoder, **options: Any) -> Results:
+    return uwe.evaluate(encoder, tasks=str(folder), splits="test", scorer=scorer, **options)
+
+
+def test_results_join_only_on_the_same_data(
+    folder: Path, encoder: HashEncoder, tmp_path: Path
+) -> None:
+    first, second = joinable(folder, "max", encoder), joinable(folder, "pooled", encoder)
+    both = first.joined(second)
+    assert [entry.scorer for entry in both.entries] == ["max", "pooled"]
+    with pytest.raises(InputError, match="in two results"):
+        both.joined(second)
+    with pytest.raises(InputError, match="same queries"):
+        first.joined(joinable(folder, "pooled", encoder, limit=5))
+    task = some_task()
+    write_task(folder, {"test": replace(task, targets=[*task.targets[:-1], "another"])})
+    with pytest.raises(InputError, match="two versions"):
+        first.joined(joinable(folder, "pooled", encoder))
+
+
+def test_wrong_arguments(folder: Path, encoder: HashEncoder, tmp_path: Path) -> None:
+    name = str(folder)
+    with pytest.raises(InputError, match="limit"):
+        uwe.evaluate(encoder, tasks=name, limit=0)
+    with pytest.raises(InputError, match="depth"):
+        uwe.evaluate(encoder, tasks=name, depth=0)
+    with pytest.raises(InputError, match="metric"):
+        uwe.evaluate(encoder, tasks=name, metrics=["MAPP"])
+    with pytest.raises(InputError, match=r"soft:0\.5/pooled"):
+        uwe.evaluate(encoder, tasks=name, scorer="soft:0.5/all")
+    with pytest.raises(InputError, match="different scorers"):
+        uwe.evaluate(encoder, tasks=name, scorer=["max", "max"])
+    with pytest.raises(InputError, match="at least one scorer"):
+        uwe.evaluate(encoder, tasks=name, scorer=[])
+    with pytest.raises(InputError, match="out of job2skill"):
+        uwe.evaluate(encoder, tasks=str(tmp_path / "none"), data=tmp_path)
+    with pytest.raises(DataError, match="found none"):
+        uwe.evaluate(encoder, tasks=name, splits="train")
+    with pytest.raises(DataError, match="expected tasks of WorkBench"):
+        uwe.evaluate(encoder, data=tmp_path)
+    with pytest.raises(DataError, match="the task job2skill"):
+        uwe.evaluate(encoder, tasks="job2skill", data=tmp_path)
+    with pytest.raises(InputError, match="expected a model"):
+        WRONGLY.evaluate(7, tasks=name)
+
+
+def test_no_data_folder_says_how_to_get_one(
+    encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("UWE_DATA", raising=False)
+    with pytest.raises(InputError, match="UWE_DATA"):
+        uwe.evaluate(encoder)
+    monkeypatch.setenv("UWE_DATA", str(tmp_path / "none"))
+    with pytest.raises(InputError, match="UWE_DATA to name a folder"):
+        uwe.evaluate(encoder)
+
+
+def pack(path: Path, text: str) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line", "message"),
+    [
+        ("test.qrels.tsv.gz", "q0\t0\tnobody\t1\n", 1, "nobody"),
+        ("test.qrels.tsv.gz", "q0\t0\tt1\t1\nq0 0 t1 1\n", 2, "tabs"),
+        ("test.qrels.tsv.gz", "", None, "at least one judgement"),
+        ("test.qrels.tsv.gz", "q0\t0\tt1\t0\n", None, "at least one judgement"),
+        ("test.queries.jsonl.gz", '{"id": "q0"}\n', 1, "'text'"),
+        ("test.queries.jsonl.gz", '{"id": "q0", "text": " "}\n', 1, "blank"),
+        ("test.queries.jsonl.gz", "", None, "at least one entry"),
+        ("targets.jsonl.gz", '{"id": "t1", "text": "a"}\n{"id": "t1", "text": "b"}\n', 2, "twice"),
+        ("targets.jsonl.gz", '{"id": "t1", "text": "a", "aliases": "b"}\n', 1, "aliases"),
+    ],
+)
+def test_a_malformed_task_names_file_and_line(
+    folder: Path, encoder: HashEncoder, file: str, text: str, line: int | None, message: str
+) -> None:
+    if file == "targets.jsonl.gz":
+        pack(folder / "test.qrels.tsv.gz", "q0\t0\tt1\t1\n")
+    if file == "test.queries.jsonl.gz" and not text:
+        pack(folder / "test.qrels.tsv.gz", "")
+    pack(folder / file, text)
+    with pytest.raises(DataError, match=message) as error:
+        uwe.evaluate(encoder, tasks=str(folder), splits="test")
+    assert error.value.path == folder / file
+    assert error.value.line == line
+
+
+def test_equal_targets_are_told_with_the_result(tmp_path: Path, encoder: HashEncoder) -> None:
+    task = RankingTask(["a", "b"], ["same", "same"], ["q"], ["same"], [[1]])
+    write_task(tmp_path / "t", {"test": task})
+    found = uwe.evaluate(encoder, tasks=str(tmp_path / "t"), scorer="max")
+    assert found.entries[0].ranks == ((2,),)
+    assert "1 targets have the text of an earlier one" in found.tasks["t/test"].notes[0]
+
+
+def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> None:
+    found = uwe.evaluate("uwe-mini", tasks="onet_alttitle", splits="val", data=data_folder)
+    (entry,) = found.entries
+    task = read_task(data_folder / "workbench" / "onet_alttitle", "val")
+    cache = uwe.TargetCache.build(uwe.load(), task.targets, path=tmp_path / "t.uwe")
+    wanted = uwe.cache_metrics(task.queries, cache, task.relevant, names=METRICS)
+    np.testing.assert_allclose(entry.values(METRICS), wanted.values, rtol=0, atol=1e-12)
+    assert entry.regime.name in REGIMES
+    assert all(case["ranked"][0]["words"] for case in entry.hardest)
