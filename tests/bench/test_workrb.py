@@ -16,6 +16,7 @@ import pytest
 
 import uwe
 from conftest import HashEncoder
+from readme import blocks, run_python
 from uwe.bench import workrb as room
 from uwe.bench.evaluation import evaluate
 from uwe.bench.model import ScoringModel
@@ -270,3 +271,22 @@ def test_without_workrb_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(uwe.MissingExtraError, match=r"uwe\[bench\]"):
         workrb_model(uwe.load())
     room._classes.cache_clear()
+
+
+def test_the_examples_of_the_page_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UWE_DATA", raising=False)
+    (tmp_path / "my-task").symlink_to(folder)
+    page = Path(__file__).parents[2] / "docs" / "workrb.md"
+    examples = [block for block in blocks(page) if block.language == "python"]
+    first, second = (run_python(block, {}) for block in examples)
+    assert (
+        "map"
+        in json.loads((tmp_path / "workrb-results" / "results.json").read_text())["task_results"][
+            "my-task"
+        ]["datasetid_results"]["en"]["metrics_dict"]
+    )
+    del first
+    assert second.startswith("['MAP', 'MRR', 'RP@1', 'RP@10'")
