@@ -15,7 +15,6 @@ import pytest
 import uwe
 from cli_shell import Shell
 from uwe.corpus import RankingTask
-from uwe.data import hub
 from uwe.data.esco import EscoRelease, read_esco
 from uwe.data.hub import HUB_TASKS, esco_of, hub_task, import_hub_task
 from uwe.data.layout import read_split
@@ -234,6 +233,12 @@ def house(mirror: Path, name: str, rows: list[dict[str, Any]]) -> None:
     write_table(mirror / "TechWolf" / "skill-extraction-house" / name, rows)
 
 
+def broken_parquet(mirror: Path) -> None:
+    house(mirror, "test.parquet", sentences(("a", "b")))
+    path = mirror / "TechWolf" / "skill-extraction-house" / "test.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -247,9 +252,7 @@ def house(mirror: Path, name: str, rows: list[dict[str, Any]]) -> None:
          "house/test:1: expected 'sentence' to be of type str, got 5"),
         (lambda m: house(m, "test.csv", sentences(("a", "b"))), "got none among test"),
         (lambda m: house(m, "notes.txt", [{"a": "b"}]), r"copy it anew|validation or test"),
-        (lambda m: (house(m, "x.csv", [{"a": "b"}]),
-                    (m / "TechWolf/skill-extraction-house/test.parquet").write_bytes(b"PAR1no")),
-         "can not be read: .*: copy it anew"),
+        (broken_parquet, "can not be read: .*: copy it anew"),
         (lambda m: (m / "TechWolf/skill-extraction-house").mkdir(parents=True),
          "can not be read: .*: copy it anew"),
     ],
@@ -348,22 +351,6 @@ def test_esco_is_asked_for(data: Path, tmp_path: Path) -> None:
     assert release.version == "1.0.5"
     with pytest.raises(InputError, match=r"expected a task out of jobnorm, .* got 'job2skill'"):
         hub_task("job2skill")
-
-
-def test_the_repositories_are_those_of_workrb() -> None:
-    """Names in WorkRB's own code: a new release of it may change them."""
-    import inspect
-
-    from workrb.tasks import ranking
-
-    code = "".join(
-        inspect.getsource(module)
-        for module in (ranking.jobnorm, ranking.skill_extraction, ranking.skill_similarity,
-                       ranking.melo)
-    )  # fmt: skip
-    for task in hub.HUB_TASKS:
-        assert f'"{task.repository}"' in code
-        assert task.config is None or f'"{task.config}"' in code
 
 
 def test_command(
