@@ -150,7 +150,9 @@ def test_other_samples_are_refused() -> None:
         tasks = {**results.tasks, "a/test": task}
         return replace(results, limit=80, seed=seed, tasks=tasks)
 
-    assert compare(limited(FIRST, 1), limited(SECOND, 1)).differences
+    (each,) = compare(limited(FIRST, 1), limited(SECOND, 1)).differences
+    assert (each.queries, each.sampled_from) == (80, 500)
+    assert compare(FIRST, SECOND).differences[0].sampled_from is None
     with pytest.raises(InputError, match="the same queries"):
         compare(limited(FIRST, 1), limited(SECOND, 2))
     with pytest.raises(InputError, match="the same queries"):

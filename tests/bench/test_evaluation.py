@@ -147,6 +147,17 @@ def test_a_limit_is_a_sample_that_the_seed_fixes(folder: Path, encoder: HashEnco
         assert getattr(found[0].entries[0], word) == getattr(found[1].entries[0], word)
 
 
+def test_a_sample_without_a_relevant_target_is_refused(
+    tmp_path: Path, encoder: HashEncoder
+) -> None:
+    task = RankingTask(["a"], ["one"], ["p", "q"], ["uno", "eins"], [[0], []])
+    write_task(tmp_path / "t", {"test": task})
+    drawn = {int(np.random.default_rng(seed).choice(2, 1)[0]): seed for seed in range(20)}
+    with pytest.raises(InputError, match="raise the limit"):
+        uwe.evaluate(encoder, tasks=str(tmp_path / "t"), limit=1, seed=drawn[1])
+    uwe.evaluate(encoder, tasks=str(tmp_path / "t"), limit=1, seed=drawn[0])
+
+
 def test_aliases_score_only_when_asked_for(tmp_path: Path, encoder: HashEncoder) -> None:
     task = RankingTask(["a", "b", "c"], ["one", "two", "three"], ["q"], ["uno"], [[2]])
     write_task(tmp_path / "t", {"test": task}, aliases=[[], ["dos"], ["uno", "tres"]])

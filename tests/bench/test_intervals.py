@@ -160,11 +160,11 @@ def test_p_at_its_ends() -> None:
     assert sign_flip(np.full(200, -0.01), seed=0, samples=99) == pytest.approx(1 / 100)
 
 
-def test_p_counts_equal_means_that_rounding_tells_apart() -> None:
-    # Half of all signs reach this mean exactly, in sums of another order.
-    differences = np.array([0.1, 0.2, 0.3])
-    assert sign_flip(differences, seed=0) == pytest.approx(0.25, abs=0.02)
-    assert sign_flip([0.1, 0.2, -0.3], seed=0) == 1.0
+@pytest.mark.parametrize("step", [0.1, 0.7, 1 / 3])
+def test_p_counts_equal_means_that_rounding_tells_apart(step: float) -> None:
+    # At least seven of ten signs alike: 2 * (120 + 45 + 10 + 1) of 1,024, summed in any order.
+    differences = step * np.repeat([1.0, -1.0], [7, 3])
+    assert sign_flip(differences, seed=0) == pytest.approx(0.34375, abs=0.02)
 
 
 def test_p_is_symmetric_and_deterministic() -> None:

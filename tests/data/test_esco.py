@@ -234,6 +234,17 @@ def test_what_is_no_download_of_esco_is_refused(tmp_path: Path) -> None:
         read_esco(tmp_path / "none v1.2.0.zip")
 
 
+def test_a_file_that_says_its_language_goes_before_one_that_says_none(tmp_path: Path) -> None:
+    one = write_zip(tmp_path / "v1.2.0 en.zip", tables())
+    for name in ("v1.2.0 a.zip", "v1.2.0 z.zip"):
+        content = {"occupationSkillRelations": tables()["occupationSkillRelations"][:1]}
+        two = write_zip(tmp_path / name, content, suffix="")
+        for both in ([one, two], [two, one]):
+            found = read_esco(both)
+            assert len(found.relations) == 4
+            assert any(name in what for what in found.left_out)
+
+
 def test_the_same_file_in_two_places_is_refused(tmp_path: Path) -> None:
     one = write_zip(tmp_path / "v1.2.0 a.zip", tables())
     two = write_zip(tmp_path / "v1.2.0 b.zip", {"skills": tables()["skills"]})

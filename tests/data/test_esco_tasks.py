@@ -190,6 +190,14 @@ def test_spaces_have_aliases_and_metadata(tmp_path: Path) -> None:
     }
 
 
+def test_of_several_broader_concepts_a_group_goes_first(tmp_path: Path) -> None:
+    content = tables()
+    # Already below another skill, which has a deeper group.
+    content["broaderRelationsSkillPillar"].append(["", skill("dough"), "", skill("S1")])
+    skills = read_targets(next(iter(write_spaces(read(tmp_path, content), tmp_path / "data"))))
+    assert (skills.metadata["group"][0], skills.metadata["broader"][0]) == ("skills", "bake bread")
+
+
 def test_a_circle_of_broader_concepts_ends(tmp_path: Path) -> None:
     content = tables()
     content["broaderRelationsSkillPillar"].append(["", skill("S1"), "", skill("S1.1")])

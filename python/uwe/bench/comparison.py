@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uwe.bench.intervals import bootstrap, sign_flip
-from uwe.bench.results import Entry, Interval, Results, check_same_queries
+from uwe.bench.results import Entry, Interval, Results, TaskRecord, check_same_queries
 from uwe.errors import InputError
 
 __all__ = ["Comparison", "Difference", "compare"]
@@ -21,6 +21,7 @@ class Difference:
     Attributes:
         task: Its key, such as `job2skill/test`.
         queries: How many both figures are means of.
+        sampled_from: How many the split has, where both were evaluated under a limit; else None.
         first: Mean of the first.
         second: Mean of the second.
         difference: Second less first, with its 95 % bootstrap interval over queries.
@@ -30,6 +31,7 @@ class Difference:
 
     task: str
     queries: int
+    sampled_from: int | None
     first: float
     second: float
     difference: Interval
@@ -93,12 +95,14 @@ def compare(
         first=label,
         second=other,
         metric=metric,
-        differences=tuple(_difference(mine[task], its[task], metric, seed) for task in shared),
+        differences=tuple(
+            _difference(mine[key], its[key], first.tasks[key], metric, seed) for key in shared
+        ),
         unpaired=tuple(task for task in {**mine, **its} if task not in shared),
     )
 
 
-def _difference(mine: Entry, its: Entry, metric: str, seed: int) -> Difference:
+def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str, seed: int) -> Difference:
     if [len(ranks) for ranks in mine.ranks] != [len(ranks) for ranks in its.ranks]:
         raise InputError(
             f"{mine.task}: expected the same relevant targets query by query, got others: a result "
@@ -110,6 +114,7 @@ def _difference(mine: Entry, its: Entry, metric: str, seed: int) -> Difference:
     return Difference(
         task=mine.task,
         queries=int((~np.isnan(difference)).sum()),
+        sampled_from=task.available if task.queries < task.available else None,
         first=before,
         second=after,
         difference=bootstrap(difference[None], seed=seed)[0],

@@ -124,7 +124,7 @@ def evaluate(
         limit=limit,
         seconds=time.perf_counter() - started,
         peak_bytes=peak_bytes(),
-        models={chosen.name: _recorded(chosen)},
+        models={chosen.name: ModelRecord.of(chosen)},
         tasks={part.record.key: part.record for part in parts},
         entries=tuple(entries),
     )
@@ -241,16 +241,6 @@ def _rows(
         for values in (ranks, frequencies)
     )
     return by_query, of_targets
-
-
-def _recorded(model: BenchModel) -> ModelRecord:
-    return ModelRecord(
-        name=model.name,
-        kind=model.kind,
-        source=model.source,
-        fingerprint=model.fingerprint,
-        trained_on=tuple({"name": s.name, "sha256": s.sha256} for s in model.trained_on),
-    )
 
 
 def _folder_or_none(data: str | Path | None) -> Path | None:

@@ -12,7 +12,7 @@ import numpy as np
 from uwe.bench.results import TaskRecord
 from uwe.bench.tasks import Task, chosen_tasks
 from uwe.data.layout import TARGETS, TaskSplit, data_folder, read_split, splits_of
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError
 
 __all__ = ["Part", "by_space", "planned"]
 
@@ -82,6 +82,11 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
         drawn = np.random.default_rng(seed).choice(available, limit, replace=False)
         chosen = np.sort(drawn).tolist()
     relevant = [data.task.relevant[i] for i in chosen]
+    if not any(relevant):
+        raise InputError(
+            f"{task.name}/{data.split}: none of the {limit} drawn queries has a relevant target: "
+            "raise the limit, or take another seed"
+        )
     others = sum(map(len, data.aliases)) if aliases else 0
     notes = list(data.notes)
     if aliases:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.bench.model import BenchModel
 from uwe.errors import DataError, InputError
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "TaskRecord",
     "check_same_queries",
     "read_results",
+    "write_whole",
 ]
 
 FORMAT, VERSION = "uwe-bench", 1
@@ -80,6 +82,17 @@ class ModelRecord:
     fingerprint: str = ""
     trained_on: tuple[dict[str, str], ...] = ()
 
+    @classmethod
+    def of(cls, model: BenchModel) -> ModelRecord:
+        """What results keep of a model."""
+        return cls(
+            name=model.name,
+            kind=model.kind,
+            source=model.source,
+            fingerprint=model.fingerprint,
+            trained_on=tuple({"name": s.name, "sha256": s.sha256} for s in model.trained_on),
+        )
+
 
 @dataclass(frozen=True)
 class TaskRecord:
@@ -95,7 +108,7 @@ class TaskRecord:
         licence: Of the data.
         deviations: From WorkRB's task.
         notes: What the reader of the files found, and whatever else qualifies the figures.
-        seals: sha256 of each file, unpacked.
+        seals: sha256 of each file's content without aliases.
         queries: How many were evaluated.
         available: How many there are; more than `queries` under a limit.
         left_out: Evaluated queries without a relevant target, which no mean counts.
@@ -238,16 +251,7 @@ class Results:
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        path = Path(path)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.to_json())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, self.to_json())
 
     def joined(self, other: Results) -> Results:
         """Both in one, as one report shows them.
@@ -281,6 +285,20 @@ class Results:
             tasks={**self.tasks, **other.tasks},
             entries=(*self.entries, *other.entries),
         )
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a file as UTF-8, whole or not at all; one that is there is replaced."""
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> None:

@@ -158,7 +158,7 @@ TASKS: tuple[Task, ...] = (
         query="task sentence", target="work activity", space="O*NET 29.2 work activities",
         measures="finds the detailed work activities of a task statement",
         source="O*NET 29.2, 155 held-out occupations", licence=_ONET,
-        origins=("onet-task-dwa",), deviations=("not a task of WorkRB",),
+        origins=("onet-task-dwa", "onet-dwa"), deviations=("not a task of WorkRB",),
     ),
     Task(
         name="onet_job2tech", folder="workbench/onet_job2tech", paper="",

@@ -156,7 +156,7 @@ def find_tables(
         names = sorted({PurePosixPath(file.member or file.path.name).name for file in found})
         raise DataError(
             f"expected skills_{language}.csv, found {', '.join(names) or 'no file of ESCO'}: pass "
-            "ESCO's CSV download in that language",
+            "all parts of ESCO's CSV download in that language",
             path=sources[0],
         )
     chosen = set(files.values())
@@ -175,9 +175,9 @@ def _files_in(source: Path) -> list[EscoFile]:
         found = [(source, member) for member in _members(source)]
     files = []
     for path, member in found:
-        # A Mac adds hidden twins of each file to the zips it makes.
+        # The whole name: a Mac adds twins to its zips, `__MACOSX/._skills_en.csv`.
         match = _NAME.fullmatch(PurePosixPath(member).name if member else path.name)
-        if match and not member.startswith("__MACOSX/"):
+        if match:
             kind, tag = _KINDS[match[1].lower()], (match[2] or "").lower()
             files.append(EscoFile(kind, tag, path, member))
     return files

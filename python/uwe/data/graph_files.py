@@ -6,14 +6,28 @@ the two kinds and `relation`, then two ids and the relation that each edge came 
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
+from uwe.data.layout import write_lines
 from uwe.errors import DataError
 from uwe.records import decoded, lines_of
 
-__all__ = ["Edges", "graph_paths", "read_edges", "read_nodes"]
+__all__ = ["GRAPHS", "Edges", "GraphBuilder", "graph_paths", "plain", "read_edges", "read_nodes"]
+
+GRAPHS = {
+    "J": ("job", "skill"),
+    "V": ("skill", "sentence"),
+    "A": ("skill", "skill_alias"),
+    "N": ("job", "job_alias"),
+    "D": ("job", "job_text"),
+}
+"""The graphs that `uwe data graphs` makes, and the kinds of their ends."""
 
 _NODES, _EDGES = "nodes.{}.jsonl.gz", ".edges.tsv.gz"
 
@@ -137,3 +151,72 @@ def _kinds(columns: list[str], path: Path) -> list[str]:
             line=1,
         )
     return columns[:2]
+
+
+class GraphBuilder:
+    """Graphs as they grow: what is said first of a node or an edge stands.
+
+    Texts are kept with single blanks. Nodes without an edge are not written.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, dict[str, tuple[str, str]]] = {
+            kind: {} for kinds in GRAPHS.values() for kind in kinds
+        }
+        self._edges: dict[str, dict[tuple[str, str], str]] = {name: {} for name in GRAPHS}
+
+    def node(self, kind: str, id_: str, text: str, source: str) -> str:
+        """Say what a node is; returns its id."""
+        self._nodes[kind].setdefault(id_, (plain(text), source))
+        return id_
+
+    def text_node(self, kind: str, prefix: str, text: str, source: str) -> str:
+        """A node that is nothing but its text: equal texts are one node. Returns its id."""
+        digest = hashlib.sha1(plain(text).encode(), usedforsecurity=False).hexdigest()
+        return self.node(kind, f"{prefix}/{digest[:12]}", text, source)
+
+    def edge(self, graph: str, left: str, right: str, relation: str) -> None:
+        """Join two nodes that were said, if they are not joined."""
+        for kind, id_ in zip(GRAPHS[graph], (left, right), strict=True):
+            if id_ not in self._nodes[kind]:
+                raise KeyError(f"no {kind} {id_!r}")
+        self._edges[graph].setdefault((left, right), relation)
+
+    def texts(self, kind: str) -> dict[str, str]:
+        """The text of each node of a kind that was said, by id."""
+        return {id_: text for id_, (text, _) in self._nodes[kind].items()}
+
+    def relations(self) -> dict[str, Counter[str]]:
+        """How many edges each graph has of each relation."""
+        return {name: Counter(edges.values()) for name, edges in self._edges.items()}
+
+    def used(self) -> dict[str, set[str]]:
+        """Ids of the nodes of each kind that have an edge."""
+        used: dict[str, set[str]] = {kind: set() for kind in self._nodes}
+        for name, edges in self._edges.items():
+            for side, kind in enumerate(GRAPHS[name]):
+                used[kind].update(ends[side] for ends in edges)
+        return used
+
+    def write(self, folder: Path) -> None:
+        """Write nodes and edges in the order of their ids into a folder that is there.
+
+        Raises:
+            OSError: If the disk is full or refuses.
+        """
+        for kind, ids in self.used().items():
+            nodes = self._nodes[kind]
+            entries = ({"id": i, "text": nodes[i][0], "source": nodes[i][1]} for i in sorted(ids))
+            write_lines(
+                folder / _NODES.format(kind),
+                (json.dumps(entry, ensure_ascii=False) for entry in entries),
+            )
+        for name, edges in self._edges.items():
+            lines = ("\t".join((*ends, relation)) for ends, relation in sorted(edges.items()))
+            header = "\t".join((*GRAPHS[name], "relation"))
+            write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
+
+
+def plain(text: str) -> str:
+    """A text with single blanks, and none around it."""
+    return " ".join(text.split())

@@ -55,10 +55,11 @@ def compare_command(
     rows = []
     for each in found.differences:
         mean, low, high = (100 * x for x in vars(each.difference).values())
+        sample = "" if each.sampled_from is None else f" of {each.sampled_from:,}"
         rows.append(
             [
                 each.task,
-                f"{each.queries:,}",
+                f"{each.queries:,}{sample}",
                 f"{100 * each.first:.2f}",
                 f"{100 * each.second:.2f}",
                 f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]",

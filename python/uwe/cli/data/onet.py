@@ -1,0 +1,70 @@
+"""`uwe data import onet`: O*NET's tables and three ranking tasks out of its text database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uwe.cli import arguments, output
+
+__all__ = ["import_onet"]
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE.zip|FOLDER", help="O*NET's text database, as it came or unpacked."
+    ),
+]
+Out = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER", help="The data folder; the default is $UWE_DATA, or ./uwe-data without."
+    ),
+]
+
+
+def import_onet(source: Source, out: Out = None, as_json: arguments.AsJson = False) -> None:
+    """Make the tables that uwe data graphs reads, and ranking tasks of held-out occupations.
+
+    Download the database as text at https://www.onetcenter.org/database.html.
+
+    Example:
+      uwe data import onet db_29_2_text.zip --out data
+    """
+    from uwe.data.layout import write_task
+    from uwe.data.onet import ATTRIBUTION, read_onet, write_onet
+    from uwe.data.onet_tasks import onet_tasks
+
+    folder = Path(out or os.environ.get("UWE_DATA") or "uwe-data")
+    database = read_onet(source)
+    tasks = {name: splits for name, splits in onet_tasks(database).items() if splits}
+    write_onet(database, folder / "onet")
+    for name, splits in tasks.items():
+        write_task(folder / "workbench" / name, splits)
+    rows = {name: len(table) for name, table in database.tables.items()}
+    sizes = {
+        name: {
+            split: {
+                "queries": len(task.queries),
+                "targets": len(task.targets),
+                "judgements": sum(map(len, task.relevant)),
+            }
+            for split, task in splits.items()
+        }
+        for name, splits in tasks.items()
+    }
+    if as_json:
+        output.print_json({"path": str(folder), "tables": rows, "tasks": sizes}, indent=2)
+        return
+    for name, count in rows.items():
+        output.print_line(f"{folder / 'onet' / name}.csv.gz: {count:,} rows")
+    for name, by_split in sizes.items():
+        for split, size in by_split.items():
+            output.print_line(
+                f"{folder / 'workbench' / name} {split}: {size['queries']:,} queries x "
+                f"{size['targets']:,} targets, {size['judgements']:,} judgements"
+            )
+    output.print_line(ATTRIBUTION)

@@ -1,0 +1,147 @@
+"""The edges that ESCO gives to the training graphs: without WorkBench's answers, or held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from uwe.data.esco import Concept, EscoRelease, Skill
+from uwe.data.graph_files import GraphBuilder, plain
+
+__all__ = ["add_esco", "held_out"]
+
+Older = tuple[str, Mapping[str, Skill]]
+"""An earlier release: its version, and its skills by URI."""
+
+
+def held_out(uri: str) -> str:
+    """The split of a concept by hash of its URI: 5 % test, 5 % val, the rest train."""
+    digest = hashlib.sha1(f"full|{uri}".encode(), usedforsecurity=False).hexdigest()
+    place = int(digest, 16) % 100
+    return "test" if place < 5 else "val" if place < 10 else "train"
+
+
+def add_esco(
+    graphs: GraphBuilder, release: EscoRelease, older: Sequence[Older], *, full: bool
+) -> None:
+    """Add what ESCO says of jobs and skills to J, V, A, N and D.
+
+    Args:
+        graphs: What they are added to.
+        release: The newest release.
+        older: Earlier ones, the newest of them first: for skills that are no more, and for labels
+            that changed.
+        full: Whether relations and altLabels of skills, which are WorkBench's answers, are added;
+            what `held_out` names is left out instead, and every alias that equals a text of it.
+    """
+    _add_occupations(graphs, release, full=full)
+    skills = {uri: skill for uri, skill in release.skills.items() if _kept(uri, full=full)}
+    gone = _gone(release, older)
+    for skill in skills.values():
+        graphs.node("skill", skill.id, skill.label, "esco-skill")
+    for version, skill in gone.values():
+        graphs.node("skill", skill.id, skill.label, f"esco-skill-{version}-only")
+    everything = [*skills.values(), *(skill for _, skill in gone.values())]
+    for skill in everything:
+        _describe(graphs, "V", "sentence", skill, "esco-skill-description")
+    aliases = _Aliases(graphs, "A", "skill_alias", "alias", _secret(release.skills, full=full))
+    for skill in skills.values():
+        taken = () if full else skill.aliases
+        aliases.add(skill, skill.hidden, "esco-hidden-label", but=taken)
+        aliases.add(skill, _former(skill, older), "esco-label-revision", but=taken)
+    if full:
+        for skill in everything:
+            aliases.add(skill, skill.aliases, "esco-altlabel")
+        _add_relations(graphs, release)
+
+
+def _add_occupations(graphs: GraphBuilder, release: EscoRelease, *, full: bool) -> None:
+    aliases = _Aliases(graphs, "N", "job_alias", "title", _secret(release.occupations, full=full))
+    for uri, occupation in release.occupations.items():
+        if _kept(uri, full=full):
+            graphs.node("job", occupation.id, occupation.label, "esco-occupation")
+            aliases.add(occupation, occupation.aliases, "esco-occupation-altlabel")
+            _describe(graphs, "D", "job_text", occupation, "esco-occupation-description")
+
+
+def _add_relations(graphs: GraphBuilder, release: EscoRelease) -> None:
+    """What is both essential and optional is essential."""
+    for kind in ("essential", "optional"):
+        for relation in release.relations:
+            if relation.kind == kind and all(
+                _kept(uri, full=True) for uri in (relation.occupation, relation.skill)
+            ):
+                job, skill = (
+                    release.occupations[relation.occupation],
+                    release.skills[relation.skill],
+                )
+                graphs.edge("J", job.id, skill.id, f"esco-{kind}")
+
+
+class _Aliases:
+    """Adds aliases to one graph, none of them a text of what is held out."""
+
+    def __init__(
+        self, graphs: GraphBuilder, graph: str, kind: str, prefix: str, secret: set[str]
+    ) -> None:
+        self.graphs, self.graph, self.kind, self.prefix = graphs, graph, kind, prefix
+        self.secret = secret
+
+    def add(
+        self, concept: Concept, texts: Sequence[str], relation: str, but: Sequence[str] = ()
+    ) -> None:
+        """Join a concept to its other texts, without its label and the texts in `but`."""
+        left_out = {_folded(concept.label), *map(_folded, but)}
+        for text in texts:
+            if _folded(text) not in left_out and _folded(text) not in self.secret:
+                alias = self.graphs.text_node(self.kind, self.prefix, text, relation)
+                self.graphs.edge(self.graph, concept.id, alias, relation)
+
+
+def _describe(graphs: GraphBuilder, graph: str, kind: str, concept: Concept, relation: str) -> None:
+    """Join a concept to its description, if that is more than its label."""
+    if concept.description.strip() and _folded(concept.description) != _folded(concept.label):
+        text = graphs.node(kind, f"text/{concept.id}", concept.description, relation)
+        graphs.edge(graph, concept.id, text, relation)
+
+
+def _kept(uri: str, *, full: bool) -> bool:
+    return not full or held_out(uri) == "train"
+
+
+def _secret(concepts: Mapping[str, Concept], *, full: bool) -> set[str]:
+    """All texts of the concepts that are held out, case-folded."""
+    return {
+        _folded(text)
+        for uri, concept in concepts.items()
+        if not _kept(uri, full=full)
+        for text in (concept.label, *concept.aliases, *concept.hidden)
+    }
+
+
+def _gone(release: EscoRelease, older: Sequence[Older]) -> dict[str, tuple[str, Skill]]:
+    """Skills that only earlier releases have, as the newest of those has them, with its version.
+
+    One whose label the newest release gives to another URI has merely moved.
+    """
+    labels = {_folded(skill.label) for skill in release.skills.values()}
+    gone: dict[str, tuple[str, Skill]] = {}
+    for version, skills in older:
+        for uri, skill in skills.items():
+            if uri not in release.skills and _folded(skill.label) not in labels:
+                gone.setdefault(uri, (version, skill))
+    return gone
+
+
+def _former(skill: Skill, older: Sequence[Older]) -> list[str]:
+    """Its labels in earlier releases; none for a skill without a description.
+
+    What is described no more may have been given another meaning together with the label.
+    """
+    if not skill.description.strip():
+        return []
+    return [skills[skill.uri].label for _, skills in older if skill.uri in skills]
+
+
+def _folded(text: str) -> str:
+    return plain(text).casefold()

@@ -1,0 +1,186 @@
+"""The training graphs J, V, A, N and D out of ESCO's and O*NET's files in a data folder."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from uwe.corpus import read_queries
+from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.graph_esco import Older, add_esco
+from uwe.data.graph_files import GraphBuilder, plain
+from uwe.data.graph_heldout import heldout_ids, heldout_tasks
+from uwe.data.graph_onet import add_onet
+from uwe.data.graph_sentences import RELATION, add_sentences, read_sentences
+from uwe.data.layout import replaced, write_lines, write_task
+from uwe.data.onet import read_onet
+from uwe.errors import InputError
+
+__all__ = ["BuiltGraphs", "build_graphs"]
+
+_VERSION = re.compile(r"\d+(\.\d+)*")
+
+
+@dataclass(frozen=True)
+class BuiltGraphs:
+    """What was built.
+
+    Attributes:
+        folder: Where it lies.
+        releases: The releases of ESCO that were read, the newest first.
+        relations: For each graph how many edges it has of each relation.
+        nodes: How many nodes of each kind there are.
+        heldout: For each task of `heldout/` how many queries each split has.
+        left_out: What of the sentences is not in V, counted.
+        not_rebuilt: Relations of which there is no edge, with the reason.
+    """
+
+    folder: Path
+    releases: tuple[str, ...]
+    relations: dict[str, Counter[str]]
+    nodes: dict[str, int]
+    heldout: dict[str, dict[str, int]]
+    left_out: Counter[str]
+    not_rebuilt: tuple[str, ...]
+
+
+def build_graphs(
+    data: str | Path,
+    out: str | Path,
+    *,
+    heldout: bool = False,
+    skillskape: str | Path | None = None,
+) -> BuiltGraphs:
+    """Build the graphs, and write them whole or not at all; graphs that are there are replaced.
+
+    The same files give the same bytes.
+
+    Args:
+        data: A folder with `esco/<version>/`, each with the zips or files of a release, and
+            `onet/`, as `uwe data import onet` leaves it. The newest release is the one that counts.
+        out: Where `nodes.<kind>.jsonl.gz` and `<graph>.edges.tsv.gz` are written.
+        heldout: Take all of ESCO, and hold a tenth of its concepts out, in place of leaving out
+            what answers WorkBench; `heldout_ids.tsv.gz` and `heldout/`, tasks of them, are written
+            too.
+        skillskape: SkillSkape's training sentences: CSV or JSON lines.
+
+    Raises:
+        InputError: If `data` has no release of ESCO or no O*NET, or `out` has something else in it.
+        DataError: If a file is malformed; with its path and line.
+        OSError: If a file can not be read or written.
+    """
+    data, out = Path(data), Path(out)
+    _check_replaceable(out)
+    sentences = read_sentences(skillskape) if skillskape is not None else {}
+    folders = _releases(data / "esco")
+    if not (data / "onet").is_dir():
+        raise InputError(
+            f"{data}: expected the folder onet, found none: make it with  uwe data import onet"
+        )
+    release = read_esco(folders[0], version=folders[0].name)
+    older: list[Older] = []
+    for folder in folders[1:]:
+        # Only skills are kept: relations of three releases would take most of the memory.
+        skills = read_esco(folder, version=folder.name, language=release.language).skills
+        older.append((folder.name, skills))
+    graphs = GraphBuilder()
+    add_onet(graphs, read_onet(data / "onet"))
+    add_esco(graphs, release, older, full=heldout)
+    labels = _labels(release, older)
+    left_out = add_sentences(graphs, sentences, labels, _queries(data / "workbench"))
+    with replaced(out) as new:
+        graphs.write(new)
+        tasks = _write_heldout(release, new) if heldout else {}
+    return BuiltGraphs(
+        folder=out,
+        releases=tuple(folder.name for folder in folders),
+        relations=graphs.relations(),
+        nodes={kind: len(ids) for kind, ids in graphs.used().items()},
+        heldout=tasks,
+        left_out=left_out,
+        not_rebuilt=tuple(_not_rebuilt(graphs, heldout=heldout)),
+    )
+
+
+_RELATIONS = {
+    "J": (
+        "onet-tool", "onet-technology", "onet-commodity", "onet-dwa",
+        "onet-element-importance>=3.5",
+    ),
+    "V": ("onet-task-dwa", RELATION, "esco-skill-description", "onet-element-description"),
+    "A": (
+        "onet-acronym", "esco-hidden-label", "esco-label-revision", "onet-tool-class(weak)",
+        "onet-technology-class(weak)", "onet-iwa-of-dwa(weak)",
+    ),
+    "N": ("onet-alternate-title", "esco-occupation-altlabel"),
+    "D": ("esco-occupation-description", "onet-description"),
+}  # fmt: skip
+_HELDOUT_RELATIONS = {"J": ("esco-essential", "esco-optional"), "A": ("esco-altlabel",)}
+_REASONS = {
+    RELATION: "its sentences are published apart: pass --skillskape FILE",
+    "esco-label-revision": "it needs an earlier release beside the newest, in esco/<version>/",
+}
+
+
+def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> Iterator[str]:
+    """Relations of which there is no edge, with the reason."""
+    for name, found in graphs.relations().items():
+        for relation in (*_RELATIONS[name], *(_HELDOUT_RELATIONS.get(name, ()) if heldout else ())):
+            if not found[relation]:
+                reason = _REASONS.get(relation, "nothing in these files gives it")
+                yield f"{name}: {relation} ({reason})"
+
+
+def _releases(folder: Path) -> list[Path]:
+    """Folders of releases, the newest first."""
+    found = [path for path in folder.glob("*") if path.is_dir() and _VERSION.fullmatch(path.name)]
+    if not found:
+        raise InputError(
+            f"{folder}: expected a folder for each release of ESCO, such as 1.2.0, with the zips "
+            "of its CSV download, found none: put them there"
+        )
+    return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")])[::-1]
+
+
+def _labels(release: EscoRelease, older: Sequence[Older]) -> dict[str, str]:
+    """The id of the skill of each label; where releases differ, as the earliest has it.
+
+    SkillSkape was labelled with an early one.
+    """
+    labels: dict[str, str] = {}
+    for skills in (*(skills for _, skills in reversed(older)), release.skills):
+        for skill in skills.values():
+            labels.setdefault(plain(skill.label), skill.id)
+    return labels
+
+
+def _queries(folder: Path) -> Iterator[str]:
+    """Sentences that are queries of a task of skill extraction, where there are any."""
+    for path in sorted(folder.glob("skillextract*/*.queries.jsonl.gz")):
+        for record in read_queries(path):
+            yield record.text
+
+
+def _write_heldout(release: EscoRelease, folder: Path) -> dict[str, dict[str, int]]:
+    ids = ("\t".join(entry) for entry in heldout_ids(release))
+    write_lines(folder / "heldout_ids.tsv.gz", chain(["id\tsplit"], ids))
+    tasks = {name: splits for name, splits in heldout_tasks(release).items() if splits}
+    for name, splits in tasks.items():
+        write_task(folder / "heldout" / name, splits)
+    return {
+        name: {split: len(task.queries) for split, task in splits.items()}
+        for name, splits in tasks.items()
+    }
+
+
+def _check_replaceable(out: Path) -> None:
+    """InputError if something else than graphs would be lost."""
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob("*.edges.tsv.gz")):
+        raise InputError(
+            f"{out}: expected a new folder or one of graphs, which is replaced, found something "
+            "else: name another, or empty it"
+        )

@@ -1,0 +1,229 @@
+"""O*NET as published: the text database as downloaded, or the tables that `uwe` keeps of it.
+
+The database is the zip with tab-separated tables of https://www.onetcenter.org/database.html. What
+is kept are the tables and columns of `TABLES`, as `onet/<name>.csv.gz`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uwe.data.layout import replaced, write_lines
+from uwe.data.onet_files import Row, Table, open_source
+from uwe.errors import DataError, InputError
+
+__all__ = ["ATTRIBUTION", "CODE", "TABLES", "OnetDatabase", "read_onet", "write_onet"]
+
+ATTRIBUTION = (
+    "This product includes information from the O*NET Database by the U.S. Department of Labor, "
+    "Employment and Training Administration (USDOL/ETA), used under the CC BY 4.0 license. O*NET® "
+    "is a trademark of USDOL/ETA. It has been modified; USDOL/ETA has not approved, endorsed, or "
+    "tested these modifications."
+)
+CODE = "O*NET-SOC Code"
+SPLITS = ("train", "val", "test")
+IMPORTANCE = "IM"
+"""The scale of how important a skill is, 1 to 5, as the column `Scale ID` names it."""
+
+_OF_OCCUPATION = ((CODE, "occupations"),)
+TABLES: tuple[Table, ...] = (
+    Table("occupations", ("Occupation Data.txt",), (CODE, "Title", "Description"), key=CODE),
+    Table(
+        "alternate_titles", ("Alternate Titles.txt",),
+        (CODE, "Alternate Title", "Short Title", "Source(s)"),
+        blank=("Short Title", "Source(s)"), refers=_OF_OCCUPATION,
+    ),
+    Table(
+        "reported_titles", ("Sample of Reported Titles.txt",), (CODE, "Reported Job Title"),
+        refers=_OF_OCCUPATION,
+    ),
+    Table(
+        "task_statements", ("Task Statements.txt",), (CODE, "Task ID", "Task", "Task Type"),
+        key="Task ID", blank=("Task Type",), refers=_OF_OCCUPATION,
+    ),
+    Table(
+        "content_model", ("Content Model Reference.txt",),
+        ("Element ID", "Element Name", "Description"), key="Element ID", blank=("Description",),
+    ),
+    Table(
+        "dwa_reference", ("DWA Reference.txt",),
+        ("Element ID", "Element Name", "IWA ID", "IWA Title", "DWA ID", "DWA Title"),
+        key="DWA ID", refers=(("Element ID", "content_model"),),
+        joins={
+            "Element Name": ("Content Model Reference.txt", "Element ID"),
+            "IWA Title": ("IWA Reference.txt", "IWA ID"),
+        },
+    ),
+    Table(
+        "tasks_to_dwas", ("Tasks to DWAs.txt",), ("Task ID", "DWA ID"),
+        refers=(("Task ID", "task_statements"), ("DWA ID", "dwa_reference")),
+    ),
+    Table(
+        "technology_skills", ("Technology Skills.txt",),
+        (CODE, "Example", "Commodity Code", "Commodity Title", "Hot Technology", "In Demand"),
+        blank=("Hot Technology", "In Demand"), refers=_OF_OCCUPATION,
+    ),
+    Table(
+        "tools_used", ("Tools Used.txt",), (CODE, "Example", "Commodity Code", "Commodity Title"),
+        refers=_OF_OCCUPATION,
+    ),
+    Table(
+        "skill_knowledge_importance", ("Skills.txt", "Knowledge.txt"),
+        (CODE, "Element ID", "Element Name", "Data Value", "Domain"),
+        refers=(*_OF_OCCUPATION, ("Element ID", "content_model")), domain="Domain",
+        number="Data Value", only=("Scale ID", IMPORTANCE),
+    ),
+    Table(
+        "related_occupations", ("Related Occupations.txt",),
+        (CODE, "Related O*NET-SOC Code", "Relatedness Tier", "Index"),
+        refers=(*_OF_OCCUPATION, ("Related O*NET-SOC Code", "occupations")),
+    ),
+)  # fmt: skip
+"""What is kept of the database, in the order of reading: a table refers to earlier ones."""
+
+_EXAMPLES = {"technology_skills": "onet-tech", "tools_used": "onet-tool"}
+
+
+@dataclass(frozen=True)
+class OnetDatabase:
+    """One release of O*NET.
+
+    Attributes:
+        tables: Rows of each of `TABLES` by its name, in the order of the files; official columns.
+        splits: For each occupation's code `train`, or the split of the tasks that it is held out
+            for, `val` or `test`.
+        titles: For each occupation's code its title.
+    """
+
+    tables: dict[str, list[Row]]
+    splits: dict[str, str]
+    titles: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "titles", {row[CODE]: row["Title"] for row in self.tables["occupations"]}
+        )
+
+    def of_split(self, table: str, split: str) -> Iterator[Row]:
+        """Rows of a table whose occupation is in a split."""
+        return (row for row in self.tables[table] if self.splits[row[CODE]] == split)
+
+    def example_ids(self, table: str) -> dict[str, str]:
+        """For each example of `technology_skills` or `tools_used` its id: `onet-tech/00042`.
+
+        O*NET has no ids of examples: these are their places in the order of all texts.
+        """
+        texts = sorted({row["Example"] for row in self.tables[table]})
+        return {text: f"{_EXAMPLES[table]}/{i:05d}" for i, text in enumerate(texts)}
+
+    def other_titles(self, split: str) -> Iterator[tuple[str, str]]:
+        """Codes of a split, each with an alternate, short or reported title: not the main one."""
+        for table, columns in (
+            ("alternate_titles", ("Alternate Title", "Short Title")),
+            ("reported_titles", ("Reported Job Title",)),
+        ):
+            for row in self.of_split(table, split):
+                for title in (row[column].strip() for column in columns):
+                    if title and title.casefold() != self.titles[row[CODE]].casefold():
+                        yield row[CODE], title
+
+
+def read_onet(path: str | Path) -> OnetDatabase:
+    """Read O*NET, and hold some of its occupations out of training.
+
+    Which ones a column `Split` of `occupations.csv.gz` says, or else `held_out`.
+
+    Args:
+        path: The zip as downloaded, a folder with what was in it, or a folder of the tables as
+            `write_onet` leaves them.
+
+    Raises:
+        DataError: If a table or column is missing, or a row is malformed, blank, twice there or
+            names what is not there; with its path (`db_29_2_text.zip!Skills.txt`) and line.
+        OSError: If a file can not be read.
+    """
+    source = open_source(Path(path))
+    tables: dict[str, list[Row]] = {}
+    keys: dict[str, set[str]] = {}
+    splits: dict[str, str] = {}
+    for table in TABLES:
+        rows = tables[table.name] = []
+        seen = keys.setdefault(table.name, set())
+        for place, line, row in source.rows(table):
+            for column, other in table.refers:
+                if row[column] not in keys[other]:
+                    raise DataError(
+                        f"no row of {other} has the {column} {row[column]!r}: use tables of one "
+                        "release",
+                        path=place,
+                        line=line,
+                    )
+            if table.key:
+                if row[table.key] in seen:
+                    raise DataError(
+                        f"the {table.key} {row[table.key]!r} occurs twice", path=place, line=line
+                    )
+                seen.add(row[table.key])
+            if table.name == "occupations":
+                splits[row[CODE]] = _split(row, place, line)
+            rows.append({column: row[column] for column in table.columns})
+        if not rows:
+            raise DataError("expected at least one row, got none", path=source.place(table))
+    return OnetDatabase(tables, splits)
+
+
+def write_onet(database: OnetDatabase, folder: str | Path) -> None:
+    """Write the tables as `<name>.csv.gz`, whole or not at all; a folder of them is replaced.
+
+    Raises:
+        InputError: If the folder has something else in it.
+        OSError: If the disk is full or refuses.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(not path.name.endswith(".csv.gz") for path in folder.iterdir()):
+        raise InputError(
+            f"{folder}: expected a new folder or one of O*NET's tables, which is replaced, found "
+            "something else in it: move that away"
+        )
+    with replaced(folder) as new:
+        for table in TABLES:
+            rows = database.tables[table.name]
+            columns = list(table.columns)
+            if table.name == "occupations":
+                columns.append("Split")
+                rows = [{**row, "Split": database.splits[row[CODE]]} for row in rows]
+            text = io.StringIO(newline="")
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([row[column] for column in columns] for row in rows)
+            lines = text.getvalue().removesuffix("\n").split("\n")
+            write_lines(new / f"{table.name}.csv.gz", lines)
+
+
+def held_out(code: str) -> str:
+    """The split of an occupation: about 10 % test, 5 % val, the rest train.
+
+    By hash of the code without what follows the point, so that variants of one occupation, which
+    share titles and tasks, go together.
+    """
+    digest = hashlib.sha1(f"onet|{code[:7]}".encode(), usedforsecurity=False).hexdigest()
+    place = int(digest, 16) % 20
+    return "test" if place < 2 else "val" if place == 2 else "train"
+
+
+def _split(row: Row, place: Path, line: int) -> str:
+    split = row.get("Split")
+    if split is None:
+        return held_out(row[CODE])
+    if split not in SPLITS:
+        raise DataError(
+            f"expected 'Split' to be one of {', '.join(SPLITS)}, got {split!r}",
+            path=place,
+            line=line,
+        )
+    return split

@@ -1,0 +1,90 @@
+"""Tasks of O*NET's held-out occupations: by hand, and those of the data folder."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+
+import pytest
+from tiny_onet import FOLDER, write_zip
+
+from uwe.data.layout import write_task
+from uwe.data.onet import TABLES, read_onet, write_onet
+from uwe.data.onet_tasks import onet_tasks
+
+
+def pairs(task):
+    return [
+        (query, [task.targets[i] for i in found])
+        for query, found in zip(task.queries, task.relevant, strict=True)
+    ]
+
+
+def test_tasks_by_hand(tmp_path):
+    tasks = onet_tasks(read_onet(write_zip(tmp_path / "db.zip")))
+    assert {name: list(splits) for name, splits in tasks.items()} == {
+        "onet_alttitle": ["val", "test"], "onet_task2dwa": ["val", "test"],
+        "onet_job2tech": ["val", "test"],
+    }  # fmt: skip
+    titles = tasks["onet_alttitle"]
+    assert pairs(titles["test"]) == [
+        ("Vending Manager", ["Sales Managers"]), ("Manager", ["Sales Managers"]),
+    ]  # fmt: skip
+    assert titles["val"].queries == ["Office Manager", "Manager"]
+    # A statement that a job in training has too is no query.
+    assert pairs(tasks["onet_task2dwa"]["test"]) == [("Review sales.", ["Review plans."])]
+    assert pairs(tasks["onet_task2dwa"]["val"]) == [
+        ("Review offices.", ["Review plans.", "Hire personnel."])
+    ]
+    assert pairs(tasks["onet_job2tech"]["test"]) == [
+        ("Sales Managers", ["Cloud Software", "Salesforce CRM"])
+    ]
+    assert tasks["onet_job2tech"]["val"].target_ids[2] == "onet-tech/00002"
+
+
+def test_a_split_without_queries_is_left_out(tmp_path):
+    database = read_onet(write_zip(tmp_path / "db.zip"))
+    database.tables["technology_skills"] = database.tables["technology_skills"][:-1]
+    assert list(onet_tasks(database)["onet_job2tech"]) == ["test"]
+
+
+def content(path):
+    return gzip.decompress(path.read_bytes())
+
+
+def test_tables_and_tasks_of_the_data_folder(data_folder, tmp_path):
+    database = read_onet(data_folder / "onet")
+    write_onet(database, tmp_path / "onet")
+    for table in TABLES:
+        name = f"{table.name}.csv.gz"
+        assert content(tmp_path / "onet" / name) == content(data_folder / "onet" / name), name
+    for name, splits in onet_tasks(database).items():
+        write_task(tmp_path / name, splits)
+        known = sorted((data_folder / "workbench" / name).glob("*.gz"))
+        assert len(known) == 5
+        for path in known:
+            assert content(tmp_path / name / path.name) == content(path), path
+
+
+@pytest.mark.slow
+def test_the_split_and_all_tables_come_out_of_a_text_database(data_folder, tmp_path):
+    """The tables as a text database, in which nobody has told the split."""
+    expected = read_onet(data_folder / "onet")
+    with zipfile.ZipFile(tmp_path / "db.zip", "w") as archive:
+        for table in TABLES:
+            rows = expected.tables[table.name]
+            for name in table.files:
+                header, lines = list(table.columns), []
+                for row in rows:
+                    if table.domain and row[table.domain] != name.removesuffix(".txt"):
+                        continue
+                    lines.append("\t".join(row[column] or "n/a" for column in header))
+                if table.domain:
+                    header[header.index(table.domain)] = "Scale ID"
+                    lines = [line.replace("\tSkills", "\tIM").replace("\tKnowledge", "\tIM")
+                             for line in lines]  # fmt: skip
+                archive.writestr(f"{FOLDER}/{name}", "\n".join(["\t".join(header), *lines]))
+    found = read_onet(tmp_path / "db.zip")
+    assert found.splits == expected.splits
+    for table in TABLES:
+        assert found.tables[table.name] == expected.tables[table.name], table.name
