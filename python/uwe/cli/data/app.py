@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.data import esco, graphs, onet
+from uwe.cli.data import esco, graphs, hub, onet
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -22,4 +22,5 @@ importing = typer.Typer(
 app.add_typer(importing, name="import")
 importing.command("esco")(guarded(esco.import_esco))
 importing.command("onet")(guarded(onet.import_onet))
+importing.command("workrb")(guarded(hub.import_workrb))
 app.command("graphs")(guarded(graphs.graphs))
