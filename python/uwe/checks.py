@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["check_counter", "floats", "positive"]
+__all__ = ["check_counter", "floats", "natural", "positive"]
 
 
 def positive(name: str, value: object) -> int:
@@ -18,12 +18,25 @@ def positive(name: str, value: object) -> int:
     Raises:
         InputError: Otherwise; `name` is what the message calls it.
     """
+    return _integer(name, value, 1)
+
+
+def natural(name: str, value: object) -> int:
+    """`value` as an int if it is an integer of any kind, NumPy's too, and at least 0.
+
+    Raises:
+        InputError: Otherwise; `name` is what the message calls it.
+    """
+    return _integer(name, value, 0)
+
+
+def _integer(name: str, value: object, least: int) -> int:
     try:
-        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+        number = -1 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        number = 0
-    if number < 1:
-        raise InputError(f"expected {name} to be an integer >= 1, got {value!r}: correct it")
+        number = -1
+    if number < least:
+        raise InputError(f"expected {name} to be an integer >= {least}, got {value!r}: correct it")
     return number
 
 

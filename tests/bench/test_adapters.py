@@ -296,8 +296,8 @@ def test_what_is_no_model_is_refused_with_what_is_one(source: object) -> None:
         bench_model(source)
 
 
-def test_a_model_of_workrb_asks_for_the_kinds_of_text() -> None:
-    with pytest.raises(InputError, match="from_workrb"):
+def test_what_only_looks_like_a_model_of_workrb_is_refused() -> None:
+    with pytest.raises(InputError, match="a ModelInterface"):
         bench_model(SimpleNamespace(compute_rankings=print))
 
 

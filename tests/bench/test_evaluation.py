@@ -293,7 +293,7 @@ def test_wrong_arguments(folder: Path, encoder: HashEncoder, tmp_path: Path) -> 
         uwe.evaluate(encoder, tasks=name, scorer=[])
     with pytest.raises(InputError, match="out of job2skill"):
         uwe.evaluate(encoder, tasks=str(tmp_path / "none"), data=tmp_path)
-    with pytest.raises(DataError, match="found none"):
+    with pytest.raises(DataError, match="split train, found test, val"):
         uwe.evaluate(encoder, tasks=name, splits="train")
     with pytest.raises(DataError, match="expected tasks of WorkBench"):
         uwe.evaluate(encoder, data=tmp_path)

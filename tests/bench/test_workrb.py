@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import socket
 import sys
 import tempfile
@@ -18,8 +19,10 @@ import uwe
 from conftest import HashEncoder
 from readme import blocks, run_python
 from uwe.bench import workrb as room
+from uwe.bench.adapters.workrb import INPUT_TYPES
 from uwe.bench.evaluation import evaluate
 from uwe.bench.model import ScoringModel
+from uwe.bench.tasks import TASKS
 from uwe.bench.workrb import from_workrb, workrb_model, workrb_task
 from uwe.corpus import RankingTask
 from uwe.data.layout import read_split, write_task
@@ -242,6 +245,42 @@ def test_input_types_reach_the_model() -> None:
 
     score = from_workrb(Asking(), **TYPES).prepare(["a", "b"])
     np.testing.assert_array_equal(score(["q"]), np.ones((1, 2), dtype=np.float32))
+
+
+def test_each_task_tells_a_model_of_workrb_what_its_texts_are(folder: Path, tmp_path: Path) -> None:
+    from workrb.models import ModelInterface
+
+    asked: list[tuple[str, str]] = []
+
+    class Asking(ModelInterface):  # type: ignore[misc]
+        name = description = "asking"
+        classification_label_space = None
+
+        def _compute_rankings(self, queries: Any, targets: Any, **types: Any) -> Any:
+            asked.append((types["query_input_type"].value, types["target_input_type"].value))
+            return np.ones((len(queries), len(targets)))
+
+        def _compute_classification(self, *_: Any) -> Any:
+            raise NotImplementedError
+
+    # The same targets in two tasks: they are not prepared together, as their queries differ.
+    for task in ("job2skill", "skillextract_house"):
+        shutil.copytree(folder, tmp_path / "data/workbench" / task)
+    found = uwe.evaluate(Asking(), data=tmp_path / "data")
+    assert found.models["asking"].kind == "workrb"
+    assert list(dict.fromkeys(asked)) == [
+        ("job_title", "skill_name"),
+        ("skill_sentence", "skill_name"),
+    ]
+    with pytest.raises(InputError, match="from_workrb"):
+        uwe.evaluate(Asking(), tasks=folder)
+
+
+def test_workrb_has_a_word_for_the_texts_of_every_task() -> None:
+    from workrb.types import ModelInputType
+
+    assert {text for task in TASKS for text in (task.query, task.target)} == set(INPUT_TYPES)
+    assert set(INPUT_TYPES.values()) <= {kind.value for kind in ModelInputType}
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -19,7 +19,7 @@ from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.hardest import hardest
 from uwe.bench.intervals import bootstrap
 from uwe.bench.machine import machine, peak_bytes, versions
-from uwe.bench.model import BenchModel, EncoderModel
+from uwe.bench.model import BenchModel, EncoderModel, TaskModel
 from uwe.bench.plan import Part, by_space, planned
 from uwe.bench.progress import Progress, progress_of
 from uwe.bench.regimes import Auditor
@@ -27,7 +27,7 @@ from uwe.bench.results import METRICS, Entry, ModelRecord, Results
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import PreparedSpace, Relevant, prepared
 from uwe.bench.trec import RunWriter, write_qrels
-from uwe.checks import positive
+from uwe.checks import natural, positive
 from uwe.config import Scorer
 from uwe.data.layout import data_folder
 from uwe.errors import InputError
@@ -39,17 +39,18 @@ __all__ = ["evaluate"]
 def evaluate(
     model: object,
     *,
-    tasks: str | Sequence[str] = "all",
+    tasks: str | Path | Sequence[str | Path] = "all",
     splits: str | Sequence[str] = "all",
     data: str | Path | None = None,
     scorer: Scorer | Scoring | str | Sequence[Scorer | Scoring | str] | None = None,
-    metrics: Sequence[str] = METRICS,
+    metrics: str | Sequence[str] = METRICS,
     aliases: bool = False,
     limit: int | None = None,
     seed: int = 0,
     runs: str | Path | None = None,
     depth: int = 100,
     progress: bool = False,
+    keep: Callable[[Results], object] | None = None,
 ) -> Results:
     """Evaluate a model on ranking tasks: MAP, RP@10 and others, with intervals and regimes.
 
@@ -62,7 +63,8 @@ def evaluate(
             or WorkRB; anything with `encode(texts)`, or such a function.
         tasks: `all` for every task of WorkBench that the data folder has; names out of
             `uwe bench tasks`, or paths of task folders.
-        splits: `all`, or names such as `val` and `test`; tasks without one are passed over.
+        splits: `all`, or names such as `val` and `test`. Of all tasks, those without one are passed
+            over; a task that was named must have one.
         data: The data folder; None takes the environment variable UWE_DATA.
         scorer: One or several, such as `Scorer("soft", temperature=0.5)`, `"soft:0.5"`, or
             `"soft_query:0.5/pooled"` against pooled targets; `"all"` compares all. None takes the
@@ -75,6 +77,8 @@ def evaluate(
         runs: A folder for runs and judgements in TREC form and JSON lines; None writes none.
         depth: How many targets of each query those runs hold.
         progress: True for a bar on standard error if that is a terminal, lines otherwise.
+        keep: Called after each target space with the results so far, which an interruption or an
+            error would lose: `keep=lambda results: results.save("result.json")`.
 
     Returns:
         Figures with 95 % intervals (10,000 bootstraps over queries), per-query ranks, and what
@@ -90,44 +94,56 @@ def evaluate(
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     chosen = bench_model(model)
     scorings = _scorings(chosen, scorer)
-    names = tuple(dict.fromkeys(("MAP", *metrics)))
+    names = tuple(dict.fromkeys(("MAP", *([metrics] if isinstance(metrics, str) else metrics))))
     _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), list(names))
-    depth = positive("depth", depth)
+    depth, seed = positive("depth", depth), natural("seed", seed)
     if limit is not None:
         limit = positive("limit", limit)
     parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
+    if runs is not None:
+        runs = Path(runs)
+        runs.mkdir(parents=True, exist_ok=True)  # what can not be made is told before the work
     entries: list[Entry] = []
+
+    def results() -> Results:
+        done = {entry.task for entry in entries}
+        return Results(
+            created=created,
+            uwe=metadata.version("uwe"),
+            versions=versions(),
+            machine=machine(),
+            seed=seed,
+            limit=limit,
+            seconds=time.perf_counter() - started,
+            peak_bytes=peak_bytes(),
+            models={chosen.name: ModelRecord.of(chosen)},
+            tasks={part.record.key: part.record for part in parts if part.record.key in done},
+            entries=tuple(entries),
+        )
+
     work = sum(len(part.chosen) for part in parts) * max(1, len(scorings))
     with progress_of(progress, chosen.name, work) as bar:
         run = _Run(
             model=chosen,
             metrics=names,
             seed=seed,
-            runs=None if runs is None else Path(runs),
+            runs=runs,
             depth=depth,
             bar=bar,
             auditor=Auditor(_folder_or_none(data)),
         )
-        for group in by_space(parts):
+        for group in by_space(parts, of_one_task=isinstance(chosen, TaskModel)):
             first = group[0]
-            texts = first.data.aliases if first.aliases else None
-            bar.say(f"encoding {first.record.targets:,} targets")
-            with prepared(chosen, first.data.task.targets, texts, scorings, bar.encoded) as space:
+            aka = first.data.aliases if first.aliases else None
+            sorts = (first.task.query, first.task.target)
+            labels = first.data.task.targets
+            bar.say(f"encoding {len(labels):,} targets")
+            with prepared(chosen, labels, aka, scorings, bar.encoded, sorts) as space:
                 for part in group:
                     entries += _evaluated(space, part, run)
-    return Results(
-        created=created,
-        uwe=metadata.version("uwe"),
-        versions=versions(),
-        machine=machine(),
-        seed=seed,
-        limit=limit,
-        seconds=time.perf_counter() - started,
-        peak_bytes=peak_bytes(),
-        models={chosen.name: ModelRecord.of(chosen)},
-        tasks={part.record.key: part.record for part in parts},
-        entries=tuple(entries),
-    )
+            if keep is not None:
+                keep(results())
+    return results()
 
 
 def _scorings(model: BenchModel, scorer: Any) -> tuple[Scoring, ...]:
@@ -191,11 +207,10 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
         )
         values = entry.values(run.metrics)
         intervals = bootstrap(values, seed=run.seed)
-        entry = replace(
-            entry,
-            metrics=dict(zip(run.metrics, intervals, strict=True)),
-            hardest=hardest(space, part.data, part.chosen, values[0], name),
-        )
+        with gathered(Truncations()):  # cuts are counted, and these queries were
+            worst = hardest(space, part.data, part.chosen, relevant, ranks[name], values[0], name)
+        metrics = dict(zip(run.metrics, intervals, strict=True))
+        entry = replace(entry, metrics=metrics, hardest=worst)
         entries.append(entry)
         run.bar.finished(entry)
     return entries

@@ -20,6 +20,8 @@ def hardest(
     space: PreparedSpace,
     data: TaskSplit,
     chosen: Sequence[int],
+    relevant: Relevant,
+    ranks: NDArray[np.int64],
     precision: NDArray[np.float64],
     scoring: str,
 ) -> tuple[dict[str, Any], ...]:
@@ -29,6 +31,8 @@ def hardest(
         space: Where they were ranked.
         data: The split.
         chosen: Which of its queries were evaluated.
+        relevant: Their relevant targets.
+        ranks: (pairs,), of each of these.
         precision: (queries,), average precision of each of them, NaN where it has none.
         scoring: Which way of scoring.
 
@@ -44,12 +48,10 @@ def hardest(
     task = data.task
     rows = [chosen[i] for i in worst]
     queries = [task.queries[row] for row in rows]
-    relevant = Relevant([task.relevant[row] for row in rows])
-    ranks = dict(space.ranks(queries, *relevant.block(0, len(rows))))[scoring]
     indices, scores = space.top(queries, scoring, _TARGETS)
     found = []
     for number, row in enumerate(rows):
-        of_query = slice(*relevant.offsets[number : number + 2].tolist())
+        of_query = slice(*relevant.offsets[worst[number] : worst[number] + 2].tolist())
         pairs = sorted(zip(ranks[of_query].tolist(), relevant.indices[of_query], strict=True))
         ranked = [
             {

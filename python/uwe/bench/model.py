@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uwe.config import Scorer, TrainingSource
 from uwe.tokens import Encoder
 
-__all__ = ["BenchModel", "EncoderModel", "ScoringModel"]
+__all__ = ["BenchModel", "EncoderModel", "ScoringModel", "TaskModel"]
 
 ScoreBlock = Callable[[Sequence[str]], NDArray[np.float32]]
 """Queries in, scores out: (queries, targets), float32, finite; higher is better."""
@@ -65,3 +65,15 @@ class ScoringModel(BenchModel):
 
     prepare: Callable[[Sequence[str]], ScoreBlock]
     block: int = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskModel(BenchModel):
+    """A model that has to know what its texts are, as some of WorkRB's encode by it.
+
+    Attributes:
+        on: Takes what a query and what a target is, as `Task.query` and `Task.target` have it;
+            returns the model for such texts.
+    """
+
+    on: Callable[[str, str], ScoringModel]

@@ -11,7 +11,7 @@ import numpy as np
 
 from uwe.bench.results import TaskRecord
 from uwe.bench.tasks import Task, chosen_tasks
-from uwe.data.layout import TARGETS, TaskSplit, data_folder, read_split, splits_of
+from uwe.data.layout import TaskSplit, read_split, splits_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["Part", "by_space", "planned"]
@@ -42,7 +42,7 @@ class Part:
 
 
 def planned(
-    tasks: str | Sequence[str],
+    tasks: str | Path | Sequence[str | Path],
     splits: str | Sequence[str],
     data: str | Path | None,
     *,
@@ -54,23 +54,25 @@ def planned(
 
     Raises:
         InputError: If a task is unknown, or there is no data folder.
-        DataError: If a task is missing or malformed, or none has such a split.
+        DataError: If a task is missing or malformed, or a named one has no such split.
     """
-    named = [tasks] if isinstance(tasks, str) else list(tasks)
-    own = named != ["all"] and all((Path(name) / TARGETS).is_file() for name in named)
-    folder = None if own and data is None else data_folder(data)
-    wanted = None if splits == "all" else [splits] if isinstance(splits, str) else list(splits)
-    parts = [
-        _part(task, read_split(path, split), limit, seed, aliases=aliases)
-        for task, path in chosen_tasks(tasks, folder)
-        for split in splits_of(path)
-        if wanted is None or split in wanted
-    ]
+    wanted = [splits] if isinstance(splits, str) else list(splits)
+    parts: list[Part] = []
+    for task, path in chosen_tasks(tasks, data):
+        there = splits_of(path)
+        chosen = there if wanted == ["all"] else [split for split in there if split in wanted]
+        if not chosen and tasks not in ("all", ["all"]):
+            raise DataError(
+                f"expected the task {task.name} to have the split {' or '.join(wanted)}, found "
+                f"{', '.join(there) or 'none'}: name another split, or leave the task out",
+                path=path,
+            )
+        found = (read_split(path, split) for split in chosen)
+        parts += [_part(task, split, limit, seed, aliases=aliases) for split in found]
     if not parts:
-        raise DataError(
-            f"expected tasks with the split {', '.join(wanted or ['any'])}, found none: name "
-            "another split or other tasks",
-            path=folder,
+        raise InputError(
+            f"expected a split that a task has, got {', '.join(wanted) or 'none'}: pass "
+            "splits='all'"
         )
     return parts
 
@@ -119,10 +121,16 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
     return Part(task, data, chosen, aliases and others > 0, record)
 
 
-def by_space(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Splits with the same target texts together, so that these are encoded once."""
+def by_space(parts: Sequence[Part], *, of_one_task: bool) -> Iterator[list[Part]]:
+    """Splits with the same target texts together, so that these are encoded once.
+
+    Args:
+        parts: The splits.
+        of_one_task: Whether their queries and targets have to be of the same sort, too.
+    """
     groups: dict[tuple[Any, ...], list[Part]] = {}
     for part in parts:
         others = tuple(map(tuple, part.data.aliases)) if part.aliases else ()
-        groups.setdefault((tuple(part.data.task.targets), others), []).append(part)
+        sorts = (part.task.query, part.task.target) if of_one_task else None
+        groups.setdefault((tuple(part.data.task.targets), others, sorts), []).append(part)
     yield from groups.values()

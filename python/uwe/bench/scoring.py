@@ -93,5 +93,7 @@ def checked_scorings(
     if not found:
         raise InputError("expected at least one scorer, got none: pass scorer=None for the model's")
     if len(set(found)) != len(found):
-        raise InputError(f"expected different scorers, got {', '.join(map(str, found))}")
+        raise InputError(
+            f"expected different scorers, got {', '.join(map(str, found))}: name each once"
+        )
     return tuple(found)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel
+from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel, TaskModel
 from uwe.bench.scoring import Scoring
 from uwe.cache import TargetCache
 from uwe.errors import InputError
@@ -87,6 +87,7 @@ def prepared(
     aliases: Sequence[Sequence[str]] | None,
     scorings: Sequence[Scoring],
     progress: Count,
+    texts: tuple[str, str] = ("query", "target"),
 ) -> Iterator[PreparedSpace]:
     """Prepare a target space; what it takes on disk is gone after the block.
 
@@ -96,7 +97,10 @@ def prepared(
         aliases: Other texts of each, which score too; None for labels alone.
         scorings: How an `EncoderModel` compares.
         progress: Called with the number of texts encoded so far.
+        texts: What a query and what a target is, in a task's words.
     """
+    if isinstance(model, TaskModel):
+        model = model.on(*texts)
     if isinstance(model, ScoringModel):
         yield _ScoredSpace(model, labels, aliases)
         return
@@ -124,6 +128,7 @@ class _EncodedSpace:
         self.seconds: dict[str, float] = defaultdict(float)
         self.score_seconds: dict[str, float] = defaultdict(float)
         self._by_name = dict(zip(self.scorings, scorings, strict=True))
+        self._last: tuple[list[str], TokenVectors] | None = None
         self._explains = hasattr(model.encoder, "tokenize")
         started = time.perf_counter()
         recorder = _Recorder(model.encoder)
@@ -153,6 +158,7 @@ class _EncodedSpace:
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         started = time.perf_counter()
         vectors = encode_queries(queries, self._caches["all"])
+        self._last = list(queries), vectors  # `top` may be asked for the same block next
         self.seconds["encode queries"] += time.perf_counter() - started
         for name, scoring in self._by_name.items():
             started = time.perf_counter()
@@ -172,10 +178,11 @@ class _EncodedSpace:
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         chosen = self._by_name[scoring]
-        cache = self._caches[chosen.tokens]
-        vectors = encode_queries(queries, cache)
+        if self._last is None or self._last[0] != list(queries):
+            self._last = list(queries), encode_queries(queries, self._caches["all"])
+        vectors = self._last[1]
         indices, scores, _ = _core.cache_rank(
-            cache.core,
+            self._caches[chosen.tokens].core,
             vectors.values,
             vectors.offsets,
             scorer=chosen.scorer.name,

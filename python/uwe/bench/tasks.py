@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uwe.data.layout import TARGETS, splits_of
+from uwe.data.layout import TARGETS, data_folder, splits_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["PAPER_TASKS", "TASKS", "Task", "chosen_tasks", "task_named"]
@@ -228,17 +228,24 @@ def task_named(name: str) -> Task:
     )
 
 
-def chosen_tasks(names: str | Sequence[str], data: Path | None) -> list[tuple[Task, Path]]:
+def chosen_tasks(
+    names: str | Path | Sequence[str | Path], data: str | Path | None
+) -> list[tuple[Task, Path]]:
     """Tasks and their folders: those named, or for `all` every task of WorkBench that is there.
 
     `all` means what lies in `workbench/`; held-out parts of training data are named one by one.
 
+    Args:
+        names: Names of the table, and paths of task folders.
+        data: The data folder, as `data_folder` takes it; not needed for folders alone.
+
     Raises:
-        InputError: If a name is unknown or occurs twice, or there is no task at all.
+        InputError: If a name is unknown, two tasks have one name, or there is no task at all.
         DataError: If a named task has no folder.
     """
-    if names == "all":
-        assert data is not None
+    listed = [str(n) for n in ([names] if isinstance(names, str | Path) else names)]
+    if listed == ["all"]:
+        data = data_folder(data)
         found = [
             (task, data / task.folder)
             for task in TASKS
@@ -251,14 +258,19 @@ def chosen_tasks(names: str | Sequence[str], data: Path | None) -> list[tuple[Ta
                 path=data,
             )
         return found
-    listed = [names] if isinstance(names, str) else list(names)
     if not listed:
         raise InputError("expected at least one task, got none: pass tasks='all'")
-    if len(set(listed)) != len(listed):
-        raise InputError(f"expected different tasks, got {', '.join(listed)}")
+    tasks = [task_named(name) for name in listed]
+    if len({task.name for task in tasks}) != len(tasks):
+        raise InputError(
+            f"expected different tasks, got {', '.join(listed)}: name each once, and rename a "
+            "folder of yours that is called as another"
+        )
+    if data is not None or not all(Path(task.folder).is_absolute() for task in tasks):
+        data = data_folder(data)
     chosen = []
-    for task in map(task_named, listed):
-        folder = (data or Path()) / task.folder
+    for task in tasks:
+        folder = Path(data or "") / task.folder
         if not (folder / TARGETS).is_file():
             raise DataError(
                 f"expected the task {task.name}, found no {TARGETS}: make it with  uwe data "

@@ -6,7 +6,6 @@ derive from its own, and are made when they are first asked for.
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.adapters.resolve import bench_model
-from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel
+from uwe.bench.adapters.workrb import from_workrb, input_type
+from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
-from uwe.checks import positive
 from uwe.config import Scorer
 from uwe.data.layout import read_split
 from uwe.errors import InputError, MissingExtraError
@@ -92,61 +91,10 @@ def workrb_task(
             f"expected 'val' or 'test', which are all that WorkRB knows, got {split!r}: name one"
         )
     made: RankingTask = task_class(
-        Path(folder), split, _input_type("query_type", query_type),
-        _input_type("target_type", target_type),
+        Path(folder), split, input_type("query_type", query_type),
+        input_type("target_type", target_type),
     )  # fmt: skip
     return made
-
-
-def from_workrb(
-    model: ModelInterface, *, query_type: str, target_type: str, block: int = 2048
-) -> ScoringModel:
-    """A model of WorkRB's, for `uwe.evaluate`.
-
-    WorkRB's models take queries and targets together. `BiEncoderModel` and
-    `CurriculumMatchModel` encode the targets once for all blocks all the same; others encode
-    them anew for each block, so let `block` be as large as memory allows: a block needs
-    4 · block · targets bytes.
-
-    Args:
-        model: Any object of WorkRB's `ModelInterface`.
-        query_type: What WorkRB calls the kind of a query: `job_title`, `skill_name`,
-            `skill_sentence`... Some of its models, as JobBERT, encode by it; evaluate such a model
-            on tasks of one kind at a time.
-        target_type: The same of a target.
-        block: Most queries that it is asked to score at once.
-
-    Raises:
-        InputError: If it is no model of WorkRB, or a type is unknown to WorkRB.
-        MissingExtraError: If WorkRB is not installed.
-    """
-    _classes()
-    from workrb.models.base import ModelInterface
-
-    if not isinstance(model, ModelInterface):
-        raise InputError(
-            f"expected a model of WorkRB (a ModelInterface), got {type(model).__name__}"
-        )
-    types = {
-        "query_input_type": _input_type("query_type", query_type),
-        "target_input_type": _input_type("target_type", target_type),
-    }
-
-    def prepare(targets: Sequence[str]) -> ScoreBlock:
-        listed = list(targets)
-        scoring = _with_memory(model, listed)
-
-        def score(queries: Sequence[str]) -> NDArray[np.float32]:
-            found = scoring.compute_rankings(queries=list(queries), targets=listed, **types)
-            if not isinstance(found, np.ndarray):  # a tensor, on any device, of any precision
-                found = found.cpu().float().numpy()
-            return np.asarray(found, dtype=np.float32)
-
-        return score
-
-    return ScoringModel(
-        name=model.name, kind="workrb", prepare=prepare, block=positive("block", block)
-    )
 
 
 @functools.cache
@@ -236,41 +184,3 @@ def _scores(
             np.put_along_axis(rows, *best, axis=1)
     cuts.warn()
     return scores
-
-
-def _input_type(argument: str, name: str) -> Any:
-    """WorkRB's input type of that name."""
-    from workrb.types import ModelInputType
-
-    try:
-        return ModelInputType(name)
-    except ValueError:
-        known = ", ".join(kind.value for kind in ModelInputType)
-        raise InputError(f"expected {argument} out of {known}, got {name!r}: correct it") from None
-
-
-class _TargetMemory:
-    """Stands in for a sentence-transformers model: encodes one list of targets once."""
-
-    def __init__(self, model: Any, targets: list[str]) -> None:
-        self._model, self._targets, self._kept = model, targets, None
-
-    def encode(self, texts: list[str], **options: Any) -> Any:
-        """As the model's own."""
-        if texts is not self._targets:
-            return self._model.encode(texts, **options)
-        if self._kept is None:
-            self._kept = self._model.encode(texts, **options)
-        return self._kept
-
-
-def _with_memory(model: Any, targets: list[str]) -> Any:
-    """The model, or a copy that encodes `targets` once if it is of a class known to bear that."""
-    from workrb.models import BiEncoderModel, CurriculumMatchModel
-
-    # Both call `self.model.encode` once with the list of targets, and never write to the result.
-    if type(model) not in (BiEncoderModel, CurriculumMatchModel):
-        return model
-    remembering = copy.copy(model)
-    remembering.model = _TargetMemory(model.model, targets)
-    return remembering

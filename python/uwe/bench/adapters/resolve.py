@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from uwe.bench.adapters.dense import (
     callable_model,
@@ -13,6 +14,7 @@ from uwe.bench.adapters.dense import (
     uwe_model,
 )
 from uwe.bench.adapters.lexical import bm25, tfidf
+from uwe.bench.adapters.workrb import on_tasks
 from uwe.bench.model import BenchModel
 from uwe.errors import InputError
 from uwe.loading import SHIPPED_MODEL, load
@@ -34,9 +36,8 @@ def bench_model(source: object, *, name: str | None = None) -> BenchModel:
     Args:
         source: A text: `uwe-mini`, a model folder of `uwe` or its hub id, `bm25`, `tfidf`, or
             `sentence-transformers:` and a folder or hub id. Or an object: a `uwe.TextEncoder`, a
-            SentenceTransformer, a `BenchModel` (which `uwe.bench.workrb.from_workrb` makes of
-            WorkRB's models), or whatever has `encode(texts)` or is called so and gives vectors
-            (see `callable_model`).
+            SentenceTransformer, a model of WorkRB's, a `BenchModel`, or whatever has
+            `encode(texts)` or is called so and gives vectors (see `callable_model`).
         name: What results call it; None takes the model's own.
 
     Raises:
@@ -53,11 +54,8 @@ def bench_model(source: object, *, name: str | None = None) -> BenchModel:
     if isinstance(source, TextEncoder):
         return uwe_model(source, name)
     if callable(getattr(source, "compute_rankings", None)):
-        raise InputError(
-            f"expected a model of one kind of text, got WorkRB's {type(source).__name__}, which "
-            "may encode by it: pass uwe.bench.workrb.from_workrb(model, query_type='job_title', "
-            "target_type='skill_name'), say"
-        )
+        made: BenchModel = on_tasks(cast("Any", source))
+        return made if name is None else replace(made, name=name)
     if _is_of_sentence_transformers(source):
         return sentence_transformers_model(source, name)
     if callable(getattr(source, "encode", None)) or callable(source):
