@@ -102,6 +102,8 @@ def evaluate(
     parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
     if runs is not None:
         runs = Path(runs)
+        if runs.exists() and not runs.is_dir():
+            raise InputError(f"{runs}: expected a folder for runs, got a file: name another")
         runs.mkdir(parents=True, exist_ok=True)  # what can not be made is told before the work
     entries: list[Entry] = []
 

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -219,8 +219,9 @@ class Results:
 
     def to_json(self) -> str:
         """The text of the file, which `from_json` reads back to an equal value."""
-        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Not `asdict`, which copies every rank: there are millions of them.
+        document = {"format": FORMAT, "version": VERSION, **vars(self)}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=vars) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, path: str | Path = "results") -> Results:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
-from uwe.data.graph_files import read_edges
+from uwe.data.graph_files import plain, read_edges
 from uwe.data.layout import file_seal
 
 __all__ = ["TrainingEdges", "found_pairs", "read_training"]
@@ -78,7 +78,7 @@ def read_training(data: Path | None, sources: Sequence[TrainingSource]) -> Train
 def found_pairs(task: RankingTask, edges: TrainingEdges) -> tuple[int, int]:
     """How many (query, target) pairs a task has, and how many of them an edge joins.
 
-    Texts are stripped and case-folded, and an edge counts in either direction.
+    Texts are case-folded, with single blanks, and an edge counts in either direction.
     """
     queries, targets = (list(map(_folded, texts)) for texts in (task.queries, task.targets))
     keys = _keys(
@@ -112,7 +112,7 @@ def _verified(data: Path | None, source: TrainingSource) -> tuple[Path | None, s
 
 
 def _folded(text: str) -> str:
-    return text.strip().casefold()
+    return plain(text).casefold()
 
 
 def _keys(pairs: Iterable[tuple[str, str]]) -> NDArray[np.int64]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Data", "Models", "Scorers", "Splits", "Tasks"]
+from uwe.errors import InputError
+
+__all__ = ["Data", "Models", "Scorers", "Splits", "Tasks", "check_out"]
 
 Data = Annotated[
     str | None,
@@ -41,3 +45,16 @@ Scorers = Annotated[
         "Repeat for several: texts are encoded once.",
     ),
 ]  # fmt: skip
+
+
+def check_out(out: str | None) -> None:
+    """InputError if a result can not be written there: better before hours of work than after."""
+    if out is None:
+        return
+    path = Path(out).absolute()
+    if path.is_dir() or not path.name:
+        raise InputError(f"{out}: expected a file for the result, got a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"{out}: expected a folder to write the result into: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{out}: expected a folder that can be written into: name another")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Models, Scorers
+from uwe.cli.bench.options import Models, Scorers, check_out
 from uwe.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ def probes_command(
     from uwe.bench.probes import SPACE, run_probes
     from uwe.spaces import target_space
 
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise InputError(f"{out}: expected a folder to write the result into: make it first")
+    check_out(out)
     labels = target_space(SPACE).labels
     found = built_in_cases(labels) if cases is None else read_cases(cases, labels)
     chosen = chosen_cases(found, category)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Data, Models, Scorers, Splits, Tasks
+from uwe.cli.bench.options import Data, Models, Scorers, Splits, Tasks, check_out
 from uwe.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ def run_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k; the default is all of the docs'. "
-            "Repeatable.",
+            help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k; the default is MAP, RP@10 and "
+            "seven others. Repeatable.",
         ),
     ] = None,
     aliases: Annotated[
@@ -65,10 +64,21 @@ def run_command(
     from uwe.bench.model import EncoderModel
     from uwe.bench.results import METRICS
 
-    if out is not None and not Path(out).absolute().parent.is_dir():
-        raise InputError(f"{out}: expected a folder to write the result into: make it first")
+    check_out(out)
     models = [bench_model(source) for source in model or ["uwe-mini"]]
+    names = [each.name for each in models]
+    if len(set(names)) != len(names):
+        raise InputError(
+            f"expected models of different names, got {', '.join(names)}: name each once, and "
+            "rename one of two that are called alike, in its uwe.json or by its folder"
+        )
     found: Results | None = None
+
+    def keep(results: Results) -> None:
+        """What is there so far: an interruption loses the target space at hand alone."""
+        if out is not None:
+            (results if found is None else found.joined(results)).save(out)
+
     for each in models:
         scores = isinstance(each, EncoderModel) and not each.one_vector
         if scorer and not scores and len(models) == 1:
@@ -86,11 +96,12 @@ def run_command(
             runs=runs,
             depth=depth,
             progress=not quiet,
+            keep=keep,
         )
         found = one if found is None else found.joined(one)
-        if out is not None:  # after each model: an hour's work is not lost with the next one
-            found.save(out)
     assert found is not None
+    if out is not None:
+        found.save(out)
     if as_json:
         output.print_line(found.to_json().rstrip())
         return

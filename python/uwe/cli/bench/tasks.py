@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from uwe.cli import arguments, output
 from uwe.cli.bench.options import Data
 
+if TYPE_CHECKING:
+    from uwe.bench.tasks import Task
+
 __all__ = ["tasks_command"]
+
+_WIDTH = 100
 
 
 def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
@@ -17,7 +24,7 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
       uwe bench tasks --data ./uwe-data
     """
     from uwe.bench.tasks import TASKS
-    from uwe.data.layout import data_folder, read_split, splits_of
+    from uwe.data.layout import data_folder
     from uwe.errors import InputError
 
     folder: Path | None
@@ -27,42 +34,50 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
         if data is not None:
             raise
         folder = None
-    rows, documents = [], []
-    for task in TASKS:
-        path = (folder or Path()) / task.folder
-        sizes = []
-        for split in splits_of(path) if folder is not None else ():
-            found = read_split(path, split).task
-            sizes.append(
-                {
-                    "split": split,
-                    "queries": len(found.queries),
-                    "targets": len(found.targets),
-                    "pairs": sum(map(len, found.relevant)),
-                }
-            )
-        documents.append({**vars(task), "splits": sizes})
-        shown = [f"{s['split']} {s['queries']:,} x {s['targets']:,}" for s in sizes]
-        rows.append(
-            [
-                task.name,
-                (task.paper or "-") + (" (substitute)" if task.substitute else ""),
-                ", ".join(shown) or "not there",
-                f"{task.query} -> {task.target}",
-                task.source,
-                task.licence,
-            ]
-        )
+    found = [(task, [] if folder is None else _sizes(folder / task.folder)) for task in TASKS]
     if as_json:
-        output.print_json(documents, indent=2)
+        output.print_json([{**vars(task), "splits": sizes} for task, sizes in found], indent=2)
         return
-    output.print_table(
-        ["task", "of the paper", "queries x targets", "ranks", "source", "licence"], rows
-    )
-    output.print_line("")
+    rows = []
+    for task, sizes in found:
+        paper = (task.paper or "-") + (" (substitute)" if task.substitute else "")
+        shown = [(s["split"], f"{s['queries']:,} x {s['targets']:,}") for s in sizes]
+        for number, (split, size) in enumerate(shown or [("-", "not there")]):
+            rows.append([*(("", "") if number else (task.name, paper)), split, size])
+    output.print_table(["task", "of the paper", "split", "queries x targets"], rows, right="3")
     for task in TASKS:
-        output.print_line(f"{task.name}: {task.measures}. Targets: {task.space}.")
-        for deviation in task.deviations:
-            output.print_line(f"  - {deviation}")
+        output.print_line("")
+        _print_task(task)
     if folder is None:
         output.print_line("\nno data folder: set UWE_DATA or pass --data to see what is there")
+
+
+def _sizes(folder: Path) -> list[dict[str, Any]]:
+    """What each split of a task folder holds."""
+    from uwe.data.layout import read_split, splits_of
+
+    splits = [(split, read_split(folder, split).task) for split in splits_of(folder)]
+    return [
+        {
+            "split": split,
+            "queries": len(task.queries),
+            "targets": len(task.targets),
+            "pairs": sum(map(len, task.relevant)),
+        }
+        for split, task in splits
+    ]
+
+
+def _print_task(task: Task) -> None:
+    output.print_line(_filled(f"{task.name}: {task.measures}", ""))
+    source = f"source: {task.source}; licence: {task.licence}"
+    output.print_line(_filled(f"{task.query} -> {task.target}; {task.space}; {source}", "  "))
+    for deviation in task.deviations:
+        output.print_line(_filled(f"- {deviation}", "  "))
+
+
+def _filled(text: str, indent: str) -> str:
+    rest = f"{indent}  "
+    return textwrap.fill(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False
+    )
