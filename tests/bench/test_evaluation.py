@@ -195,6 +195,29 @@ def test_the_hardest_queries_say_what_was_ranked_instead(
         assert first_relevant == (best if best <= 5 else math.inf)
 
 
+def test_results_are_handed_over_as_they_come(folder: Path, encoder: HashEncoder) -> None:
+    other = some_task(seed=2)
+    write_task(folder.with_name("other"), {"test": other})
+    came: list[Results] = []
+    tasks = [folder, folder.with_name("other")]
+    found = uwe.evaluate(encoder, tasks=tasks, scorer="max", metrics="RP@5", keep=came.append)
+    assert [list(results.tasks) for results in came] == [
+        ["mine/test", "mine/val"],
+        ["mine/test", "mine/val", "other/test"],
+    ]
+    assert came[-1].entries == found.entries
+    assert list(found.entries[0].metrics) == ["MAP", "RP@5"]
+
+
+def test_only_counted_queries_are_cut_and_nothing_warns(tmp_path: Path) -> None:
+    """The hardest queries and those of runs are encoded again: no second count, no warning."""
+    long = " ".join(["data"] * 300)
+    task = replace(some_task(), queries=[f"{long} {i}" for i in range(40)])
+    write_task(tmp_path / "t", {"test": task, "val": task})
+    found = uwe.evaluate("uwe-mini", tasks=tmp_path / "t", runs=tmp_path / "runs")
+    assert [entry.truncated for entry in found.entries] == [40, 40]
+
+
 def test_runs_hold_what_was_ranked(folder: Path, encoder: HashEncoder, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     found = uwe.evaluate(encoder, tasks=str(folder), scorer="max", runs=out, depth=4)
@@ -281,6 +304,8 @@ def test_wrong_arguments(folder: Path, encoder: HashEncoder, tmp_path: Path) -> 
     name = str(folder)
     with pytest.raises(InputError, match="limit"):
         uwe.evaluate(encoder, tasks=name, limit=0)
+    with pytest.raises(InputError, match="seed"):
+        uwe.evaluate(encoder, tasks=name, seed=-1)
     with pytest.raises(InputError, match="depth"):
         uwe.evaluate(encoder, tasks=name, depth=0)
     with pytest.raises(InputError, match="metric"):

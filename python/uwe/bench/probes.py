@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -15,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.bench.documents import read_whole, to_document, value_of, write_whole
 from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.probe_cases import CATEGORIES, ORIGINS, ProbeCase, built_in_cases
 from uwe.bench.progress import progress_of
-from uwe.bench.results import Interval, ModelRecord, write_whole
+from uwe.bench.results import Interval, ModelRecord
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.config import Scorer
-from uwe.errors import DataError, InputError
+from uwe.errors import InputError
 from uwe.spaces import target_space
 
 __all__ = [
@@ -150,8 +150,7 @@ class ProbeResults:
 
     def to_json(self) -> str:
         """The text of the file, which `from_json` reads back to an equal value."""
-        document = {"format": FORMAT, "version": VERSION, **asdict(self)}
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+        return to_document(FORMAT, VERSION, self)
 
     @classmethod
     def from_json(cls, text: str, *, path: str | Path = "probes") -> ProbeResults:
@@ -160,26 +159,7 @@ class ProbeResults:
         Raises:
             DataError: If it is no result of this format, or lacks something.
         """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"expected JSON, got {error}", path=path) from None
-        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-            raise DataError("expected a result of  uwe bench probes, got something else", path=path)
-        version = document.pop("version", None)
-        if version != VERSION:
-            raise DataError(
-                f"this release reads results of version {VERSION}, got {version!r}: run  pip "
-                "install --upgrade uwe, or run the probes anew",
-                path=path,
-            )
-        try:
-            return _results(document)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"expected a whole result, but it is damaged ({error!r}): run the probes anew",
-                path=path,
-            ) from None
+        return value_of(text, FORMAT, VERSION, _results, command="uwe bench probes", path=path)
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
@@ -193,11 +173,7 @@ def read_probes(path: str | Path) -> ProbeResults:
         DataError: If it holds something else.
         OSError: If it can not be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"expected UTF-8, got {error}", path=path) from None
-    return ProbeResults.from_json(text, path=path)
+    return ProbeResults.from_json(read_whole(path), path=path)
 
 
 def run_probes(

@@ -6,9 +6,6 @@ Every metric is a function of them. `docs/results-format.md` describes the file.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.bench.documents import read_whole, to_document, value_of, write_whole
 from uwe.bench.model import BenchModel
-from uwe.errors import DataError, InputError
+from uwe.errors import InputError
 
 __all__ = [
     "METRICS",
@@ -32,7 +30,6 @@ __all__ = [
     "TaskRecord",
     "check_same_queries",
     "read_results",
-    "write_whole",
 ]
 
 FORMAT, VERSION = "uwe-bench", 1
@@ -219,9 +216,7 @@ class Results:
 
     def to_json(self) -> str:
         """The text of the file, which `from_json` reads back to an equal value."""
-        # Not `asdict`, which copies every rank: there are millions of them.
-        document = {"format": FORMAT, "version": VERSION, **vars(self)}
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=vars) + "\n"
+        return to_document(FORMAT, VERSION, self)
 
     @classmethod
     def from_json(cls, text: str, *, path: str | Path = "results") -> Results:
@@ -230,25 +225,7 @@ class Results:
         Raises:
             DataError: If it is no result of this format, or lacks something.
         """
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"expected JSON, got {error}", path=path) from None
-        if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-            raise DataError("expected a result of  uwe bench run, got something else", path=path)
-        version = document.pop("version", None)
-        if version != VERSION:
-            raise DataError(
-                f"this release reads results of version {VERSION}, got {version!r}: run  pip "
-                "install --upgrade uwe, or evaluate anew",
-                path=path,
-            )
-        try:
-            return _results(document)
-        except (TypeError, KeyError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"expected a whole result, but it is damaged ({error!r}): evaluate anew", path=path
-            ) from None
+        return value_of(text, FORMAT, VERSION, _results, command="uwe bench run", path=path)
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
@@ -288,20 +265,6 @@ class Results:
         )
 
 
-def write_whole(path: str | Path, text: str) -> None:
-    """Write a file as UTF-8, whole or not at all; one that is there is replaced."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> None:
     """See that two results have the same data, queries and targets for some tasks.
 
@@ -335,11 +298,7 @@ def read_results(path: str | Path) -> Results:
         DataError: If it holds something else.
         OSError: If it can not be read.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"expected UTF-8, got {error}", path=path) from None
-    return Results.from_json(text, path=path)
+    return Results.from_json(read_whole(path), path=path)
 
 
 def _results(document: dict[str, Any]) -> Results:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +36,7 @@ def report_command(
       uwe bench report result.json -o report.html
       uwe bench report mini.json bm25.json -o report.html --markdown report.md
     """
+    from uwe.bench.documents import write_whole
     from uwe.bench.report import read_report, to_html, to_markdown
 
     if out is None and markdown is None:
@@ -56,19 +55,5 @@ def report_command(
         if path is not None
     }
     for path, text in texts.items():
-        _write(Path(path), text)
+        write_whole(path, text)
         output.print_line(path)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
-    try:
-        # A label may hold half a character: a lone surrogate, which UTF-8 has no form for.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

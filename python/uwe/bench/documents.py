@@ -1,0 +1,95 @@
+"""Result files: one JSON object with a format and a version, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from uwe.errors import DataError
+
+__all__ = ["read_whole", "to_document", "value_of", "write_whole"]
+
+T = TypeVar("T")
+
+
+def to_document(format_: str, version: int, value: object) -> str:
+    """A dataclass as the text of a file, which `value_of` reads."""
+    # Not `asdict`, which copies every number: results have millions of ranks.
+    document = {"format": format_, "version": version, **vars(value)}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=vars) + "\n"
+
+
+def value_of(
+    text: str,
+    format_: str,
+    version: int,
+    make: Callable[[dict[str, Any]], T],
+    *,
+    command: str,
+    path: str | Path,
+) -> T:
+    """Read the text of a file.
+
+    Args:
+        text: The text.
+        format_: What its `format` must be.
+        version: What its `version` must be.
+        make: Makes the value of what else it holds.
+        command: What writes such files, for messages.
+        path: For messages.
+
+    Raises:
+        DataError: If it is no document of this format, or `make` finds that it lacks something.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"expected JSON, got {error}: run  {command}  anew", path=path) from None
+    if not isinstance(document, dict) or document.pop("format", None) != format_:
+        raise DataError(f"expected a result of  {command}, got something else", path=path)
+    found = document.pop("version", None)
+    if found != version:
+        raise DataError(
+            f"this release reads results of version {version}, got {found!r}: run  pip install "
+            f"--upgrade uwe, or  {command}  anew",
+            path=path,
+        )
+    try:
+        return make(document)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"expected a whole result, but it is damaged ({error!r}): run  {command}  anew",
+            path=path,
+        ) from None
+
+
+def read_whole(path: str | Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DataError: If it is no UTF-8.
+        OSError: If it can not be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected UTF-8, got {error}", path=path) from None
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a file as UTF-8, whole or not at all; one that is there is replaced."""
+    path = Path(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+    try:
+        # A name may hold half a character, a lone surrogate, which UTF-8 has no form for.
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
