@@ -122,8 +122,7 @@ def test_every_category_has_ten_cases_that_were_read_and_more_by_rule(
 
 
 def american(case: ProbeCase) -> bool:
-    made = make_probes().american(case.clean)
-    return made == case.query
+    return bool(make_probes().american(case.clean) == case.query)
 
 
 SAYS: dict[str, Callable[[ProbeCase], bool]] = {

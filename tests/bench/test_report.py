@@ -125,7 +125,9 @@ def test_best_is_no_nan() -> None:
 
 def test_a_metric_that_was_not_asked_for_is_a_dash() -> None:
     (row,) = headline(report_of(with_means({"a": (0.4, "clean")})))
-    assert [figure.mean for figure in row.lines[0].figures] == ["40.0", "–"]
+    line = row.lines[0]
+    assert line is not None
+    assert [figure.mean for figure in line.figures] == ["40.0", "–"]
 
 
 def test_samples_are_marked_where_they_are() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ NODES = {
 EDGES = "job\tskill\trelation\no/1\ts/1\tesco-essential\no/2\ts/2\tesco-optional\n"
 
 
-def folder_of(path: Path, nodes=NODES, edges: str = EDGES) -> Path:
+def folder_of(path: Path, nodes: Any = NODES, edges: str = EDGES) -> Path:
     for kind, entries in nodes.items():
         lines = "".join(
             json.dumps({"id": id_, "text": text, "source": "x"}) + "\n" for id_, text in entries
@@ -28,7 +29,7 @@ def folder_of(path: Path, nodes=NODES, edges: str = EDGES) -> Path:
     return path
 
 
-def test_reads_edges_and_nodes(tmp_path):
+def test_reads_edges_and_nodes(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     edges = read_edges(folder / "J.edges.tsv.gz")
     assert (edges.name, edges.left_kind, edges.right_kind) == ("J", "job", "skill")
@@ -53,7 +54,7 @@ def test_reads_edges_and_nodes(tmp_path):
         (EDGES + "o/1\to/1\tx\n", 4, "nodes.skill.jsonl.gz has the id 'o/1'"),
     ],
 )
-def test_malformed_edges_are_named(tmp_path, edges, line, said):
+def test_malformed_edges_are_named(tmp_path: Path, edges: str, line: int | None, said: str) -> None:
     folder = folder_of(tmp_path, edges=edges)
     with pytest.raises(DataError, match=said) as caught:
         read_edges(folder / "J.edges.tsv.gz")
@@ -69,14 +70,14 @@ def test_malformed_edges_are_named(tmp_path, edges, line, said):
         ([("o/1", "baker"), (2, "miller")], "'id' with a text"),
     ],
 )
-def test_malformed_nodes_are_named(tmp_path, entries, said):
+def test_malformed_nodes_are_named(tmp_path: Path, entries: Any, said: str) -> None:
     folder = folder_of(tmp_path, nodes={**NODES, "job": entries})
     with pytest.raises(DataError, match=said) as caught:
         read_edges(folder / "J.edges.tsv.gz")
     assert (caught.value.path, caught.value.line) == (folder / "nodes.job.jsonl.gz", 2)
 
 
-def test_a_folder_without_graphs_and_a_missing_node_file(tmp_path):
+def test_a_folder_without_graphs_and_a_missing_node_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="found none"):
         graph_paths(tmp_path)
     folder_of(tmp_path)
@@ -85,13 +86,13 @@ def test_a_folder_without_graphs_and_a_missing_node_file(tmp_path):
         read_edges(tmp_path / "J.edges.tsv.gz")
 
 
-def test_a_cut_archive_is_named(tmp_path):
+def test_a_cut_archive_is_named(tmp_path: Path) -> None:
     path = folder_of(tmp_path) / "J.edges.tsv.gz"
     path.write_bytes(path.read_bytes()[:-6])
     with pytest.raises(DataError, match="damaged archive"):
         read_edges(path)
 
 
-def test_real_graphs(data_folder):
+def test_real_graphs(data_folder: Path) -> None:
     edges = read_edges(data_folder / "train" / "D.edges.tsv.gz")
     assert (edges.left_kind, edges.right_kind, len(edges.left)) == ("job", "job_text", 3900)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ READ = {
 }
 
 
-def test_reads_the_published_form_and_one_label_a_row(tmp_path):
+def test_reads_the_published_form_and_one_label_a_row(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(PUBLISHED)
     assert read_sentences(tmp_path / "train.csv") == READ
     rows = [{"sentence": text, "label": label} for text, found in READ.items() for label in found]
@@ -35,7 +37,7 @@ def test_reads_the_published_form_and_one_label_a_row(tmp_path):
     assert read_sentences(tmp_path / "train.jsonl") == READ
 
 
-def test_sentences_join_the_skills_that_are_here(tmp_path):
+def test_sentences_join_the_skills_that_are_here(tmp_path: Path) -> None:
     graphs = GraphBuilder()
     labels = {"bake bread": "skill/1", "mill grain": "skill/2", "bake cakes": "skill/3"}
     for skill in ("skill/1", "skill/2"):
@@ -65,7 +67,7 @@ def test_sentences_join_the_skills_that_are_here(tmp_path):
         ("1,Earn.", "expected 3 values"),
     ],
 )
-def test_a_malformed_row_is_named(tmp_path, row, said):
+def test_a_malformed_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
     path = tmp_path / "train.csv"
     path.write_text(f"{PUBLISHED}{row}\n")
     with pytest.raises(DataError, match=said) as caught:
@@ -73,7 +75,7 @@ def test_a_malformed_row_is_named(tmp_path, row, said):
     assert (caught.value.path, caught.value.line) == (path, 6)
 
 
-def test_a_file_without_labels_is_named(tmp_path):
+def test_a_file_without_labels_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text("sentence,text\nEarn.,x\n")
     with pytest.raises(DataError, match="or 'label', got None") as caught:

@@ -7,10 +7,11 @@ import gzip
 import hashlib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny_onet import write_zip
 
+from tiny_onet import write_zip
 from uwe.data.graph_esco import held_out
 from uwe.data.graph_files import GraphBuilder, read_edges, read_nodes
 from uwe.data.graphs import build_graphs
@@ -24,7 +25,9 @@ CONCEPT = ["conceptUri", "preferredLabel", "altLabels", "hiddenLabels", "descrip
 RELATION = ["occupationUri", "relationType", "skillType", "skillUri"]
 
 
-def concept(kind: str, number: int, label: str, alt="", hidden="", description="-") -> list[str]:
+def concept(
+    kind: str, number: int, label: str, alt: Any = "", hidden: Any = "", description: Any = "-"
+) -> list[str]:
     text = f"About {label}." if description == "-" else description
     return [f"{ESCO}{kind}/{number}", label, alt, hidden, text, "released"]
 
@@ -77,7 +80,7 @@ def write_release(folder: Path, tables: dict[str, list[list[str]]]) -> None:
 
 
 @pytest.fixture
-def data(tmp_path):
+def data(tmp_path: Path) -> Any:
     folder = tmp_path / "data"
     write_release(folder / "esco" / "1.10.0", NEW)
     write_release(folder / "esco" / "1.9.0", OLD)
@@ -126,7 +129,7 @@ ONET_N = {("Chief Executives", alias, "onet-alternate-title")
 OLD_V = {("repair cobbles", "About repair cobbles.", "esco-skill-description")}
 
 
-def test_graphs_without_answers(data, tmp_path):
+def test_graphs_without_answers(data: Any, tmp_path: Path) -> None:
     built = build_graphs(data, tmp_path / "train")
     description, alias = "esco-skill-description", "esco-occupation-altlabel"
     assert edges_of(tmp_path / "train", "J") == ONET_J
@@ -160,7 +163,7 @@ def test_graphs_without_answers(data, tmp_path):
     assert "skill/2" not in read_nodes(tmp_path / "train", "skill")
 
 
-def test_graphs_with_a_part_held_out(data, tmp_path):
+def test_graphs_with_a_part_held_out(data: Any, tmp_path: Path) -> None:
     assert [held_out(f"{ESCO}skill/{i}") for i in (0, 4, 39)] == ["train", "test", "val"]
     build_graphs(data, tmp_path / "full", heldout=True)
     assert edges_of(tmp_path / "full", "J") == ONET_J | {
@@ -206,7 +209,7 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_same_files_give_the_same_bytes(data, tmp_path):
+def test_the_same_files_give_the_same_bytes(data: Any, tmp_path: Path) -> None:
     build_graphs(data, tmp_path / "a", heldout=True)
     build_graphs(data, tmp_path / "b", heldout=True)
     first = bytes_of(tmp_path / "a")
@@ -216,8 +219,9 @@ def test_the_same_files_give_the_same_bytes(data, tmp_path):
     assert len(first) == 11 + 1 + 3 + 3 + 5
 
 
-def test_an_alias_is_named_by_its_text_and_the_first_source_stands():
+def test_an_alias_is_named_by_its_text_and_the_first_source_stands() -> None:
     graphs = GraphBuilder()
+    alias = ""
     for skill in ("skill/1", "skill/2"):
         graphs.node("skill", skill, skill, "x")
         alias = graphs.text_node("skill_alias", "alias", "  make \u00a0bread ", skill)
@@ -230,7 +234,7 @@ def test_an_alias_is_named_by_its_text_and_the_first_source_stands():
         graphs.edge("A", "skill/1", "alias/x", "first")
 
 
-def test_without_an_earlier_release_what_lacks_is_said(data, tmp_path):
+def test_without_an_earlier_release_what_lacks_is_said(data: Any, tmp_path: Path) -> None:
     for path in (data / "esco" / "1.9.0").iterdir():
         path.unlink()
     (data / "esco" / "1.9.0").rmdir()
@@ -240,7 +244,7 @@ def test_without_an_earlier_release_what_lacks_is_said(data, tmp_path):
     ]  # fmt: skip
 
 
-def test_what_lacks_is_named(data, tmp_path):
+def test_what_lacks_is_named(data: Any, tmp_path: Path) -> None:
     (data / "onet").rename(data / "other")
     with pytest.raises(InputError, match="uwe data import onet"):
         build_graphs(data, tmp_path / "train")
@@ -250,7 +254,7 @@ def test_what_lacks_is_named(data, tmp_path):
     assert not (tmp_path / "train").exists()
 
 
-def test_nothing_else_is_replaced_and_a_failure_leaves_what_was(data, tmp_path):
+def test_nothing_else_is_replaced_and_a_failure_leaves_what_was(data: Any, tmp_path: Path) -> None:
     out = tmp_path / "train"
     out.mkdir()
     (out / "thesis.txt").write_text("dear")
@@ -266,7 +270,7 @@ def test_nothing_else_is_replaced_and_a_failure_leaves_what_was(data, tmp_path):
     assert bytes_of(out) == before
 
 
-def test_a_damaged_release_is_named(data, tmp_path):
+def test_a_damaged_release_is_named(data: Any, tmp_path: Path) -> None:
     release = data / "esco" / "1.10.0"
     with zipfile.ZipFile(release / "part.zip", "w") as archive:
         archive.writestr("skills_en.csv", 'conceptUri,preferredLabel\nx,"open\n')
@@ -277,7 +281,7 @@ def test_a_damaged_release_is_named(data, tmp_path):
     assert caught.value.line == 2
 
 
-def test_command(data, tmp_path, shell, monkeypatch):
+def test_command(data: Any, tmp_path: Path, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UWE_DATA", str(data))
     out = tmp_path / "full"
     told = shell.json("data", "graphs", "--out", str(out), "--heldout")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,11 @@ pytestmark = pytest.mark.slow
 RELATION = "skillskape-train"
 
 
-def content(path):
+def content(path: Path) -> Any:
     return gzip.decompress(path.read_bytes())
 
 
-def sentences(folder):
+def sentences(folder: Path) -> Any:
     """The skills that SkillSkape's sentences were written for, by sentence."""
     edges, texts = read_edges(folder / "V.edges.tsv.gz"), read_nodes(folder, "sentence")
     found = defaultdict(set)
@@ -33,7 +35,7 @@ def sentences(folder):
 
 
 @pytest.fixture(scope="module")
-def skillskape(data_folder, tmp_path_factory):
+def skillskape(data_folder: Path, tmp_path_factory: Any) -> Any:
     """SkillSkape's file as far as `train` has it, with the labels of ESCO 1.1.0 as published."""
     release = read_esco(data_folder / "esco" / "1.1.0")
     texts = {skill.id: skill.label for skill in release.skills.values()}
@@ -45,7 +47,7 @@ def skillskape(data_folder, tmp_path_factory):
     return path
 
 
-def pairs(task):
+def pairs(task: Any) -> Any:
     return {
         query: {task.target_ids[i] for i in found}
         for query, found in zip(task.queries, task.relevant, strict=True)
@@ -53,7 +55,9 @@ def pairs(task):
 
 
 @pytest.mark.parametrize("name", ["train", "train_full"])
-def test_graphs_are_those_of_the_data_folder(data_folder, skillskape, tmp_path, name):
+def test_graphs_are_those_of_the_data_folder(
+    data_folder: Path, skillskape: Any, tmp_path: Path, name: str
+) -> None:
     known, full = data_folder / name, name == "train_full"
     built = build_graphs(data_folder, tmp_path / name, heldout=full, skillskape=skillskape)
     assert built.not_rebuilt == ()

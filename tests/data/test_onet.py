@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny_onet import FOLDER, TABLES, TEST, TRAIN, VAL, write_zip
 
+from tiny_onet import FOLDER, TABLES, TEST, TRAIN, VAL, write_zip
 from uwe.data.onet import held_out, read_onet, write_onet
 from uwe.errors import DataError, InputError
 
@@ -16,11 +18,11 @@ QUERIES = "onet_task2dwa/val.queries.jsonl.gz"
 
 
 @pytest.fixture
-def database(tmp_path):
+def database(tmp_path: Path) -> Any:
     return read_onet(write_zip(tmp_path / "db.zip"))
 
 
-def test_reads_the_text_database(database):
+def test_reads_the_text_database(database: Any) -> None:
     assert database.splits == {TRAIN: "train", TEST: "test", VAL: "val"}
     assert database.tables["alternate_titles"][1] == {
         "O*NET-SOC Code": TRAIN, "Alternate Title": "Chief executives", "Short Title": "",
@@ -45,7 +47,7 @@ def test_reads_the_text_database(database):
     }  # fmt: skip
 
 
-def test_a_folder_of_the_files_and_our_tables_read_alike(tmp_path, database):
+def test_a_folder_of_the_files_and_our_tables_read_alike(tmp_path: Path, database: Any) -> None:
     for name, lines in TABLES.items():
         (tmp_path / "db" / FOLDER).mkdir(parents=True, exist_ok=True)
         (tmp_path / "db" / FOLDER / name).write_text("\n".join(lines), encoding="utf-8")
@@ -57,7 +59,7 @@ def test_a_folder_of_the_files_and_our_tables_read_alike(tmp_path, database):
     assert first == {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
 
 
-def test_a_split_that_is_told_counts(tmp_path, database):
+def test_a_split_that_is_told_counts(tmp_path: Path, database: Any) -> None:
     write_onet(database, tmp_path / "tables")
     path = tmp_path / "tables" / "occupations.csv.gz"
     text = gzip.decompress(path.read_bytes()).decode()
@@ -69,7 +71,7 @@ def test_a_split_that_is_told_counts(tmp_path, database):
     assert (bad.value.path, bad.value.line) == (path, 2)
 
 
-def test_variants_of_an_occupation_are_held_out_together():
+def test_variants_of_an_occupation_are_held_out_together() -> None:
     assert {held_out(f"11-2022.0{i}") for i in range(10)} == {"test"}
 
 
@@ -91,7 +93,9 @@ def test_variants_of_an_occupation_are_held_out_together():
         ("Tools Used.txt", 2, f"{TRAIN}\tLap\udcfftops\t46\tComputers", "expected UTF-8"),
     ],
 )
-def test_a_malformed_row_is_named(tmp_path, name, line, row, said):
+def test_a_malformed_row_is_named(
+    tmp_path: Path, name: str, line: int, row: Any, said: str
+) -> None:
     lines = list(TABLES[name])
     lines[line - 1] = row
     path = tmp_path / "db.zip"
@@ -107,7 +111,7 @@ def test_a_malformed_row_is_named(tmp_path, name, line, row, said):
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "IWA Reference.txt"])
-def test_a_missing_or_empty_table_is_named(tmp_path, name):
+def test_a_missing_or_empty_table_is_named(tmp_path: Path, name: str) -> None:
     rest = {other: lines for other, lines in TABLES.items() if other != name}
     with pytest.raises(DataError, match=f"the table '{name}', found none"):
         read_onet(write_zip(tmp_path / "db.zip", rest))
@@ -116,7 +120,7 @@ def test_a_missing_or_empty_table_is_named(tmp_path, name):
             read_onet(write_zip(tmp_path / "db.zip", {**TABLES, name: TABLES[name][:1]}))
 
 
-def test_what_is_no_database(tmp_path):
+def test_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "db.zip").write_bytes(b"no zip")
     with pytest.raises(DataError, match="expected a zip"):
         read_onet(tmp_path / "db.zip")
@@ -131,14 +135,14 @@ def test_what_is_no_database(tmp_path):
         read_onet(path)
 
 
-def test_nothing_else_is_replaced(tmp_path, database):
+def test_nothing_else_is_replaced(tmp_path: Path, database: Any) -> None:
     (tmp_path / "onet" / FOLDER).mkdir(parents=True)
     with pytest.raises(InputError, match="something else"):
         write_onet(database, tmp_path / "onet")
     assert (tmp_path / "onet" / FOLDER).is_dir()
 
 
-def test_command(tmp_path, shell):
+def test_command(tmp_path: Path, shell: Any) -> None:
     path = write_zip(tmp_path / "db.zip")
     told = shell.json("data", "import", "onet", str(path), "--out", str(tmp_path / "data"))
     assert told["tables"]["occupations"] == 3

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny_onet import FOLDER, write_zip
 
+from tiny_onet import FOLDER, write_zip
 from uwe.data.layout import write_task
 from uwe.data.onet import TABLES, read_onet, write_onet
 from uwe.data.onet_tasks import onet_tasks
 
 
-def pairs(task):
+def pairs(task: Any) -> Any:
     return [
         (query, [task.targets[i] for i in found])
         for query, found in zip(task.queries, task.relevant, strict=True)
     ]
 
 
-def test_tasks_by_hand(tmp_path):
+def test_tasks_by_hand(tmp_path: Path) -> None:
     tasks = onet_tasks(read_onet(write_zip(tmp_path / "db.zip")))
     assert {name: list(splits) for name, splits in tasks.items()} == {
         "onet_alttitle": ["val", "test"], "onet_task2dwa": ["val", "test"],
@@ -42,17 +44,17 @@ def test_tasks_by_hand(tmp_path):
     assert tasks["onet_job2tech"]["val"].target_ids[2] == "onet-tech/00002"
 
 
-def test_a_split_without_queries_is_left_out(tmp_path):
+def test_a_split_without_queries_is_left_out(tmp_path: Path) -> None:
     database = read_onet(write_zip(tmp_path / "db.zip"))
     database.tables["technology_skills"] = database.tables["technology_skills"][:-1]
     assert list(onet_tasks(database)["onet_job2tech"]) == ["test"]
 
 
-def content(path):
+def content(path: Path) -> Any:
     return gzip.decompress(path.read_bytes())
 
 
-def test_tables_and_tasks_of_the_data_folder(data_folder, tmp_path):
+def test_tables_and_tasks_of_the_data_folder(data_folder: Path, tmp_path: Path) -> None:
     database = read_onet(data_folder / "onet")
     write_onet(database, tmp_path / "onet")
     for table in TABLES:
@@ -67,7 +69,9 @@ def test_tables_and_tasks_of_the_data_folder(data_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_split_and_all_tables_come_out_of_a_text_database(data_folder, tmp_path):
+def test_the_split_and_all_tables_come_out_of_a_text_database(
+    data_folder: Path, tmp_path: Path
+) -> None:
     """The tables as a text database, in which nobody has told the split."""
     expected = read_onet(data_folder / "onet")
     with zipfile.ZipFile(tmp_path / "db.zip", "w") as archive:
