@@ -124,7 +124,9 @@ def test_a_model_that_scores_by_itself(folder: Path) -> None:
     ("scores", "message"),
     [
         (lambda queries: np.zeros((len(queries), 3)), r"scores of \(7, 30\), got \(7, 3\)"),
-        (lambda queries: np.full((len(queries), 30), np.nan), "NaN"),
+        (lambda queries: np.full((len(queries), 30), np.nan), "finite scores, got nan"),
+        (lambda queries: np.full((len(queries), 30), -np.inf), "finite scores, got -inf"),
+        (lambda queries: [["a"] * 30 for _ in queries], "scores of mine as an array of numbers"),
     ],
 )
 def test_scores_that_can_not_be_ranked_are_refused(folder: Path, scores: Any, message: str) -> None:

@@ -17,6 +17,7 @@ from uwe import _core
 from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel, TaskModel
 from uwe.bench.scoring import Scoring
 from uwe.cache import TargetCache
+from uwe.checks import floats
 from uwe.errors import InputError
 from uwe.explanation import explain
 from uwe.queries import core_temperature, encode_queries
@@ -271,17 +272,17 @@ class _ScoredSpace:
         return None
 
     def _scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
-        scores = np.asarray(self._score(queries), dtype=np.float32)
+        scores = floats(f"scores of {self._name}", self._score(queries))
         if scores.shape != (len(queries), self._texts):
             raise InputError(
                 f"expected {self._name} to give scores of ({len(queries)}, {self._texts}), got "
                 f"{scores.shape}: correct it"
             )
-        if np.isnan(scores).any():
-            query, target = np.argwhere(np.isnan(scores))[0].tolist()
+        if not np.isfinite(scores).all():
+            query, target = np.argwhere(~np.isfinite(scores))[0].tolist()
             raise InputError(
-                f"{self._name} scored {queries[query]!r} against text {target} with NaN, which has "
-                "no rank: correct it"
+                f"expected finite scores, got {scores[query, target]} from {self._name} for "
+                f"{queries[query]!r} and text {target}: correct it"
             )
         if self._starts is not None:
             scores = np.maximum.reduceat(scores, self._starts, axis=1)
