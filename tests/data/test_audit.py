@@ -64,6 +64,7 @@ def test_relations_and_pairs_are_read(data: Path) -> None:
         (("bake bread", "BAKER"), 1),  # the other direction, in another case
         (("data engineer", "  Apache Spark\n"), 1),
         (("data engineer", "straße"), 1),  # case folding, not lower case
+        (("data\u00a0 engineer", " strasse"), 1),  # blanks of any number and kind
         (("baker", "apache spark"), 0),  # both are there, joined to others
         (("baker", "baker"), 0),
         (("bakerbake", "bread"), 0),
