@@ -35,7 +35,12 @@ def _head(report: Report) -> Iterator[str]:
 
 
 def _headline(report: Report) -> Iterator[str]:
-    yield from ("## Headline", "", "MAP / RP@10; bold is the best of a row within one regime.", "")
+    yield from (
+        "## Headline",
+        "",
+        "MAP / RP@10; bold is the best of a row, if all of it is of one regime.",
+        "",
+    )
     rows = [
         [_task(task), f"{task.record.queries:,} × {task.record.targets:,}"]
         + [_cell(line) for line in task.lines]

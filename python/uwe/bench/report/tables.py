@@ -142,17 +142,12 @@ def _lines(
 
 
 def _best(entries: Sequence[Entry], metric: str) -> list[Entry]:
-    """The best of each regime; none where nothing differs from it."""
-    found = []
-    for regime in {entry.regime.name for entry in entries}:
-        group = [
-            e
-            for e in entries
-            if e.regime.name == regime
-            and metric in e.metrics
-            and np.isfinite(e.metrics[metric].mean)
-        ]
-        means = [entry.metrics[metric].mean for entry in group]
-        if len(set(means)) > 1:
-            found += [e for e, mean in zip(group, means, strict=True) if mean == max(means)]
-    return found
+    """The best of a row; none where nothing differs from it, or where it has several regimes.
+
+    Beside a greater figure of another regime, a mark would hold up the smaller one.
+    """
+    known = [e for e in entries if metric in e.metrics and np.isfinite(e.metrics[metric].mean)]
+    means = [entry.metrics[metric].mean for entry in known]
+    if len(set(means)) < 2 or len({entry.regime.name for entry in known}) > 1:
+        return []
+    return [e for e, mean in zip(known, means, strict=True) if mean == max(means)]
