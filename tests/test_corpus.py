@@ -196,11 +196,14 @@ def test_the_format_is_told_or_asked_for(tmp_path: Path) -> None:
 
 def test_a_damaged_archive_is_a_data_error(tmp_path: Path) -> None:
     packed = gzip.compress(b"chef\n" * 10_000)
-    for data in (packed[:-10], b"no archive", packed[:40] + b"\x00" * 30 + packed[70:]):
-        path = tmp_path / "q.txt.gz"
+    path = tmp_path / "q.txt.gz"
+    for data in (packed[:-10], packed[:40] + b"\x00" * 30 + packed[70:]):
         path.write_bytes(data)
         with pytest.raises(DataError, match="damaged archive"):
             list(read_queries(path))
+    path.write_bytes(b"chef\n")
+    with pytest.raises(DataError, match="pack it with  gzip"):
+        list(read_queries(path))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -244,10 +247,11 @@ def test_a_task(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("qrels", "message"),
     [
-        ("q1\t0\tt1\t1\nq1\t0\tt9\t1\n", "no entry has the id 't9'"),
-        ("q1\t0\tt1\t1\nq9\t0\tt1\t1\n", "no entry has the id 'q9'"),
+        ("q1\t0\tt1\t1\nq1\t0\tt9\t1\n", r"id of a target in targets\.jsonl\.gz, got 't9'"),
+        ("q1\t0\tt1\t1\nq9\t0\tt1\t1\n", r"id of a query in val\.queries\.jsonl\.gz, got 'q9'"),
         ("q1\t0\tt1\t1\nq1 0 t1 1\n", "separated by tabs"),
         ("q1\t0\tt1\t1\nq1\t0\tt1\tx\n", "separated by tabs"),
+        ("q1\t0\tt1\t1\nq1\t0\tt1\t-1\n", "a grade from 0 up"),
     ],
 )
 def test_a_malformed_judgement_stops_with_its_line(
@@ -264,6 +268,6 @@ def test_an_id_occurs_once(tmp_path: Path) -> None:
     folder = write_task(tmp_path, "")
     with gzip.open(folder / "targets.jsonl.gz", "at", encoding="utf-8") as file:
         file.write('{"id": "t1", "text": "Spark"}\n')
-    with pytest.raises(DataError, match="the id 't1' occurs twice") as caught:
+    with pytest.raises(DataError, match="got 't1' a second time") as caught:
         read_task(folder, "val")
     assert caught.value.line == 4

@@ -270,14 +270,23 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
             columns = raw.rstrip("\r\n").split("\t")
             if len(columns) != 4 or not columns[3].isdecimal():
                 raise DataError(
-                    f"expected query, 0, target and a grade, separated by tabs, got {raw!r}",
+                    "expected query, 0, target and a grade from 0 up, separated by tabs, got "
+                    f"{raw!r}: mend the line",
                     path=path,
                     line=line,
                 )
             query, _, target, grade = columns
-            for id_, known in ((query, query_index), (target, target_index)):
+            for what, id_, known, file in (
+                ("query", query, query_index, f"{split}.queries.jsonl.gz"),
+                ("target", target, target_index, "targets.jsonl.gz"),
+            ):
                 if id_ not in known:
-                    raise DataError(f"no entry has the id {id_!r}", path=path, line=line)
+                    raise DataError(
+                        f"expected the id of a {what} in {file}, got {id_!r}, which no entry "
+                        "there has: mend the line, or add the entry",
+                        path=path,
+                        line=line,
+                    )
             if int(grade) > 0:
                 relevant[query_index[query]].add(target_index[target])
     return RankingTask(target_ids, targets, query_ids, queries, [sorted(r) for r in relevant])
@@ -291,7 +300,11 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
         if not isinstance(id_, str) or not id_:
             raise DataError(f"expected 'id' with a text, got {id_!r}", path=path, line=record.line)
         if id_ in texts:
-            raise DataError(f"the id {id_!r} occurs twice", path=path, line=record.line)
+            raise DataError(
+                f"expected ids that differ, got {id_!r} a second time: rename one, or leave it out",
+                path=path,
+                line=record.line,
+            )
         texts[id_] = record.text
     return list(texts), list(texts.values())
 

@@ -59,6 +59,12 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
             with gzip.open(file) as unpacked:
                 yield io.BufferedReader(unpacked)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            if str(error).startswith("Not a gzipped file"):
+                raise DataError(
+                    "expected a file packed by gzip, as its name says, got one that is not: pack "
+                    "it with  gzip, or rename it",
+                    path=path,
+                ) from None
             raise DataError(f"damaged archive ({error}): fetch it anew", path=path) from None
 
 
@@ -101,6 +107,10 @@ def _entry(
 ) -> dict[str, Any] | DataError:
     if format_ == "lines":
         return {"": line}
+    if not line:
+        return DataError(
+            "expected a JSON object, got a blank line: remove it", path=path, line=number
+        )
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import uwe
 from conftest import HashEncoder
@@ -120,6 +121,19 @@ def test_a_model_that_scores_by_itself(folder: Path) -> None:
         uwe.evaluate(model, tasks=str(folder), scorer="pooled")
 
 
+def test_queries_that_order_alone_ranks_are_counted(folder: Path) -> None:
+    """All targets score the same for every third query."""
+    number = {query: i for i, query in enumerate(some_task().queries)}
+
+    def score(queries: Sequence[str]) -> NDArray[np.float32]:
+        rows = [np.zeros(30) if number[query] % 3 == 0 else np.arange(30) for query in queries]
+        return np.stack(rows).astype(np.float32)
+
+    model = ScoringModel(name="mine", kind="callable", prepare=lambda _: score, block=7)
+    (entry,) = uwe.evaluate(model, tasks=str(folder), splits="test").entries
+    assert entry.tied == 14
+
+
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
@@ -167,7 +181,9 @@ def test_aliases_score_only_when_asked_for(tmp_path: Path, encoder: HashEncoder)
     scored = uwe.evaluate(encoder, tasks=str(tmp_path / "t"), scorer="max", aliases=True)
     assert scored.entries[0].ranks == ((1,),) != plain.entries[0].ranks
     assert scored.tasks["t/test"].aliases == 3
-    assert any("aliases were scored" in note for note in scored.tasks["t/test"].notes)
+    notes = scored.tasks["t/test"].notes
+    assert any("aliases were scored" in note for note in notes)
+    assert "1 queries are a text of a relevant target: a lookup" in notes
     assert plain.tasks["t/test"].aliases == 0
     model = ScoringModel(
         name="same", kind="callable",
@@ -318,7 +334,7 @@ def test_wrong_arguments(folder: Path, encoder: HashEncoder, tmp_path: Path) -> 
         uwe.evaluate(encoder, tasks=name, scorer=["max", "max"])
     with pytest.raises(InputError, match="at least one scorer"):
         uwe.evaluate(encoder, tasks=name, scorer=[])
-    with pytest.raises(InputError, match="out of job2skill"):
+    with pytest.raises(InputError, match="none: expected a task folder"):
         uwe.evaluate(encoder, tasks=str(tmp_path / "none"), data=tmp_path)
     with pytest.raises(DataError, match="split train, found test, val"):
         uwe.evaluate(encoder, tasks=name, splits="train")
@@ -356,7 +372,12 @@ def pack(path: Path, text: str) -> None:
         ("test.queries.jsonl.gz", '{"id": "q0"}\n', 1, "'text'"),
         ("test.queries.jsonl.gz", '{"id": "q0", "text": " "}\n', 1, "blank"),
         ("test.queries.jsonl.gz", "", None, "at least one entry"),
-        ("targets.jsonl.gz", '{"id": "t1", "text": "a"}\n{"id": "t1", "text": "b"}\n', 2, "twice"),
+        (
+            "targets.jsonl.gz",
+            '{"id": "t1", "text": "a"}\n{"id": "t1", "text": "b"}\n',
+            2,
+            "a second time",
+        ),
         ("targets.jsonl.gz", '{"id": "t1", "text": "a", "aliases": "b"}\n', 1, "aliases"),
     ],
 )

@@ -111,7 +111,7 @@ def test_a_users_task_goes_by_its_pairs_alone(tmp_path: Path) -> None:
 def test_models_that_declare_nothing() -> None:
     found = Auditor(None).regime(_model(), JOB2SKILL, _split())
     assert (found.name, found.found) == ("undeclared", None)
-    assert found.reason == "third-party or undeclared training"
+    assert found.reason.startswith("states no training files")
     untrained = Auditor(None).regime(_model(untrained=True), JOB2SKILL, _split())
     assert (untrained.name, untrained.found) == ("clean", 0)
 
@@ -177,11 +177,13 @@ def test_audit_prints_counts_and_regimes(shell: Shell, audited: Path) -> None:
         ["job2skill/test", "40", "20", "50.000%", "seen"],
         ["job2skill/val", "10", "10", "100.000%", "seen"],
     ]
-    (row,) = shell(
+    head, row, _, reason = shell(
         "bench", "audit", str(audited / "silent"), "--data", str(audited / "data"),
         "--task", "job2skill", "--split", "val",
-    ).stdout.splitlines()[1:]  # fmt: skip
-    assert row.split()[:5] == ["job2skill/val", "10", "-", "-", "undeclared"]
+    ).stdout.splitlines()  # fmt: skip
+    assert head.split()[-1] == "regime"  # one reason for all is told once, below
+    assert row.split() == ["job2skill/val", "10", "-", "-", "undeclared"]
+    assert reason == "silent: states no training files: nobody can tell what it has seen"
 
 
 def test_audit_prints_json(shell: Shell, audited: Path) -> None:

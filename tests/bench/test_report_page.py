@@ -138,6 +138,26 @@ def test_every_figure_of_the_headline_says_its_regime(page: Page, text: str) -> 
     assert text.count("sample of 120 of 13,492") > 6
 
 
+def test_figures_of_a_card_are_named_where_the_first_is_missing() -> None:
+    whole = sample_results()
+    text = to_html(report_of(replace(whole, entries=whole.entries[1:])))
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", text.split("</table>")[0], re.DOTALL)
+    assert any("not measured" in row for row in rows)
+    assert [row.count('class="named"') for row in rows] == [1] * len(rows)
+
+
+def test_bars_show_the_metrics_that_there_are() -> None:
+    whole = sample_results()
+    entries = tuple(
+        replace(entry, metrics={n: i for n, i in entry.metrics.items() if n != "RP@10"})
+        for entry in whole.entries
+    )
+    alone = to_html(report_of(replace(whole, entries=entries)))
+    bars = alone[alone.index('id="bars"') : alone.index('id="long-tail"')]
+    assert ">MAP<" in bars
+    assert ">RP@10<" not in bars
+
+
 def test_a_split_in_one_group_is_not_drawn(text: str) -> None:
     section = text[text.index('<section id="labels">') : text.index('<section id="length">')]
     assert "not drawn, as all is in one group: jobnorm/val" in " ".join(section.split()).lower()

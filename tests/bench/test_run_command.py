@@ -77,7 +77,12 @@ def test_an_interruption_leaves_what_was_done(
         (["--runs", "taken"], "expected a folder for runs, got a file"),
         (["--seed", "-1"], "expected seed to be an integer >= 0"),
         (["--metric", "XP"], "XP"),
-        (["--split", "dev"], "expected a split that a task has, got dev"),
+        (["--split", "dev"], "expected a split that a task has, val or test with most, got dev"),
+        (["--task", "job2skil"], "did you mean job2skill?"),
+        (["--task", "./none"], "./none: expected a task folder, found none"),
+        (["--task", "mine"], "mine: expected a task folder with targets.jsonl.gz, found job2skill"),
+        (["--task", "MELO"], "make it with uwe data import workrb --task MELO"),
+        (["-m", "uwe-mini", "-m", "bm25", "-s", "sofft"], "sofft"),
         (["--task", "job2skill", "--task", "mine/job2skill"], "rename a folder of yours"),
         (["--task", "job2skill", "--split", "val"], "job2skill to have the split val, found test"),
     ],
@@ -101,6 +106,13 @@ def test_all_may_be_named_and_a_name_beats_a_folder(
     monkeypatch.chdir(folder / "workbench")
     run("run", "-m", "bm25", "-t", "job2skill", "-o", "one.json", "--quiet")
     assert read_results("one.json").tasks["job2skill/test"].paper == "job2skill"
+
+
+def test_a_scorer_that_is_not_for_a_model_is_told(folder: Path) -> None:
+    pytest.importorskip("bm25s")
+    found = run("run", "-m", "uwe-mini", "-m", "bm25", "-s", "max", "-t", "job2skill", "--quiet")
+    assert "bm25 has a way of scoring of its own: --scorer is for the other" in found.stderr
+    assert "uwe-mini  max" in found.stdout
 
 
 def test_tasks_are_listed_in_a_narrow_table(folder: Path) -> None:

@@ -172,6 +172,12 @@ def test_what_can_not_be_told_is_asked_for(
         read_esco([])
 
 
+def test_a_folder_of_something_else_is_told_before_its_name_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.csv").write_text("a,b\n")
+    with pytest.raises(DataError, match="found no file of ESCO: name its zip"):
+        read_esco(tmp_path)
+
+
 def test_files_that_name_no_language_need_one(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "v1.2.0.zip", tables(), suffix="")
     with pytest.raises(InputError, match="no name tells one"):

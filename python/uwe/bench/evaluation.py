@@ -184,8 +184,10 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
     task = part.data.task
     relevant = Relevant([task.relevant[i] for i in part.chosen])
     encoded, scored = space.seconds["encode queries"], dict(space.score_seconds)
+    tied = space.tied
     cuts = Truncations()
     ranks = _ranked(space, part, relevant, cuts, run)
+    tied = space.tied - tied
     seconds = {
         "encode targets": space.seconds["encode targets"],
         "encode queries": space.seconds["encode queries"] - encoded,
@@ -206,6 +208,7 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
             frequencies=frequencies,
             truncated=cuts.cut,
             seconds={**seconds, "score": scored[name]},
+            tied=tied,
         )
         values = entry.values(run.metrics)
         intervals = bootstrap(values, seed=run.seed)

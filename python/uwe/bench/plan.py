@@ -71,8 +71,8 @@ def planned(
         parts += [_part(task, split, limit, seed, aliases=aliases) for split in found]
     if not parts:
         raise InputError(
-            f"expected a split that a task has, got {', '.join(wanted) or 'none'}: pass "
-            "splits='all'"
+            "expected a split that a task has, val or test with most, got "
+            f"{', '.join(wanted) or 'none'}: name another, or none for all"
         )
     return parts
 
@@ -97,6 +97,9 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
             if others
             else "its targets have no aliases: labels alone were scored"
         )
+        found = sum(_is_text_of(data, query) for query in chosen)
+        if found:
+            notes.append(f"{found:,} queries are a text of a relevant target: a lookup")
     if len(chosen) < available:
         notes.append(f"a sample of {len(chosen):,} of {available:,} queries (seed {seed})")
     record = TaskRecord(
@@ -119,6 +122,16 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
         query_words=tuple(len(data.task.queries[i].split()) for i in chosen),
     )
     return Part(task, data, chosen, aliases and others > 0, record)
+
+
+def _is_text_of(data: TaskSplit, query: int) -> bool:
+    """Whether a query is a label or an alias of a target relevant to it, case-folded."""
+    text = data.task.queries[query].casefold()
+    return any(
+        text == other.casefold()
+        for target in data.task.relevant[query]
+        for other in (data.task.targets[target], *data.aliases[target])
+    )
 
 
 def by_space(parts: Sequence[Part], *, of_one_task: bool) -> Iterator[list[Part]]:

@@ -45,7 +45,9 @@ class Auditor:
         if model.untrained:
             return Regime("clean", "nothing in it was trained", pairs, 0)
         if not model.trained_on:
-            return Regime("undeclared", "third-party or undeclared training", pairs)
+            return Regime(
+                "undeclared", "states no training files: nobody can tell what it has seen", pairs
+            )
         if model.trained_on not in self._read:
             self._read[model.trained_on] = read_training(self._data, model.trained_on)
         edges = self._read[model.trained_on]

@@ -155,6 +155,8 @@ class Entry:
         truncated: Queries that the model cut.
         seconds: By part: `encode targets`, `encode queries`, `score`.
         hardest: Queries with the lowest AP, each with what was ranked instead; see `hardest.py`.
+        tied: Queries for which all targets scored the same, so that their order ranked them; of
+            models that score by themselves.
     """
 
     model: str
@@ -167,6 +169,7 @@ class Entry:
     truncated: int
     seconds: dict[str, float]
     hardest: tuple[dict[str, Any], ...] = ()
+    tied: int = 0
 
     @property
     def label(self) -> str:

@@ -57,12 +57,15 @@ class PreparedSpace(Protocol):
         seconds: Time spent so far, by part: `encode targets`, `encode queries`.
         score_seconds: Time spent on scores and ranks so far, by scoring.
         block: Queries to pass at once.
+        tied: Queries so far for which all targets scored the same, so that their order ranked
+            them. Not counted of token vectors.
     """
 
     scorings: tuple[str, ...]
     seconds: dict[str, float]
     score_seconds: dict[str, float]
     block: int
+    tied: int
 
     def ranks(
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
@@ -115,6 +118,7 @@ class _EncodedSpace:
     """Token vectors in temporary caches: every target is encoded once, whatever the scorings."""
 
     block = 1024  # equally long texts share a batch: more of them give fuller batches
+    tied = 0
 
     def __init__(
         self,
@@ -243,7 +247,7 @@ class _ScoredSpace:
         labels: Sequence[str],
         aliases: Sequence[Sequence[str]] | None,
     ) -> None:
-        self.block = model.block
+        self.block, self.tied = model.block, 0
         self.seconds: dict[str, float] = defaultdict(float)
         self.score_seconds: dict[str, float] = defaultdict(float)
         texts, starts = _flat(labels, aliases)
@@ -257,7 +261,9 @@ class _ScoredSpace:
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         started = time.perf_counter()
-        found = _core.ranks(self._scores(queries), relevant, offsets)
+        scores = self._scores(queries)
+        found = _core.ranks(scores, relevant, offsets)
+        self.tied += int((scores.min(axis=1) == scores.max(axis=1)).sum())
         self.score_seconds[""] += time.perf_counter() - started
         yield "", found
 

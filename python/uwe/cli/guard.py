@@ -83,7 +83,8 @@ def _text(error: BaseException) -> str:
     if isinstance(error, UweError):
         return str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{os.fspath(error.filename)}: {error.strerror}"
+        remedy = ": correct the path" if isinstance(error, FileNotFoundError) else ""
+        return f"{os.fspath(error.filename)}: {error.strerror}{remedy}"
     return str(error) or type(error).__name__
 
 

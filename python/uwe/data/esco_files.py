@@ -139,6 +139,12 @@ def find_tables(
     if not sources:
         raise InputError("expected at least one zip or folder of ESCO, got none: name one")
     found = [file for source in sources for file in _files_in(source)]
+    if not found:
+        raise DataError(
+            "expected ESCO's CSV download, with files such as skills_en.csv, found no file of "
+            "ESCO: name its zip, or the folder of what was in it",
+            path=sources[0],
+        )
     version = _version(sources, version)
     language = _language(found, sources, language)
     files: dict[str, EscoFile] = {}
@@ -155,8 +161,8 @@ def find_tables(
     if "skills" not in files:
         names = sorted({PurePosixPath(file.member or file.path.name).name for file in found})
         raise DataError(
-            f"expected skills_{language}.csv, found {', '.join(names) or 'no file of ESCO'}: pass "
-            "all parts of ESCO's CSV download in that language",
+            f"expected skills_{language}.csv, found {', '.join(names)}: pass all "
+            "parts of ESCO's CSV download in that language",
             path=sources[0],
         )
     chosen = set(files.values())

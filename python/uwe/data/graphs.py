@@ -76,11 +76,7 @@ def build_graphs(
     data, out = Path(data), Path(out)
     _check_replaceable(out)
     sentences = read_sentences(skillskape) if skillskape is not None else {}
-    folders = _releases(data / "esco")
-    if not (data / "onet").is_dir():
-        raise InputError(
-            f"{data}: expected the folder onet, found none: make it with  uwe data import onet"
-        )
+    folders = _sources(data)
     release = read_esco(folders[0], version=folders[0].name)
     older: list[Older] = []
     for folder in folders[1:]:
@@ -135,14 +131,22 @@ def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> Iterator[str]:
                 yield f"{name}: {relation} ({reason})"
 
 
-def _releases(folder: Path) -> list[Path]:
-    """Folders of releases, the newest first."""
-    found = [path for path in folder.glob("*") if path.is_dir() and _VERSION.fullmatch(path.name)]
+def _sources(data: Path) -> list[Path]:
+    """Folders of ESCO's releases, the newest first; InputError if they or O*NET's are missing."""
+    found = [
+        path for path in (data / "esco").glob("*")
+        if path.is_dir() and _VERSION.fullmatch(path.name)
+    ]  # fmt: skip
+    missing = []
     if not found:
-        raise InputError(
-            f"{folder}: expected a folder for each release of ESCO, such as 1.2.0, with the zips "
-            "of its CSV download, found none: put them there"
+        missing.append(
+            "esco/ with a folder for each release, such as esco/1.2.0: put the zips of its CSV "
+            "download there"
         )
+    if not (data / "onet").is_dir():
+        missing.append(f"onet/: make it with  uwe data import onet FILE.zip --out {data}")
+    if missing:
+        raise InputError(f"{data}: found no {'; and no '.join(missing)}")
     return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")])[::-1]
 
 

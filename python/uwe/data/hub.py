@@ -7,8 +7,10 @@ them.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -222,7 +224,8 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
                 path=source,
             )
     try:
-        splits: Mapping[str, Any] = load_dataset(source, task.config, cache_dir=cache)
+        with _quiet():
+            splits: Mapping[str, Any] = load_dataset(source, task.config, cache_dir=cache)
     except Exception as error:  # datasets lets those of its many readers and clients through
         # A full disk or a missing permission has a number; a connection that broke has another.
         local = isinstance(error, OSError) and error.errno is not None
@@ -231,6 +234,18 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
         reason = error.__cause__ or error
         raise DataError(f"can not be read: {reason}: {remedy}", path=source) from error
     return splits
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the hub's lines about each of its tries: the last error says it all."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _esco_targets(concepts: Mapping[str, ConceptT]) -> tuple[list[ConceptT], TargetList]:

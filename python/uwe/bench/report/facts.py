@@ -39,6 +39,12 @@ def remarks(report: Report, record: TaskRecord) -> list[str]:
     for model, cut in {entry.model: entry.truncated for entry in entries}.items():
         if cut:
             found.append(f"{model} reads only the beginning of {cut:,} queries")
+    found += [
+        f"{entry.label} scores all targets the same for {entry.tied:,} queries, which the order of "
+        "the targets ranks"
+        for entry in entries
+        if entry.tied
+    ]
     return [*found, record.licence or "no licence stated"]
 
 

@@ -49,14 +49,20 @@ def swatch(look: Look, key: str) -> str:
 
 
 def bars(entries: Sequence[Entry], style: Mapping[str, Look], key: str, title: str) -> str:
-    """MAP and RP@10 of each entry, with intervals, side by side and on one scale."""
+    """MAP and RP@10 of each entry, those there are, side by side and on one scale."""
     row, top = 36, 20
     height = top + row * len(entries)
-    found = {metric: [entry.metrics.get(metric) for entry in entries] for metric in HEADLINE}
+    found = {
+        metric: [entry.metrics.get(metric) for entry in entries]
+        for metric in HEADLINE
+        if any(metric in entry.metrics for entry in entries)
+    }
+    if not found:
+        return ""
     # The figure stands beyond the interval, and needs room.
     most = max([i.high for row_ in found.values() for i in row_ if i and i.high > 0] or [1]) * 1.42
     left, gap = 118, 8
-    wide = (_WIDTH - left - gap) / 2
+    wide = (_WIDTH - left - gap) / len(found)
     with canvas(_WIDTH, height) as figure:
         for column, (metric, intervals) in enumerate(found.items()):
             axes = figure.add_axes(
@@ -99,7 +105,7 @@ def bars(entries: Sequence[Entry], style: Mapping[str, Look], key: str, title: s
 def profile(
     breakdown: Breakdown, style: Mapping[str, Look], key: str, title: str, unit: str
 ) -> str:
-    """Means by group, a line for each label; hollow marks where a group is small."""
+    """Means by group, a line for each label; hollow marks and dots where a group is small."""
     places = range(len(breakdown.groups))
     with canvas(_WIDTH, 214) as figure:
         axes = figure.add_axes((34 / _WIDTH, 44 / 214, (_WIDTH - 40) / _WIDTH, 160 / 214))
@@ -107,8 +113,12 @@ def profile(
         axes.set_xlim(-0.5, len(places) - 0.5)
         for label, means in breakdown.means.items():
             look, values = style[label], np.array(means) * 100
-            axes.plot(places, values, color=look.colour, linewidth=1.6, clip_on=False, zorder=2)
             few = np.array(breakdown.counts) < FEW
+            for drawn_values, dash in ((values, ":"), (np.where(few, np.nan, values), "-")):
+                axes.plot(
+                    places, drawn_values, dash, color=look.colour, linewidth=1.6, clip_on=False,
+                    zorder=2,
+                )  # fmt: skip
             for chosen, fill in ((few, PAPER), (~few, look.colour)):
                 axes.plot(
                     np.flatnonzero(chosen), values[chosen], color=look.colour, linewidth=0,

@@ -46,7 +46,7 @@ def canvas(width: float, height: float) -> Iterator[Figure]:
         from matplotlib import rc_context, rcdefaults, rcParams
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("bench", "the plots of a report") from None
+        raise MissingExtraError("bench", "a report with plots") from None
     with rc_context():
         rcdefaults()  # whatever a user's own settings say
         rcParams.update(_SETTINGS)

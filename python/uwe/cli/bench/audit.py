@@ -69,6 +69,8 @@ def audit_command(
             indent=2,
         )
         return
+    reasons = {found.reason for _, _, found in regimes}
+    same = len(reasons) == 1
     rows = [
         [
             f"{name}/{part}",
@@ -76,9 +78,11 @@ def audit_command(
             "-" if found.found is None else f"{found.found:,}",
             "-" if found.found is None else f"{found.found / found.pairs:.3%}",
             found.name,
-            found.reason,
+            *([] if same else [found.reason]),
         ]
         for name, part, found in regimes
     ]
-    header = ["task/split", "pairs", "found", "share", "regime", "because"]
+    header = ["task/split", "pairs", "found", "share", "regime", *([] if same else ["because"])]
     output.print_table(header, rows, right="123")
+    if same:
+        output.print_line(f"\n{chosen.name}: {reasons.pop()}")

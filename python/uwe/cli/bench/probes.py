@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["print_probes", "probes_command"]
 
-_LISTED_BY_RULE = 5
-"""Failing cases of a category that are printed where a rule made them: there may be hundreds."""
+_LISTED = 3
+"""Failing cases of a category that are printed: there may be hundreds."""
 
 
 def probes_command(
@@ -124,7 +124,7 @@ def _print_failures(results: ProbeResults, label: str, origin: str) -> None:
     shown: Counter[str] = Counter()
     for failure in failures:
         case = results.cases[failure.case]
-        if origin == "by rule" and shown[case.category] == _LISTED_BY_RULE:
+        if shown[case.category] == _LISTED:
             continue
         shown[case.category] += 1
         output.print_line(f"  {case.id}: {case.query}")

@@ -8,6 +8,7 @@ import typer
 
 from uwe.cli import arguments, output
 from uwe.cli.bench.options import Data, Models, Scorers, Splits, Tasks, check_out
+from uwe.cli.guard import say
 from uwe.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def run_command(
         typer.Option(
             metavar="NAME",
             help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k; the default is MAP, RP@10 and "
-            "seven others. Repeatable.",
+            "seven others. MAP is always measured. Repeatable.",
         ),
     ] = None,
     aliases: Annotated[
@@ -63,6 +64,8 @@ def run_command(
     from uwe.bench.evaluation import evaluate
     from uwe.bench.model import EncoderModel
     from uwe.bench.results import METRICS
+    from uwe.bench.scoring import checked_scorings
+    from uwe.config import Scorer
 
     check_out(out)
     models = [bench_model(source) for source in model or ["uwe-mini"]]
@@ -79,10 +82,14 @@ def run_command(
         if out is not None:
             (results if found is None else found.joined(results)).save(out)
 
+    if scorer:
+        checked_scorings(scorer, Scorer("pooled"))  # before any work
     for each in models:
         scores = isinstance(each, EncoderModel) and not each.one_vector
-        if scorer and not scores and len(models) == 1:
-            raise InputError(f"{each.name} has a way of scoring of its own: leave out --scorer")
+        if scorer and not scores:
+            if len(models) == 1:
+                raise InputError(f"{each.name} has a way of scoring of its own: leave out --scorer")
+            say(f"{each.name} has a way of scoring of its own: --scorer is for the other models")
         one = evaluate(
             each,
             tasks=task or "all",
@@ -148,6 +155,12 @@ def print_results(results: Results) -> None:
             remarks.append(
                 f"{cut:,} queries are longer than a model reads: only the beginning counts"
             )
+        remarks += [
+            f"{entry.tied:,} queries have the same score for all targets from {entry.label}: the "
+            "order of the targets ranks them"
+            for entry in results.entries
+            if entry.task == key and entry.tied
+        ]
         if remarks:
             output.print_line(f"{key}: {'; '.join(remarks)}")
     reasons: dict[tuple[str, str, str], dict[str, None]] = {}
