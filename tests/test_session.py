@@ -104,12 +104,34 @@ def test_threads_share_one_model() -> None:
     assert equal == [True] * 40
 
 
+def test_batches_side_by_side_give_the_same_vectors() -> None:
+    texts = [" ".join(TITLES[i % 4].split()[: 1 + i % 5]) for i in range(60)]
+    alone = load(threads=1).encode(texts, batch_size=7)
+    beside = load(threads=3).encode(texts, batch_size=7)
+    np.testing.assert_array_equal(beside.offsets, alone.offsets)
+    np.testing.assert_allclose(beside.values, alone.values, atol=1e-5)
+
+
+def test_batches_side_by_side_stop_at_an_error_and_when_nobody_wants_more(tmp_path: Path) -> None:
+    runner = session.OnnxSession(write_model(tmp_path) / "model.onnx", dim=3, threads=2)
+    good, bad = np.ones((1, 2), dtype=np.int64), np.full((1, 2), 10**9, dtype=np.int64)
+    found = runner.run_all([good, bad, *[good] * 50])
+    assert next(found).shape == (1, 2, 3)
+    with pytest.raises(ModelError, match="failed on token ids"):
+        next(found)
+    before = threading.active_count()
+    wanted = runner.run_all([good] * 50)
+    next(wanted)
+    wanted.close()
+    assert threading.active_count() == before
+
+
 FORKING = """
 import os, sys, threading
 import numpy as np
 from uwe.loading import load
 
-texts = ["data engineer, big data pipelines"] * 8
+texts = ["data engineer, big data pipelines", "baker"] * 4  # two lengths, so two batches
 model = load(threads=2)
 wanted = model.encode(texts).values
 children = []

@@ -109,10 +109,11 @@ def test_progress_counts_finished_texts(tiny: TextEncoder) -> None:
     assert seen == [2, 4, 5, 7]
 
 
-def test_long_texts_run_fewer_at_once(shipped: TextEncoder) -> None:
-    seen: list[int] = []
-    shipped.encode(["data " * 250] * 20, batch_size=64, progress=seen.append)
-    assert seen == [16, 20]
+def test_long_texts_run_fewer_at_once() -> None:
+    for threads, wanted in ((1, [16, 20]), (2, [8, 16, 20])):
+        seen: list[int] = []
+        load(threads=threads).encode(["data " * 250] * 20, batch_size=64, progress=seen.append)
+        assert seen == wanted
 
 
 def test_a_text_that_is_too_long_is_cut_with_one_warning(tiny: TextEncoder) -> None:

@@ -12,6 +12,8 @@ import importlib
 import os
 import threading
 import weakref
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +60,7 @@ class OnnxSession:
             (batch, length, dim), float32.
         dim: Width that the output must have.
         threads: Threads of one call; None takes all processors that this process may use.
+            `run` computes one batch with all of them, `run_all` a batch on each.
 
     Raises:
         InputError: If `threads` is no integer >= 1.
@@ -69,7 +72,7 @@ class OnnxSession:
         self.path = path
         self.dim = dim
         self.threads = positive("threads", threads)
-        self._made: tuple[int, onnxruntime.InferenceSession] | None = None
+        self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
 
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Token vectors of texts of equal length, so without any padding.
@@ -83,7 +86,34 @@ class OnnxSession:
         Raises:
             ModelError: If the ONNX file is broken, is no such encoder, or fails on these ids.
         """
-        session = self._session()
+        return self._run(self._session(self.threads), ids)
+
+    def run_all(self, batches: Sequence[NDArray[np.int64]]) -> Generator[NDArray[np.float32]]:
+        """What `run` gives for each batch, in their order; several are computed side by side.
+
+        A batch of short texts is too small to be shared: one on each thread takes a quarter less
+        time than one after the other on all, and gives the same vectors. Closed early, it computes
+        no more of them.
+
+        Args:
+            batches: Each (batch, length), int64: token ids.
+
+        Raises:
+            ModelError: As `run`.
+        """
+        if self.threads == 1 or len(batches) == 1:
+            yield from map(self.run, batches)
+            return
+        session = self._session(1)
+        pool = ThreadPoolExecutor(min(self.threads, len(batches)))
+        try:
+            yield from pool.map(lambda ids: self._run(session, ids), batches)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _run(
+        self, session: onnxruntime.InferenceSession, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         inputs = {
             "input_ids": ids,
             "attention_mask": np.ones_like(ids),
@@ -104,14 +134,17 @@ class OnnxSession:
             )
         return np.asarray(vectors, dtype=np.float32)
 
-    def _session(self) -> onnxruntime.InferenceSession:
-        made = self._made
-        if made is not None and made[0] == os.getpid():
-            return made[1]
+    def _session(self, threads: int) -> onnxruntime.InferenceSession:
+        """The session of that many threads which this process has made, or a new one."""
+        process, found = self._made.get(threads, (0, None))
+        if found is not None and process == os.getpid():
+            return found
         with _lock:
-            if self._made is None or self._made[0] != os.getpid():
-                self._made = (os.getpid(), _open(self.path, self.threads))
-            return self._made[1]
+            process, found = self._made.get(threads, (0, None))
+            if found is None or process != os.getpid():
+                found = _open(self.path, threads)
+                self._made[threads] = os.getpid(), found
+            return found
 
 
 def _import_onnxruntime() -> None:

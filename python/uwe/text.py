@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,8 @@ CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.on
 
 # Part of every fingerprint: raised when the same files would give other vectors.
 _ENCODING_VERSION = 1
-# Bounds what a batch of long texts takes: attention needs heads * tokens * length floats.
+# Bounds what batches of long texts take that run side by side: attention needs heads * tokens *
+# length floats.
 _BATCH_TOKENS = 4096
 
 
@@ -141,8 +143,8 @@ class TextEncoder:
 
         Args:
             texts: Any non-blank texts; at least one.
-            batch_size: Most texts that run at once. Long texts run fewer at once, so that memory
-                stays bounded; 64 short ones keep two cores busy.
+            batch_size: Most texts of a batch; each thread runs one at a time. Of long texts there
+                are fewer in a batch, so that memory stays bounded.
             progress: Called after each batch with the number of texts finished so far.
 
         Returns:
@@ -180,13 +182,16 @@ class TextEncoder:
         offsets = np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64)
         values = np.empty((offsets[-1], self.dim), dtype=np.float32)
         done = 0
-        for batch in _batches(np.array([len(row) for row in ids]), batch_size):
-            vectors = self._session.run(np.stack([ids[i] for i in batch]))
-            for i, rows in zip(batch, vectors, strict=True):
-                values[offsets[i] : offsets[i + 1]] = rows[kept[i]]
-            done += len(batch)
-            if progress is not None:
-                progress(done)
+        most = max(1, _BATCH_TOKENS // self.threads)
+        batches = list(_batches(np.array([len(row) for row in ids]), batch_size, most))
+        stacked = [np.stack([ids[i] for i in batch]) for batch in batches]
+        with closing(self._session.run_all(stacked)) as found:
+            for batch, vectors in zip(batches, found, strict=True):
+                for i, rows in zip(batch, vectors, strict=True):
+                    values[offsets[i] : offsets[i + 1]] = rows[kept[i]]
+                done += len(batch)
+                if progress is not None:
+                    progress(done)
         return TokenVectors(values, offsets)
 
     def tokenize(self, text: str) -> list[Token]:
@@ -313,11 +318,13 @@ def _read_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def _batches(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of texts of one length each, shortest first."""
+def _batches(
+    lengths: NDArray[np.int64], batch_size: int, tokens: int
+) -> Iterator[NDArray[np.int64]]:
+    """Indices of texts of one length each, shortest first; at most `tokens` in several texts."""
     order = np.argsort(lengths, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-        size = min(batch_size, max(1, _BATCH_TOKENS // int(lengths[group[0]])))
+        size = min(batch_size, max(1, tokens // int(lengths[group[0]])))
         for start in range(0, len(group), size):
             yield group[start : start + size]
 
