@@ -251,7 +251,8 @@ def test_a_task(tmp_path: Path) -> None:
         ("q1\t0\tt1\t1\nq9\t0\tt1\t1\n", r"id of a query in val\.queries\.jsonl\.gz, got 'q9'"),
         ("q1\t0\tt1\t1\nq1 0 t1 1\n", "separated by tabs"),
         ("q1\t0\tt1\t1\nq1\t0\tt1\tx\n", "separated by tabs"),
-        ("q1\t0\tt1\t1\nq1\t0\tt1\t-1\n", "a grade from 0 up"),
+        ("q1\t0\tt1\t1\nq1\t0\tt2\t-1\n", "a whole number from 0 up"),
+        ("q1\t0\tt1\t1\nq1\t0\tt1\t0\n", "got relevant and not: leave one out"),
     ],
 )
 def test_a_malformed_judgement_stops_with_its_line(

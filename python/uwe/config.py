@@ -65,7 +65,8 @@ class Scorer:
             if self.attends:
                 raise InputError(
                     f"scorer '{self.name}' needs a temperature, got none: pass "
-                    f"Scorer('{self.name}', temperature=...), or use the model's own scorer"
+                    f"Scorer('{self.name}', temperature=0.5), in text {self.name}:0.5, or use the "
+                    "model's own scorer"
                 )
             return
         number = _as_float(self.temperature)

@@ -251,7 +251,8 @@ def _target(
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     """Read `targets.jsonl.gz`, `<split>.queries.jsonl.gz` and `<split>.qrels.tsv.gz`.
 
-    Judgements with a grade of 0 are not relevant. A query without a judgement is kept.
+    Judgements with a grade of 0 are not relevant. A query without a judgement is kept. A judgement
+    may be repeated, not contradicted.
 
     Raises:
         DataError: If an entry is malformed, an id occurs twice, or a judgement names an unknown id;
@@ -263,15 +264,15 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     query_ids, queries = _identified(folder / f"{split}.queries.jsonl.gz")
     target_index = {id_: i for i, id_ in enumerate(target_ids)}
     query_index = {id_: i for i, id_ in enumerate(query_ids)}
-    relevant: list[set[int]] = [set() for _ in queries]
+    judged: list[dict[int, bool]] = [{} for _ in queries]
     path = folder / f"{split}.qrels.tsv.gz"
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = raw.rstrip("\r\n").split("\t")
             if len(columns) != 4 or not columns[3].isdecimal():
                 raise DataError(
-                    "expected query, 0, target and a grade from 0 up, separated by tabs, got "
-                    f"{raw!r}: mend the line",
+                    "expected query, 0, target and a grade, a whole number from 0 up, separated by "
+                    f"tabs, got {raw!r}: mend the line",
                     path=path,
                     line=line,
                 )
@@ -287,9 +288,16 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
                         path=path,
                         line=line,
                     )
-            if int(grade) > 0:
-                relevant[query_index[query]].add(target_index[target])
-    return RankingTask(target_ids, targets, query_ids, queries, [sorted(r) for r in relevant])
+            known_grades = judged[query_index[query]]
+            if known_grades.setdefault(target_index[target], int(grade) > 0) != (int(grade) > 0):
+                raise DataError(
+                    f"expected one judgement of {query!r} and {target!r}, got relevant and not: "
+                    "leave one out",
+                    path=path,
+                    line=line,
+                )
+    relevant = [sorted(t for t, yes in targets_.items() if yes) for targets_ in judged]
+    return RankingTask(target_ids, targets, query_ids, queries, relevant)
 
 
 def _identified(path: Path) -> tuple[list[str], list[str]]:
@@ -298,7 +306,11 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     for record in read_queries(path):
         id_ = record.fields.get("id")
         if not isinstance(id_, str) or not id_:
-            raise DataError(f"expected 'id' with a text, got {id_!r}", path=path, line=record.line)
+            raise DataError(
+                f"expected 'id' with a text, got {id_!r}: give one, in quotes",
+                path=path,
+                line=record.line,
+            )
         if id_ in texts:
             raise DataError(
                 f"expected ids that differ, got {id_!r} a second time: rename one, or leave it out",
@@ -306,6 +318,8 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
                 line=record.line,
             )
         texts[id_] = record.text
+    if not texts:
+        raise DataError("expected at least one entry, got an empty file: fill it", path=path)
     return list(texts), list(texts.values())
 
 
@@ -319,7 +333,9 @@ def _text(fields: dict[str, Any], name: str, path: Path | None, line: int) -> st
         )
     text = fields[name]
     if not isinstance(text, str):
-        raise DataError(f"expected {name!r} to be a text, got {text!r}", path=path, line=line)
+        raise DataError(
+            f"expected {name!r} to be a text, got {text!r}: mend the line", path=path, line=line
+        )
     return text
 
 

@@ -55,16 +55,18 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
         if path.suffix.lower() != ".gz":
             yield file
             return
+        magic = file.read(2)
+        file.seek(0)
+        if magic not in (b"", b"\x1f\x8b"):
+            raise DataError(
+                "expected a file packed by gzip, as its name says, got one that is not: pack it "
+                "with  gzip",
+                path=path,
+            )
         try:
             with gzip.open(file) as unpacked:
                 yield io.BufferedReader(unpacked)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            if str(error).startswith("Not a gzipped file"):
-                raise DataError(
-                    "expected a file packed by gzip, as its name says, got one that is not: pack "
-                    "it with  gzip, or rename it",
-                    path=path,
-                ) from None
             raise DataError(f"damaged archive ({error}): fetch it anew", path=path) from None
 
 
@@ -114,10 +116,14 @@ def _entry(
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return DataError(f"expected a JSON object, got {error}", path=path, line=number)
+        return DataError(
+            f"expected a JSON object, got {error}: mend the line", path=path, line=number
+        )
     if isinstance(entry, dict):
         return entry
-    return DataError(f"expected a JSON object, got {type(entry).__name__}", path=path, line=number)
+    return DataError(
+        f"expected a JSON object, got {type(entry).__name__}: mend the line", path=path, line=number
+    )
 
 
 def _csv_entries(

@@ -297,6 +297,7 @@ def test_what_is_no_model_is_refused_with_what_is_one(source: object) -> None:
 
 
 def test_what_only_looks_like_a_model_of_workrb_is_refused() -> None:
+    pytest.importorskip("workrb")
     with pytest.raises(InputError, match="a ModelInterface"):
         bench_model(SimpleNamespace(compute_rankings=print))
 

@@ -148,13 +148,23 @@ def test_a_limit_is_named_and_never_shared() -> None:
     )
     found = means(limited.joined(others))
     assert [(mean.limit, mean.names) for mean in found] == [
-        (50, ("job2skill", "jobnorm")), (None, ("skill2job", "skillnorm")),
+        (None, ("skill2job", "jobnorm", "skillnorm")), (50, ("job2skill", "jobnorm")),
     ]  # fmt: skip
     two = replace(others, tasks={**others.tasks, "skillnorm/test": replace(
         others.tasks["skillnorm/test"], queries=70)})  # fmt: skip
     assert means(two) == []
+    # A limit that no split reaches takes nothing away.
     whole = means(replace(_results(dict.fromkeys(WHOLE, 0.1)), limit=50))
-    assert "at most 50" in whole[0].title
+    assert whole[0].title == "macro"
+
+
+def test_a_limit_of_other_results_takes_nothing_out_of_a_mean() -> None:
+    whole = _results({"job2skill": 0.1, "skill2job": 0.2, "jobnorm": 0.3})
+    other = _results({"skillnorm": 0.4}, limit=5, labels=(("other", "pooled"),))
+    for joined in (whole.joined(other), other.joined(whole)):
+        (mean,) = means(joined)
+        assert len(mean.names) == 3
+        assert mean.limit is None
 
 
 def test_extras_tasks_of_users_and_single_figures_have_no_mean() -> None:

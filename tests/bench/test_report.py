@@ -124,11 +124,11 @@ def test_best_is_no_nan() -> None:
     assert bold(with_means(found)) == ["b"]
 
 
-def test_a_metric_that_was_not_asked_for_is_a_dash() -> None:
+def test_a_metric_that_nobody_asked_for_is_not_in_the_headline() -> None:
     (row,) = headline(report_of(with_means({"a": (0.4, "clean")})))
     line = row.lines[0]
     assert line is not None
-    assert [figure.mean for figure in line.figures] == ["40.0", "–"]
+    assert [figure.mean for figure in line.figures] == ["40.0"]
 
 
 def test_samples_are_marked_where_they_are() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bench.test_evaluation import some_task
+import uwe
+from bench.sample_task import some_task
 from uwe.bench.adapters import resolve
 from uwe.bench.model import ScoringModel
 from uwe.bench.results import read_results
@@ -43,6 +45,7 @@ def test_a_result_is_written_and_printed(folder: Path) -> None:
     assert list(results.tasks) == ["job2skill/test", "skill2job/test", "skill2job/val"]
     assert len(results.entries) == 6
     assert "bm25 is clean on job2skill/test" in found.stdout
+    assert not Path("r.partial.json").exists()
 
 
 def test_an_interruption_leaves_what_was_done(
@@ -58,8 +61,11 @@ def test_an_interruption_leaves_what_was_done(
         return whole.prepare(texts)
 
     monkeypatch.setitem(resolve._LEXICAL, "tfidf", lambda _: replace(whole, prepare=prepare))
-    run("run", "-m", "bm25", "-m", "tfidf", "-o", "r.json", "--quiet", code=130)
-    left = [(entry.model, entry.task) for entry in read_results("r.json").entries]
+    Path("r.json").write_text("what was there")
+    found = run("run", "-m", "bm25", "-m", "tfidf", "-o", "r.json", "--quiet", code=130)
+    assert "r.partial.json has what was measured until then: 4 figures of MAP" in found.stderr
+    assert Path("r.json").read_text() == "what was there"
+    left = [(entry.model, entry.task) for entry in read_results("r.partial.json").entries]
     assert left == [
         ("bm25", "job2skill/test"),
         ("bm25", "skill2job/test"),
@@ -83,6 +89,9 @@ def test_an_interruption_leaves_what_was_done(
         (["--task", "mine"], "mine: expected a task folder with targets.jsonl.gz, found job2skill"),
         (["--task", "MELO"], "make it with uwe data import workrb --task MELO"),
         (["-m", "uwe-mini", "-m", "bm25", "-s", "sofft"], "sofft"),
+        (["-m", "tfidf", "-m", "bm25", "-s", "max"], "every model here has a way of scoring"),
+        (["-m", "uwe-mini", "-s", "max:3"], "scorer 'max' takes no temperature"),
+        (["-o", "pipe"], "pipe: expected a file for the result, got no regular one"),
         (["--task", "job2skill", "--task", "mine/job2skill"], "rename a folder of yours"),
         (["--task", "job2skill", "--split", "val"], "job2skill to have the split val, found test"),
     ],
@@ -92,6 +101,7 @@ def test_mistakes_are_told_before_the_work(
 ) -> None:
     pytest.importorskip("bm25s")
     (folder / "taken").write_text("")
+    os.mkfifo(folder / "pipe")
     write_task(folder / "mine/job2skill", {"test": some_task()})
     model = [] if "-m" in arguments else ["-m", "bm25"]
     assert message in run("run", *model, *arguments, code=1).stderr
@@ -106,6 +116,10 @@ def test_all_may_be_named_and_a_name_beats_a_folder(
     monkeypatch.chdir(folder / "workbench")
     run("run", "-m", "bm25", "-t", "job2skill", "-o", "one.json", "--quiet")
     assert read_results("one.json").tasks["job2skill/test"].paper == "job2skill"
+    whole = uwe.evaluate("bm25", tasks=("all",), splits=["val", "all"])
+    assert len(whole.tasks) == 3
+    (own,) = uwe.evaluate("bm25", tasks=Path("job2skill")).tasks.values()
+    assert own.paper == ""
 
 
 def test_a_scorer_that_is_not_for_a_model_is_told(folder: Path) -> None:

@@ -249,7 +249,9 @@ def test_what_lacks_is_named(data: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="uwe data import onet"):
         build_graphs(data, tmp_path / "train")
     (data / "esco").rename(data / "none")
-    with pytest.raises(InputError, match=r"no esco/ with a folder .* and no onet/: make it"):
+    with pytest.raises(
+        InputError, match=r"expected esco/ with a folder .* and onet/, found none: make it"
+    ):
         build_graphs(data, tmp_path / "train")
     assert not (tmp_path / "train").exists()
 

@@ -155,9 +155,10 @@ def _entries(results: Results, name: str | None) -> dict[str, Entry]:
         dict.fromkeys(e.label for e in results.entries if name in (None, e.model))
     )
     if len(fitting) != 1:
-        wanted = "one model and scorer" if name is None else repr(name)
+        named = "" if name is None else f" for {name!r}"
         raise InputError(
-            f"expected {wanted}, got {_listed(fitting or list(labels))}: name one of these"
+            f"expected one model and scorer of a result{named}, found "
+            f"{_listed(fitting or list(labels))}: name one of these with models= (--model)"
         )
     return {entry.task: entry for entry in results.entries if entry.label == fitting[0]}
 

@@ -50,7 +50,9 @@ def value_of(
     except (ValueError, RecursionError) as error:
         raise DataError(f"expected JSON, got {error}: run  {command}  anew", path=path) from None
     if not isinstance(document, dict) or document.pop("format", None) != format_:
-        raise DataError(f"expected a result of  {command}, got something else", path=path)
+        raise DataError(
+            f"expected a result of  {command}, got something else: name another", path=path
+        )
     found = document.pop("version", None)
     if found != version:
         raise DataError(
@@ -77,13 +79,13 @@ def read_whole(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"expected UTF-8, got {error}", path=path) from None
+        raise DataError(f"expected a result of uwe, got {error}: name another", path=path) from None
 
 
 def write_whole(path: str | Path, text: str) -> None:
     """Write a file as UTF-8, whole or not at all; one that is there is replaced."""
-    path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.absolute().parent)
+    path = Path(path).resolve()  # a link stays one
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         # A name may hold half a character, a lone surrogate, which UTF-8 has no form for.
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:

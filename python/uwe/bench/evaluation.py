@@ -187,7 +187,7 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
     tied = space.tied
     cuts = Truncations()
     ranks = _ranked(space, part, relevant, cuts, run)
-    tied = space.tied - tied
+    tied = None if space.tied is None else space.tied - (tied or 0)
     seconds = {
         "encode targets": space.seconds["encode targets"],
         "encode queries": space.seconds["encode queries"] - encoded,

@@ -37,9 +37,10 @@ def hardest(
         scoring: Which way of scoring.
 
     Returns:
-        Ten at most, worst first: `id`, `query`, `AP`, `relevant` (`label`, `rank`; the best five)
-        and `ranked`, the five targets that came first (`label`, `score`, `relevant`, `words`:
-        pairs of a word of the query and its share of the score, where the model can tell).
+        Ten at most, worst first: `id`, `query`, `AP`, `answers` (how many relevant targets),
+        `relevant` (the best five of them: `label`, `rank`) and `ranked`, the five targets that came
+        first (`label`, `score`, `relevant`, `words`: pairs of a word of the query and its share of
+        the score, where the model can tell).
     """
     order = np.argsort(precision, kind="stable")  # NaN last
     worst = [int(i) for i in order[:_QUERIES] if np.isfinite(precision[i])]
@@ -67,6 +68,7 @@ def hardest(
                 "id": task.query_ids[row],
                 "query": queries[number],
                 "AP": float(precision[worst[number]]),
+                "answers": len(pairs),
                 "relevant": [
                     {"label": task.targets[target], "rank": rank} for rank, target in pairs[:5]
                 ],

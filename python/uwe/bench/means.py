@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -52,15 +53,17 @@ def means(results: Results) -> list[Mean]:
     Returns:
         In the order in which the entries have them.
     """
-    groups: dict[tuple[str, str, str, str, int | None], dict[str, list[Entry]]] = {}
+    groups: dict[tuple[str, str, str, str], list[Entry]] = {}
     for entry in results.entries:
         task = results.tasks[entry.task]
         if task.paper in PAPER_TASKS:
-            limit = _limit(task, results.limit)
-            key = (entry.model, entry.scorer, task.split, entry.regime.name, limit)
-            groups.setdefault(key, {}).setdefault(task.paper, []).append(entry)
+            key = (entry.model, entry.scorer, task.split, entry.regime.name)
+            groups.setdefault(key, []).append(entry)
     found = []
-    for (_, _, split, regime, limit), group in groups.items():
+    for (_, _, split, regime), limit, members in _by_limit(groups, results):
+        group: dict[str, list[Entry]] = {}
+        for entry in members:
+            group.setdefault(results.tasks[entry.task].paper, []).append(entry)
         whole = {paper: _counting(group[paper], results) for paper in PAPER_TASKS if paper in group}
         entries = [entry for chosen in whole.values() for entry in chosen]
         if len(entries) == 1:
@@ -89,11 +92,25 @@ def means(results: Results) -> list[Mean]:
     return found
 
 
-def _limit(task: TaskRecord, limit: int | None) -> int | None:
-    """The limit under which a task was evaluated, also where results of two limits are joined."""
-    if task.queries < task.available:
-        return task.queries
-    return limit if limit is not None and task.queries <= limit else None
+_Key = tuple[str, str, str, str]
+
+
+def _by_limit(
+    groups: dict[_Key, list[Entry]], results: Results
+) -> Iterator[tuple[_Key, int | None, list[Entry]]]:
+    """Entries that one limit may have given, also where results of several are joined.
+
+    A sample has as many queries as the limit; a split that is whole and has no more goes with it.
+    """
+    for key, entries in groups.items():
+        parts = [(entry, results.tasks[entry.task]) for entry in entries]
+        whole = [(entry, task) for entry, task in parts if task.queries == task.available]
+        limits = sorted({task.queries for _, task in parts if task.queries < task.available})
+        if not limits or any(task.queries > limits[-1] for _, task in whole):
+            yield key, None, [entry for entry, _ in whole]
+        for limit in limits:
+            small = [entry for entry, task in whole if task.queries < limit]
+            yield key, limit, [entry for entry, task in parts if task.queries == limit] + small
 
 
 def _counting(entries: list[Entry], results: Results) -> list[Entry]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from uwe.bench.results import TaskRecord
 from uwe.bench.tasks import Task, chosen_tasks
+from uwe.data.graph_files import folded
 from uwe.data.layout import TaskSplit, read_split, splits_of
 from uwe.errors import DataError, InputError
 
-__all__ = ["Part", "by_space", "planned"]
+__all__ = ["Part", "by_space", "chosen_splits", "planned"]
 
 
 @dataclass(frozen=True)
@@ -56,25 +57,54 @@ def planned(
         InputError: If a task is unknown, or there is no data folder.
         DataError: If a task is missing or malformed, or a named one has no such split.
     """
+    return [
+        _part(task, read_split(path, split), limit, seed, aliases=aliases)
+        for task, path, split in chosen_splits(tasks, splits, data)
+    ]
+
+
+def chosen_splits(
+    tasks: str | Path | Sequence[str | Path],
+    splits: str | Sequence[str],
+    data: str | Path | None,
+    *,
+    named: bool | None = None,
+) -> list[tuple[Task, Path, str]]:
+    """Tasks with their folders and names of splits.
+
+    Args:
+        tasks: As `chosen_tasks` takes them.
+        splits: Names, or `all`.
+        data: The data folder.
+        named: Whether a task without such a split is an error, in place of being passed over; None
+            for all tasks but those of `all`.
+
+    Raises:
+        InputError: If a task is unknown, there is no data folder, or no task has such a split.
+        DataError: If a task is missing, or a named one has no such split.
+    """
     wanted = [splits] if isinstance(splits, str) else list(splits)
-    parts: list[Part] = []
+    if not wanted:
+        raise InputError("expected at least one split, got none: pass splits='all'")
+    if named is None:
+        named = (list(tasks) if isinstance(tasks, list | tuple) else [tasks]) != ["all"]
+    found: list[tuple[Task, Path, str]] = []
     for task, path in chosen_tasks(tasks, data):
         there = splits_of(path)
-        chosen = there if wanted == ["all"] else [split for split in there if split in wanted]
-        if not chosen and tasks not in ("all", ["all"]):
+        chosen = there if "all" in wanted else [split for split in there if split in wanted]
+        if not chosen and named:
             raise DataError(
                 f"expected the task {task.name} to have the split {' or '.join(wanted)}, found "
                 f"{', '.join(there) or 'none'}: name another split, or leave the task out",
                 path=path,
             )
-        found = (read_split(path, split) for split in chosen)
-        parts += [_part(task, split, limit, seed, aliases=aliases) for split in found]
-    if not parts:
+        found += [(task, path, split) for split in chosen]
+    if not found:
         raise InputError(
             "expected a split that a task has, val or test with most, got "
-            f"{', '.join(wanted) or 'none'}: name another, or none for all"
+            f"{', '.join(wanted)}: name another, or none for all"
         )
-    return parts
+    return found
 
 
 def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases: bool) -> Part:
@@ -93,13 +123,17 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
     notes = list(data.notes)
     if aliases:
         notes.append(
-            f"{others:,} aliases were scored as texts of their targets: not a task of WorkRB"
+            f"{others:,} aliases were scored as texts of their targets"
+            + (": not a task of WorkRB" if task.paper else "")
             if others
             else "its targets have no aliases: labels alone were scored"
         )
-        found = sum(_is_text_of(data, query) for query in chosen)
+        found = sum(_is_text_of(data, query) for query in chosen) if others else 0
         if found:
-            notes.append(f"{found:,} queries are a text of a relevant target: a lookup")
+            notes.append(
+                "queries that are themselves a text of a relevant target, which makes it a lookup: "
+                f"{found:,}"
+            )
     if len(chosen) < available:
         notes.append(f"a sample of {len(chosen):,} of {available:,} queries (seed {seed})")
     record = TaskRecord(
@@ -125,10 +159,10 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
 
 
 def _is_text_of(data: TaskSplit, query: int) -> bool:
-    """Whether a query is a label or an alias of a target relevant to it, case-folded."""
-    text = data.task.queries[query].casefold()
+    """Whether a query is a label or an alias of a target relevant to it."""
+    text = folded(data.task.queries[query])
     return any(
-        text == other.casefold()
+        text == folded(other)
         for target in data.task.relevant[query]
         for other in (data.task.targets[target], *data.aliases[target])
     )

@@ -36,6 +36,7 @@ SPACE = "esco-skills"
 
 _BLOCK = 64
 """Queries whose whole rankings are held at once."""
+_TEXTS = ("vacancy sentence", "skill")  # what a case asks with, and for, in a task's words
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def _outcomes(
     work = (len(cases) + len(clean)) * max(1, len(scorings))
     with (
         progress_of(progress, model.name, work) as bar,
-        prepared(model, labels, None, scorings, bar.encoded) as space,
+        prepared(model, labels, None, scorings, bar.encoded, _TEXTS) as space,
     ):
 
         def rankings(scoring: str, texts: Sequence[str]) -> Iterator[_Ranking]:

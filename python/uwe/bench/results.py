@@ -155,8 +155,8 @@ class Entry:
         truncated: Queries that the model cut.
         seconds: By part: `encode targets`, `encode queries`, `score`.
         hardest: Queries with the lowest AP, each with what was ranked instead; see `hardest.py`.
-        tied: Queries for which all targets scored the same, so that their order ranked them; of
-            models that score by themselves.
+        tied: Queries for which all targets scored the same, so that their order ranked them;
+            None where that was not counted, as with token vectors.
     """
 
     model: str
@@ -169,7 +169,7 @@ class Entry:
     truncated: int
     seconds: dict[str, float]
     hardest: tuple[dict[str, Any], ...] = ()
-    tied: int = 0
+    tied: int | None = None
 
     @property
     def label(self) -> str:
@@ -243,11 +243,12 @@ class Results:
         """
         check_same_queries(self, other, self.tasks.keys() & other.tasks.keys())
         for name in self.models.keys() & other.models.keys():
-            if self.models[name] != other.models[name]:
+            mine, its = vars(self.models[name]), vars(other.models[name])
+            differ = [what for what, value in mine.items() if value != its[what]]
+            if differ:
                 raise InputError(
-                    f"expected one model of the name {name!r}, got two with fingerprints "
-                    f"{self.models[name].fingerprint[:12]} and "
-                    f"{other.models[name].fingerprint[:12]}: rename one, in its uwe.json"
+                    f"expected one model of the name {name!r}, got two whose {', '.join(differ)} "
+                    "differ: rename one, in its uwe.json"
                 )
         mine_keys = {(e.model, e.scorer, e.task) for e in self.entries}
         for entry in other.entries:
@@ -289,8 +290,8 @@ def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> 
         ):
             raise InputError(
                 f"{key}: expected results on the same queries and texts, got limits "
-                f"{first.limit} and {second.limit}, {mine.aliases} and {its.aliases} aliases: "
-                "evaluate anew"
+                f"{first.limit} and {second.limit}, seeds {first.seed} and {second.seed}, "
+                f"{mine.aliases} and {its.aliases} aliases: evaluate anew"
             )
 
 

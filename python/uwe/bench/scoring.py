@@ -40,7 +40,12 @@ class Scoring:
                 f"expected a scorer such as soft:0.5, or soft:0.5/pooled against pooled targets, "
                 f"got {text!r}: correct it"
             )
-        return cls(Scorer.parse(name), "pooled" if slash else "all")
+        scorer = Scorer.parse(name)
+        if scorer.temperature is not None and not scorer.attends:
+            raise InputError(
+                f"scorer {scorer.name!r} takes no temperature, got {text!r}: leave it out"
+            )
+        return cls(scorer, "pooled" if slash else "all")
 
     def __str__(self) -> str:
         return f"{self.scorer}/pooled" if self.tokens == "pooled" else str(self.scorer)

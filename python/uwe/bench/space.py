@@ -58,14 +58,14 @@ class PreparedSpace(Protocol):
         score_seconds: Time spent on scores and ranks so far, by scoring.
         block: Queries to pass at once.
         tied: Queries so far for which all targets scored the same, so that their order ranked
-            them. Not counted of token vectors.
+            them; None where that is not counted, as with token vectors.
     """
 
     scorings: tuple[str, ...]
     seconds: dict[str, float]
     score_seconds: dict[str, float]
     block: int
-    tied: int
+    tied: int | None
 
     def ranks(
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
@@ -118,7 +118,7 @@ class _EncodedSpace:
     """Token vectors in temporary caches: every target is encoded once, whatever the scorings."""
 
     block = 1024  # equally long texts share a batch: more of them give fuller batches
-    tied = 0
+    tied: int | None = None
 
     def __init__(
         self,
@@ -247,7 +247,8 @@ class _ScoredSpace:
         labels: Sequence[str],
         aliases: Sequence[Sequence[str]] | None,
     ) -> None:
-        self.block, self.tied = model.block, 0
+        self.block = model.block
+        self.tied: int | None = 0
         self.seconds: dict[str, float] = defaultdict(float)
         self.score_seconds: dict[str, float] = defaultdict(float)
         texts, starts = _flat(labels, aliases)
@@ -263,7 +264,9 @@ class _ScoredSpace:
         started = time.perf_counter()
         scores = self._scores(queries)
         found = _core.ranks(scores, relevant, offsets)
-        self.tied += int((scores.min(axis=1) == scores.max(axis=1)).sum())
+        if self._targets > 1:
+            same = scores.min(axis=1) == scores.max(axis=1)
+            self.tied = (self.tied or 0) + int(same.sum())
         self.score_seconds[""] += time.perf_counter() - started
         yield "", found
 

@@ -276,7 +276,9 @@ def chosen_tasks(
         InputError: If a name is unknown, two tasks have one name, or there is no task at all.
         DataError: If a named task has no folder.
     """
-    listed = [str(n) for n in ([names] if isinstance(names, str | Path) else names)]
+    several = [names] if isinstance(names, str | Path) else names
+    # A path is a folder, also where a task of the table has its name.
+    listed = [str(name.absolute()) if isinstance(name, Path) else name for name in several]
     if listed == ["all"]:
         data = data_folder(data)
         found = [

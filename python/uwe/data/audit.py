@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
-from uwe.data.graph_files import plain, read_edges
+from uwe.data.graph_files import folded, read_edges
 from uwe.data.layout import file_seal
 
 __all__ = ["TrainingEdges", "found_pairs", "read_training"]
@@ -65,7 +65,7 @@ def read_training(data: Path | None, sources: Sequence[TrainingSource]) -> Train
             edges = read_edges(path, nodes=texts)
             relations.update(edges.relations)
             left, right = (
-                {id_: _folded(text) for id_, text in texts[kind].items()}
+                {id_: folded(text) for id_, text in texts[kind].items()}
                 for kind in (edges.left_kind, edges.right_kind)
             )
             ends = zip(edges.left, edges.right, strict=True)
@@ -80,7 +80,7 @@ def found_pairs(task: RankingTask, edges: TrainingEdges) -> tuple[int, int]:
 
     Texts are case-folded, with single blanks, and an edge counts in either direction.
     """
-    queries, targets = (list(map(_folded, texts)) for texts in (task.queries, task.targets))
+    queries, targets = (list(map(folded, texts)) for texts in (task.queries, task.targets))
     keys = _keys(
         (query, targets[target])
         for query, relevant in zip(queries, task.relevant, strict=True)
@@ -109,10 +109,6 @@ def _verified(data: Path | None, source: TrainingSource) -> tuple[Path | None, s
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return None, "is damaged in the data folder"
     return None, "is another version in the data folder: its sha256 differs"
-
-
-def _folded(text: str) -> str:
-    return plain(text).casefold()
 
 
 def _keys(pairs: Iterable[tuple[str, str]]) -> NDArray[np.int64]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from uwe.data.esco import Concept, EscoRelease, Skill
-from uwe.data.graph_files import GraphBuilder, plain
+from uwe.data.graph_files import GraphBuilder, folded
 
 __all__ = ["add_esco", "held_out"]
 
@@ -91,16 +91,16 @@ class _Aliases:
         self, concept: Concept, texts: Sequence[str], relation: str, but: Sequence[str] = ()
     ) -> None:
         """Join a concept to its other texts, without its label and the texts in `but`."""
-        left_out = {_folded(concept.label), *map(_folded, but)}
+        left_out = {folded(concept.label), *map(folded, but)}
         for text in texts:
-            if _folded(text) not in left_out and _folded(text) not in self.secret:
+            if folded(text) not in left_out and folded(text) not in self.secret:
                 alias = self.graphs.text_node(self.kind, self.prefix, text, relation)
                 self.graphs.edge(self.graph, concept.id, alias, relation)
 
 
 def _describe(graphs: GraphBuilder, graph: str, kind: str, concept: Concept, relation: str) -> None:
     """Join a concept to its description, if that is more than its label."""
-    if concept.description.strip() and _folded(concept.description) != _folded(concept.label):
+    if concept.description.strip() and folded(concept.description) != folded(concept.label):
         text = graphs.node(kind, f"text/{concept.id}", concept.description, relation)
         graphs.edge(graph, concept.id, text, relation)
 
@@ -112,7 +112,7 @@ def _kept(uri: str, *, full: bool) -> bool:
 def _secret(concepts: Mapping[str, Concept], *, full: bool) -> set[str]:
     """All texts of the concepts that are held out, case-folded."""
     return {
-        _folded(text)
+        folded(text)
         for uri, concept in concepts.items()
         if not _kept(uri, full=full)
         for text in (concept.label, *concept.aliases, *concept.hidden)
@@ -124,11 +124,11 @@ def _gone(release: EscoRelease, older: Sequence[Older]) -> dict[str, tuple[str, 
 
     One whose label the newest release gives to another URI has merely moved.
     """
-    labels = {_folded(skill.label) for skill in release.skills.values()}
+    labels = {folded(skill.label) for skill in release.skills.values()}
     gone: dict[str, tuple[str, Skill]] = {}
     for version, skills in older:
         for uri, skill in skills.items():
-            if uri not in release.skills and _folded(skill.label) not in labels:
+            if uri not in release.skills and folded(skill.label) not in labels:
                 gone.setdefault(uri, (version, skill))
     return gone
 
@@ -141,7 +141,3 @@ def _former(skill: Skill, older: Sequence[Older]) -> list[str]:
     if not skill.description.strip():
         return []
     return [skills[skill.uri].label for _, skills in older if skill.uri in skills]
-
-
-def _folded(text: str) -> str:
-    return plain(text).casefold()

@@ -217,6 +217,11 @@ class GraphBuilder:
             write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
 
 
+def folded(text: str) -> str:
+    """A text as it is compared: with single blanks, case-folded."""
+    return plain(text).casefold()
+
+
 def plain(text: str) -> str:
     """A text with single blanks, and none around it."""
     return " ".join(text.split())

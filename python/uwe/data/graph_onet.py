@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from uwe.data.graph_files import GraphBuilder, plain
+from uwe.data.graph_files import GraphBuilder, folded, plain
 from uwe.data.onet import CODE, OnetDatabase
 
 __all__ = ["add_onet"]
@@ -38,7 +38,7 @@ def _add_activities(graphs: GraphBuilder, database: OnetDatabase) -> None:
     """Detailed work activities: of occupations, in the words of tasks, and their parents."""
     for row in database.tables["dwa_reference"]:
         activity = graphs.node("skill", f"onet-dwa/{row['DWA ID']}", row["DWA Title"], "onet-dwa")
-        if plain(row["IWA Title"]).casefold() != plain(row["DWA Title"]).casefold():
+        if folded(row["IWA Title"]) != folded(row["DWA Title"]):
             source = "onet-iwa-of-dwa(weak)"
             broader = graphs.text_node("skill_alias", "alias", row["IWA Title"], source)
             graphs.edge("A", activity, broader, source)
@@ -89,7 +89,7 @@ def _add_classes(graphs: GraphBuilder, database: OnetDatabase, table: str) -> No
     """Examples of each class, whichever occupation has them: is-a, not synonymy."""
     relation = f"{_EXAMPLES[table]}-class(weak)"
     for row in database.tables[table]:
-        if plain(row["Example"]).casefold() != plain(row["Commodity Title"]).casefold():
+        if folded(row["Example"]) != folded(row["Commodity Title"]):
             alias = graphs.text_node("skill_alias", "alias", row["Example"], relation)
             graphs.edge("A", _class(row), alias, relation)
 

@@ -140,13 +140,15 @@ def _sources(data: Path) -> list[Path]:
     missing = []
     if not found:
         missing.append(
-            "esco/ with a folder for each release, such as esco/1.2.0: put the zips of its CSV "
-            "download there"
+            "esco/ with a folder for each release, such as esco/1.2.0, found none: put the zips of "
+            "its CSV download there"
         )
     if not (data / "onet").is_dir():
-        missing.append(f"onet/: make it with  uwe data import onet FILE.zip --out {data}")
+        missing.append(
+            f"onet/, found none: make it with  uwe data import onet FILE.zip --out {data}"
+        )
     if missing:
-        raise InputError(f"{data}: found no {'; and no '.join(missing)}")
+        raise InputError(f"{data}: expected {'; and '.join(missing)}")
     return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")])[::-1]
 
 

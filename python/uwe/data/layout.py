@@ -113,15 +113,13 @@ def read_split(folder: Path, split: str) -> TaskSplit:
     known = splits_of(folder)
     if split not in known:
         raise DataError(
-            f"expected the split {split!r}, found {', '.join(known) or 'none'}", path=folder
+            f"expected the split {split!r}, found {', '.join(known) or 'none'}: name another",
+            path=folder,
         )
     task = read_task(folder, split)
-    for name, texts in ((TARGETS, task.targets), (f"{split}{_QUERIES}", task.queries)):
-        if not texts:
-            raise DataError("expected at least one entry, got an empty file", path=folder / name)
     if not any(task.relevant):
         raise DataError(
-            "expected at least one judgement with a grade above 0, got none",
+            "expected at least one judgement with a grade above 0, got none: add one",
             path=folder / f"{split}{_QRELS}",
         )
     notes = []
@@ -279,7 +277,8 @@ def _aliases(path: Path) -> list[list[str]]:
         found = record.fields.get("aliases") or []
         if not isinstance(found, list) or not all(isinstance(a, str) and a.strip() for a in found):
             raise DataError(
-                f"expected 'aliases' to be a list of texts, got {found!r}",
+                f"expected 'aliases' to be a list of texts, none blank, got {found!r}: mend the "
+                "line",
                 path=path,
                 line=record.line,
             )

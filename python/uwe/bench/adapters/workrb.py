@@ -86,7 +86,8 @@ def from_workrb(
         raise MissingExtraError("bench", "a model of WorkRB") from error
     if not isinstance(model, ModelInterface):
         raise InputError(
-            f"expected a model of WorkRB (a ModelInterface), got {type(model).__name__}"
+            f"expected a model of WorkRB (a ModelInterface), got {type(model).__name__}: pass "
+            "another"
         )
     types = {
         "query_input_type": input_type("query_type", query_type),

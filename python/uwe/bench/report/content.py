@@ -14,7 +14,10 @@ from uwe.bench.results import METRICS, Entry, Results, TaskRecord, read_results
 from uwe.bench.tasks import TASKS
 from uwe.errors import DataError, InputError
 
-__all__ = ["MOST_COLUMNS", "Report", "joined_probes", "read_report"]
+__all__ = ["HEADLINE", "MOST_COLUMNS", "Report", "joined_probes", "read_report"]
+
+HEADLINE = ("MAP", "RP@10")
+"""WorkBench's metrics."""
 
 MOST_COLUMNS = 6
 """Columns of the headline table that a page still shows well; also the series of a plot."""
@@ -50,6 +53,11 @@ class Report:
         """Names of all metrics that any entry has, the usual ones first."""
         found = dict.fromkeys(name for entry in self.results.entries for name in entry.metrics)
         return [m for m in METRICS if m in found] + [m for m in found if m not in METRICS]
+
+    @property
+    def front(self) -> list[str]:
+        """Of WorkBench's two metrics those that were measured: what headline tables show."""
+        return [name for name in HEADLINE if name in self.metrics]
 
     @property
     def labels(self) -> list[str]:
@@ -142,7 +150,7 @@ def _read(path: str | Path) -> Results | ProbeResults:
     for entry in results.entries:
         try:
             whole = _is_whole(entry, results.tasks[entry.task])
-        except TypeError:
+        except (TypeError, ValueError):
             whole = False
         if not whole:
             raise DataError(

@@ -10,8 +10,9 @@ from uwe.bench.results import Regime, TaskRecord
 __all__ = ["PARTS", "REGIMES", "provenance", "regimes", "remarks", "times", "total_times"]
 
 REGIMES = {
-    "clean": "no training text comes from what made the task",
-    "held-out": "such texts were used, none touches what is tested",
+    "clean": "no training edge comes from what made the task, and at most 5 % of its pairs from "
+    "elsewhere",
+    "held-out": "such edges were used, but for its pairs: at most 0.1 % are among them",
     "seen": "answers of the task were in training",
     "undeclared": "nobody says what the model was trained on",
 }
@@ -40,8 +41,8 @@ def remarks(report: Report, record: TaskRecord) -> list[str]:
         if cut:
             found.append(f"{model} reads only the beginning of {cut:,} queries")
     found += [
-        f"{entry.label} scores all targets the same for {entry.tied:,} queries, which the order of "
-        "the targets ranks"
+        f"queries for which {entry.label} scores all targets the same, so that their order ranks "
+        f"them: {entry.tied:,}"
         for entry in entries
         if entry.tied
     ]
@@ -139,5 +140,5 @@ def _listed(versions: dict[str, str]) -> str:
 def _found(regime: Regime) -> str:
     if regime.found is None:
         return ""
-    share = f" ({regime.found / regime.pairs * 100:.1f} %)" if regime.pairs else ""
+    share = f" ({regime.found / regime.pairs * 100:.3f} %)" if regime.pairs else ""
     return f"{regime.found:,} of {regime.pairs:,}{share}"

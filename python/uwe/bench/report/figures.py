@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.report.breakdowns import FEW, Breakdown
+from uwe.bench.report.content import HEADLINE
 from uwe.bench.report.svg import INK, MUTED, PAPER, RULE, SERIES, canvas, drawn, printable
-from uwe.bench.report.tables import HEADLINE, percent
+from uwe.bench.report.tables import percent
 from uwe.bench.results import Entry
 
 if TYPE_CHECKING:
@@ -57,8 +58,6 @@ def bars(entries: Sequence[Entry], style: Mapping[str, Look], key: str, title: s
         for metric in HEADLINE
         if any(metric in entry.metrics for entry in entries)
     }
-    if not found:
-        return ""
     # The figure stands beyond the interval, and needs room.
     most = max([i.high for row_ in found.values() for i in row_ if i and i.high > 0] or [1]) * 1.42
     left, gap = 118, 8

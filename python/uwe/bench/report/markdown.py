@@ -38,7 +38,7 @@ def _headline(report: Report) -> Iterator[str]:
     yield from (
         "## Headline",
         "",
-        "MAP / RP@10; bold is the best of a row, if all of it is of one regime.",
+        f"{' / '.join(report.front)}; bold is the best of a row, if all of it is of one regime.",
         "",
     )
     rows = [
@@ -65,20 +65,21 @@ def _means(report: Report) -> Iterator[str]:
             mean.regime,
             *(
                 tables.percent(mean.metrics[name]) if name in mean.metrics else "–"
-                for name in tables.HEADLINE
+                for name in report.front
             ),
             _safe(mean.title),
         ]
         for mean in found
     ]
-    yield from _table(["model", "split", "regime", "MAP", "RP@10", "mean of"], rows, right="34")
+    yield from _table(["model", "split", "regime", *report.front, "mean of"], rows, right="34")
 
 
 def _scorers(report: Report) -> Iterator[str]:
     found = tables.scorer_tables(report)
     if found:
-        yield from ("## Scorers", "", "MAP / RP@10 of the same token vectors, scored in several")
-        yield from ("ways; bold is the best of a column.", "")
+        front = " / ".join(report.front)
+        yield from ("## Scorers", "", f"{front} of the same token vectors, scored in several ways;")
+        yield from ("bold is the best of a column.", "")
     for table in found:
         yield from (f"### {_safe(table.model)}", "")
         header = ["scorer", *(_task(task) for task in table.tasks)]
@@ -166,7 +167,7 @@ def _task(task: TaskLines) -> str:
 
 def _cell(line: Line | None) -> str:
     if line is None:
-        return "–"
+        return "not measured"
     return f"{' / '.join(map(_figure, line.figures))} {line.regime.name}"
 
 

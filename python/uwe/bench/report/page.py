@@ -53,6 +53,7 @@ def to_html(report: Report) -> str:
         legend=list(zip(labels, swatches, strict=True)),
         hidden=[label for label in report.labels if label not in labels],
         headline=tables.headline(report),
+        front=report.front,
         meanings=facts.REGIMES,
         means=means(report.results),
         sections=sections(report, style),

@@ -11,7 +11,6 @@ from uwe.bench.report.content import Report
 from uwe.bench.results import Entry, Interval, Regime, TaskRecord
 
 __all__ = [
-    "HEADLINE",
     "Figure",
     "Line",
     "ScorerTable",
@@ -23,8 +22,6 @@ __all__ = [
     "sample_mark",
     "scorer_tables",
 ]
-
-HEADLINE = ("MAP", "RP@10")
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ def sample_mark(record: TaskRecord) -> str:
 
 def headline(report: Report) -> list[TaskLines]:
     """MAP and RP@10 of each shown model and scorer on each split."""
-    return [_lines(report, record, report.shown, HEADLINE) for record in report.tasks]
+    return [_lines(report, record, report.shown, report.front) for record in report.tasks]
 
 
 def metric_lines(report: Report) -> list[TaskLines]:
@@ -110,7 +107,7 @@ def scorer_tables(report: Report) -> list[ScorerTable]:
                     model=model,
                     scorers=scorers,
                     tasks=tuple(
-                        _lines(report, record, labels, HEADLINE)
+                        _lines(report, record, labels, report.front)
                         for record in report.tasks
                         if record.key in tasks
                     ),

@@ -33,22 +33,20 @@ def audit_command(
       uwe bench audit ./my-model --data ./uwe-data --task job2skill
     """
     from uwe.bench.adapters.resolve import bench_model
+    from uwe.bench.plan import chosen_splits
     from uwe.bench.regimes import Auditor
-    from uwe.bench.tasks import TASKS, chosen_tasks
+    from uwe.bench.tasks import TASKS
     from uwe.data.layout import data_folder, read_split, splits_of
-    from uwe.errors import InputError
 
     chosen, folder = bench_model(model), data_folder(data)
     there = [known.name for known in TASKS if splits_of(folder / known.folder)]
     auditor = Auditor(folder)
     regimes = [
         (each.name, name, auditor.regime(chosen, each, read_split(place, name)))
-        for each, place in chosen_tasks(task or there or "all", folder)
-        for name in splits_of(place)
-        if not split or name in split
+        for each, place, name in chosen_splits(
+            task or there or "all", split or "all", folder, named=bool(task)
+        )
     ]
-    if not regimes:
-        raise InputError(f"expected a split that a task has, got {', '.join(split or ())}")
     if as_json:
         output.print_json(
             {
@@ -85,4 +83,4 @@ def audit_command(
     header = ["task/split", "pairs", "found", "share", "regime", *([] if same else ["because"])]
     output.print_table(header, rows, right="123")
     if same:
-        output.print_line(f"\n{chosen.name}: {reasons.pop()}")
+        output.print_line(f"\nbecause: {reasons.pop()}")

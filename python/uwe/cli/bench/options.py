@@ -54,6 +54,8 @@ def check_out(out: str | None) -> None:
     path = Path(out).absolute()
     if path.is_dir() or not path.name:
         raise InputError(f"{out}: expected a file for the result, got a folder: name a file in it")
+    if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
+        raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
     if not path.parent.is_dir():
         raise InputError(f"{out}: expected a folder to write the result into: make it first")
     if not os.access(path.parent, os.W_OK):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uwe.cli import output
+from uwe.cli.bench.options import check_out
 from uwe.errors import InputError
 
 __all__ = ["report_command"]
@@ -43,8 +44,7 @@ def report_command(
         raise typer.BadParameter("nothing to write: add -o report.html, or --markdown report.md")
     targets = [Path(path) for path in (out, markdown) if path is not None]
     for number, target in enumerate(targets):
-        if not target.absolute().parent.is_dir():
-            raise InputError(f"{target}: expected a folder to write into, found none: make it")
+        check_out(str(target))
         others = [*map(Path, files), *targets[:number]]
         if target.absolute() in [other.absolute() for other in others]:
             raise InputError(f"{target}: expected a file of its own for each output: name another")

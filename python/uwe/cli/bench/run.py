@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from uwe.cli.guard import say
 from uwe.errors import InputError
 
 if TYPE_CHECKING:
+    from uwe.bench.model import BenchModel
     from uwe.bench.results import Results
 
 __all__ = ["print_results", "run_command"]
@@ -60,61 +62,99 @@ def run_command(
       uwe bench run --task skillextract_house --scorer pooled --scorer soft:0.5 -o result.json
       uwe bench run --model uwe-mini --model bm25 --limit 200
     """
-    from uwe.bench.adapters.resolve import bench_model
     from uwe.bench.evaluation import evaluate
-    from uwe.bench.model import EncoderModel
     from uwe.bench.results import METRICS
-    from uwe.bench.scoring import checked_scorings
-    from uwe.config import Scorer
 
     check_out(out)
-    models = [bench_model(source) for source in model or ["uwe-mini"]]
-    names = [each.name for each in models]
-    if len(set(names)) != len(names):
-        raise InputError(
-            f"expected models of different names, got {', '.join(names)}: name each once, and "
-            "rename one of two that are called alike, in its uwe.json or by its folder"
-        )
-    found: Results | None = None
-
-    def keep(results: Results) -> None:
-        """What is there so far: an interruption loses the target space at hand alone."""
-        if out is not None:
-            (results if found is None else found.joined(results)).save(out)
-
-    if scorer:
-        checked_scorings(scorer, Scorer("pooled"))  # before any work
-    for each in models:
-        scores = isinstance(each, EncoderModel) and not each.one_vector
-        if scorer and not scores:
-            if len(models) == 1:
-                raise InputError(f"{each.name} has a way of scoring of its own: leave out --scorer")
-            say(f"{each.name} has a way of scoring of its own: --scorer is for the other models")
-        one = evaluate(
-            each,
-            tasks=task or "all",
-            splits=split or "all",
-            data=data,
-            scorer=scorer if scorer and scores else None,
-            metrics=metric or METRICS,
-            aliases=aliases,
-            limit=limit,
-            seed=seed,
-            runs=runs,
-            depth=depth,
-            progress=not quiet,
-            keep=keep,
-        )
-        found = one if found is None else found.joined(one)
+    kept = _Kept(out)
+    try:
+        for each, scorers in _models(model or ["uwe-mini"], scorer):
+            one = evaluate(
+                each,
+                tasks=task or "all",
+                splits=split or "all",
+                data=data,
+                scorer=scorers,
+                metrics=metric or METRICS,
+                aliases=aliases,
+                limit=limit,
+                seed=seed,
+                runs=runs,
+                depth=depth,
+                progress=not quiet,
+                keep=kept.save,
+            )
+            kept.add(one)
+    except BaseException:
+        if kept.saved:
+            say(f"{kept.partial} has what was measured until then: {kept.saved} figures of MAP")
+        raise
+    found = kept.results
     assert found is not None
     if out is not None:
         found.save(out)
+        kept.partial.unlink(missing_ok=True)
     if as_json:
         output.print_line(found.to_json().rstrip())
         return
     print_results(found)
     if out is not None:
         output.print_line(f"\n{out}: draw it with  uwe bench report {out} -o report.html")
+
+
+class _Kept:
+    """The results so far, in a file: an interruption loses the target space at hand alone."""
+
+    def __init__(self, out: str | None) -> None:
+        self._wanted = out is not None
+        path = Path(out or "result.json")
+        self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self.results: Results | None = None
+        self.saved = 0
+
+    def save(self, results: Results) -> None:
+        """Write what was there and these, which another call replaces."""
+        if self._wanted:
+            whole = results if self.results is None else self.results.joined(results)
+            whole.save(self.partial)
+            self.saved = len(whole.entries)
+
+    def add(self, results: Results) -> None:
+        """Take the results of a model that is through."""
+        self.save(results)
+        self.results = results if self.results is None else self.results.joined(results)
+
+
+def _models(
+    sources: list[str], scorer: list[str] | None
+) -> list[tuple[BenchModel, list[str] | None]]:
+    """Each model with the scorers it takes; what is wrong with them is told before the work."""
+    from uwe.bench.adapters.resolve import bench_model
+    from uwe.bench.model import EncoderModel
+    from uwe.bench.scoring import checked_scorings
+
+    models = [bench_model(source) for source in sources]
+    names = [each.name for each in models]
+    if len(set(names)) != len(names):
+        raise InputError(
+            f"expected models of different names, got {', '.join(names)}: name each once, and "
+            "rename one of two that are called alike, in its uwe.json or by its folder"
+        )
+    if not scorer:
+        return [(each, None) for each in models]
+    found: list[tuple[BenchModel, list[str] | None]] = []
+    for each in models:
+        if isinstance(each, EncoderModel) and not each.one_vector:
+            checked_scorings(scorer, each.scorer)
+            found.append((each, scorer))
+        else:
+            found.append((each, None))
+    if not any(scorers for _, scorers in found):
+        raise InputError("every model here has a way of scoring of its own: leave out --scorer")
+    for each, scorers in found:
+        if scorers is None:
+            say(f"{each.name} has a way of scoring of its own: --scorer is for the other models")
+    return found
 
 
 def print_results(results: Results) -> None:
@@ -156,8 +196,8 @@ def print_results(results: Results) -> None:
                 f"{cut:,} queries are longer than a model reads: only the beginning counts"
             )
         remarks += [
-            f"{entry.tied:,} queries have the same score for all targets from {entry.label}: the "
-            "order of the targets ranks them"
+            f"queries for which {entry.label} scores all targets the same, so that their order "
+            f"ranks them: {entry.tied:,}"
             for entry in results.entries
             if entry.task == key and entry.tied
         ]
