@@ -12,7 +12,7 @@ __all__ = ["PARTS", "REGIMES", "provenance", "regimes", "remarks", "times", "tot
 REGIMES = {
     "clean": "no training edge comes from what made the task, and at most 5 % of its pairs from "
     "elsewhere",
-    "held-out": "such edges were used, but for its pairs: at most 0.1 % are among them",
+    "held-out": "such edges were used, its own pairs left out: at most 0.1 % are among them",
     "seen": "answers of the task were in training",
     "undeclared": "nobody says what the model was trained on",
 }
