@@ -18,7 +18,16 @@ from uwe.data.layout import write_lines
 from uwe.errors import DataError
 from uwe.records import decoded, lines_of
 
-__all__ = ["GRAPHS", "Edges", "GraphBuilder", "graph_paths", "plain", "read_edges", "read_nodes"]
+__all__ = [
+    "GRAPHS",
+    "Edges",
+    "GraphBuilder",
+    "folded",
+    "graph_paths",
+    "plain",
+    "read_edges",
+    "read_nodes",
+]
 
 GRAPHS = {
     "J": ("job", "skill"),
