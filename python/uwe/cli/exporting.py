@@ -17,8 +17,12 @@ def export_command(
     source: Annotated[str, typer.Argument(help="A transformers or sentence-transformers folder.")],
     out: Annotated[str, typer.Argument(help="The folder to make; it must not exist, or be empty.")],
     scorer: Annotated[
-        str, typer.Option(metavar="NAME", help="How its token vectors are compared by default.")
-    ] = "pooled",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How its token vectors are compared; the default is the folder's own, or pooled.",
+        ),
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option(help="Temperature of a soft scorer.")
     ] = None,
@@ -29,30 +33,39 @@ def export_command(
         int | None, typer.Option(help="Longest text; the default is what the folder says.")
     ] = None,
     special_tokens: Annotated[
-        str, typer.Option(metavar="KEEP|DROP", help="Vectors of special tokens: keep or drop.")
-    ] = "keep",
+        str | None,
+        typer.Option(metavar="KEEP|DROP", help="Vectors of special tokens: keep or drop."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The default is the folder's name.")] = None,
-    language: Annotated[str, typer.Option(help="What it reads, such as en.")] = "",
-    licence: Annotated[str, typer.Option(help="SPDX identifier of the weights' licence.")] = "",
-    base_model: Annotated[str, typer.Option(help="What the weights are or started from.")] = "",
+    language: Annotated[str | None, typer.Option(help="What it reads, such as en.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX identifier of the weights' licence.")
+    ] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="What the weights are or started from.")
+    ] = None,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Turn a text encoder into a folder that uwe loads without torch (extra: train).
+
+    Of a model that uwe train made, all settings but the form of the weights are known.
 
     Example:
       uwe export ./all-MiniLM-L6-v2 ./minilm --scorer pooled --weights int8
     """
     from uwe.model.export import export
 
+    if scorer is None and not (Path(source) / "uwe.json").is_file():
+        scorer = "pooled"
     chosen = arguments.read_scorer(scorer, temperature)
-    assert isinstance(chosen, Scorer)
+    assert chosen is None or isinstance(chosen, Scorer)
     done = export(
         source,
         out,
         scorer=chosen,
         weights=cast("WeightForm", weights),
         max_tokens=max_tokens,
-        special_tokens=cast('Literal["keep", "drop"]', special_tokens),
+        special_tokens=cast('Literal["keep", "drop"] | None', special_tokens),
         name=name,
         language=language,
         licence=licence,

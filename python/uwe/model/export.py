@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import logging
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,10 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import positive
 from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
 from uwe.errors import InputError, MissingExtraError, ModelError
-from uwe.model.folder import SourceFolder, new_folder, read_source_folder
+from uwe.model.folder import new_folder, read_source_folder
+from uwe.model.loading import (
+    load_projection,
+    load_tokenizer,
+    load_transformer,
+    longest_text,
+    plain_tokenizer,
+    positions,
+    quiet,
+)  # fmt: skip
 from uwe.session import OnnxSession
 from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE
 
@@ -55,29 +59,30 @@ def export(
     source: str | Path,
     out: str | Path,
     *,
-    scorer: Scorer,
+    scorer: Scorer | None = None,
     weights: WeightForm = "int8",
     max_tokens: int | None = None,
-    special_tokens: Literal["keep", "drop"] = "keep",
+    special_tokens: Literal["keep", "drop"] | None = None,
     name: str | None = None,
-    language: str = "",
-    licence: str = "",
-    base_model: str = "",
+    language: str | None = None,
+    licence: str | None = None,
+    base_model: str | None = None,
 ) -> Exported:
-    """Export the text encoder of a transformers or sentence-transformers folder.
+    """Export the text encoder of a folder of `uwe train`, transformers or sentence-transformers.
 
-    The vectors are the encoder's `last_hidden_state`. The float32 graph is compared with torch
-    before anything is written; `out` appears whole or not at all.
+    The vectors are the encoder's `last_hidden_state`, projected where the folder has a projection.
+    The float32 graph is compared with torch before anything is written; `out` appears whole or not
+    at all. What is None is taken from the folder's `uwe.json`, if `uwe train` wrote it.
 
     Args:
         source: The folder.
         out: The runtime folder to make; it must not exist, or be empty.
-        scorer: How the model's token vectors are to be compared.
+        scorer: How the model's token vectors are to be compared; needed without a `uwe.json`.
         weights: How weights are stored (see `uwe.model.quantize`). int8 is the smallest of those
             that keep a ranking within noise of float32.
         max_tokens: Longest text that is read, special tokens included; None takes what the folder
             says.
-        special_tokens: Whether vectors of special tokens are kept.
+        special_tokens: Whether vectors of special tokens are kept; without a `uwe.json` they are.
         name: Name of the model; None takes the source folder's.
         language: What it reads, such as `en`.
         licence: SPDX identifier of the weights' licence.
@@ -96,7 +101,8 @@ def export(
         UserWarning: If the scorer is `pooled` and the model pools its own sentence vectors in
             another way than by means.
     """
-    scorer = checked_scorer(scorer)
+    if scorer is not None:
+        scorer = checked_scorer(scorer)
     for module in ("torch", "transformers", "onnx", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("train", f"uwe export (it uses {module})")
@@ -105,6 +111,8 @@ def export(
             f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
         )
     folder = read_source_folder(Path(source))
+    declared = folder.config or _undeclared(Path(source), scorer)
+    scorer = scorer or declared.scorer
     if scorer.name == "pooled" and folder.mean_pooled is False:
         warnings.warn(
             f"{source}: its own sentence vectors are no means of token vectors, but the scorer "
@@ -112,19 +120,23 @@ def export(
             stacklevel=2,
         )
     with new_folder(Path(out)) as partial:
-        encoder = _load_encoder(folder.transformer)
-        tokenizer = _load_tokenizer(folder)
-        limit = _positions(encoder)
+        transformer = load_transformer(folder.transformer, attention="eager")
+        tokenizer = plain_tokenizer(load_tokenizer(folder), folder)
+        limit = positions(transformer)
+        if max_tokens is None and folder.config is not None:
+            max_tokens = declared.max_tokens
+        encoder = _token_vectors(transformer, folder.projection)
         config = ModelConfig(
-            name=Path(source).resolve().name if name is None else name,
+            name=declared.name if name is None else name,
             scorer=scorer,
-            special_tokens=special_tokens,
-            max_tokens=_max_tokens(max_tokens, folder.max_tokens, limit),
-            dim=int(encoder.config.hidden_size),
+            special_tokens=special_tokens or declared.special_tokens,
+            max_tokens=longest_text(max_tokens, folder.max_tokens, limit),
+            dim=encoder.dim,
             weights=weights,
-            language=language,
-            licence=licence,
-            base_model=base_model,
+            language=declared.language if language is None else language,
+            licence=declared.licence if licence is None else licence,
+            base_model=declared.base_model if base_model is None else base_model,
+            trained_on=declared.trained_on,
         )
         onnx_path = partial / ONNX_FILE
         cosine = _write_onnx(encoder, tokenizer, config, onnx_path)
@@ -132,96 +144,6 @@ def export(
         (partial / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
         size = onnx_path.stat().st_size
     return Exported(Path(out), config, size, cosine)
-
-
-def _load_encoder(folder: Path) -> Any:
-    import torch
-    from transformers import AutoModel
-
-    try:
-        with _quiet():
-            model, loaded = AutoModel.from_pretrained(
-                folder,
-                attn_implementation="eager",
-                dtype=torch.float32,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-    except Exception as error:  # whatever a broken file makes its many readers raise
-        raise ModelError(
-            f"{folder}: transformers can not load it: {error}: pass the folder that "
-            "save_pretrained wrote"
-        ) from error
-    # transformers fills gaps with random numbers; only its pooler never reaches a token vector.
-    gaps = [k for k in sorted(loaded["missing_keys"]) if not k.startswith("pooler.")]
-    if gaps:
-        raise ModelError(
-            f"{folder}: its weights lack {gaps[0]} and {len(gaps) - 1} more that a "
-            f"{model.config.model_type} needs: pass a folder with all weights"
-        )
-    if getattr(model.config, "is_encoder_decoder", False) or getattr(
-        model.config, "is_decoder", False
-    ):
-        raise ModelError(f"{folder}: {model.config.model_type} is no encoder: export one that is")
-    return model.eval()
-
-
-def _load_tokenizer(folder: SourceFolder) -> Tokenizer:
-    """The fast tokenizer as transformers would use it, without padding and truncation."""
-    from tokenizers import Tokenizer, normalizers
-    from transformers import AutoTokenizer
-
-    path = folder.transformer
-    try:
-        with _quiet():
-            loaded = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ModelError(f"{path}: transformers can not load its tokenizer: {error}") from error
-    if not getattr(loaded, "is_fast", False):
-        raise ModelError(
-            f"{path}: {type(loaded).__name__} has no fast form (tokenizer.json): save the model "
-            "with a tokenizer of the tokenizers library"
-        )
-    tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    if folder.lower_case:
-        lower = [normalizers.Lowercase()]
-        if tokenizer.normalizer is not None:
-            lower.append(tokenizer.normalizer)
-        tokenizer.normalizer = normalizers.Sequence(lower)
-    if any(tokenizer.encode("any text").type_ids):
-        raise ModelError(
-            f"{path}: its tokenizer gives a single text a token type other than 0, which the "
-            "exported encoder would not see: this model can not be exported"
-        )
-    return tokenizer
-
-
-def _positions(encoder: Any) -> int | None:
-    """How many positions the encoder has; None if it does not say."""
-    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
-    if table is not None and hasattr(table, "num_embeddings"):
-        # RoBERTa's kin count positions from the padding index on.
-        offset = 0 if table.padding_idx is None else int(table.padding_idx) + 1
-        return int(table.num_embeddings) - offset
-    limit = getattr(encoder.config, "max_position_embeddings", None)
-    return limit if isinstance(limit, int) else None
-
-
-def _max_tokens(asked: int | None, declared: int | None, limit: int | None) -> int:
-    if asked is not None:
-        asked = positive("max_tokens", asked)
-        if limit is not None and asked > limit:
-            raise InputError(
-                f"expected max_tokens to be at most the model's {limit} positions, got {asked}: "
-                "lower it"
-            )
-        return asked
-    known = [n for n in (declared, limit) if n is not None]
-    if not known:
-        raise InputError("the model does not say how long a text may be: pass max_tokens")
-    return min(known)
 
 
 def _write_onnx(encoder: Any, tokenizer: Tokenizer, config: ModelConfig, path: Path) -> float:
@@ -237,7 +159,7 @@ def _write_onnx(encoder: Any, tokenizer: Tokenizer, config: ModelConfig, path: P
     error = max(float(np.abs(w - v).max()) for w, v in zip(wanted, exact, strict=True))
     if not error < _TOLERANCE:
         raise ModelError(
-            f"the exported {encoder.config.model_type} differs from torch by {error:.2g}: this "
+            f"the exported {encoder.architecture} differs from torch by {error:.2g}: this "
             "architecture can not be exported"
         )
     model = onnx.load(path)
@@ -250,24 +172,49 @@ def _write_onnx(encoder: Any, tokenizer: Tokenizer, config: ModelConfig, path: P
     return min(_cosine(w, v) for w, v in zip(wanted, stored, strict=True))
 
 
-def _trace(encoder: Any, path: Path) -> None:
+def _undeclared(source: Path, scorer: Scorer | None) -> ModelConfig:
+    """What is taken for granted of a folder without `uwe.json`."""
+    if scorer is None:
+        raise InputError(
+            f"{source}: has no {CONFIG_FILE} that names a scorer: pass scorer= (--scorer NAME)"
+        )
+    return ModelConfig(
+        name=source.resolve().name, scorer=scorer, special_tokens="keep", max_tokens=1, dim=1,
+        weights="float32",
+    )  # fmt: skip
+
+
+def _token_vectors(transformer: Any, projection: Path | None) -> Any:
+    """The transformer as a module from ids and a mask to token vectors, projected if need be."""
     import torch
+
+    matrix = None if projection is None else load_projection(projection)
 
     class TokenVectorsOnly(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = encoder
+            self.transformer = transformer
+            self.architecture = str(transformer.config.model_type)
+            self.dim = int(transformer.config.hidden_size) if matrix is None else len(matrix)
+            self.register_buffer("matrix", matrix)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
-            return self.encoder(input_ids=ids, attention_mask=mask, return_dict=False)[0]
+            vectors = self.transformer(input_ids=ids, attention_mask=mask, return_dict=False)[0]
+            return vectors if self.matrix is None else vectors @ self.matrix.T
+
+    return TokenVectorsOnly().eval()
+
+
+def _trace(encoder: Any, path: Path) -> None:
+    import torch
 
     # Two texts of seven tokens: sizes of 1 would be taken for constants.
     ids = torch.full((2, 7), 5, dtype=torch.long)
     axes = {0: "batch", 1: "length"}
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             torch.onnx.export(
-                TokenVectorsOnly().eval(),
+                encoder,
                 (ids, torch.ones_like(ids)),
                 str(path),
                 dynamo=True,
@@ -279,7 +226,7 @@ def _trace(encoder: Any, path: Path) -> None:
             )
     except Exception as error:  # the exporter wraps whatever the architecture made it hit
         raise ModelError(
-            f"torch can not export a {encoder.config.model_type}: {error}: report it with the "
+            f"torch can not export a {encoder.architecture}: {error}: report it with the "
             "model's config.json"
         ) from error
 
@@ -305,10 +252,8 @@ def _torch_vectors(encoder: Any, ids: NDArray[np.int64]) -> NDArray[np.float32]:
 
     tensor = torch.from_numpy(ids)
     with torch.no_grad():
-        output = encoder(
-            input_ids=tensor, attention_mask=torch.ones_like(tensor), return_dict=False
-        )
-    vectors: NDArray[np.float32] = output[0].numpy()
+        output = encoder(tensor, torch.ones_like(tensor))
+    vectors: NDArray[np.float32] = output.numpy()
     return vectors
 
 
@@ -323,22 +268,3 @@ def _cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> float:
     a, b = left.astype(np.float64), right.astype(np.float64)
     norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return float(((a * b).sum(axis=-1) / norms).min())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what torch and transformers print about their own progress."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        # Progress bars; what goes wrong comes as an exception.
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

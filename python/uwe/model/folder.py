@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
 
 __all__ = ["SourceFolder", "new_folder", "read_source_folder"]
@@ -27,12 +28,16 @@ class SourceFolder:
         lower_case: Whether texts are lower-cased before the tokenizer sees them.
         mean_pooled: Whether its own sentence vectors are means of token vectors; None if it has
             none of its own.
+        projection: Folder of the module that projects token vectors; None if there is none.
+        config: What its `uwe.json` says; None if `uwe` did not write the folder.
     """
 
     transformer: Path
     max_tokens: int | None = None
     lower_case: bool = False
     mean_pooled: bool | None = None
+    projection: Path | None = None
+    config: ModelConfig | None = None
 
 
 def read_source_folder(folder: Path) -> SourceFolder:
@@ -44,8 +49,9 @@ def read_source_folder(folder: Path) -> SourceFolder:
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
+    config = _config(folder)
     if not (folder / "modules.json").is_file():
-        return SourceFolder(_transformer(folder))
+        return SourceFolder(_transformer(folder), config=config)
     modules = _json(folder / "modules.json")
     try:
         steps = [(str(m["type"]).rsplit(".", 1)[-1], folder / str(m["path"])) for m in modules]
@@ -60,12 +66,14 @@ def read_source_folder(folder: Path) -> SourceFolder:
             f"{folder}: expected a Transformer as the first module, got "
             f"{kinds[0] if kinds else 'none'}: export takes text encoders of transformers only"
         )
-    mean_pooled = None
+    mean_pooled = projection = None
     for kind, path in steps[1:]:
         if kind == "Pooling":
             mean_pooled = _pools_means(_json_object(path / "config.json"))
         elif kind == "MultiVectorMask":
-            _check_mask(path)
+            _check_mask(path, config)
+        elif kind == "Dense" and mean_pooled is None and _projects_tokens(path):
+            projection = path
         elif kind != "Normalize" or mean_pooled is None:
             raise ModelError(
                 f"{folder}: its module {kind} changes the vectors after the transformer, which an "
@@ -81,6 +89,8 @@ def read_source_folder(folder: Path) -> SourceFolder:
         max_tokens=max_tokens if type(max_tokens) is int else None,
         lower_case=settings.get("do_lower_case") is True,
         mean_pooled=mean_pooled,
+        projection=projection,
+        config=config,
     )
 
 
@@ -128,8 +138,32 @@ def _pools_means(pooling: dict[str, Any]) -> bool:
     return modes == ["pooling_mode_mean_tokens"]
 
 
-def _check_mask(path: Path) -> None:
+def _config(folder: Path) -> ModelConfig | None:
+    path = folder / "uwe.json"
+    if not path.is_file():
+        return None
+    try:
+        return ModelConfig.from_json(path.read_text(encoding="utf-8"), path=path)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: expected UTF-8, got {error}: save the model anew") from None
+
+
+def _projects_tokens(path: Path) -> bool:
+    """Whether a Dense module is one matrix that each token vector is multiplied by."""
+    dense = _json_object(path / "config.json")
+    return (
+        dense.get("module_input_name") == "token_embeddings"
+        and dense.get("module_output_name") in (None, "token_embeddings")
+        and dense.get("bias") is False
+        and not dense.get("use_residual")
+        and str(dense.get("activation_function")).endswith(".Identity")
+    )
+
+
+def _check_mask(path: Path, config: ModelConfig | None) -> None:
     mask = _json_object(path / "config.json") if (path / "config.json").is_file() else {}
+    if config is not None and config.special_tokens == "drop":
+        mask.pop("skiplist_words", None)  # the special tokens, which the export drops as well
     for key in ("skiplist_words", "keep_only_token_ids"):
         if mask.get(key):
             raise ModelError(

@@ -1,0 +1,134 @@
+"""The scorers in torch, as their definitions read: padded tensors, masks, autograd.
+
+This is the readable twin. It holds one number for every pair of tokens, so it is for tests, for
+small batches, and for models of sentence-transformers; training goes through
+`uwe.training.tiled`, which gives the same values and gradients in bounded memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from uwe.config import Scorer, checked_scorer
+from uwe.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["late_interaction_scores", "similarity_function"]
+
+
+def late_interaction_scores(
+    queries: torch.Tensor,
+    targets: torch.Tensor,
+    scorer: Scorer,
+    *,
+    queries_mask: torch.Tensor | None = None,
+    targets_mask: torch.Tensor | None = None,
+    temperature: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Scores of all queries against all targets.
+
+    Source: soft late interaction of Unified Work Embeddings (arXiv 2511.07969); MaxSim of ColBERT.
+
+    Args:
+        queries: (U, m, d), floating: raw token vectors, padded.
+        targets: (V, n, d), of the same type: raw token vectors, padded.
+        scorer: How they are compared.
+        queries_mask: (U, m), bool: which rows of `queries` are tokens; None: all.
+        targets_mask: (V, n), bool: which rows of `targets` are tokens; None: all.
+        temperature: (), in place of the scorer's, where it is learned.
+
+    Returns:
+        (U, V), of the same type.
+
+    Raises:
+        InputError: If the shapes do not fit, or a text has no token.
+    """
+    scorer = checked_scorer(scorer)
+    left = _mask(queries, queries_mask, "queries")
+    right = _mask(targets, targets_mask, "targets")
+    if queries.shape[-1] != targets.shape[-1]:
+        raise InputError(
+            f"expected queries and targets of one width, got {queries.shape[-1]} and "
+            f"{targets.shape[-1]}: encode both with one model"
+        )
+    if scorer.name == "pooled":
+        return _unit(_mean(queries, left)) @ _unit(_mean(targets, right)).T
+    dots = torch.einsum("umd,vnd->uvmn", queries, targets)
+    cosines = torch.einsum("umd,vnd->uvmn", _unit(queries), _unit(targets))
+    rows, columns = left[:, None, :, None], right[None, :, None, :]
+    if scorer.name == "max":
+        best = cosines.masked_fill(~columns, -torch.inf).amax(dim=-1)
+        return _mean(best[..., None], left[:, None, :])[..., 0]
+    if temperature is None:
+        temperature = dots.new_tensor(scorer.temperature)
+    logits = dots / temperature
+    sides = []
+    if scorer.name in ("soft_target", "soft"):
+        # Padding never takes part: minus infinity before the softmax, not a zero after it.
+        attention = logits.masked_fill(~columns, -torch.inf).softmax(dim=-1)
+        found = (attention * cosines).sum(dim=-1)
+        sides.append(_mean(found[..., None], left[:, None, :])[..., 0])
+    if scorer.name in ("soft_query", "soft"):
+        attention = logits.masked_fill(~rows, -torch.inf).softmax(dim=-2)
+        found = (attention * cosines).sum(dim=-2)
+        sides.append(_mean(found[..., None], right[None, :, :])[..., 0])
+    return torch.stack(sides).mean(dim=0)
+
+
+def similarity_function(scorer: Scorer) -> Callable[..., torch.Tensor]:
+    """A scorer as `MultiVectorEncoder` of sentence-transformers and its losses take one.
+
+    They call it with `queries_embeddings`, `documents_embeddings` and their masks. Their vectors
+    must be raw: a model that normalises has lost the norms that attention needs.
+    """
+    scorer = checked_scorer(scorer)
+
+    def similarity(
+        queries_embeddings: torch.Tensor,
+        documents_embeddings: torch.Tensor,
+        queries_mask: torch.Tensor | None = None,
+        documents_mask: torch.Tensor | None = None,
+        **_: object,
+    ) -> torch.Tensor:
+        return late_interaction_scores(
+            queries_embeddings,
+            documents_embeddings,
+            scorer,
+            queries_mask=queries_mask,
+            targets_mask=documents_mask,
+        )
+
+    return similarity
+
+
+def _mask(vectors: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
+    if vectors.ndim != 3:
+        raise InputError(
+            f"expected {name} of shape (texts, tokens, dim), got {tuple(vectors.shape)}"
+        )
+    if mask is None:
+        mask = vectors.new_ones(vectors.shape[:2], dtype=torch.bool)
+    if mask.shape != vectors.shape[:2]:
+        raise InputError(
+            f"expected the mask of {name} to have shape {tuple(vectors.shape[:2])}, got "
+            f"{tuple(mask.shape)}"
+        )
+    mask = mask.bool()
+    if not bool(mask.any(dim=1).all()):
+        raise InputError(f"expected a token in each text of {name}, got a text of padding alone")
+    return mask
+
+
+def _mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean over the tokens of each text: (..., tokens, k) and (..., tokens) to (..., k)."""
+    kept = values.masked_fill(~mask[..., None], 0.0)
+    return kept.sum(dim=-2) / mask.sum(dim=-1, keepdim=True)
+
+
+def _unit(vectors: torch.Tensor) -> torch.Tensor:
+    # Padding may be zero: its cosines are masked later, but their gradients must not be NaN.
+    return torch.nn.functional.normalize(vectors, dim=-1)
