@@ -1,0 +1,1 @@
+"""Synthetic training edges for skills that real data cover badly, each with its provenance."""

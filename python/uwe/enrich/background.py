@@ -1,0 +1,209 @@
+"""What the training graphs and ESCO say of skills: the material that groundings are made of.
+
+Aliases, occupations and sentences come from the edges of the graphs alone, so that what was left
+out of them, as an answer of a benchmark, is not brought back. ESCO's files add descriptions, types
+and what is broader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.graph_files import Edges, folded, graph_paths, plain, read_edges
+from uwe.enrich.near import words_of
+from uwe.errors import InputError
+
+__all__ = ["RELATION", "Background", "Fact", "newest_release", "read_background"]
+
+RELATION = "enriched"
+"""How the relations of edges, and the ids of texts, begin that this package made."""
+
+_VERSION = re.compile(r"\d+(\.\d+)*")
+_VERB = re.compile(r"(?!.*ing$)(?:[a-z-]+(?<!ly)|(?:ap|sup|com|re|multip)p?ly)|bring")
+_DESCRIBING = re.compile(r"(?!.*(?:tion|ity|[ai]ble|ance|ed|[^s]s)$)[a-z-]+")
+_NO_VERBS = frozenset(
+    words_of(
+        "after all an and any as at by can for from in non of on or the this to type when with"
+    )
+)
+_BROADER_ACTIVITY = "onet-iwa-of-dwa"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A text and the id it is known by: of a node, or of a concept of ESCO."""
+
+    id: str
+    text: str
+
+
+@dataclass
+class Background:
+    """All that is known, by the id of a skill unless it says otherwise.
+
+    Attributes:
+        skills: Labels.
+        kinds: ESCO's type of a skill, `skill/competence` or `knowledge`, where it has one.
+        descriptions: What a skill means.
+        sentences: Sentences that ask for it, without descriptions.
+        aliases: Its other names, without those that are is-a.
+        jobs: Jobs that need it.
+        job_skills: By the id of a job: ids of the skills that it needs.
+        broader: What is directly broader, of the skills in the graphs and ESCO's groups of skills.
+        narrower: By the id of a concept: ids of the skills directly below it.
+        texts: Every sentence of the graphs, descriptions included.
+    """
+
+    skills: dict[str, str]
+    kinds: dict[str, str] = field(default_factory=dict)
+    descriptions: dict[str, Fact] = field(default_factory=dict)
+    sentences: dict[str, list[Fact]] = field(default_factory=dict)
+    aliases: dict[str, list[Fact]] = field(default_factory=dict)
+    jobs: dict[str, list[Fact]] = field(default_factory=dict)
+    job_skills: dict[str, list[str]] = field(default_factory=dict)
+    broader: dict[str, list[Fact]] = field(default_factory=dict)
+    narrower: dict[str, list[str]] = field(default_factory=dict)
+    texts: list[str] = field(default_factory=list)
+
+    def verbs(self) -> frozenset[str]:
+        """Words that verb phrases begin with, lower-case.
+
+        They are the first words of O*NET's activities, which end in a full stop, and those that
+        begin labels or descriptions of ESCO's competences more often than of its knowledge:
+        "manage", not "food".
+        """
+        verbs = {
+            text.split()[0].lower()
+            for id_, text in self.skills.items()
+            if text.endswith(".") and id_ not in self.kinds
+        }
+        labels: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+        described: tuple[Counter[str], Counter[str]] = Counter(), Counter()
+        for id_, kind in self.kinds.items():
+            known = kind == "knowledge"
+            labels[known][self.skills[id_].split()[0]] += 1
+            if id_ in self.descriptions:
+                described[known][self.descriptions[id_].text.split()[0].lower()] += 1
+        # Whoever wrote a label took care that it begins with a verb; descriptions vary.
+        for (skills, knowledge), least, form in ((labels, 1, _VERB), (described, 2, _DESCRIBING)):
+            for word, number in skills.items():
+                fits = _VERB.fullmatch(word) and form.fullmatch(word)
+                if fits and number >= least and number > knowledge[word]:
+                    verbs.add(word)
+        return frozenset(verbs) - _NO_VERBS
+
+
+def newest_release(data: Path) -> EscoRelease | None:
+    """The newest release in `esco/<version>/` of a data folder; None if it has none.
+
+    Raises:
+        DataError: If a file of it is damaged.
+        OSError: If a file can not be read.
+    """
+    found = [
+        path
+        for path in (data / "esco").glob("*")
+        if path.is_dir() and _VERSION.fullmatch(path.name)
+    ]
+    if not found:
+        return None
+    newest = max(found, key=lambda path: [int(part) for part in path.name.split(".")])
+    return read_esco(newest, version=newest.name)
+
+
+def read_background(graphs: str | Path, release: EscoRelease | None = None) -> Background:
+    """Read what the graphs say, and what a release of ESCO adds.
+
+    Args:
+        graphs: A folder of training graphs; each counts by the kinds of its ends, whatever its
+            name: skill and sentence, skill and skill_alias, job and skill.
+        release: Adds descriptions of skills that have none in the graphs, types, and what is
+            broader.
+
+    Raises:
+        InputError: If no graph joins skills to anything.
+        DataError: If a file is malformed; with its path and line.
+        OSError: If a file can not be read.
+    """
+    nodes: dict[str, dict[str, str]] = {}
+    found = [read_edges(path, nodes=nodes) for path in graph_paths(graphs)]
+    if "skill" not in nodes:
+        raise InputError(
+            f"{graphs}: expected graphs with nodes of the kind skill, found "
+            f"{', '.join(sorted(nodes))}: name a folder that  uwe data graphs  made"
+        )
+    background = Background(nodes["skill"], texts=list(nodes.get("sentence", {}).values()))
+    for edges in found:
+        add = _READERS.get((edges.left_kind, edges.right_kind))
+        if add is not None:
+            add(background, edges, nodes)
+    if release is not None:
+        _add_esco(background, release)
+    return background
+
+
+def _add_sentences(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
+    for skill, id_, relation in zip(edges.left, edges.right, edges.relations, strict=True):
+        sentence = Fact(id_, nodes["sentence"][id_])
+        if "description" in relation:
+            background.descriptions.setdefault(skill, sentence)
+        else:
+            background.sentences.setdefault(skill, []).append(sentence)
+
+
+def _add_aliases(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
+    for skill, id_, relation in zip(edges.left, edges.right, edges.relations, strict=True):
+        alias = Fact(id_, nodes["skill_alias"][id_])
+        if relation.startswith(_BROADER_ACTIVITY):
+            _add_broader(background, skill, alias)
+        elif "(weak)" not in relation:
+            background.aliases.setdefault(skill, []).append(alias)
+
+
+def _add_jobs(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
+    for job, skill in zip(edges.left, edges.right, strict=True):
+        background.jobs.setdefault(skill, []).append(Fact(job, nodes["job"][job]))
+        background.job_skills.setdefault(job, []).append(skill)
+
+
+_READERS = {
+    ("skill", "sentence"): _add_sentences,
+    ("skill", "skill_alias"): _add_aliases,
+    ("job", "skill"): _add_jobs,
+}
+
+
+def _add_esco(background: Background, release: EscoRelease) -> None:
+    for skill in release.skills.values():
+        if skill.id not in background.skills:
+            continue
+        if skill.skill_type:
+            background.kinds[skill.id] = skill.skill_type
+        description = plain(skill.description)
+        if description and folded(description) != folded(skill.label):
+            background.descriptions.setdefault(skill.id, Fact(skill.id, description))
+        for uri in release.broader.get(skill.uri, ()):
+            concept = _concept(release, uri, background.skills)
+            if concept is not None:
+                _add_broader(background, skill.id, concept)
+
+
+def _concept(release: EscoRelease, uri: str, kept: Collection[str]) -> Fact | None:
+    """A group of skills, or a skill unless it is held out of the graphs."""
+    if uri in release.skill_groups:
+        group = release.skill_groups[uri]
+        return Fact(group.id, plain(group.label))
+    skill = release.skills.get(uri)
+    return Fact(skill.id, plain(skill.label)) if skill and skill.id in kept else None
+
+
+def _add_broader(background: Background, skill: str, concept: Fact) -> None:
+    known = background.broader.setdefault(skill, [])
+    if concept not in known:
+        known.append(concept)
+        background.narrower.setdefault(concept.id, []).append(skill)

@@ -1,0 +1,194 @@
+"""Enrichment put together: rare skills, candidates, validation, the round trip, a graphs folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from uwe.checks import check_counter, natural, positive
+from uwe.enrich.answer import Candidate, Provider
+from uwe.enrich.background import Background, newest_release, read_background
+from uwe.enrich.files import check_out, write_enrichment
+from uwe.enrich.grounding import Grounding, Groundings, rare_skills
+from uwe.enrich.round_trip import round_trip
+from uwe.enrich.validation import Queries, Validator, benchmark_queries
+from uwe.errors import InputError
+from uwe.tokens import Encoder
+
+__all__ = ["Enriched", "Material", "enrich", "read_material"]
+
+TOP_K = 50
+"""How far down the round trip looks: of tens of thousands of labels, room for every label that
+means nearly the same."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an enrichment starts from.
+
+    Attributes:
+        graphs: The folder of training graphs.
+        background: What they and ESCO say of all skills.
+        groundings: Of the chosen skills, the rarest first.
+        queries: Of all benchmark tasks that were found, which nothing may repeat.
+    """
+
+    graphs: Path
+    background: Background
+    groundings: list[Grounding]
+    queries: Queries
+
+
+@dataclass(frozen=True)
+class Enriched:
+    """What came of it.
+
+    Attributes:
+        folder: Where it lies.
+        skills: How many were tried.
+        covered: How many of them have an edge now.
+        texts: How many texts of each kind were accepted.
+        edges: How many edges each graph has.
+        rejected: For each reason how many texts, or for `schema` answers, were rejected.
+        queries: How many benchmark queries everything was compared with.
+    """
+
+    folder: Path
+    skills: int
+    covered: int
+    texts: dict[str, int]
+    edges: dict[str, int]
+    rejected: Counter[str]
+    queries: int
+
+
+def read_material(
+    graphs: str | Path,
+    data: str | Path,
+    *,
+    skills: int = 200,
+    max_degree: int = 2,
+    prefix: str = "",
+    seed: int = 0,
+) -> Material:
+    """Read the graphs, ESCO and the benchmark, and choose the rare skills.
+
+    Args:
+        graphs: A folder of training graphs.
+        data: The data folder: the newest release in `esco/`, if there is one, gives types,
+            descriptions and what is broader; the queries of all splits in `workbench/`, and those
+            of `heldout/` beside the graphs, may not be repeated.
+        skills: How many are chosen at most.
+        max_degree: How many sentences a rare skill has at most, its description not counted.
+        prefix: How the ids of chosen skills begin.
+        seed: Of the order among equally rare skills.
+
+    Raises:
+        InputError: If a number is wrong, or there is no such skill.
+        DataError: If a file is malformed; with its path and line.
+        OSError: If a file can not be read.
+    """
+    skills, max_degree = positive("skills", skills), natural("max_degree", max_degree)
+    graphs, data = Path(graphs), Path(data)
+    background = read_background(graphs, newest_release(data))
+    chosen = rare_skills(background, most=skills, max_degree=max_degree, prefix=prefix, seed=seed)
+    of = Groundings(background)
+    return Material(
+        graphs=graphs,
+        background=background,
+        groundings=[of.of(skill) for skill in chosen],
+        queries=benchmark_queries(data / "workbench", graphs / "heldout"),
+    )
+
+
+def enrich(
+    material: Material,
+    out: str | Path,
+    provider: Provider,
+    *,
+    model: Encoder | None,
+    k: int = TOP_K,
+    seed: int = 0,
+    progress: Callable[[int], object] | None = None,
+) -> Enriched:
+    """Ask a provider for each skill, and write what is accepted, whole or not at all.
+
+    Args:
+        material: What `read_material` gave.
+        out: Where the graphs and `provenance.jsonl.gz` are written; an earlier enrichment there
+            is replaced.
+        provider: Who writes: an `OfflineWriter` or an `Asker`.
+        model: Ranks all skills of the graphs for each text; None leaves the round trip out.
+        k: A text is accepted for a skill that is among the first `k`.
+        seed: Of the run, for provenance.
+        progress: Called with the number of skills asked for so far.
+
+    Raises:
+        InputError: If `out` holds something else, nothing at all is accepted, k is no number above
+            0, or the provider refuses.
+        OSError: If the provider can not be reached, or the disk is full or refuses.
+    """
+    k, out = positive("k", k), Path(out)
+    check_counter(progress)
+    check_out(out, material.graphs)
+    accepted, rejected = _validated(material, provider, progress)
+    if model is not None:
+        accepted = _ranked(accepted, material, model, k, rejected)
+    if not accepted:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common())
+        raise InputError(
+            f"expected texts that can be accepted, got none (rejected: {reasons or 'nothing'}): "
+            "look at what the provider answers with  uwe enrich --dry-run"
+        )
+    edges = write_enrichment(out, accepted, material.background.skills, provider, seed=seed)
+    chosen = {grounding.skill.id for grounding in material.groundings}
+    return Enriched(
+        folder=out,
+        skills=len(chosen),
+        covered=len(chosen & {skill for each in accepted for skill in each.skills}),
+        texts=dict(Counter(each.kind for each in accepted)),
+        edges=edges,
+        rejected=rejected,
+        queries=len(material.queries.texts),
+    )
+
+
+def _validated(
+    material: Material, provider: Provider, progress: Callable[[int], object] | None
+) -> tuple[list[Candidate], Counter[str]]:
+    """Candidates that keep to the rules, and how many do not by reason."""
+    validator = Validator(material.background, material.queries)
+    accepted, rejected = [], Counter[str]()
+    for done, grounding in enumerate(material.groundings, 1):
+        candidates = provider.candidates(grounding)
+        if candidates is None:
+            rejected["schema"] += 1
+        for candidate in candidates or ():
+            reason = validator.reason_against(candidate, grounding)
+            if reason is None:
+                accepted.append(candidate)
+            else:
+                rejected[reason] += 1
+        if progress is not None:
+            progress(done)
+    return accepted, rejected
+
+
+def _ranked(
+    candidates: Sequence[Candidate],
+    material: Material,
+    model: Encoder,
+    k: int,
+    rejected: Counter[str],
+) -> list[Candidate]:
+    """Candidates whose own skill the model finds, for all of their skills that it finds."""
+    found = round_trip(candidates, material.background.skills, model, k=k)
+    accepted = []
+    for candidate, skills in zip(candidates, found, strict=True):
+        if candidate.skills[0] in skills:
+            accepted.append(replace(candidate, skills=skills))
+        else:
+            rejected["round trip"] += 1
+    return accepted

@@ -1,0 +1,262 @@
+"""An OpenAI-compatible endpoint: one chat completion at a time, with patience and a pace."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from uwe.errors import InputError
+
+__all__ = ["Completion", "Endpoint", "UnansweredError"]
+
+URL, KEY, MODEL = "UWE_LLM_URL", "UWE_LLM_KEY", "UWE_LLM_MODEL"
+_PATH = "/chat/completions"
+_PATIENCE = 300.0
+"""Seconds that a `Retry-After` may ask for; who wants a longer pause should start anew."""
+_LONGEST_WAIT = 60.0
+_LARGEST = 4 << 20
+"""Bytes of an answer: a thousand times what is asked for."""
+
+
+class UnansweredError(ConnectionError):
+    """The endpoint gave no answer in all attempts. Remedy: later, the same command again.
+
+    Attributes:
+        lost: Attempts that may have been paid for.
+    """
+
+    def __init__(self, message: str, lost: int) -> None:
+        super().__init__(message)
+        self.lost = lost
+
+
+@dataclass(frozen=True)
+class Completion:
+    """An answer.
+
+    Attributes:
+        text: What the model wrote; empty if it refused.
+        tokens: Of prompt and answer, as the endpoint counts; None where it does not say.
+        lost: Attempts before that may have been paid for and brought nothing.
+    """
+
+    text: str
+    tokens: int | None
+    lost: int
+
+
+@dataclass
+class Endpoint:
+    """Where chat completions come from. The key is sent as a header, and is in no message.
+
+    Attributes:
+        url: Base URL, such as `https://api.openai.com/v1`.
+        model: Name of the model there.
+        key: The key, or an empty text for a server that asks for none.
+        timeout: Seconds until an attempt is given up, whether nothing comes or too slowly.
+        attempts: How often a request is tried in all.
+        requests_per_minute: The pace; None sets none.
+        first_wait: Seconds before the second attempt; each later wait is twice as long.
+        sleep: Waits for seconds.
+        clock: Tells seconds, for the pace.
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout: float = 120.0
+    attempts: int = 6
+    requests_per_minute: float | None = None
+    first_wait: float = 1.0
+    sleep: Callable[[float], object] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    _last: float | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the URL and the numbers: InputError."""
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            # Not shown: it may have a key in it.
+            raise InputError(
+                f"expected {URL} as http:// or https:// and a host, without a user or key in it, "
+                "got something else: correct it"
+            )
+        for name in ("timeout", "attempts", "requests_per_minute"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"expected {name} above 0, got {value!r}: correct it")
+
+    @classmethod
+    def from_environment(cls, **settings: Any) -> Endpoint:
+        """The endpoint that UWE_LLM_URL, UWE_LLM_MODEL and, if it asks for one, UWE_LLM_KEY name.
+
+        Raises:
+            InputError: If URL or model is not set, or something is wrong with the URL or settings.
+        """
+        url, model = (os.environ.get(name, "").strip() for name in (URL, MODEL))
+        missing = [name for name, value in ((URL, url), (MODEL, model)) if not value]
+        if missing:
+            raise InputError(
+                f"expected the environment variables {URL} (such as https://api.openai.com/v1) "
+                f"and {MODEL}, and {KEY} if the endpoint asks for a key; not set: "
+                f"{', '.join(missing)}: set them, or use --provider offline"
+            )
+        return cls(url, model, os.environ.get(KEY, "").strip(), **settings)
+
+    def complete(self, payload: Mapping[str, Any]) -> Completion:
+        """Send a request, again where that may help, and return the answer.
+
+        Args:
+            payload: The body, without the model.
+
+        Raises:
+            InputError: If the endpoint refuses the request: a wrong key, model or path.
+            UnansweredError: If no attempt brought an answer.
+        """
+        body = json.dumps({"model": self.model, **payload}).encode()
+        lost = 0
+        problem = ""
+        for attempt in range(self.attempts):
+            self._keep_pace()
+            wait = min(self.first_wait * 2**attempt, _LONGEST_WAIT)
+            try:
+                return _completion(self._post(body), lost)
+            except urllib.error.HTTPError as error:
+                with error:
+                    problem = self._refusal(error)
+                    asked = _retry_after(error.headers.get("Retry-After"))
+                if asked is not None and asked > _PATIENCE:
+                    raise UnansweredError(
+                        f"{self.url}: {problem}, and asks to wait {asked:.0f} seconds: go on then "
+                        "with the same command",
+                        lost,
+                    ) from None
+                wait = wait if asked is None else asked
+            except _UnaskedError as error:
+                problem = str(error)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                # The connection stood: whoever sent half an answer may charge for it.
+                problem = self._shown(f"{type(error).__name__}: {error}")
+                lost += 1
+            if attempt + 1 < self.attempts:
+                self.sleep(wait)
+        raise UnansweredError(
+            f"{self.url}: expected an answer, got none in {self.attempts} attempts, last "
+            f"{problem}: see whether the endpoint is well, and go on with the same command",
+            lost,
+        )
+
+    def _keep_pace(self) -> None:
+        if self.requests_per_minute is not None:
+            if self._last is not None:
+                rest = self._last + 60.0 / self.requests_per_minute - self.clock()
+                if rest > 0:
+                    self.sleep(rest)
+            self._last = self.clock()
+
+    def _post(self, body: bytes) -> Any:
+        """The parsed body of the response."""
+        url = self.url.rstrip("/")
+        headers = {"Content-Type": "application/json", "User-Agent": "uwe"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            url if url.endswith(_PATH) else url + _PATH, data=body, headers=headers, method="POST"
+        )
+        # Against a peer that sends a byte now and then, for ever.
+        deadline = time.monotonic() + self.timeout
+        opener = urllib.request.build_opener(_NoRedirect)
+        try:
+            response = opener.open(request, timeout=self.timeout)
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError as error:
+            raise _UnaskedError(f"no connection ({error.reason})") from None
+        with response:
+            return json.loads(_read(response, deadline))
+
+    def _refusal(self, error: urllib.error.HTTPError) -> str:
+        """What an endpoint says in place of an answer; InputError if asking again is no use."""
+        try:
+            said = error.read(500).decode("utf-8", "replace")
+        except (OSError, http.client.HTTPException):
+            said = ""
+        problem = self._shown(f"status {error.code} {' '.join(said.split())}".strip())
+        if error.code in (408, 409, 425, 429) or error.code >= 500:
+            return problem
+        raise InputError(
+            f"{self.url}: expected a chat completion, got {problem}: correct {URL}, {MODEL} or "
+            f"{KEY}"
+        ) from None
+
+    def _shown(self, text: str) -> str:
+        """A text from outside as it may be shown: endpoints repeat wrong keys in their errors."""
+        return text.replace(self.key, "[key]") if self.key else text
+
+
+class _UnaskedError(Exception):
+    """There was no connection, so nothing was asked."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection, which would take the key to another host."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> None:
+        del req, fp, code, msg, headers, newurl
+
+
+def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    content = b""
+    while part := response.read1(1 << 16):
+        content += part
+        if len(content) > _LARGEST:
+            raise ValueError(f"more than {_LARGEST} bytes")
+        if time.monotonic() > deadline:
+            raise TimeoutError("the answer came too slowly")
+    return content
+
+
+def _completion(document: Any, lost: int) -> Completion:
+    """The answer in a response; ValueError if it is no chat completion."""
+    try:
+        text = document["choices"][0]["message"]["content"]
+    except (TypeError, KeyError, IndexError):
+        raise ValueError("a response without choices[0].message.content") from None
+    usage = document.get("usage")
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    counted = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
+    return Completion(text if isinstance(text, str) else "", tokens if counted else None, lost)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds that a `Retry-After` asks for, as a number or a date; None if it says nothing."""
+    if value is None:
+        return None
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    zoned = then if then.tzinfo else then.replace(tzinfo=timezone.utc)
+    return max((zoned - datetime.now(timezone.utc)).total_seconds(), 0.0)

@@ -1,0 +1,57 @@
+"""The round trip: does a model rank the skill among the first for the text that was made of it?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from uwe.cache import TargetCache
+from uwe.data.graph_files import folded
+from uwe.enrich.answer import Candidate
+from uwe.ranking import rank_many
+from uwe.tokens import Encoder
+
+__all__ = ["round_trip"]
+
+
+def round_trip(
+    candidates: Sequence[Candidate],
+    skills: Mapping[str, str],
+    model: Encoder,
+    *,
+    k: int,
+    progress: Callable[[int], object] | None = None,
+) -> list[tuple[str, ...]]:
+    """For each candidate those of its skills that the model ranks among the first `k` for it.
+
+    Args:
+        candidates: Texts with the ids of their skills.
+        skills: The label of every skill by id: all of them are the target space, equal ones once.
+        model: What ranks them, by its own scorer.
+        k: How far down a skill may stand.
+        progress: Called with the number of texts done so far.
+
+    Raises:
+        InputError: If k is no number above 0.
+        OSError: If there is no room for the encoded labels in the folder of temporary files.
+    """
+    labels = _once(skills.values())
+    with tempfile.TemporaryDirectory(prefix="uwe-enrich-") as folder:
+        cache = TargetCache.build(model, labels.values(), path=Path(folder) / "skills.uwe")
+        ranked = rank_many(
+            (candidate.text for candidate in candidates), cache, k=k, progress=progress
+        )
+        kept = []
+        for candidate, matches in zip(candidates, ranked, strict=True):
+            found = {folded(match.label) for match in matches}
+            kept.append(tuple(s for s in candidate.skills if folded(skills[s]) in found))
+        return kept
+
+
+def _once(labels: Iterable[str]) -> dict[str, str]:
+    """Labels by how they are compared, of equal ones the first."""
+    once: dict[str, str] = {}
+    for label in labels:
+        once.setdefault(folded(label), label)
+    return once

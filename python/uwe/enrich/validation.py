@@ -1,0 +1,190 @@
+"""Which candidates are accepted: small rules, each with the reason for which it rejects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from uwe.corpus import read_queries
+from uwe.data.graph_files import folded
+from uwe.enrich.answer import Candidate
+from uwe.enrich.background import Background
+from uwe.enrich.grounding import Grounding
+from uwe.enrich.language import is_english
+from uwe.enrich.near import NearTexts, words_of
+
+__all__ = [
+    "Queries",
+    "Validator",
+    "benchmark_queries",
+    "has_form",
+    "has_length",
+    "is_copy",
+    "is_english",
+]
+
+LENGTHS = {"sentence": (3, 60), "alias": (1, 10), "title": (1, 8)}
+"""Words of each kind of text, at least and at most."""
+_CHARACTERS = {"sentence": 500, "alias": 100, "title": 80}
+
+DUPLICATE, BENCHMARK, CONTAINED = 0.7, 0.5, 0.9
+"""Shares of common runs of three words from which texts are near: see `NearTexts.has_like`."""
+_SENTENCES = 8.0
+"""Words that the queries of a task have on average, from which it is one of sentences: a text with
+one of them inside repeats it, while any sentence may name a label."""
+_RUN, _SHARE = 10, 0.6
+"""A copy has more words in a run of the grounding than the first, or this share of its own."""
+
+# What no line of a vacancy has, but hidden instructions and chat answers do.
+_UNFIT = re.compile(
+    r"https?:|www\.|\w@\w|[<>{}\[\]|`\\\n\r\t]|\*\*|^#|[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\ufeff]"
+    r"|\b\w+\.(?:com|org|example)\b"
+    r"|\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|rules above)\b"
+    r"|\b(?:as an ai|system prompt|i cannot|i can't|here (?:are|is) (?:the|your|a))\b",
+    re.IGNORECASE,
+)
+
+
+def has_length(candidate: Candidate) -> bool:
+    """Whether a text is as long as its kind should be."""
+    least, most = LENGTHS[candidate.kind]
+    fits = len(candidate.text) <= _CHARACTERS[candidate.kind]
+    return fits and least <= len(words_of(candidate.text)) <= most
+
+
+def has_form(text: str) -> bool:
+    """Whether a text is plain: no links, markup or control characters, no talk about a prompt."""
+    return _UNFIT.search(text) is None
+
+
+def is_copy(candidate: Candidate, grounding: Grounding) -> bool:
+    """Whether a text is a copy of the grounding.
+
+    A sentence is one if it has a run of more than 10 words in common with the description or an
+    example, or one of at least 5 that is 60 % of its own; any text is one if it equals the label,
+    an alias, an occupation or something broader.
+    """
+    names = (grounding.skill, *grounding.aliases, *grounding.jobs, *grounding.broader)
+    words = words_of(candidate.text)
+    if any(words == words_of(fact.text) for fact in names):
+        return True
+    if candidate.kind != "sentence":
+        return False
+    texts = [example.sentence.text for example in grounding.examples]
+    if grounding.description is not None:
+        texts.append(grounding.description.text)
+    longest = max((_common_run(words, words_of(text)) for text in texts), default=0)
+    return longest > _RUN or (longest >= 5 and longest >= _SHARE * len(words))
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Texts that nothing may repeat.
+
+    Attributes:
+        texts: All of them: nothing may equal one.
+        sentences: Those of tasks of sentences: no sentence may be near one, or have one inside.
+    """
+
+    texts: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+
+def benchmark_queries(*folders: Path) -> Queries:
+    """Queries of all splits of all tasks in folders of tasks, such as `workbench/`.
+
+    Raises:
+        DataError: If a file of them is malformed.
+        OSError: If one can not be read.
+    """
+    texts: list[str] = []
+    sentences: list[str] = []
+    for path in (path for f in folders for path in sorted(f.glob("*/*.queries.jsonl.gz"))):
+        found = [record.text for record in read_queries(path)]
+        texts += found
+        if sum(len(words_of(text)) for text in found) >= _SENTENCES * len(found):
+            sentences += found
+    return Queries(tuple(texts), tuple(sentences))
+
+
+class Validator:
+    """Applies all rules but the round trip, and remembers what it accepted.
+
+    Args:
+        background: Its sentences, aliases and labels are not to be repeated.
+        queries: Of benchmarks.
+    """
+
+    def __init__(self, background: Background, queries: Queries) -> None:
+        self._queries = {_bare(text) for text in queries.texts}
+        self._near_queries = NearTexts(queries.sentences)
+        self._sentences = NearTexts(background.texts)
+        names = background.skills.values()
+        aliases = (fact.text for facts in background.aliases.values() for fact in facts)
+        self._taken = {_bare(text) for text in (*names, *aliases)}
+        self._titles = {
+            (_bare(job.text), skill) for skill, jobs in background.jobs.items() for job in jobs
+        }
+
+    def reason_against(self, candidate: Candidate, grounding: Grounding) -> str | None:
+        """Why a candidate is rejected, or None: then it counts as accepted from now on.
+
+        The reasons are `length`, `form`, `language`, `copy`, `benchmark` and `duplicate`, the
+        first that holds.
+        """
+        rules: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("length", lambda: not has_length(candidate)),
+            ("form", lambda: not has_form(candidate.text)),
+            ("language", lambda: not is_english(candidate.text)),
+            ("copy", lambda: is_copy(candidate, grounding)),
+            ("benchmark", lambda: self._is_benchmark(candidate)),
+            ("duplicate", lambda: not self._take(candidate)),
+        )
+        return next((reason for reason, holds in rules if holds()), None)
+
+    def _is_benchmark(self, candidate: Candidate) -> bool:
+        """Whether a text equals a query, or a sentence is near one or has one inside."""
+        if _bare(candidate.text) in self._queries:
+            return True
+        return candidate.kind == "sentence" and self._near_queries.has_like(
+            candidate.text, jaccard=BENCHMARK, contained=CONTAINED
+        )
+
+    def _take(self, candidate: Candidate) -> bool:
+        """Add a text to what was accepted; False if something near it is there."""
+        text = _bare(candidate.text)
+        if candidate.kind == "title":
+            keys = {(text, skill) for skill in candidate.skills}
+            if keys & self._titles:
+                return False
+            self._titles |= keys
+        elif candidate.kind == "alias":
+            if text in self._taken:
+                return False
+            self._taken.add(text)
+        else:
+            if self._sentences.has_like(candidate.text, jaccard=DUPLICATE):
+                return False
+            self._sentences.add(candidate.text)
+        return True
+
+
+def _bare(text: str) -> str:
+    """A text without case and punctuation; as it is, case-folded, where nothing else is left."""
+    return " ".join(words_of(text)) or folded(text)
+
+
+def _common_run(a: list[str], b: list[str]) -> int:
+    """Length of the longest run of words in both."""
+    longest = 0
+    before = [0] * (len(b) + 1)
+    for word in a:
+        runs = [0] * (len(b) + 1)
+        for j, other in enumerate(b, 1):
+            if word == other:
+                runs[j] = before[j - 1] + 1
+        longest = max(longest, *runs)
+        before = runs
+    return longest
