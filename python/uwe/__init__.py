@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from uwe.errors import InputError as InputError
     from uwe.errors import MissingExtraError as MissingExtraError
     from uwe.errors import ModelError as ModelError
+    from uwe.errors import TrainingError as TrainingError
     from uwe.errors import UweError as UweError
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from uwe.text import TextEncoder as TextEncoder
     from uwe.text import TruncationWarning as TruncationWarning
     from uwe.tokens import TokenVectors as TokenVectors
+    from uwe.trainer import train as train
 
     __version__: str
 
@@ -72,6 +74,7 @@ _ROOMS = {
     "TargetSpace": "spaces",
     "TextEncoder": "text",
     "TokenVectors": "tokens",
+    "TrainingError": "errors",
     "TruncationWarning": "text",
     "UweError": "errors",
     "cache_metrics": "metrics",
@@ -89,6 +92,7 @@ _ROOMS = {
     "split_sentences": "sentences",
     "target_space": "spaces",
     "target_spaces": "spaces",
+    "train": "trainer",
 }
 
 __all__ = [*_ROOMS, "__version__"]

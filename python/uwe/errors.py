@@ -19,6 +19,7 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "ModelError",
+    "TrainingError",
     "UweError",
 ]
 
@@ -52,6 +53,10 @@ class DataError(UweError, ValueError):
 
 class ModelError(UweError):
     """A model folder can not be used. Remedy: another folder, or `uwe export` it anew."""
+
+
+class TrainingError(UweError):
+    """Training can not go on: the loss is no finite number. Remedy: another recipe."""
 
 
 class CacheError(UweError):

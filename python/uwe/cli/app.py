@@ -13,10 +13,11 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import caches, explanation, exporting, ranking, spaces
+from uwe.cli import caches, enriching, explanation, exporting, ranking, spaces
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
+from uwe.cli.training.app import app as training
 
 __all__ = ["app", "main"]
 
@@ -35,6 +36,8 @@ app.command("spaces")(guarded(spaces.spaces_command))
 app.command("export")(guarded(exporting.export_command))
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
+app.add_typer(training, name="train")
+app.command("enrich")(guarded(enriching.enrich_command))
 
 
 def _print_version(wanted: bool) -> None:

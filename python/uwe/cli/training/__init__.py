@@ -1,0 +1,1 @@
+"""`uwe train`: training from the command line, a command a file."""

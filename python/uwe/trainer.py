@@ -1,0 +1,101 @@
+"""`uwe.train`: a recipe, trained, with WorkBench's validation splits choosing the best step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uwe.bench.evaluation import evaluate
+from uwe.data.layout import data_folder
+from uwe.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from uwe.model.encoder import TorchEncoder
+    from uwe.training.loop import Evaluate, Trained
+    from uwe.training.recipe import Recipe, ValidationRecipe
+
+__all__ = ["train"]
+
+VALIDATION = "val"
+"""The only split that a recipe's validation reads."""
+
+
+def train(
+    recipe: Recipe | str | Path,
+    *,
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    changes: Sequence[str] = (),
+    resume: bool = False,
+    progress: bool = False,
+    cpu: bool = False,
+) -> Trained:
+    """Train a model by a recipe.
+
+    Args:
+        recipe: A TOML file, or what `uwe.training.recipe.read_recipe` gives.
+        out: Folder of the run; None takes `runs/<name of the recipe>`. `model/` in it has the
+            weights of the best step by the mean of the recipe's validation, which reads the splits
+            `val` of its tasks and no other.
+        data: The data folder; None takes the environment variable UWE_DATA.
+        changes: `key=value` each, in place of what the file says.
+        resume: Go on from the last checkpoint in `out`.
+        progress: Show it on standard error.
+        cpu: Leave a GPU alone.
+
+    Raises:
+        MissingExtraError: If torch, transformers or accelerate is not installed.
+        InputError: If the recipe is wrong, or `out` has another run in it.
+        ModelError: If the base or a checkpoint can not be used.
+        DataError: If a file of the graphs or the tasks is malformed.
+        TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
+        OSError: If a file can not be read or written; the last checkpoint is whole.
+    """
+    try:
+        from uwe.training import loop
+        from uwe.training.recipe import Recipe, read_recipe
+    except ImportError as error:
+        if error.name is not None and error.name.startswith("uwe"):
+            raise
+        raise MissingExtraError("train", f"uwe.train (it uses {error.name})") from None
+
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe, changes=changes)
+    elif changes:
+        raise InputError("expected changes only of a recipe in a file: change the Recipe itself")
+    return loop.train(
+        recipe,
+        out=Path("runs") / recipe.name if out is None else out,
+        data=data,
+        evaluate=_validation(recipe.validation, data_folder(data)),
+        resume=resume,
+        progress=progress,
+        cpu=cpu,
+    )
+
+
+def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
+    # Folders have names of their own, which may be those of tasks: `train_full/heldout/job2skill`.
+    names = [task for task in settings.tasks if "/" not in task]
+    folders = {task: data / task for task in settings.tasks if "/" in task}
+
+    def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
+        found: dict[str, dict[str, float]] = {}
+        asked: list[tuple[dict[str, str], list[str | Path]]] = [
+            ({name: name for name in names}, list(names)),
+            ({path.name: task for task, path in folders.items()}, list(folders.values())),
+        ]
+        for known, tasks in asked:
+            if not tasks:
+                continue
+            results = evaluate(
+                encoder, tasks=tasks, splits=VALIDATION, data=data,
+                scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,
+            )  # fmt: skip
+            for entry in results.entries:
+                task = known[results.tasks[entry.task].name]
+                found[task] = {name: interval.mean for name, interval in entry.metrics.items()}
+        return found
+
+    return measure

@@ -1,0 +1,137 @@
+"""The curves of a run: losses, validation, learning rate and gradient, drawn from its log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uwe.errors import InputError, MissingExtraError
+from uwe.training.log import METRICS_FILE, read_metrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["RunLog", "draw_curves", "read_run"]
+
+FORMATS = (".svg", ".png", ".pdf")
+_SMOOTHED = 0.05  # each loss is a mean over about 20 steps of its graph
+
+
+class RunLog:
+    """What `metrics.jsonl` of a run says.
+
+    Attributes:
+        name: Of the run's folder.
+        steps: A record a step.
+        validations: A record each time the model was measured.
+    """
+
+    def __init__(self, name: str, entries: Sequence[dict[str, Any]]) -> None:
+        self.name = name
+        self.steps = [entry for entry in entries if entry.get("kind") == "train"]
+        self.validations = [entry for entry in entries if entry.get("kind") == "validation"]
+
+    def losses(self) -> dict[str, tuple[list[int], list[float]]]:
+        """By graph: steps, and the loss smoothed over the steps before."""
+        found: dict[str, tuple[list[int], list[float]]] = {}
+        for entry in self.steps:
+            for graph, loss in entry["loss"].items():
+                steps, values = found.setdefault(graph, ([], []))
+                before = values[-1] if values else loss
+                steps.append(entry["step"])
+                values.append(before + _SMOOTHED * (loss - before))
+        return found
+
+
+def read_run(folder: str | Path) -> RunLog:
+    """Read the log of a run.
+
+    Raises:
+        InputError: If the folder has none, or one without a step.
+        DataError: If a line is malformed.
+        OSError: If it can not be read.
+    """
+    folder = Path(folder)
+    run = RunLog(folder.resolve().name, read_metrics(folder / METRICS_FILE))
+    if not run.steps:
+        raise InputError(
+            f"{folder}: expected a run of  uwe train  with {METRICS_FILE}, found no step: name the "
+            "folder that --out named"
+        )
+    return run
+
+
+def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
+    """Draw one or several runs into a file.
+
+    Args:
+        runs: Of the same colour order as their names in the legend.
+        path: Ends with .svg, .png or .pdf.
+
+    Raises:
+        InputError: If it ends otherwise, or there is no run.
+        MissingExtraError: If matplotlib is missing.
+        OSError: If it can not be written.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS or not runs:
+        raise InputError(f"expected runs, and a file ending with {', '.join(FORMATS)}, got {path}")
+    try:
+        from matplotlib import rc_context, rcdefaults
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("train", "a plot of training") from None
+    with rc_context():
+        rcdefaults()  # whatever a user's own settings say
+        figure = Figure(figsize=(11, 7), layout="constrained")
+        (loss, validation), (rate, norm) = figure.subplots(2, 2)
+        for number, run in enumerate(runs):
+            label = run.name if len(runs) > 1 else ""
+            _losses(loss, run, number, label)
+            _validations(validation, run, number, label)
+            steps = [entry["step"] for entry in run.steps]
+            rate.plot(steps, [e["learning_rate"] for e in run.steps], f"C{number}", label=label)
+            norms = np.array([entry["gradient_norm"] for entry in run.steps])
+            norm.plot(steps, norms, f"C{number}", linewidth=0.5, alpha=0.6)
+        for axes, title, unit in (
+            (loss, "Loss of each graph, smoothed", "loss"),
+            (validation, "Validation", "percent"),
+            (rate, "Learning rate", ""),
+            (norm, "Norm of the gradient before clipping", ""),
+        ):
+            axes.set_title(title, loc="left", fontsize=10)
+            axes.set_xlabel("step")
+            axes.set_ylabel(unit)
+            axes.grid(alpha=0.3)
+            if axes.get_legend_handles_labels()[1]:
+                axes.legend(fontsize=7, frameon=False)
+        rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+        figure.savefig(path, dpi=120)
+
+
+def _losses(axes: Axes, run: RunLog, number: int, label: str) -> None:
+    styles = ("-", "--", ":", "-.")
+    for place, (graph, (steps, values)) in enumerate(sorted(run.losses().items())):
+        # One run: a colour a graph. Several: a colour a run, a line style a graph.
+        look = {"color": f"C{place}"} if not label else {
+            "color": f"C{number}", "linestyle": styles[place % len(styles)],
+        }  # fmt: skip
+        axes.plot(steps, values, label=" ".join(filter(None, (label, graph))), **look)  # type: ignore[arg-type]
+
+
+def _validations(axes: Axes, run: RunLog, number: int, label: str) -> None:
+    if not run.validations:
+        return
+    steps = [entry["step"] for entry in run.validations]
+    means = [100 * entry["mean"] for entry in run.validations]
+    axes.plot(steps, means, f"C{number}", marker="o", linewidth=2, label=f"{label} mean".strip())
+    if label:
+        return
+    for place, task in enumerate(run.validations[0]["tasks"], start=1):
+        for metric in run.validations[0]["tasks"][task]:
+            values = [100 * entry["tasks"][task][metric] for entry in run.validations]
+            style = "-" if metric == "MAP" else ":"
+            axes.plot(steps, values, f"C{place % 10}{style}", label=f"{task} {metric}")

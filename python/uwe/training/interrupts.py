@@ -1,0 +1,32 @@
+"""Ctrl-C in a long run: the first one is noted, the second one stops at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["interruptible"]
+
+
+@contextmanager
+def interruptible() -> Iterator[list[bool]]:
+    """A list that gets an entry at the first Ctrl-C; a second one stops at once."""
+    found: list[bool] = []
+
+    def noted(number: int, frame: Any) -> None:
+        del number, frame
+        if found:
+            raise KeyboardInterrupt
+        found.append(True)
+
+    try:
+        before = signal.signal(signal.SIGINT, noted)
+    except ValueError:  # not in the main thread, which Ctrl-C is sent to
+        yield found
+        return
+    try:
+        yield found
+    finally:
+        signal.signal(signal.SIGINT, before)

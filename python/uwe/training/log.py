@@ -1,0 +1,136 @@
+"""What a run writes down and shows: `metrics.jsonl`, and a line or a bar with the time left."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from uwe.errors import DataError
+
+__all__ = ["MetricsLog", "Progress", "progress_of", "read_metrics"]
+
+METRICS_FILE = "metrics.jsonl"
+
+
+class MetricsLog:
+    """A JSON object a line, each with `step` and `kind`: `train` or `validation`.
+
+    Args:
+        path: The file.
+        after: Lines of later steps are dropped: a run that resumes takes those steps again.
+    """
+
+    def __init__(self, path: Path, *, after: int = 0) -> None:
+        kept = [entry for entry in read_metrics(path) if entry["step"] <= after] if after else []
+        self._path = path
+        path.write_text("".join(_line(entry) for entry in kept), encoding="utf-8")
+
+    def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """Add a line."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line({"kind": kind, "step": step, **values}))
+
+
+def read_metrics(path: str | Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last one that was cut off is left out, and no file is no lines.
+
+    Raises:
+        DataError: If another line is no JSON object with a step; with path and line.
+        OSError: If it can not be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            if type(entry["step"]) is not int:
+                raise TypeError("step is no integer")
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines) and not line.endswith("\n"):
+                break
+            raise DataError(
+                f"expected a line of  uwe train, got {error!r}: remove it", path=path, line=number
+            ) from None
+        entries.append(entry)
+    return entries
+
+
+class Progress:
+    """Shows nothing: what is used when nobody wants to know."""
+
+    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
+        """A step was taken: the mean loss of each graph of late, and the seconds of a step."""
+
+    def say(self, what: str) -> None:
+        """Something happened that is worth a line."""
+
+
+class _Lines(Progress):
+    """A line now and then, as a log wants it."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._said = steps, time.monotonic()
+
+    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
+        if step not in (1, self._steps) and time.monotonic() - self._said < 20:
+            return
+        self._said = time.monotonic()
+        self.say(
+            f"step {step:,} of {self._steps:,}: {_losses(losses)}, {self._left(step, seconds)}"
+        )
+
+    def say(self, what: str) -> None:
+        sys.stderr.write(what + "\n")
+        sys.stderr.flush()
+
+    def _left(self, step: int, seconds: float) -> str:
+        minutes = (self._steps - step) * seconds / 60
+        return f"{seconds:.2f} s a step, about {minutes:.0f} min left"
+
+
+class _Bar(_Lines):
+    def __init__(self, steps: int, bar: Any) -> None:
+        super().__init__(steps)
+        self._bar = bar
+        self._task = bar.add_task("", total=steps)
+
+    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
+        words = f"{_losses(losses)}, {self._left(step, seconds)}"
+        self._bar.update(self._task, completed=step, description=words)
+
+    def say(self, what: str) -> None:
+        self._bar.console.print(what, highlight=False, markup=False)
+
+
+@contextmanager
+def progress_of(wanted: bool, steps: int) -> Iterator[Progress]:
+    """Show progress on standard error, if it is wanted: a bar if that is a terminal."""
+    if not wanted:
+        yield Progress()
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(steps)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield _Bar(steps, bar)
+
+
+def _losses(losses: Mapping[str, float]) -> str:
+    return "loss " + " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False) + "\n"

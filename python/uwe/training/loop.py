@@ -1,0 +1,379 @@
+"""The training loop: batches, gradients, AdamW, validation, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from uwe.config import ModelConfig
+from uwe.data.layout import data_folder, replaced
+from uwe.errors import InputError, TrainingError
+from uwe.loading import load
+from uwe.model.encoder import TorchEncoder
+from uwe.model.saving import config_of, save_encoder
+from uwe.training.checkpoint import (
+    Checkpoint,
+    last_checkpoint,
+    load_checkpoint,
+    named_state,
+    restore_state,
+    save_checkpoint,
+)  # fmt: skip
+from uwe.training.guide import Guide
+from uwe.training.interrupts import interruptible
+from uwe.training.log import METRICS_FILE, MetricsLog, Progress, progress_of
+from uwe.training.material import (
+    Material,
+    base_folder,
+    check_graphs,
+    graph_batch,
+    new_encoder,
+    padders_of,
+    read_material,
+)  # fmt: skip
+from uwe.training.optimizer import (
+    WeightAverage,
+    learning_rate_share,
+    named_parameters,
+    optimizer_of,
+)  # fmt: skip
+from uwe.training.recipe import Recipe
+from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
+
+__all__ = ["Evaluate", "Trained", "train"]
+
+Evaluate = Callable[[TorchEncoder], Mapping[str, Mapping[str, float]]]
+"""Gives the metrics of each task of the recipe's validation, from 0 to 1."""
+
+_CHECKPOINTS, _MODEL, _RECIPE = "checkpoints", "model", "recipe.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left.
+
+    Attributes:
+        model: The model folder: the best step's weights by the validation, or the last one's.
+        step: Which step that is.
+        steps: How many were taken.
+        validation: The metrics of each task then; empty without validation.
+    """
+
+    model: Path
+    step: int
+    steps: int
+    validation: Mapping[str, Mapping[str, float]]
+
+
+def train(
+    recipe: Recipe,
+    *,
+    out: str | Path,
+    data: str | Path | None = None,
+    evaluate: Evaluate | None = None,
+    resume: bool = False,
+    progress: bool = False,
+    cpu: bool = False,
+) -> Trained:
+    """Train a model.
+
+    Args:
+        recipe: What to do.
+        out: Folder of the run: `model/`, `checkpoints/`, `metrics.jsonl`, `recipe.json`.
+        data: The data folder; None takes the environment variable UWE_DATA.
+        evaluate: Measures the model on the recipe's validation; None: the last step is the best.
+        resume: Go on from the last checkpoint in `out`.
+        progress: Show it on standard error.
+        cpu: Leave a GPU alone.
+
+    Raises:
+        InputError: If `out` holds a run and `resume` is false, or none and it is true, or the
+            recipe or the graphs are not those of the checkpoint.
+        ModelError: If the base or a checkpoint can not be used.
+        DataError: If a file of the graphs is malformed.
+        TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
+        OSError: If the disk is full or refuses; the last checkpoint is whole then.
+    """
+    out, data = Path(out), data_folder(data)
+    accelerator = Accelerator(
+        mixed_precision="bf16" if recipe.precision == "bf16" else "no", cpu=cpu
+    )
+    with accelerator.main_process_first():
+        # The first process makes the folder; to the others it is one to go on in.
+        last = _started(recipe, out, resume=resume or not accelerator.is_main_process)
+    material = read_material(recipe, data)
+    if last is not None:
+        check_graphs(last[1].graphs, material)
+    torch.manual_seed(recipe.seed)  # of a projection's start
+    encoder = new_encoder(recipe.model, base_folder(recipe.model.base) if last is None else last[0])
+    run = _Run(recipe, out, material, encoder, accelerator, evaluate)
+    if last is not None:
+        run.restore(last[1])
+    with (
+        progress_of(progress and accelerator.is_main_process, recipe.optimizer.steps) as shown,
+        interruptible() as interrupted,
+    ):
+        return run.steps(shown, interrupted)
+
+
+def _started(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Checkpoint] | None:
+    """The checkpoint to go on from, or None for a new run, whose folder is made."""
+    last = last_checkpoint(out / _CHECKPOINTS)
+    if not resume:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(
+                f"{out}: expected a new folder, found something there: go on with  --resume, name "
+                "another, or remove it"
+            )
+        (out / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        text = json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        (out / _RECIPE).write_text(text, encoding="utf-8")
+        return None
+    if last is None:
+        if (out / _RECIPE).is_file():  # it ended before the first checkpoint
+            return None
+        raise InputError(f"{out}: expected a run to resume, found none: leave --resume out")
+    checkpoint = load_checkpoint(last)
+    wanted = recipe.to_dict()
+    for key in sorted({*wanted, *checkpoint.recipe}):
+        if wanted.get(key) != checkpoint.recipe.get(key):
+            raise InputError(
+                f"{key} of the recipe is {wanted.get(key)!r}, that of {last} "
+                f"{checkpoint.recipe.get(key)!r}: resume with the recipe of the run, "
+                f"{out / _RECIPE}"
+            )
+    return last, checkpoint
+
+
+class _Run:
+    """A run as it goes on."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        material: Material,
+        encoder: TorchEncoder,
+        accelerator: Accelerator,
+        evaluate: Evaluate | None,
+    ) -> None:
+        self._recipe, self._out, self._material = recipe, out, material
+        self._accelerator, self._evaluate = accelerator, evaluate
+        self._encoder = encoder.to(accelerator.device)
+        if recipe.compile:
+            self._encoder.transformer.compile(dynamic=True)
+        self._objectives = _objectives(recipe, accelerator.device)
+        self._optimizer = optimizer_of(self._encoder, self._objectives, recipe.optimizer)
+        self._names = named_parameters(self._encoder, self._objectives)
+        self._padders = padders_of(recipe, material.graphs, self._encoder)
+        self._guide = (
+            Guide(load(recipe.guard.model), margin=recipe.guard.margin)
+            if recipe.guard.model
+            else None
+        )
+        self._average = WeightAverage(self._encoder, recipe.optimizer.average)
+        self._step = 0
+        self._best: dict[str, Any] | None = None
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Be where the checkpoint was; the encoder has its weights already."""
+        self._step, self._best = checkpoint.step, checkpoint.best
+        restore_state(self._optimizer, self._names, checkpoint.tensors)
+        with torch.no_grad():
+            for parameter, name in self._names.items():
+                if f"parameter.{name}" in checkpoint.tensors:
+                    parameter.copy_(checkpoint.tensors[f"parameter.{name}"])
+        self._average.restore(checkpoint.tensors)
+
+    def steps(self, shown: Progress, interrupted: list[bool]) -> Trained:
+        """Take the steps that are left."""
+        recipe, log = self._recipe, None
+        if self._accelerator.is_main_process:
+            log = MetricsLog(self._out / METRICS_FILE, after=self._step)
+        recent: dict[str, float] = {}
+        started, first = time.monotonic(), self._step
+        self._encoder.train()
+        while self._step < recipe.optimizer.steps:
+            losses, norm = self._one()
+            self._step += 1
+            for name, loss in losses.items():
+                recent[name] = loss if name not in recent else 0.95 * recent[name] + 0.05 * loss
+            seconds = (time.monotonic() - started) / (self._step - first)
+            if log is not None:
+                log.write("train", self._step, self._record(losses, norm, seconds))
+            shown.stepped(self._step, recent, seconds)
+            every, last = recipe.validation.every, self._step == recipe.optimizer.steps
+            if last or (every and self._step % every == 0):
+                self._validate(log, shown)
+            stopped = self._any(bool(interrupted))
+            due = recipe.checkpoint_every and self._step % recipe.checkpoint_every == 0
+            if due or last or stopped:
+                self._save()
+            if stopped and not last:
+                shown.say(
+                    f"stopped after step {self._step}: the same command with --resume goes on"
+                )
+                raise KeyboardInterrupt
+        best = self._best or {"step": self._step, "validation": {}}
+        return Trained(self._out / _MODEL, best["step"], self._step, best["validation"])
+
+    def _any(self, wanted: bool) -> bool:
+        """Whether a process wants it: Ctrl-C reaches all of them, but not at the same step."""
+        if self._accelerator.num_processes == 1:
+            return wanted
+        device = self._accelerator.device
+        found = self._accelerator.gather(torch.tensor([wanted], device=device))
+        return bool(found.any())
+
+    def _one(self) -> tuple[dict[str, float], float]:
+        """One step: the loss of each graph, and the norm of the gradient."""
+        recipe, step = self._recipe, self._step
+        rate = learning_rate_share(step, recipe.optimizer)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["highest"] * rate
+        batches = [self._batch(batch) for batch in self._material.sampler.step(step)]
+        settings = StepSettings(
+            scorers=recipe.model.loss_scorers,
+            gradient_cache=recipe.batches.gradient_cache,
+            chunk_tokens=recipe.batches.chunk_tokens,
+            tile_pairs=recipe.batches.tile_pairs,
+            seed=recipe.seed * 1_000_003 + step,
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        losses = accumulate_gradients(
+            self._encoder, batches, self._objectives, settings, accelerator=self._accelerator
+        )
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
+        clip = recipe.optimizer.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip))
+        if not all(map(math.isfinite, (*losses.values(), norm))):
+            self._give_up(batches, losses, norm)
+        self._optimizer.step()
+        self._average.update(self._encoder)
+        return losses, norm
+
+    def _batch(self, drawn: Any) -> GraphBatch:
+        batch = graph_batch(drawn, self._material.graphs[drawn.graph])
+        if self._guide is not None:
+            batch = replace(batch, ignored=batch.ignored | self._guide(batch))
+        if drawn.graph in self._padders:  # after the guide, which remembers texts as they are
+            batch = replace(batch, right=self._padders[drawn.graph].texts(drawn, self._step))
+        return batch
+
+    def _give_up(self, batches: list[GraphBatch], losses: dict[str, float], norm: float) -> None:
+        path = self._out / f"failed-step-{self._step + 1:06d}.json"
+        found = {
+            "step": self._step + 1,
+            "losses": {name: repr(loss) for name, loss in losses.items()},
+            "gradient_norm": repr(norm),
+            "batches": [
+                {
+                    "graph": batch.name,
+                    "left": list(batch.left),
+                    "right": list(batch.right),
+                    "positives": batch.positives.nonzero().tolist(),
+                }
+                for batch in batches
+            ],
+        }
+        path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        raise TrainingError(
+            f"expected a finite loss at step {self._step + 1}, got {found['losses']} and a "
+            f"gradient of norm {norm}: its batch is in {path}; lower optimizer.learning_rate, or "
+            "set optimizer.clip, and resume from the last checkpoint"
+        )
+
+    def _record(self, losses: dict[str, float], norm: float, seconds: float) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "loss": losses,
+            "gradient_norm": norm,
+            "learning_rate": self._optimizer.param_groups[0]["lr"],
+            "seconds_a_step": round(seconds, 3),
+        }
+        if self._recipe.model.learned_temperature:
+            record["temperature"] = float(self._encoder.temperature.detach())
+        learned = {
+            name: float(objective.log_loss_temperature.detach().exp())
+            for name, objective in self._objectives.items()
+            if objective.log_loss_temperature.requires_grad
+        }
+        return {**record, "loss_temperature": learned} if learned else record
+
+    def _validate(self, log: MetricsLog | None, shown: Progress) -> None:
+        """Measure the model, and keep it if it is the best so far."""
+        if not self._accelerator.is_main_process:
+            return
+        with self._average.applied(self._encoder):
+            if self._evaluate is None or not self._recipe.validation.tasks:
+                self._keep(self._step, {}, 0.0)
+                return
+            shown.say(f"step {self._step}: validating")
+            found = {task: dict(values) for task, values in self._evaluate(self._encoder).items()}
+            value = self._mean(found)
+            better = self._best is None or value > self._best["value"]
+            if better:
+                self._keep(self._step, found, value)
+        if log is not None:
+            log.write("validation", self._step, {"tasks": found, "mean": value})
+        figures = ", ".join(
+            f"{task} {' / '.join(f'{100 * v:.1f}' for v in values.values())}"
+            for task, values in found.items()
+        )
+        mark = ", the best so far" if better else ""
+        shown.say(f"step {self._step}: mean {100 * value:.2f}{mark}; {figures}")
+
+    def _mean(self, found: Mapping[str, Mapping[str, float]]) -> float:
+        settings = self._recipe.validation
+        tasks = settings.mean or settings.tasks
+        values = [found[task][metric] for task in tasks for metric in settings.metrics]
+        return sum(values) / len(values)
+
+    def _keep(self, step: int, validation: Mapping[str, Any], value: float) -> None:
+        self._best = {"step": step, "value": value, "validation": validation}
+        with replaced(self._out / _MODEL) as new:
+            save_encoder(self._encoder, new, self._config())
+
+    def _save(self) -> None:
+        if self._accelerator.is_main_process:
+            tensors = named_state(self._optimizer, self._names)
+            tensors.update(self._average.tensors())
+            behind = [name for name in self._names.values() if name.startswith("log_")]
+            by_name = {name: parameter for parameter, name in self._names.items()}
+            tensors.update({f"parameter.{name}": by_name[name] for name in behind})
+            state = Checkpoint(
+                step=self._step,
+                recipe=self._recipe.to_dict(),
+                graphs={name: g.fingerprint() for name, g in self._material.graphs.items()},
+                best=self._best,
+                tensors=tensors,
+            )
+            save_checkpoint(self._out / _CHECKPOINTS, self._encoder, self._config(), state)
+        self._accelerator.wait_for_everyone()
+
+    def _config(self) -> ModelConfig:
+        model = self._recipe.model
+        return config_of(
+            self._encoder,
+            name=self._recipe.name,
+            language=model.language,
+            licence=model.licence,
+            base_model=model.base_model or model.base,
+            trained_on=self._material.sources,
+        )
+
+
+def _objectives(recipe: Recipe, device: torch.device) -> dict[str, Objective]:
+    objectives = {}
+    for spec in recipe.graph:
+        start = torch.tensor(math.log(spec.loss_temperature), device=device)
+        start.requires_grad_(spec.learned_loss_temperature)
+        objectives[spec.name] = Objective(spec.alpha, start, spec.loss, spec.queries)
+    return objectives

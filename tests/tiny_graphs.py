@@ -1,0 +1,56 @@
+"""Graphs made in memory, and folders of graphs as `uwe data graphs` writes them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uwe.training.graph import BipartiteGraph, Nodes
+
+
+def nodes_of(count: int, kind: str) -> Nodes:
+    ids = tuple((f"{kind}/{i}",) for i in range(count))
+    return Nodes(kind, ids, tuple(f"{kind} {i}" for i in range(count)))
+
+
+def graph_of(
+    edges: Mapping[tuple[int, int], float] | Iterable[tuple[int, int]],
+    left: int | None = None,
+    right: int | None = None,
+    *,
+    name: str = "G",
+    kinds: tuple[str, str] = ("job", "skill"),
+) -> BipartiteGraph:
+    """A graph of edges, with their weights if they are given."""
+    weights = dict(edges) if isinstance(edges, Mapping) else dict.fromkeys(edges, 1.0)
+    ends = np.array(sorted(weights), dtype=np.int64).reshape(-1, 2)
+    sizes = [
+        given if given is not None else int(ends[:, side].max()) + 1
+        for side, given in enumerate((left, right))
+    ]
+    return BipartiteGraph(
+        name,
+        nodes_of(sizes[0], kinds[0]),
+        nodes_of(sizes[1], kinds[1]),
+        ends,
+        np.array([weights[edge] for edge in sorted(weights)], np.float32),
+    )
+
+
+def write_graphs(
+    folder: Path, nodes: Mapping[str, Mapping[str, str]], graphs: Mapping[str, Sequence[Any]]
+) -> Path:
+    """Node files of texts by id, and graphs of (left kind, right kind, rows of three)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, texts in nodes.items():
+        lines = "".join(json.dumps({"id": i, "text": t}) + "\n" for i, t in texts.items())
+        (folder / f"nodes.{kind}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    for name, (left, right, rows) in graphs.items():
+        lines = "".join("\t".join(row) + "\n" for row in [(left, right, "relation"), *rows])
+        (folder / f"{name}.edges.tsv.gz").write_bytes(gzip.compress(lines.encode()))
+    return folder

@@ -1,0 +1,284 @@
+"""The loop: it learns, resumes bit by bit, survives what comes in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+import torch
+from safetensors.torch import load_file
+
+import uwe
+from tiny_run import write_data, write_recipe
+from uwe.errors import InputError, ModelError, TrainingError
+from uwe.training import loop
+from uwe.training.log import read_metrics
+from uwe.training.loop import train
+from uwe.training.recipe import read_recipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+def rising(encoder: object) -> dict[str, dict[str, float]]:
+    """A validation that a model passes better the longer its vectors are."""
+    values = encoder.encode(["a text"]).values
+    norm = float((values**2).sum()) % 1.0
+    return {"anything": {"MAP": norm, "RP@10": norm}}
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same(left: Path, right: Path) -> None:
+    one, other = weights(left), weights(right)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(
+        recipe_path,
+        changes=[
+            "optimizer.steps=60",
+            "optimizer.average=0",
+            "optimizer.learning_rate=1e-3",
+            "model.dropout=0",
+        ],
+    )
+    done = train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    assert done.step == done.steps == 60
+    log = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    losses = [entry["loss"]["V"] for entry in log if "V" in entry.get("loss", {})]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    config = json.loads((done.model / "uwe.json").read_text())
+    assert [source["name"] for source in config["trained_on"]] == [
+        "train/J.edges.tsv.gz", "train/V.edges.tsv.gz", "train/nodes.job.jsonl.gz",
+        "train/nodes.sentence.jsonl.gz", "train/nodes.skill.jsonl.gz",
+    ]  # fmt: skip
+    assert config["scorer"]["temperature"] != 0.5  # it is learned
+
+
+def test_a_run_that_was_killed_resumes_bit_by_bit(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = read_recipe(recipe_path)
+    whole = train(recipe, out=tmp_path / "whole", data=data, evaluate=rising, cpu=True)
+
+    class KilledError(Exception):
+        pass
+
+    taken = []
+    real = loop.accumulate_gradients
+
+    def killed(*arguments, **more):
+        taken.append(1)
+        if len(taken) == 7:  # three steps after the last checkpoint
+            raise KilledError
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(loop, "accumulate_gradients", killed)
+    with pytest.raises(KilledError):
+        train(recipe, out=tmp_path / "run", data=data, evaluate=rising, cpu=True)
+    monkeypatch.setattr(loop, "accumulate_gradients", real)
+    done = train(recipe, out=tmp_path / "run", data=data, evaluate=rising, resume=True, cpu=True)
+    assert (done.step, done.validation) == (whole.step, whole.validation)
+    assert_same(done.model, whole.model)
+    last = Path("checkpoints/step-000012")
+    assert_same(tmp_path / "run" / last, tmp_path / "whole" / last)
+    one, other = (load_file(tmp_path / run / last / "trainer.safetensors") for run in
+                  ("run", "whole"))  # fmt: skip
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    logs = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("run", "whole")]
+    for log in logs:
+        for entry in log:
+            entry.pop("seconds_a_step", None)
+    assert logs[0] == logs[1]
+
+
+def test_the_best_step_is_kept(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    values = iter([0.2, 0.9, 0.4])
+
+    def evaluate(encoder: object) -> dict[str, dict[str, float]]:
+        value = next(values)
+        return {"anything": {"MAP": value, "RP@10": value}}
+
+    recipe = read_recipe(recipe_path, changes=["optimizer.average=0"])
+    done = train(recipe, out=tmp_path / "run", data=data, evaluate=evaluate, cpu=True)
+    assert (done.step, done.steps) == (8, 12)
+    assert_same(done.model, tmp_path / "run/checkpoints/step-000008")
+    assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == [
+        "step-000008", "step-000012",
+    ]  # fmt: skip
+
+
+def test_a_loss_that_is_no_number_stops_with_its_batch(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(recipe_path, changes=["optimizer.learning_rate=1e30", "optimizer.clip=0"])
+    with pytest.raises(TrainingError, match=r"lower optimizer.learning_rate"):
+        train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    (saved,) = (tmp_path / "run").glob("failed-step-*.json")
+    found = json.loads(saved.read_text())
+    assert {"graph", "left", "right", "positives"} == found["batches"][0].keys()
+
+
+def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    with pytest.raises(InputError, match="found none: leave --resume out"):
+        train(recipe, out=out, data=data, resume=True)
+    train(recipe, out=out, data=data, cpu=True)
+    with pytest.raises(InputError, match="go on with  --resume"):
+        train(recipe, out=out, data=data)
+    other = read_recipe(recipe_path, changes=["optimizer.learning_rate=1"])
+    with pytest.raises(InputError, match="optimizer of the recipe is"):
+        train(other, out=out, data=data, resume=True)
+    large = read_recipe(recipe_path, changes=["graph.J.size=500"])
+    with pytest.raises(InputError, match="batches of at most"):
+        train(large, out=tmp_path / "large", data=data)
+    state = out / "checkpoints/step-000012/trainer.json"
+    state.write_text(state.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(ModelError, match="checkpoints of format 1, got 9"):
+        train(recipe, out=out, data=data, resume=True)
+    state.write_text("{")
+    with pytest.raises(ModelError, match="expected a checkpoint"):
+        train(recipe, out=out, data=data, resume=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uwe.training import checkpoint
+
+    real, calls = checkpoint.save_file, []
+
+    def full(tensors: object, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        real(tensors, path)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    with pytest.raises(OSError, match="No space left"):
+        train(recipe, out=out, data=data, evaluate=rising, cpu=True)
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["step-000004"]
+    monkeypatch.undo()
+    assert train(recipe, out=out, data=data, evaluate=rising, resume=True, cpu=True).steps == 12
+
+
+COMMAND = "import sys; from uwe.cli import main; sys.argv[0] = 'uwe'; main()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_at_any_moment_it_goes_on(
+    data: Path, recipe_path: Path, tmp_path: Path, how: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    changes = ["optimizer.steps=3000", "checkpoint_every=5", "validation.tasks=[]"]
+    arguments = [str(recipe_path), "--data", str(data), "--out", str(out), "--cpu"]
+    for change in changes:
+        arguments += ["--set", change]
+    command = [sys.executable, "-c", COMMAND, "train", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "checkpoints/step-000010").exists():
+        assert time.monotonic() < deadline, running.communicate()
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.01)
+    running.send_signal(how)
+    _, said = running.communicate(timeout=60)
+    checkpoints = sorted(p for p in (out / "checkpoints").iterdir() if p.name[0] != ".")
+    if how is signal.SIGINT:
+        assert running.returncode == 130
+        assert "--resume goes on" in said
+        assert int(checkpoints[-1].name[5:]) == len(read_metrics(out / "metrics.jsonl"))
+    recipe = read_recipe(recipe_path, changes=changes)
+    step = int(checkpoints[-1].name[5:])
+    monkey = read_recipe(recipe_path, changes=[*changes[1:], "optimizer.steps=3000"])
+    assert monkey == recipe
+
+    class EnoughError(Exception):
+        pass
+
+    def enough(folder: Path, *rest: object) -> Path:
+        raise EnoughError
+
+    before = loop.save_checkpoint
+    loop.save_checkpoint = enough  # type: ignore[assignment]
+    try:
+        with pytest.raises(EnoughError):
+            train(recipe, out=out, data=data, resume=True, cpu=True)
+    finally:
+        loop.save_checkpoint = before
+    steps = [entry["step"] for entry in read_metrics(out / "metrics.jsonl")]
+    assert steps == list(range(1, (step // 5 + 1) * 5 + 1))
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_exported_and_opened_by_others(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    from uwe.model.export import export
+
+    for changes in ([], ["model.dim=24", "model.special_tokens=drop"]):
+        recipe = read_recipe(recipe_path, changes=["optimizer.steps=2", *changes])
+        done = train(recipe, out=tmp_path / f"run{len(changes)}", data=data, cpu=True)
+        runtime = export(done.model, tmp_path / f"runtime{len(changes)}", weights="float32")
+        model = uwe.load(runtime.folder)
+        assert model.config.trained_on
+        assert model.dim == (24 if changes else 64)
+        texts = ["data engineer", "soup"]
+        found = model.encode(texts)
+        theirs = sentence_transformers.MultiVectorEncoder(str(done.model), device="cpu")
+        for i, vectors in enumerate(theirs.encode(texts, normalize_embeddings=False)):
+            ours = found.values[found.offsets[i] : found.offsets[i + 1]]
+            torch.testing.assert_close(vectors.cpu(), torch.from_numpy(ours), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_torchrun_trains_as_one_process_does(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    changes = ["validation.tasks=[]", "model.dropout=0", "optimizer.steps=3"]
+    one = train(
+        read_recipe(recipe_path, changes=changes), out=tmp_path / "one", data=data, cpu=True
+    )
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
+        "-m", "uwe", "train", str(recipe_path), "--data", str(data), "--out",
+        str(tmp_path / "two"), "--cpu", "--quiet",
+    ]  # fmt: skip
+    for change in changes:
+        command += ["--set", change]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = weights(one.model), weights(tmp_path / "two/model")
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, atol=2e-3, rtol=0.0)
+    losses = [
+        [entry["loss"] for entry in read_metrics(tmp_path / run / "metrics.jsonl")]
+        for run in ("one", "two")
+    ]
+    for mine, other in zip(*losses, strict=True):
+        assert mine == pytest.approx(other, rel=1e-3)

@@ -1,0 +1,110 @@
+"""Recipes: strict, with one meaning however they are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from uwe import InputError
+from uwe.training.recipe import Recipe, read_recipe
+
+TEXT = """
+format = 1
+name = "tiny"
+graphs = "train"
+[model]
+base = "folder"
+[optimizer]
+steps = 10
+[[graph]]
+name = "J"
+[[graph]]
+name = "V"
+queries = "right"
+relations = {weak = 0.5}
+"""
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "tiny.toml").write_text(TEXT)
+    return tmp_path / "tiny.toml"
+
+
+def test_a_recipe_survives_json(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert [graph.queries for graph in recipe.graph] == ["left", "right"]
+
+
+def test_changes_stand_in_place_of_the_files(path: Path) -> None:
+    recipe = read_recipe(
+        path,
+        changes=[
+            "optimizer.steps=3", "graph.V.size=16", "model.scorer=pooled", "guard.margin=1",
+            'model.train_scorers={"soft:0.5" = 3, pooled = 1}', "validation.tasks=['a', 'b']",
+        ],
+    )  # fmt: skip
+    assert recipe.optimizer.steps == 3
+    assert [graph.size for graph in recipe.graph] == [128, 16]
+    assert recipe.guard.margin == 1.0
+    assert [(str(s), w) for s, w in recipe.model.loss_scorers] == [
+        ("soft:0.5", 0.75), ("pooled", 0.25),
+    ]  # fmt: skip
+    assert recipe.validation.tasks == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("optimizer.stesp=3", "unknown key 'stesp'; known are steps"),
+        ("optimizer.steps=0", "expected steps >= 1, got 0"),
+        ("optimizer.steps=many", "steps: expected an integer, got 'many'"),
+        ("optimizer.steps=true", "expected an integer"),
+        ("optimizer.learning_rate=nan", "learning_rate > 0"),
+        ("optimizer.decay=fast", "expected one of linear, cosine, none"),
+        ("graph.J.loss_temperature=0", "loss_temperature > 0"),
+        ("graph.Z.size=3", "name of a graph"),
+        ("graph.J.forward=0", None),
+        ("model.scorer=soft", "needs a temperature"),
+        ("model=3", "expected a table"),
+        ("name.first=3", "no keys below"),
+        ("format=2", "reads recipes of format 1, got 2"),
+        ("validation.mean=['x']", "expected mean to be of tasks"),
+        ("graph=[]", "at least one"),
+        ("steps", "key=value"),
+    ],
+)
+def test_what_is_wrong_is_named(path: Path, change: str, words: str | None) -> None:
+    if words is None:
+        assert read_recipe(path, changes=[change]).graph[0].forward == 0.0
+        return
+    with pytest.raises(InputError, match=words):
+        read_recipe(path, changes=[change])
+
+
+def test_a_key_that_is_missing_is_named(path: Path) -> None:
+    path.write_text(TEXT.replace("steps = 10", ""))
+    with pytest.raises(InputError, match="the key 'steps' is missing"):
+        read_recipe(path)
+
+
+def test_a_graph_twice_and_no_toml_are_refused(path: Path) -> None:
+    path.write_text(TEXT.replace('name = "V"', 'name = "J"'))
+    with pytest.raises(InputError, match="once"):
+        read_recipe(path)
+    path.write_text("format = ")
+    with pytest.raises(InputError, match="expected TOML"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda path: path.stem)
+def test_the_shipped_recipes_are_read(shipped: Path) -> None:
+    recipe = read_recipe(shipped)
+    assert recipe.name == shipped.stem
+    assert not any("test" in task for task in recipe.validation.tasks)

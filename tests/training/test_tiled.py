@@ -1,0 +1,122 @@
+"""Tiled scores against their readable twin: values, gradients, memory."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from uwe import InputError, Scorer
+from uwe.model.similarity import late_interaction_scores
+from uwe.training.tiled import Ragged, tiled_scores
+
+SCORERS = ["soft:0.5", "soft_query:0.5", "soft_target:0.5", "max", "pooled"]
+
+
+def ragged(lengths: list[int], *, dim: int = 8, seed: int = 0, dtype=torch.float32) -> Ragged:
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(sum(lengths), dim, generator=generator, dtype=torch.float64)
+    return Ragged(values.to(dtype).requires_grad_(), lengths)
+
+
+def padded(texts: Ragged) -> tuple[torch.Tensor, torch.Tensor]:
+    """A tensor (texts, longest, dim) and its mask; padding is no zero, so that it would show."""
+    parts = texts.values.split(texts.lengths)
+    longest = max(texts.lengths)
+    full = [
+        torch.cat([part, part.new_full((longest - len(part), part.shape[1]), 7.0)])
+        for part in parts
+    ]
+    mask = torch.tensor([[i < length for i in range(longest)] for length in texts.lengths])
+    return torch.stack(full), mask
+
+
+def plain(queries: Ragged, targets: Ragged, scorer: Scorer, temperature=None) -> torch.Tensor:
+    (left, left_mask), (right, right_mask) = padded(queries), padded(targets)
+    return late_interaction_scores(
+        left, right, scorer, queries_mask=left_mask, targets_mask=right_mask,
+        temperature=temperature,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize("tile_pairs", [1, 30, 1 << 20])
+def test_values_and_gradients_are_the_twins(name: str, tile_pairs: int) -> None:
+    scorer = Scorer.parse(name)
+    lengths = [3, 1, 7, 2, 2, 5], [4, 1, 1, 9, 3]
+    # Unequal weights of the scores, so that no gradient cancels.
+    weights = torch.randn(6, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    found = []
+    for score in (plain, tiled_scores):
+        for dtype in (torch.float64, torch.float32):
+            queries, targets = (ragged(n, seed=i, dtype=dtype) for i, n in enumerate(lengths))
+            temperature = torch.tensor(scorer.temperature or 1.0, dtype=dtype, requires_grad=True)
+            more = {"tile_pairs": tile_pairs} if score is tiled_scores else {}
+            scores = score(queries, targets, scorer, temperature=temperature, **more)
+            (scores * weights.to(dtype)).sum().backward()
+            gradients = [queries.values.grad, targets.values.grad]
+            if scorer.attends:
+                gradients.append(temperature.grad)
+            found.append([scores.detach(), *gradients])
+    for part in zip(*found, strict=True):
+        reference = part[0]
+        for value, bound in zip(part[1:], (1e-5, 1e-12, 1e-5), strict=True):
+            worst = (value.double() - reference).abs().max()
+            assert worst <= bound * reference.abs().max().clamp(min=1.0)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
+    scorer = Scorer.parse(name)
+    queries = ragged([2, 1], dim=3, dtype=torch.float64)
+    targets = ragged([1, 3], dim=3, seed=1, dtype=torch.float64)
+
+    def scores(left: torch.Tensor, right: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
+        return tiled_scores(
+            Ragged(left, [2, 1]), Ragged(right, [1, 3]), scorer, temperature=temperature
+        )
+
+    temperature = torch.tensor(0.7, dtype=torch.float64, requires_grad=scorer.attends)
+    assert torch.autograd.gradcheck(scores, (queries.values, targets.values, temperature))
+
+
+def test_the_pairs_of_tokens_are_never_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from uwe.training import tiled
+
+    sizes = []
+
+    class Watched(tiled._Tile):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments)
+            sizes.append(self.dots.numel())
+
+    monkeypatch.setattr(tiled, "_Tile", Watched)
+    queries, targets = ragged([9, 30, 31] * 20), ragged([4, 8, 60] * 20, seed=1)
+    tiled_scores(queries, targets, Scorer.parse("soft:0.5"), tile_pairs=5000).sum().backward()
+    assert len(sizes) > 100
+    assert max(sizes) <= 5000
+
+
+def test_a_selection_takes_the_texts_in_the_order_given() -> None:
+    texts = ragged([2, 3, 1])
+    chosen = texts.selected([2, 0])
+    assert chosen.lengths == [1, 2]
+    torch.testing.assert_close(chosen.values, texts.values[[5, 0, 1]])
+
+
+def test_bfloat16_scores_are_near() -> None:
+    scorer = Scorer.parse("soft:0.5")
+    exact = tiled_scores(ragged([5, 9]), ragged([4, 3], seed=1), scorer)
+    queries = ragged([5, 9], dtype=torch.bfloat16)
+    near = tiled_scores(queries, ragged([4, 3], seed=1, dtype=torch.bfloat16), scorer)
+    near.sum().backward()
+    assert queries.values.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(near.float(), exact, atol=0.03, rtol=0.0)
+
+
+@pytest.mark.parametrize(("rows", "lengths"), [(3, [1, 1]), (2, [2, 0]), (0, [])])
+def test_lengths_that_do_not_fit_are_refused(rows: int, lengths: list[int]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        Ragged(torch.zeros(rows, 4), lengths)

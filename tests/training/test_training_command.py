@@ -1,0 +1,75 @@
+"""`uwe train` as it is typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+from cli_shell import Shell
+from tiny_run import write_data, write_recipe
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("command")
+    write_data(folder / "data")
+    write_recipe(folder)
+    return folder
+
+
+def test_a_recipe_is_trained_resumed_and_drawn(shell: Shell, folder: Path) -> None:
+    recipe, run = str(folder / "tiny.toml"), str(folder / "run")
+    changes = ("--set", "validation.tasks=[]", "--data", str(folder / "data"), "--cpu")
+    done = shell("train", recipe, "--out", run, *changes)
+    assert "run/model: step 12 of 12" in done.stdout
+    assert "step 12 of 12: loss" in done.stderr
+    message = shell.error("train", recipe, "--out", run, *changes)
+    assert "go on with --resume" in message
+    again = shell.json("train", "run", recipe, "--out", run, "--resume", "--quiet", *changes)
+    assert (again["step"], again["steps"]) == (12, 12)
+    for suffix in ("svg", "png"):
+        picture = folder / f"curves.{suffix}"
+        shell("train", "report", run, "-o", str(picture))
+        assert picture.stat().st_size > 10_000
+    assert "Loss of each graph" in (folder / "curves.svg").read_text()
+    assert "expected runs, and a file" in shell.error("train", "report", run, "-o", "a.gif")
+    assert "found no step" in shell.error("train", "report", str(folder))
+
+
+def test_validation_reads_val_splits_alone(shell: Shell, folder: Path) -> None:
+    task = folder / "data" / "held" / "mine"
+    task.mkdir(parents=True)
+    import gzip
+
+    def write(name: str, lines: list[str]) -> None:
+        with gzip.open(task / name, "wt", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+
+    write("targets.jsonl.gz", [json.dumps({"id": t, "text": t}) for t in ("spark", "care")])
+    for split in ("val", "test"):
+        write(f"{split}.queries.jsonl.gz", [json.dumps({"id": "q", "text": "nurse"})])
+    write("val.qrels.tsv.gz", ["q\t0\tcare\t1"])
+    write("test.qrels.tsv.gz", ["this would not be read as judgements"])
+    found = shell.json(
+        "train", str(folder / "tiny.toml"), "--out", str(folder / "held-run"), "--quiet", "--cpu",
+        "--data", str(folder / "data"), "--set", 'validation.tasks=["held/mine"]',
+        "--set", "optimizer.steps=4",
+    )  # fmt: skip
+    assert set(found["validation"]) == {"held/mine"}
+    assert set(found["validation"]["held/mine"]) == {"MAP", "RP@10"}
+
+
+def test_help_names_what_can_be_done(shell: Shell) -> None:
+    text = shell("train", "--help").stdout
+    assert all(word in text for word in ("inspect", "report", "run", "RECIPE"))
+    assert "KEY=VALUE" in shell("train", "run", "--help").stdout
+
+
+def test_a_recipe_that_is_not_there_is_named(shell: Shell, folder: Path) -> None:
+    message = shell.error("train", "nowhere.toml", "--data", str(folder / "data"))
+    assert "nowhere.toml: No such file or directory: correct the path" in message
