@@ -108,7 +108,15 @@ def test_a_slow_answer_is_given_up(pauses: Pauses, step: tuple[str, float]) -> N
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b'{"choices": [', b"[]", b'{"choices": []}', b'{"choices": [{"text": 1}]}']
+    "body",
+    [
+        b"<html>",
+        b"[" * 100_000,
+        b'{"choices": [',
+        b"[]",
+        b'{"choices": []}',
+        b'{"choices": [{"text": 1}]}',
+    ],
 )
 def test_a_broken_body_is_asked_for_again(pauses: Pauses, body: bytes) -> None:
     with serving(("body", body), ("answer", "whole")) as server:

@@ -48,7 +48,8 @@ class Journal:
         self.answers: dict[str, str] = {}
         self.tokens = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.path, flags, 0o644)
         try:
             _lock(self._file, self.path)
             self._read()

@@ -144,7 +144,7 @@ class Endpoint:
                 wait = wait if asked is None else asked
             except _UnaskedError as error:
                 problem = str(error)
-            except (OSError, http.client.HTTPException, ValueError) as error:
+            except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
                 # The connection stood: whoever sent half an answer may charge for it.
                 problem = self._shown(f"{type(error).__name__}: {error}")
                 lost += 1
