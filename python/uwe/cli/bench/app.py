@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.bench import audit, compare, probes, report, run, tasks
+from uwe.cli.bench import audit, card, compare, probes, report, run, tasks
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -20,3 +20,4 @@ app.command("probes")(guarded(probes.probes_command))
 app.command("audit")(guarded(audit.audit_command))
 app.command("compare")(guarded(compare.compare_command))
 app.command("report")(guarded(report.report_command))
+app.command("card")(guarded(card.card_command))

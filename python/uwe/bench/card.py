@@ -1,0 +1,170 @@
+"""The card of a trained model, written from what was measured: nothing in it is typed by hand."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from uwe.bench.results import Entry, Results
+from uwe.config import ModelConfig
+from uwe.errors import InputError
+
+__all__ = ["model_card"]
+
+# Where the files of training graphs come from, by what their names begin with.
+_SOURCES = (
+    "ESCO: “This service uses the ESCO classification of the European Commission.” Adapted.",
+    (
+        "O*NET: “This product includes information from the O*NET Database by the U.S. Department of "
+        "Labor, Employment and Training Administration (USDOL/ETA), used under the CC BY 4.0 license. "
+        "O*NET® is a trademark of USDOL/ETA.” Modified; USDOL/ETA has not approved, endorsed, or "
+        "tested these modifications."
+    ),
+    "SkillSkape (training sentences): MIT.",
+)
+
+
+def model_card(
+    config: ModelConfig, fingerprint: str, results: Sequence[Results], *, shown: Sequence[str]
+) -> str:
+    """The text of a README.md.
+
+    Args:
+        config: Of the model.
+        fingerprint: Of the model. Its figures are those of `results` that have this fingerprint;
+            those of other models in `results` are taken for other seeds of the same recipe, and
+            give the spread.
+        results: What  uwe bench run  measured.
+        shown: Names of metrics, such as `MAP` and `RP@10`.
+
+    Raises:
+        InputError: If none of the results is of the model, or one lacks a metric.
+    """
+    own = _entries(results, fingerprint, same=True)
+    if not own:
+        raise InputError(
+            f"expected results of the model {config.name} (fingerprint {fingerprint[:12]}), got "
+            "none: run  uwe bench run --model FOLDER -o RESULT.json  with this folder"
+        )
+    others = _entries(results, fingerprint, same=False)
+    parts = (
+        _head(config), _figures(results, own, others, shown), _data(config), _use(config),
+    )  # fmt: skip
+    return "\n".join(line for part in parts for line in part).rstrip() + "\n"
+
+
+def _entries(
+    results: Sequence[Results], fingerprint: str, *, same: bool
+) -> dict[tuple[str, str], list[Entry]]:
+    """The entries of the model, or of other trained ones, by task and scorer."""
+    found: dict[tuple[str, str], list[Entry]] = {}
+    for result in results:
+        for entry in result.entries:
+            model = result.models[entry.model]
+            if (model.fingerprint == fingerprint) == same and (same or model.trained_on):
+                found.setdefault((entry.task, entry.scorer), []).append(entry)
+    return found
+
+
+def _head(config: ModelConfig) -> Iterator[str]:
+    yield "---"
+    for key, value in (
+        ("language", config.language), ("license", config.licence.lower()),
+        ("base_model", config.base_model),
+    ):  # fmt: skip
+        if value:
+            yield f"{key}: {value}"
+    yield from ("library_name: uwe", "tags: [sentence-similarity, late-interaction, esco]", "---")
+    yield from ("", f"# {config.name}", "")
+    yield (
+        "Ranks skills, occupations and other labels of the labour market for a text, by token "
+        f"vectors of {config.dim} dimensions and the scorer `{config.scorer}`. Trained from "
+        f"{config.base_model or 'another model'} by `uwe train`. It reads texts of up to "
+        f"{config.max_tokens} tokens in {_language(config)}; other languages are ranked badly, "
+        "without an error."
+    )
+    yield ""
+
+
+def _figures(
+    results: Sequence[Results],
+    own: Mapping[tuple[str, str], list[Entry]],
+    others: Mapping[tuple[str, str], list[Entry]],
+    shown: Sequence[str],
+) -> Iterator[str]:
+    yield from ("## Figures", "")
+    yield (
+        "Per cent, with 95 % bootstrap intervals over queries. *Clean*: no training edge comes "
+        "from what made the task. *Held-out*: such edges were used, none of a tested item. *Seen*: the "
+        "answers were in the training. Never compare across regimes."
+    )
+    yield ""
+    spread = any(others.values())
+    head = ["task", "queries × targets", "scorer", "regime", *shown]
+    yield "| " + " | ".join(head + (["other seeds"] if spread else [])) + " |"
+    yield "|" + "---|" * (len(head) + spread)
+    for (task, scorer), entries in sorted(own.items()):
+        entry = entries[-1]
+        record = next(r.tasks[task] for r in results if task in r.tasks)
+        size = f"{record.queries:,} of {record.available:,}" if (
+            record.queries < record.available
+        ) else f"{record.queries:,}"  # fmt: skip
+        row = [task, f"{size} × {record.targets:,}", f"`{scorer}`", entry.regime.name]
+        row += [_figure(entry, name) for name in shown]
+        if spread:
+            row.append(_seeds(others.get((task, scorer), []), shown))
+        yield "| " + " | ".join(row) + " |"
+    yield from ("", "What the audit counted:", "")
+    reasons = {task: entries[-1].regime for (task, _), entries in sorted(own.items())}
+    for task, regime in reasons.items():
+        yield f"- {task}: **{regime.name}**, {regime.reason}"
+    yield ""
+
+
+def _figure(entry: Entry, name: str) -> str:
+    if name not in entry.metrics:
+        raise InputError(
+            f"expected the metric {name} of {entry.task}, which was not measured: pass --metric "
+            "with one of " + ", ".join(entry.metrics)
+        )
+    interval = entry.metrics[name]
+    return f"{100 * interval.mean:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+
+
+def _seeds(entries: Sequence[Entry], shown: Sequence[str]) -> str:
+    """Each metric over other seeds: their mean and standard deviation, or the only one."""
+    cells = []
+    for name in shown:
+        values = [100 * entry.metrics[name].mean for entry in entries if name in entry.metrics]
+        if len(values) > 1:
+            cells.append(f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}")
+        elif values:
+            cells.append(f"{values[0]:.1f}")
+    return " / ".join(cells) + (f" ({len(entries)})" if cells else "")
+
+
+def _data(config: ModelConfig) -> Iterator[str]:
+    yield from ("## Data", "")
+    if not config.trained_on:
+        yield from ("Not trained by `uwe`.", "")
+        return
+    yield "By the sha256 of each file's unpacked content:"
+    yield from ("", "| file | sha256 |", "|---|---|")
+    for source in config.trained_on:
+        yield f"| {source.name} | `{source.sha256}` |"
+    yield ""
+    for line in _SOURCES:
+        yield f"- {line}"
+    yield ""
+
+
+def _use(config: ModelConfig) -> Iterator[str]:
+    yield from ("## Use", "", "```python", "import uwe", "", 'model = uwe.load("FOLDER")')
+    yield 'skills = uwe.TargetCache.build(model, ["Apache Spark", "pastry baking"], path="s.uwe")'
+    yield from ('uwe.rank("data engineer", skills)', "```", "")
+    if config.licence:
+        yield f"Licence of the weights: {config.licence}."
+
+
+def _language(config: ModelConfig) -> str:
+    return "English" if config.language == "en" else config.language or "an undeclared language"

@@ -1,0 +1,50 @@
+"""`uwe bench card`: the card of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uwe.cli import output
+from uwe.cli.bench.options import check_out
+
+__all__ = ["card_command"]
+
+
+def card_command(
+    model: Annotated[str, typer.Argument(help="A folder that  uwe export  made.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RESULT.json...",
+            help="What  uwe bench run -o  wrote of it, and of other seeds of its recipe.",
+        ),
+    ],
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="The default is README.md beside it."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="The default is MAP and RP@10.")
+    ] = None,
+) -> None:
+    """Write a model's card: figures with regimes and seeds, training data with hashes, licences.
+
+    Example:
+      uwe bench run --model uwe-mini-clean --split val -o clean.json
+      uwe bench card uwe-mini-clean clean.json
+    """
+    from uwe.bench.card import model_card
+    from uwe.bench.documents import read_whole, write_whole
+    from uwe.bench.results import Results
+    from uwe.loading import load
+
+    target = Path(model) / "README.md" if out is None else Path(out)
+    check_out(str(target))
+    loaded = load(Path(model))
+    results = [Results.from_json(read_whole(path), path=path) for path in files]
+    text = model_card(loaded.config, loaded.fingerprint, results, shown=metric or ["MAP", "RP@10"])
+    write_whole(target, text)
+    output.print_line(str(target))

@@ -1,0 +1,69 @@
+"""The card of a model: what was measured of it, of other seeds, and what it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sample_results import MODELS, sample_results
+
+from cli_shell import Shell
+from tiny_model import write_model
+from uwe import InputError, Scorer, load
+from uwe.bench.card import model_card
+from uwe.config import ModelConfig, TrainingSource
+
+CONFIG = ModelConfig(
+    name="uwe-mini", scorer=Scorer("soft", temperature=0.5), special_tokens="keep", max_tokens=64,
+    dim=384, weights="int8", language="en", licence="Apache-2.0", base_model="some/base",
+    trained_on=(TrainingSource("train/J.edges.tsv.gz", "ab" * 32),),
+)  # fmt: skip
+FINGERPRINT = MODELS["uwe-mini"].fingerprint
+
+
+def of_seed(number: int):
+    found = sample_results(models=("uwe-mini",), seed=number)
+    record = replace(MODELS["uwe-mini"], fingerprint=f"{number:02x}" * 32)
+    return replace(found, models={"uwe-mini": record})
+
+
+def test_each_figure_has_its_regime_interval_and_spread() -> None:
+    own = sample_results(models=("uwe-mini",))
+    text = model_card(CONFIG, FINGERPRINT, [own, of_seed(1), of_seed(2)], shown=["MAP", "RP@10"])
+    entry = next(e for e in own.entries if e.task == "jobnorm/val" and e.scorer == "soft:0.5")
+    (row,) = (r for r in text.splitlines() if r.startswith("| jobnorm/val") and "`soft:0.5`" in r)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    interval = entry.metrics["MAP"]
+    assert cells[3] == "clean"
+    assert cells[4] == (
+        f"{100 * interval.mean:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    )
+    assert "±" in cells[-1]
+    assert cells[-1].endswith("(2)")
+    assert "- job2skill/test: **seen**, 12,480 of its pairs are in esco.edges.tsv" in text
+    assert f"| train/J.edges.tsv.gz | `{'ab' * 32}` |" in text
+    assert "license: apache-2.0" in text
+    assert "other languages are ranked badly" in text
+
+
+def test_without_other_seeds_there_is_no_spread() -> None:
+    # BM25 is in these results too: a model of another kind is no other seed.
+    text = model_card(CONFIG, FINGERPRINT, [sample_results()], shown=["MAP"])
+    assert "other seeds" not in text
+
+
+def test_results_of_another_model_make_no_card() -> None:
+    with pytest.raises(InputError, match="expected results of the model uwe-mini"):
+        model_card(CONFIG, "00" * 32, [], shown=["MAP"])
+    with pytest.raises(InputError, match="expected the metric RP@77"):
+        model_card(CONFIG, FINGERPRINT, [sample_results()], shown=["RP@77"])
+
+
+def test_the_command_writes_it_beside_the_model(shell: Shell, tmp_path: Path) -> None:
+    write_model(tmp_path / "tiny")
+    record = replace(MODELS["uwe-mini"], fingerprint=load(tmp_path / "tiny").fingerprint)
+    results = replace(sample_results(models=("uwe-mini",)), models={"uwe-mini": record})
+    (tmp_path / "result.json").write_text(results.to_json(), encoding="utf-8")
+    shell("bench", "card", str(tmp_path / "tiny"), str(tmp_path / "result.json"))
+    assert (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8").startswith("---\n")
