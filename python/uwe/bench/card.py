@@ -15,10 +15,10 @@ __all__ = ["model_card"]
 _SOURCES = (
     "ESCO: “This service uses the ESCO classification of the European Commission.” Adapted.",
     (
-        "O*NET: “This product includes information from the O*NET Database by the U.S. Department of "
-        "Labor, Employment and Training Administration (USDOL/ETA), used under the CC BY 4.0 license. "
-        "O*NET® is a trademark of USDOL/ETA.” Modified; USDOL/ETA has not approved, endorsed, or "
-        "tested these modifications."
+        "O*NET: “This product includes information from the O*NET Database by the U.S. Department "
+        "of Labor, Employment and Training Administration (USDOL/ETA), used under the CC BY 4.0 "
+        "license. O*NET® is a trademark of USDOL/ETA.” Modified; USDOL/ETA has not approved, "
+        "endorsed, or tested these modifications."
     ),
     "SkillSkape (training sentences): MIT.",
 )
@@ -95,8 +95,8 @@ def _figures(
     yield from ("## Figures", "")
     yield (
         "Per cent, with 95 % bootstrap intervals over queries. *Clean*: no training edge comes "
-        "from what made the task. *Held-out*: such edges were used, none of a tested item. *Seen*: the "
-        "answers were in the training. Never compare across regimes."
+        "from what made the task. *Held-out*: such edges were used, none of a tested item. "
+        "*Seen*: the answers were in the training. Never compare across regimes."
     )
     yield ""
     spread = any(others.values())

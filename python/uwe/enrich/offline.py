@@ -15,6 +15,7 @@ from uwe.enrich import templates
 from uwe.enrich.answer import Candidate
 from uwe.enrich.background import Fact
 from uwe.enrich.grounding import Grounding
+from uwe.enrich.near import words_of
 from uwe.enrich.phrases import (
     Detail,
     Phrase,
@@ -33,6 +34,9 @@ RULES_VERSION = "1"
 
 _ATTEMPTS = 6
 """Sentences tried for each that is wanted: many rules find nothing for a skill."""
+
+_FRAMES, _MOST_QUOTED = 5, 0.6
+"""Templates tried for a clause of a description, and its share of a text, which is no copy then."""
 
 Named = tuple[Phrase, Fact]
 
@@ -178,10 +182,15 @@ def _named(material: _Material) -> Candidate:
 
 
 def _described(material: _Material) -> Candidate | None:
-    """The first clause of the description in place of the label."""
+    """The first clause of the description in place of the label, with enough around it."""
     if material.clause is None:
         return None
-    return _filled(material, material.clause, *material.described())
+    quoted = len(words_of(material.clause.text))
+    for _ in range(_FRAMES):
+        made = _filled(material, material.clause, *material.described())
+        if quoted < _MOST_QUOTED * len(words_of(made.text)):
+            return made
+    return None
 
 
 def _detailed(material: _Material) -> Candidate | None:
