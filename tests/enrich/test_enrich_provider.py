@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from enrich.llm_server import LlmServer, answer, completion, serving
-from uwe.enrich.provider import Endpoint, UnansweredError
+from uwe.enrich.provider import Endpoint, UnansweredError, _retry_after
 from uwe.errors import InputError
 
 PAYLOAD = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5, "seed": 0}
@@ -190,3 +190,25 @@ def test_the_environment_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> 
     assert (found.url, found.model, found.key, found.timeout) == ("http://host", "m", "k", 3.0)
     with pytest.raises(InputError, match="expected requests_per_minute above 0, got 0"):
         Endpoint.from_environment(requests_per_minute=0)
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://host/v1?key=secret", ""),
+        ("http://[::1", ""),
+        ("http://host:99999/v1", ""),
+        ("http://host/a b", ""),
+        ("http://host/v1", "secret\nline"),
+        ("http://host/v1", "sécret"),
+    ],
+)
+def test_an_address_or_key_that_can_not_be_sent_is_refused_unseen(url: str, key: str) -> None:
+    with pytest.raises(InputError, match="expected UWE_LLM") as caught:
+        Endpoint(url, "model", key=key)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_wait_that_is_no_number_of_seconds_is_passed_over(value: str) -> None:
+    assert _retry_after(value) is None

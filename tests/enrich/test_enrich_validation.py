@@ -261,3 +261,15 @@ def test_ids_of_a_grounding_are_named_once(bake: Grounding) -> None:
     twice = replace(bake, aliases=(Fact("alias/1", "x"), Fact("alias/1", "x")))
     assert len(set(twice.ids())) == len(twice.ids())
     assert twice.ids()[0] == "skill/bake"
+
+
+@pytest.mark.parametrize(
+    "text", ["half \ud800 a text", "soft\xad hyphen", "tag \U000e0041", "a\u2066b"]
+)
+def test_what_is_not_seen_has_no_form(text: str) -> None:
+    assert not has_form(text)
+
+
+def test_an_answer_of_blanks_is_no_answer_and_takes_no_time() -> None:
+    assert parse_answer("```json" + "\n" * 200_000) is None
+    assert parse_answer("``````") is None

@@ -148,6 +148,9 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
     train(recipe, out=out, data=data, cpu=True)
     with pytest.raises(InputError, match="go on with  --resume"):
         train(recipe, out=out, data=data)
+    again = read_recipe(out / "recipe.json")
+    assert again == recipe
+    assert train(again, out=out, data=data, resume=True, cpu=True).steps == 12
     other = read_recipe(recipe_path, changes=["optimizer.learning_rate=1"])
     with pytest.raises(InputError, match="optimizer of the recipe is"):
         train(other, out=out, data=data, resume=True)
@@ -282,3 +285,35 @@ def test_torchrun_trains_as_one_process_does(data: Path, recipe_path: Path, tmp_
     ]
     for mine, other in zip(*losses, strict=True):
         assert mine == pytest.approx(other, rel=1e-3)
+
+
+def test_what_the_base_has_seen_the_model_has_seen(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
+    first = train(recipe, out=tmp_path / "first", data=data, cpu=True)
+    path = first.model / "uwe.json"
+    config = json.loads(path.read_text())
+    config["trained_on"] = [{"name": "older/J.edges.tsv.gz", "sha256": "ab" * 32}]
+    path.write_text(json.dumps(config))
+    changes = [f"model.base={json.dumps(str(first.model))}", "optimizer.steps=1"]
+    second = train(
+        read_recipe(recipe_path, changes=changes), out=tmp_path / "second", data=data, cpu=True
+    )
+    names = [s["name"] for s in json.loads((second.model / "uwe.json").read_text())["trained_on"]]
+    assert names[0] == "older/J.edges.tsv.gz"
+    assert "train/V.edges.tsv.gz" in names
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["batches.gradient_cache=true", "batches.graphs_per_step=all", "graph.V.padding=0.5"],
+        ["guard.model=uwe-mini", "model.dim=8", "seed=2026112501", "optimizer.decay=cosine"],
+    ],
+)
+def test_switches_work_together(
+    data: Path, recipe_path: Path, tmp_path: Path, changes: list[str]
+) -> None:
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=3", *changes])
+    assert train(recipe, out=tmp_path / "run", data=data, cpu=True).steps == 3

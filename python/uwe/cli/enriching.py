@@ -114,6 +114,10 @@ def enrich_command(
     if journal is not None and provider == "offline":
         raise typer.BadParameter("--journal is for --provider openai: leave it out")
     check_out(Path(out), Path(graphs))
+    if journal is not None and Path(journal).resolve().is_relative_to(Path(out).resolve()):
+        raise InputError(
+            f"{journal}: expected a journal outside {out}, which is replaced: name another"
+        )
     material = read_material(
         graphs, data_folder(data), skills=skills, max_degree=max_degree, prefix=only, seed=seed
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -17,7 +16,7 @@ Kind = Literal["sentence", "alias", "title"]
 LISTS: dict[str, Kind] = {"sentences": "sentence", "aliases": "alias", "titles": "title"}
 """The lists of an answer, and what each of their texts is: all are required, and no other."""
 
-_FENCE = re.compile(r"\s*```(?:json)?\s*(.*?)\s*```\s*", re.DOTALL)
+_FENCE = "```"
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,11 @@ def parse_answer(text: str) -> dict[str, list[str]] | None:
 
     A fence of Markdown around it, which many models add, is passed over.
     """
-    fenced = _FENCE.fullmatch(text)
+    text = text.strip()
+    if len(text) >= 2 * len(_FENCE) and text.startswith(_FENCE) and text.endswith(_FENCE):
+        text = text[len(_FENCE) : -len(_FENCE)].removeprefix("json")
     try:
-        answer = json.loads(fenced[1] if fenced else text)
+        answer = json.loads(text)
     except (ValueError, RecursionError):
         return None
     return answer if _is_answer(answer) else None

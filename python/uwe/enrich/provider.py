@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import os
 import time
 import urllib.error
@@ -84,12 +85,15 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Check the URL and the numbers: InputError."""
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        if not _is_address(self.url):
             # Not shown: it may have a key in it.
             raise InputError(
                 f"expected {URL} as http:// or https:// and a host, without a user or key in it, "
                 "got something else: correct it"
+            )
+        if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
+            raise InputError(
+                f"expected {KEY} in printable ASCII without blanks, got something else: correct it"
             )
         for name in ("timeout", "attempts", "requests_per_minute"):
             value = getattr(self, name)
@@ -188,7 +192,7 @@ class Endpoint:
     def _refusal(self, error: urllib.error.HTTPError) -> str:
         """What an endpoint says in place of an answer; InputError if asking again is no use."""
         try:
-            said = error.read(500).decode("utf-8", "replace")
+            said = self._shown(error.read(1 << 16).decode("utf-8", "replace"))[:500]
         except (OSError, http.client.HTTPException):
             said = ""
         problem = self._shown(f"status {error.code} {' '.join(said.split())}".strip())
@@ -223,6 +227,23 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         del req, fp, code, msg, headers, newurl
 
 
+def _is_address(url: str) -> bool:
+    """Whether it is a plain HTTP address, with nothing in it that could be a secret."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    plain = url.isprintable() and " " not in url and "@" not in parts.netloc
+    return bool(
+        plain
+        and parts.scheme in ("http", "https")
+        and parts.hostname
+        and not parts.query
+        and not parts.fragment
+    )
+
+
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
     content = b""
     while part := response.read1(1 << 16):
@@ -251,9 +272,11 @@ def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
     try:
-        return max(float(value), 0.0)
+        seconds = float(value)
     except ValueError:
         pass
+    else:
+        return max(seconds, 0.0) if math.isfinite(seconds) else None
     try:
         then = parsedate_to_datetime(value)
     except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,9 @@ def has_length(candidate: Candidate) -> bool:
 
 def has_form(text: str) -> bool:
     """Whether a text is plain: no links, markup or control characters, no talk about a prompt."""
-    return _UNFIT.search(text) is None
+    # Controls, halves of characters, and what is not seen but read: soft hyphens, tags, isolates.
+    hidden = any(unicodedata.category(character).startswith("C") for character in text)
+    return not hidden and _UNFIT.search(text) is None
 
 
 def is_copy(candidate: Candidate, grounding: Grounding) -> bool:

@@ -114,7 +114,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except (
+        FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError,
+    ) as error:  # fmt: skip
         raise ModelError(
             f"{path}: expected a checkpoint of  uwe train, got {error!r}: remove it, and resume "
             "from the one before"
@@ -148,15 +150,14 @@ def restore_state(
             continue
         name, _, what = key.removeprefix("optimizer.").rpartition(".")
         parameter = known.get(name)
-        if parameter is None or (value.ndim and value.shape != parameter.shape):
+        if parameter is None or (what != "step" and value.shape != parameter.shape):
             shape = None if parameter is None else tuple(parameter.shape)
             raise ModelError(
                 f"the checkpoint has {name} of shape {tuple(value.shape)}, the model {shape}: it "
                 "is of another architecture: resume with the recipe that it was made by"
             )
-        # The count of steps stays on the CPU, as the optimizer made it.
-        device = parameter.device if value.ndim else value.device
-        optimizer.state[parameter][what] = value.to(device)
+        # The count of steps too: a fused optimizer has it where the parameter is.
+        optimizer.state[parameter][what] = value.to(parameter.device)
 
 
 def _remove(path: Path) -> None:

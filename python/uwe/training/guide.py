@@ -66,10 +66,9 @@ def likely_positives(
     Returns:
         (U, V), bool. A row or column without a positive takes no pair.
     """
-    best = scores.masked_fill(~positives, torch.inf)
     found = torch.zeros_like(positives)
     for axis in (0, 1):
-        known = best.masked_fill(~positives, -torch.inf).amax(dim=axis, keepdim=True)
+        known = scores.masked_fill(~positives, -torch.inf).amax(dim=axis, keepdim=True)
         known = known.masked_fill(known == -torch.inf, torch.inf)
         found |= scores > known - margin
     return found & ~positives

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from uwe.config import ModelConfig
+from uwe.config import ModelConfig, TrainingSource
 from uwe.data.layout import data_folder, replaced
 from uwe.errors import InputError, TrainingError
 from uwe.loading import load
@@ -34,6 +34,7 @@ from uwe.training.material import (
     Material,
     base_folder,
     check_graphs,
+    earlier_sources,
     graph_batch,
     new_encoder,
     padders_of,
@@ -113,8 +114,9 @@ def train(
     if last is not None:
         check_graphs(last[1].graphs, material)
     torch.manual_seed(recipe.seed)  # of a projection's start
-    encoder = new_encoder(recipe.model, base_folder(recipe.model.base) if last is None else last[0])
-    run = _Run(recipe, out, material, encoder, accelerator, evaluate)
+    folder = base_folder(recipe.model.base) if last is None else last[0]
+    encoder = new_encoder(recipe.model, folder)
+    run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(folder))
     if last is not None:
         run.restore(last[1])
     with (
@@ -164,6 +166,7 @@ class _Run:
         encoder: TorchEncoder,
         accelerator: Accelerator,
         evaluate: Evaluate | None,
+        earlier: tuple[TrainingSource, ...],
     ) -> None:
         self._recipe, self._out, self._material = recipe, out, material
         self._accelerator, self._evaluate = accelerator, evaluate
@@ -180,6 +183,9 @@ class _Run:
             else None
         )
         self._average = WeightAverage(self._encoder, recipe.optimizer.average)
+        # What the base has seen, this model has seen: its regimes hang on it.
+        sources = {*earlier, *material.sources}
+        self._trained_on = tuple(sorted(sources, key=lambda source: (source.name, source.sha256)))
         self._step = 0
         self._best: dict[str, Any] | None = None
 
@@ -245,7 +251,7 @@ class _Run:
             gradient_cache=recipe.batches.gradient_cache,
             chunk_tokens=recipe.batches.chunk_tokens,
             tile_pairs=recipe.batches.tile_pairs,
-            seed=recipe.seed * 1_000_003 + step,
+            seed=(recipe.seed * 1_000_003 + step) % (1 << 40),
         )
         self._optimizer.zero_grad(set_to_none=True)
         losses = accumulate_gradients(
@@ -288,7 +294,7 @@ class _Run:
         raise TrainingError(
             f"expected a finite loss at step {self._step + 1}, got {found['losses']} and a "
             f"gradient of norm {norm}: its batch is in {path}; lower optimizer.learning_rate, or "
-            "set optimizer.clip, and resume from the last checkpoint"
+            "set optimizer.clip, and start anew in another folder"
         )
 
     def _record(self, losses: dict[str, float], norm: float, seconds: float) -> dict[str, Any]:
@@ -366,7 +372,7 @@ class _Run:
             language=model.language,
             licence=model.licence,
             base_model=model.base_model or model.base,
-            trained_on=self._material.sources,
+            trained_on=self._trained_on,
         )
 
 

@@ -13,6 +13,7 @@ from uwe.config import Scorer, TrainingSource
 from uwe.data.layout import file_seal
 from uwe.errors import InputError, ModelError
 from uwe.model.encoder import TorchEncoder
+from uwe.model.folder import read_source_folder
 from uwe.training.graph import BipartiteGraph, read_graphs
 from uwe.training.hard_negatives import read_broader, siblings_of
 from uwe.training.padding import SentencePadder
@@ -22,7 +23,8 @@ from uwe.training.step import GraphBatch
 from uwe.training.step_sampler import StepSampler
 
 __all__ = [
-    "Material", "base_folder", "check_graphs", "graph_batch", "new_encoder", "padders_of",
+    "Material", "base_folder", "check_graphs",
+    "earlier_sources", "graph_batch", "new_encoder", "padders_of",
     "read_material",
 ]  # fmt: skip
 
@@ -170,6 +172,12 @@ def base_folder(base: str) -> Path:
         raise ModelError(
             f"{base}: the hub can not give it: {error}: pass a folder that has it"
         ) from error
+
+
+def earlier_sources(folder: Path) -> tuple[TrainingSource, ...]:
+    """What the weights of a folder were trained on by `uwe`; nothing if it does not say."""
+    config = read_source_folder(folder).config
+    return () if config is None else config.trained_on
 
 
 def _files(folder: Path, graph: BipartiteGraph) -> Iterator[Path]:

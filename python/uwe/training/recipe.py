@@ -306,7 +306,7 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     """Read a recipe from a TOML file.
 
     Args:
-        path: The file.
+        path: The file; `recipe.json` of a run is read too.
         changes: `key=value` each, with the key's full name and the value as TOML has it:
             `optimizer.steps=100`, `graph.J.size=64`, `model.scorer="soft:0.5"`. Quotes may be left
             out.
@@ -316,9 +316,13 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
         OSError: If it can not be read.
     """
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        text = Path(path).read_text(encoding="utf-8")
+        # A run keeps its recipe, all settings in it, as JSON.
+        document = json.loads(text) if Path(path).suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
         raise InputError(f"{path}: expected TOML, got {error}: correct it") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: expected a table of settings, got {document!r}: correct it")
     for change in changes:
         _change(document, change)
     return Recipe.from_dict(document, path=path)
