@@ -164,6 +164,8 @@ def test_labels_as_phrases(label: str, kind: str, text: str, verbal: bool) -> No
      ("SQL dialects of large systems; also others.", "knowledge", "SQL dialects of large systems"),
      ("Plan and run them with care.", "skill/competence", None),  # whom?
      ("Know and comply with local rules of trade.", "knowledge", None),
+     ("Process of drying wood.", "knowledge", "the process of drying wood"),
+     ("During tests of boards of any kind.", "knowledge", None),
      ("Python is a language.", "knowledge", None), ("Use tools.", "skill/competence", None),
      ("Something done with care daily.", "skill/competence", None), ("", "knowledge", None)],
 )  # fmt: skip

@@ -64,11 +64,16 @@ _OPEN_END = frozenset(
         "using various via with within without between both either not"
     )
 )
-_NO_START = frozenset(words_of("about and by for how in of on or that to with"))
+_NO_START = frozenset(words_of("about and by during for how in of on or that to with within"))
 _KNOWING = re.compile(
     r"(?:thoroughly )?(?:know|understand|possess|have|comprehend|knowledge of|understanding of"
     r"|study of)(?: and (?:understand|know|apply))? (?:knowledge (?:of|in|about) )?",
     re.IGNORECASE,
+)
+# Descriptions leave out the article that a sentence needs.
+_BARE = re.compile(
+    r"(?:branch|discipline|field|group|method|process|range|set|study|system|technique|type|variety)"
+    r" of "
 )
 _ACTING = frozenset(words_of("be have know understand distinguish possess read use apply"))
 
@@ -164,6 +169,8 @@ def clause_of(description: str, kind: str, verbs: Collection[str]) -> Phrase | N
         return None
     if skill and not verbal:
         return None
+    if _BARE.match(text):
+        text = f"the {text}"
     return Phrase(text, gerund(text, verbs) if verbal else "", verbal)
 
 

@@ -95,7 +95,6 @@ NOUN_INSTANCES = (
     "You are familiar with {n} ({instances})",
     "Experience with {n}: {instances}",
     "{n}: {instances}",
-    "You know your way around {n}, be it {instances}",
 )
 """With a noun phrase and a list of its instances."""
 
