@@ -61,9 +61,9 @@ def test_results_of_another_model_make_no_card() -> None:
 
 
 def test_the_command_writes_it_beside_the_model(shell: Shell, tmp_path: Path) -> None:
-    write_model(tmp_path / "tiny")
-    record = replace(MODELS["uwe-mini"], fingerprint=load(tmp_path / "tiny").fingerprint)
+    write_model(tmp_path / "mine")
+    record = replace(MODELS["uwe-mini"], fingerprint=load(tmp_path / "mine").fingerprint)
     results = replace(sample_results(models=("uwe-mini",)), models={"uwe-mini": record})
     (tmp_path / "result.json").write_text(results.to_json(), encoding="utf-8")
-    shell("bench", "card", str(tmp_path / "tiny"), str(tmp_path / "result.json"))
-    assert (tmp_path / "tiny" / "README.md").read_text(encoding="utf-8").startswith("---\n")
+    shell("bench", "card", str(tmp_path / "mine"), str(tmp_path / "result.json"))
+    assert (tmp_path / "mine" / "README.md").read_text(encoding="utf-8").startswith("---\n")
