@@ -16,8 +16,8 @@ ANSWER: dict[str, list[str]] = {"sentences": [], "aliases": [], "titles": []}
 class LlmServer(ThreadingHTTPServer):
     """Answers each request by the next step of its plan, and by the last one from then on.
 
-    A step is `("answer", text)`, `("status", code, headers)`, `("slow", seconds)`,
-    `("drip", seconds)`, `("body", bytes)` or `("drop",)`.
+    A step is `("answer", text)`, `("status", code, headers)` with or without a message,
+    `("slow", seconds)`, `("drip", seconds)`, `("body", bytes)` or `("drop",)`.
     """
 
     daemon_threads = True
@@ -50,8 +50,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.paths.append(self.path)
         step, *rest = self.server.next_step()
         if step == "status":
-            code, headers = rest
-            self._send(b'{"error": {"message": "no: key sk-secret"}}', code, headers)
+            code, headers, *said = rest
+            message = said[0] if said else "no: key sk-secret"
+            self._send(json.dumps({"error": {"message": message}}).encode(), code, headers)
         elif step == "slow":
             time.sleep(rest[0])
             self._send(completion("late"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,12 @@ from cli_shell import Shell
 from enrich.bakery import BENCHMARK, HIDDEN, Ranker, write_data, write_graphs
 from enrich.llm_server import LlmServer, answer, serving
 from uwe.data.graph_files import read_edges
+from uwe.enrich.answer import Candidate
 from uwe.enrich.enrichment import enrich, read_material
+from uwe.enrich.grounding import Grounding
 from uwe.enrich.offline import OfflineWriter
 from uwe.errors import InputError
+from uwe.training.graph import read_graphs
 
 GOOD = "You turn grain into loaves that our customers love."
 
@@ -43,20 +45,21 @@ def provenance(folder: str) -> list[dict[str, Any]]:
 def test_by_rule_it_writes_graphs_that_training_reads(folders: Shell) -> None:
     done = folders("enrich", "graphs", "out", "--model", "tiny")
     assert "out: 4 of 4 skills" in done.stdout
-    assert "compared with 3 queries of benchmarks" in done.stdout
+    assert (
+        "compared with 3 queries of workbench/skillextract_house/val, workbench/skillnorm/test"
+    ) in done.stdout
+    (graph,) = read_graphs("out")
+    assert graph.name == "VE"
     sentences = read_edges("out/VE.edges.tsv.gz")
     assert (sentences.left_kind, sentences.right_kind) == ("skill", "sentence")
     assert set(sentences.relations) == {"enriched-offline"}
     assert {"skill/bake", "skill/sql", "skill/flour", "skill/dough"} <= set(sentences.left)
-    aliases = read_edges("out/AE.edges.tsv.gz")
     entries = provenance("out")
-    assert Counter(entry["graph"] for entry in entries) == {
-        "VE": len(sentences.left), "AE": len(aliases.left),
-    }  # fmt: skip
     ends = {(e["skill"], e["sentence"]) for e in entries if e["graph"] == "VE"}
+    assert len(ends) == len(entries)
     assert ends == set(zip(sentences.left, sentences.right, strict=True))
     for entry in entries:
-        assert (entry["model"], entry["prompt_version"], entry["seed"]) == ("rules", "1", 0)
+        assert (entry["model"], entry["prompt_version"], entry["seed"]) == ("rules", "2", 0)
         assert entry["grounding"]
 
 
@@ -87,32 +90,98 @@ def test_what_the_model_does_not_find_is_rejected(folders: Shell) -> None:
 
 
 def provenance_ids(folder: str) -> list[tuple[str, str]]:
-    return [(e["skill"], e.get("sentence") or e["skill_alias"]) for e in provenance(folder)]
+    return [(entry["skill"], entry["sentence"]) for entry in provenance(folder)]
 
 
 def test_an_endpoint_gives_sentences_aliases_and_titles(
     folders: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = answer(sentences=[GOOD, BENCHMARK[0], "Backen Sie das Brot in der Nacht"],
-                  aliases=["loaf making", "flour"], titles=["master baker"])  # fmt: skip
-    with serving(("status", 429, {"Retry-After": "0"}), ("answer", text)) as server:
+    answers = {
+        "bake bread": answer(
+            sentences=[GOOD, BENCHMARK[0], "Backen Sie das Brot in der Nacht"],
+            aliases=["loaf making", "flour"], titles=["master baker"],
+        ),
+        "SQL": answer(
+            sentences=["You ask our data bases whatever we want to know."],
+            aliases=["SQL dialects"], titles=["master baker"],
+        ),
+    }  # fmt: skip
+    with serving(("status", 429, {"Retry-After": "0"}), ("answer", "")) as server:
+        server.reply = lambda request: answers.get(label_of(request), answer())
         serve(server, monkeypatch)
         done = folders(
-            "enrich", "graphs", "out", "--provider", "openai", "--skills", "1", "--only",
-            "skill/bake", "--model", "tiny", "--json",
-        )  # fmt: skip
+            "enrich", "graphs", "out", "--provider", "openai", "--model", "tiny", "--json"
+        )
     result = json.loads(done.stdout)
-    assert result["edges"] == {"AE": 1, "JE": 1, "VE": 1}
-    assert result["rejected"] == {"benchmark": 1, "language": 1, "duplicate": 1}
-    assert "1 requests, at most" in done.stderr
-    jobs = read_edges("out/JE.edges.tsv.gz")
-    assert (jobs.left_kind, jobs.right_kind, jobs.right) == ("job", "skill", ["skill/bake"])
-    (entry,) = (e for e in provenance("out") if e["graph"] == "VE")
-    journal = json.loads(Path("out.journal.jsonl").read_text())
+    # One title for two skills: a node alone on its side has no negatives.
+    assert result["edges"] == {"AE": 2, "VE": 2}
+    assert result["rejected"] == {
+        "benchmark": 1, "language": 1, "duplicate": 1, "graph too small": 2,
+    }  # fmt: skip
+    assert result["queries"] == {
+        "workbench/skillextract_house/val": 2, "workbench/skillnorm/test": 1,
+    }  # fmt: skip
+    assert [graph.name for graph in read_graphs("out")] == ["AE", "VE"]
+    assert not Path("out/nodes.job.jsonl.gz").exists()
+    assert "4 requests, at most" in done.stderr
+    entry = next(e for e in provenance("out") if (e["graph"], e["skill"]) == ("VE", "skill/bake"))
+    journal = map(json.loads, Path("out.journal.jsonl").read_text().splitlines())
     assert entry["model"] == "m-1"
-    assert entry["request"] == journal["key"]
+    assert entry["request"] in {e["key"] for e in journal if e["skill"] == "skill/bake"}
     assert "text/skill/bake" in entry["grounding"]
     assert "sk-secret" not in done.output + Path("out.journal.jsonl").read_text()
+
+
+def label_of(request: dict[str, Any]) -> str:
+    return str(json.loads(request["messages"][1]["content"])["label"])
+
+
+def test_titles_join_jobs_to_skills(folders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(("answer", "")) as server:
+        server.reply = lambda request: answer(titles=[f"{label_of(request)} expert"])
+        serve(server, monkeypatch)
+        folders("enrich", "graphs", "out", "--provider", "openai", "--no-round-trip")
+    (graph,) = read_graphs("out")
+    assert (graph.name, graph.left.kind, graph.right.kind) == ("JE", "job", "skill")
+    assert len(graph.edges) == 4
+
+
+def test_a_prompt_that_is_refused_is_told_of_and_the_others_are_asked(
+    folders: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(("answer", ""), ("status", 400, {}, "a content filter"), ("answer", "")) as server:
+        server.reply = lambda request: answer(
+            sentences=[f"Somebody who knows {label_of(request)} well is wanted here."]
+        )
+        serve(server, monkeypatch)
+        done = folders.json("enrich", "graphs", "out", "--provider", "openai", "--no-round-trip")
+        assert (done["covered"], done["rejected"]) == (3, {"refused": 1})
+    with serving(("status", 400, {}, "no such model")) as server:
+        serve(server, monkeypatch)
+        monkeypatch.setenv("UWE_LLM_MODEL", "m-2")
+        message = folders.error("enrich", "graphs", "out", "--provider", "openai")
+        assert "no such model" in message
+        assert len(server.requests) == 3
+
+
+def test_a_text_is_rejected_if_one_of_its_skills_is_not_found(folders: Shell) -> None:
+    material = read_material("graphs", "data", skills=4)
+
+    class Writer:
+        name, model, version, seed = "two", "none", "1", 0
+
+        def candidates(self, grounding: Grounding) -> list[Candidate]:
+            skill, label = grounding.skill.id, grounding.skill.text
+            other = "skill/flour" if skill == "skill/sql" else "skill/sql"
+            return [
+                Candidate("sentence", f"You work with {label} every day.", (skill,), ()),
+                Candidate("sentence", f"{label} and a data base: your tools.", (skill, other), ()),
+            ]
+
+    done = enrich(material, "out", Writer(), model=Ranker(), k=1)
+    assert done.rejected["round trip"] >= 4
+    edges = read_edges("out/VE.edges.tsv.gz")
+    assert len(edges.left) == len(set(edges.right)) == done.texts["sentence"]
 
 
 def test_whoever_obeys_hidden_orders_adds_nothing(
@@ -136,9 +205,9 @@ def test_whoever_obeys_hidden_orders_adds_nothing(
         assert not Path("out").exists()
     system = server.requests[0]["messages"][0]["content"]
     assert "HACKED" not in system
-    by_rule = folders.json("enrich", "graphs", "rules", "--only", "skill/dough", "--no-round-trip")
+    by_rule = folders.json("enrich", "graphs", "rules", "--no-round-trip")
     texts = gzip.decompress(Path("rules/nodes.sentence.jsonl.gz").read_bytes()).decode()
-    assert by_rule["covered"] == 1
+    assert by_rule["covered"] == 4
     assert "previous instructions" not in texts
 
 
@@ -156,7 +225,7 @@ def test_a_dry_run_asks_and_writes_nothing(folders: Shell, monkeypatch: pytest.M
     plan = folders.json("enrich", "graphs", "out", "--provider", "openai", "--dry-run")
     assert plan["requests"] == 4
     plan = folders.json("enrich", "graphs", "out", "--dry-run")
-    assert plan["example"][0].startswith("sentence: ")
+    assert plan["example"]
 
 
 def test_the_cap_is_kept_before_anything_is_asked(

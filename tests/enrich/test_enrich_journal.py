@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,7 @@ def test_what_was_added_is_there_when_it_is_opened_again(tmp_path: Path) -> None
         add(journal, "1", "line\r\nend \u2028 \ud800")
         add(journal, "2")
         journal.add_lost("3", 7)
+        journal.add_refused("4", "s", "status 400")
     with Journal(path) as journal:
         assert journal.answers == {"1": "line\r\nend \u2028 \ud800", "2": "a"}
         assert journal.tokens == 17
@@ -90,14 +92,16 @@ def test_nothing_is_asked_twice(tmp_path: Path) -> None:
     with serving(("answer", answer(sentences=["Bake   it."]))) as server:
         for _ in range(2):
             with Journal(tmp_path / "j") as journal:
-                answers.append(asker(server.url, journal).candidates(grounding) or [])
+                found = asker(server.url, journal).candidates(grounding)
+                assert isinstance(found, list)
+                answers.append(found)
                 assert journal.tokens == 100
     assert len(server.requests) == 1
     assert answers[0] == answers[1]
-    (found,) = answers[0]
-    assert (found.kind, found.text, found.skills) == ("sentence", "Bake it.", ("skill/bake",))
+    (made,) = answers[0]
+    assert (made.kind, made.text, made.skills) == ("sentence", "Bake it.", ("skill/bake",))
     (entry,) = map(json.loads, (tmp_path / "j").read_text().splitlines())
-    assert entry.pop("key") == found.request
+    assert entry.pop("key") == made.request
     assert entry == {
         "model": "m", "prompt_version": "1", "skill": "skill/bake",
         "answer": answer(sentences=["Bake   it."]), "tokens": 100,
@@ -123,7 +127,7 @@ def test_an_answer_that_can_not_be_read_is_kept_and_not_paid_again(tmp_path: Pat
     with serving(("answer", "I am sorry, {")) as server:
         for _ in range(2):
             with Journal(tmp_path / "j") as journal:
-                assert asker(server.url, journal).candidates(grounding) is None
+                assert asker(server.url, journal).candidates(grounding) == "schema"
     assert len(server.requests) == 1
 
 
@@ -136,6 +140,64 @@ def test_requests_without_an_answer_count_as_spent(tmp_path: Path) -> None:
         assert journal.tokens == 2 * one
     with Journal(tmp_path / "j") as journal:
         assert (journal.tokens, journal.answers) == (2 * one, {})
+
+
+def test_a_lost_attempt_counts_before_it_is_repeated(tmp_path: Path) -> None:
+    grounding = groundings(tmp_path)["skill/bake"]
+    one = estimate([grounding], model="m", sentences=2, seed=0).tokens
+    with serving(("drop",), ("answer", answer())) as server, Journal(tmp_path / "j") as journal:
+        with pytest.raises(InputError, match=rf"{one:,} are spent and the next attempt may"):
+            asker(server.url, journal, token_cap=2 * one - 1).candidates(grounding)
+        assert (len(server.requests), journal.tokens) == (1, one)
+        assert asker(server.url, journal, token_cap=2 * one).candidates(grounding) == []
+
+
+def test_what_is_refused_for_one_skill_does_not_end_the_run(tmp_path: Path) -> None:
+    of = list(groundings(tmp_path).values())
+    filtered: tuple[Any, ...] = ("status", 400, {}, "a content filter")
+    with serving(filtered, filtered, ("answer", answer()), filtered) as server:
+        with Journal(tmp_path / "j") as journal:
+            writer = asker(server.url, journal)
+            found = [writer.candidates(grounding) for grounding in of]
+            assert found == ["refused", "refused", [], "refused", "refused", "refused"]
+        lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
+        assert lines[0]["skill"] == of[0].skill.id
+        assert "a content filter" in lines[0]["refused"]
+        with Journal(tmp_path / "j") as journal:  # the endpoint is known to answer
+            assert list(journal.answers) == [lines[2]["key"]]
+            writer = asker(server.url, journal)
+            assert [writer.candidates(each) for each in (of[2], *of[:2], *of[3:])][1:] == (
+                ["refused"] * 5
+            )
+    assert len(server.requests) == 11
+
+
+def test_an_endpoint_that_refuses_all_it_is_asked_ends_the_run(tmp_path: Path) -> None:
+    of = list(groundings(tmp_path).values())
+    with serving(("status", 400, {}, "no such model")) as server, Journal(tmp_path / "j") as j:
+        writer = asker(server.url, j)
+        assert [writer.candidates(grounding) for grounding in of[:2]] == ["refused"] * 2
+        with pytest.raises(InputError, match="no such model"):
+            writer.candidates(of[2])
+    with (
+        serving(("status", 401, {})) as server,
+        Journal(tmp_path / "j") as journal,
+        pytest.raises(InputError, match="status 401"),
+    ):
+        asker(server.url, journal).candidates(of[0])
+
+
+def test_an_answer_without_end_counts_as_far_as_it_was_asked_for(tmp_path: Path) -> None:
+    grounding = groundings(tmp_path)["skill/bake"]
+    texts = [f"text {number}" for number in range(10_000)]
+    endless = answer(sentences=texts, aliases=texts, titles=texts)
+    with serving(("answer", endless)) as server, Journal(tmp_path / "j") as journal:
+        found = asker(server.url, journal).candidates(grounding)
+    assert isinstance(found, list)
+    assert [(c.kind, c.text) for c in found] == [
+        ("sentence", "text 0"), ("sentence", "text 1"), ("alias", "text 0"), ("alias", "text 1"),
+        ("alias", "text 2"), ("title", "text 0"), ("title", "text 1"),
+    ]  # fmt: skip
 
 
 def test_the_estimate_is_above_the_cost_and_knows_the_journal(tmp_path: Path) -> None:
@@ -161,7 +223,7 @@ def test_the_cap_holds_before_the_first_call_and_in_the_middle(tmp_path: Path) -
         assert server.requests == []
         small = asker(server.url, journal, token_cap=one + 99)
         small.candidates(of[0])
-        with pytest.raises(InputError, match="100 are spent and the next request"):
+        with pytest.raises(InputError, match="100 are spent and the next attempt"):
             small.candidates(of[1])
         assert small.candidates(of[0]) == []  # of the journal
     assert len(server.requests) == 1

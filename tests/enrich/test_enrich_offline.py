@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from enrich.bakery import REAL, groundings, write_data, write_graphs
-from uwe.enrich.background import Fact, newest_release, read_background
-from uwe.enrich.grounding import Grounding, rare_skills
+from uwe.enrich.background import Background, Fact, newest_release, read_background
+from uwe.enrich.grounding import Grounding, Groundings, rare_skills
 from uwe.enrich.offline import OfflineWriter
 from uwe.enrich.phrases import clause_of, detail_of, gerund, joined, phrase_of, with_article
 from uwe.enrich.prompt import messages_for
@@ -73,6 +74,26 @@ def test_answers_of_benchmarks_in_esco_do_not_enter(tmp_path: Path) -> None:
     everything = repr(list(of.values()))
     for text in ("bake loaves", "make bread", "work dough", "S-Q-L", "head baker"):
         assert text not in everything
+
+
+def test_siblings_are_companions_where_they_are_few() -> None:
+    def companions(number: int) -> set[str]:
+        skills = {f"skill/{n}": f"label {n}" for n in range(number + 1)}
+        broader = {skill: [Fact("group", "a group")] for skill in skills}
+        background = Background(skills, broader=broader, narrower={"group": list(skills)})
+        return {fact.id for fact in Groundings(background).of("skill/0").companions}
+
+    assert companions(3) == {"skill/1", "skill/2", "skill/3"}
+    assert len(companions(15)) == 12
+    assert companions(16) == set()
+
+
+def test_companions_are_needed_by_one_job() -> None:
+    skills = {f"skill/{n}": f"label {n}" for n in range(5)}
+    needs = {"job/1": ["skill/0", "skill/1", "skill/2"], "job/2": ["skill/3", "skill/0"]}
+    jobs = {"skill/0": [Fact(job, job) for job in needs]}
+    found = Groundings(Background(skills, jobs=jobs, job_skills=needs)).of("skill/0")
+    assert {fact.id for fact in found.companions} == set(needs[found.jobs[0].id]) - {"skill/0"}
 
 
 def test_without_esco_the_graphs_suffice(tmp_path: Path) -> None:
@@ -201,31 +222,36 @@ def test_the_same_seed_gives_the_same_texts(tmp_path: Path) -> None:
         first = writer(of).candidates(of[skill])
         assert first == writer(of).candidates(of[skill])
         assert first != writer(of, seed=1).candidates(of[skill])
-        sentences = [c.text for c in first if c.kind == "sentence"]
+        sentences = [candidate.text for candidate in first]
         assert 6 <= len(sentences) <= 12
         assert len({text.rstrip(".").lower() for text in sentences}) == len(sentences)
 
 
 def test_texts_fit_the_kind_of_skill_and_name_their_grounding(tmp_path: Path) -> None:
     of = groundings(tmp_path)
-    found = [c for seed in range(20) for c in writer(of, seed=seed).candidates(of["skill/bake"])]
+    bake = replace(of["skill/bake"], jobs=(Fact("occupation/1", "artisan baker"),))
+    found = [c for seed in range(20) for c in writer(of, seed=seed).candidates(bake)]
     for candidate in found:
+        assert candidate.kind == "sentence"
         assert candidate.skills[0] == "skill/bake"
         assert "{" not in candidate.text
-        assert candidate.text[0] == candidate.text[0].upper() or candidate.kind == "alias"
+        assert candidate.text[0] == candidate.text[0].upper()
         assert "Ability to bread" not in candidate.text
     ids = {id_ for candidate in found for id_ in candidate.grounding}
     assert ids == {
-        "skill/bake", "alias/1", "text/skill/bake", "onet/1", "skill/flour", "onet-tool/1",
+        "skill/bake", "text/skill/bake", "occupation/1", "skill/flour", "onet-tool/1",
         "onet-task/1", "onet-dwa/1",
     }  # fmt: skip
+    assert any(c.text.rstrip(".").endswith("in your role as an artisan baker") for c in found)
     mixed = [c for c in found if "skill/flour" in c.skills]
     assert mixed
     assert all("flour" in c.text for c in mixed)
     tasks = [c for c in found if "onet-dwa/1" in c.skills]
     assert tasks
     assert all("prepare bread or cakes for sale" in c.text.lower() for c in tasks)
-    assert ("alias", "baking bread") in {(c.kind, c.text) for c in found}
+    everything = [c.text for seed in range(20) for c in writer(of, seed=seed).candidates(
+        of["skill/bake"])]  # fmt: skip
+    assert not any("bakers" in text for text in everything)  # a name of many is no role
     nouns = [c.text for c in writer(of, sentences=20).candidates(of["skill/sql"])]
     assert not any("You will SQL" in text for text in nouns)
     assert REAL not in {c.text for c in found}

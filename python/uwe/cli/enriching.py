@@ -19,6 +19,7 @@ from uwe.errors import InputError
 if TYPE_CHECKING:
     from uwe.enrich.answer import Provider
     from uwe.enrich.enrichment import Enriched, Material
+    from uwe.enrich.offline import OfflineWriter
 
 __all__ = ["enrich_command"]
 
@@ -135,7 +136,7 @@ def enrich_command(
         return
     ranker = None if no_round_trip else load() if model is None else load(model)
     with _writer(material, settings) as writer, output.counting("skills") as progress:
-        done = enrich(material, out, writer, model=ranker, k=top_k, seed=seed, progress=progress)
+        done = enrich(material, out, writer, model=ranker, k=top_k, progress=progress)
     if as_json:
         output.print_json({**vars(done), "folder": str(done.folder)}, indent=2)
         return
@@ -192,7 +193,7 @@ def _writer(material: Material, settings: _Settings) -> Iterator[Provider]:
             raise
 
 
-def _offline(material: Material, settings: _Settings) -> Provider:
+def _offline(material: Material, settings: _Settings) -> OfflineWriter:
     from uwe.enrich.offline import OfflineWriter
 
     background = material.background
@@ -223,8 +224,7 @@ def _print_plan(material: Material, settings: _Settings, *, as_json: bool) -> No
         messages = payload_for(first, sentences=sentences, seed=seed)["messages"]
         example = [f"{message['role']}:\n{message['content']}" for message in messages]
     else:
-        candidates = _offline(material, settings).candidates(first) or []
-        example = [f"{each.kind}: {each.text}" for each in candidates]
+        example = [each.text for each in _offline(material, settings).candidates(first)]
     if as_json:
         output.print_json({**plan, "skill": first.skill.text, "example": example}, indent=2)
         return
@@ -248,7 +248,8 @@ def _print_result(done: Enriched) -> None:
     rows += [["rejected", why, f"{number:,}"] for why, number in done.rejected.most_common()]
     output.print_table(["", "", "number"], rows, right="2")
     if done.queries:
-        output.print_line(f"compared with {done.queries:,} queries of benchmarks")
+        splits = ", ".join(done.queries)
+        output.print_line(f"compared with {sum(done.queries.values()):,} queries of {splits}")
     else:
         output.print_line(
             "compared with no benchmark: the data folder has no workbench/ (uwe data import)"

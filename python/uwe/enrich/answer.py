@@ -10,11 +10,14 @@ from typing import Any, Literal, Protocol
 from uwe.data.graph_files import plain
 from uwe.enrich.grounding import Grounding
 
-__all__ = ["LISTS", "Candidate", "Kind", "Provider", "candidates_of", "parse_answer"]
+__all__ = ["LISTS", "Candidate", "Kind", "Provider", "Unusable", "candidates_of", "parse_answer"]
 
 Kind = Literal["sentence", "alias", "title"]
 LISTS: dict[str, Kind] = {"sentences": "sentence", "aliases": "alias", "titles": "title"}
 """The lists of an answer, and what each of their texts is: all are required, and no other."""
+
+Unusable = Literal["schema", "refused"]
+"""Why an answer has no candidates: it does not keep to the schema, or there is none."""
 
 _FENCE = "```"
 
@@ -53,8 +56,12 @@ class Provider(Protocol):
     def version(self) -> str:
         """Version of the prompt, or of the rules."""
 
-    def candidates(self, grounding: Grounding) -> list[Candidate] | None:
-        """Candidates for a skill; None if the answer does not keep to the schema."""
+    @property
+    def seed(self) -> int:
+        """What the texts were drawn with, for provenance."""
+
+    def candidates(self, grounding: Grounding) -> list[Candidate] | Unusable:
+        """Candidates for a skill, or why there are none."""
 
 
 def parse_answer(text: str) -> dict[str, list[str]] | None:
@@ -73,13 +80,20 @@ def parse_answer(text: str) -> dict[str, list[str]] | None:
 
 
 def candidates_of(
-    answer: Mapping[str, list[str]], grounding: Grounding, request: str
+    answer: Mapping[str, list[str]], grounding: Grounding, request: str, *, most: Mapping[str, int]
 ) -> list[Candidate]:
-    """The candidates of a parsed answer, in its order, blank texts left out."""
+    """The candidates of a parsed answer, in its order, blank texts left out.
+
+    Args:
+        answer: Its lists.
+        grounding: Of the skill that was asked for.
+        request: Key of the journal's entry.
+        most: For each list how many of its texts count: an answer may have thousands.
+    """
     return [
         Candidate(kind, plain(text), (grounding.skill.id,), grounding.ids(), request)
         for name, kind in LISTS.items()
-        for text in answer[name]
+        for text in answer[name][: most[name]]
         if text.strip()
     ]
 

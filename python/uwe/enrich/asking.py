@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uwe.enrich.answer import Candidate, candidates_of, parse_answer
+from uwe.enrich.answer import Candidate, Unusable, candidates_of, parse_answer
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.journal import Journal, request_key
-from uwe.enrich.prompt import PROMPT_VERSION, messages_for
-from uwe.enrich.provider import Endpoint, UnansweredError
+from uwe.enrich.prompt import ALIASES, PROMPT_VERSION, TITLES, messages_for
+from uwe.enrich.provider import Endpoint, RefusedError
 from uwe.errors import InputError
 
 __all__ = ["Asker", "Estimate", "estimate", "payload_for"]
@@ -20,6 +20,8 @@ _BYTES_PER_TOKEN = 3
 """English has about four: the estimate is meant to be high."""
 _OVERHEAD = 20
 """Tokens that a chat adds around its messages."""
+_REFUSALS = 3
+"""Refusals before any answer, after which it is not the prompts that are refused."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class Asker:
         self.sentences = sentences
         self.seed = seed
         self.token_cap = token_cap
+        self._answered = False
+        self._refused = 0
 
     @property
     def model(self) -> str:
@@ -94,11 +98,15 @@ class Asker:
             )
         return found
 
-    def candidates(self, grounding: Grounding) -> list[Candidate] | None:
+    def candidates(self, grounding: Grounding) -> list[Candidate] | Unusable:
         """Candidates for a skill, from the journal or the endpoint.
 
+        What the endpoint refuses for this skill alone is noted in the journal, and asked again by
+        the next run.
+
         Raises:
-            InputError: If the cap leaves no room for the request, or the endpoint refuses it.
+            InputError: If the cap leaves no room for the request, or the endpoint refuses whatever
+                it is asked.
             UnansweredError: If the endpoint gives no answer.
             OSError: If the journal can not be written.
         """
@@ -106,33 +114,44 @@ class Asker:
         key = _key(self.model, payload)
         answer = self.journal.answers.get(key)
         if answer is None:
-            answer = self._ask(key, payload, grounding.skill.id)
+            try:
+                answer = self._ask(key, payload, grounding.skill.id)
+            except RefusedError as error:
+                self.journal.add_refused(key, grounding.skill.id, error.problem)
+                self._refused += 1
+                if self._refused >= _REFUSALS and not self._answered:
+                    raise
+                return "refused"
+        self._answered = True
         parsed = parse_answer(answer)
-        return None if parsed is None else candidates_of(parsed, grounding, key)
+        if parsed is None:
+            return "schema"
+        most = {"sentences": self.sentences, "aliases": ALIASES, "titles": TITLES}
+        return candidates_of(parsed, grounding, key, most=most)
 
     def _ask(self, key: str, payload: Mapping[str, Any], skill: str) -> str:
         most = _tokens(payload)
-        if self.token_cap is not None and self.journal.tokens + most > self.token_cap:
-            raise InputError(
-                f"expected at most {self.token_cap:,} tokens, {self.journal.tokens:,} are spent "
-                f"and the next request may take {most:,}: raise token_cap (--token-cap); "
-                f"{self.journal.path} has all answers until now"
-            )
-        try:
-            done = self.endpoint.complete(payload)
-        except UnansweredError as error:
-            self._lose(key, error.lost * most)
-            raise
+
+        def lost() -> None:
+            self.journal.add_lost(key, most)
+            self._check_room(most)
+
+        self._check_room(most)
+        done = self.endpoint.complete(payload, lost=lost)
         tokens = most if done.tokens is None else done.tokens
         self.journal.add(
             key, done.text, model=self.model, version=PROMPT_VERSION, skill=skill, tokens=tokens
         )
-        self._lose(key, done.lost * most)
         return done.text
 
-    def _lose(self, key: str, tokens: int) -> None:
-        if tokens:
-            self.journal.add_lost(key, tokens)
+    def _check_room(self, most: int) -> None:
+        """InputError if the next attempt may exceed the cap."""
+        if self.token_cap is not None and self.journal.tokens + most > self.token_cap:
+            raise InputError(
+                f"expected at most {self.token_cap:,} tokens, {self.journal.tokens:,} are spent "
+                f"and the next attempt may take {most:,}: raise token_cap (--token-cap); "
+                f"{self.journal.path} has all answers until now"
+            )
 
 
 def payload_for(grounding: Grounding, *, sentences: int, seed: int) -> dict[str, Any]:

@@ -27,9 +27,7 @@ _VERSION = re.compile(r"\d+(\.\d+)*")
 _VERB = re.compile(r"(?!.*ing$)(?:[a-z-]+(?<!ly)|(?:ap|sup|com|re|multip)p?ly)|bring")
 _DESCRIBING = re.compile(r"(?!.*(?:tion|ity|[ai]ble|ance|ed|[^s]s)$)[a-z-]+")
 _NO_VERBS = frozenset(
-    words_of(
-        "after all an and any as at by can for from in non of on or the this to type when with"
-    )
+    words_of("after all an and any as at by can for from in non of on or the this to when with")
 )
 _BROADER_ACTIVITY = "onet-iwa-of-dwa"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.checks import check_counter, natural, positive
-from uwe.enrich.answer import Candidate, Provider
+from uwe.data.graph_files import folded
+from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import Background, newest_release, read_background
 from uwe.enrich.files import check_out, write_enrichment
 from uwe.enrich.grounding import Grounding, Groundings, rare_skills
@@ -51,17 +52,18 @@ class Enriched:
         covered: How many of them have an edge now.
         texts: How many texts of each kind were accepted.
         edges: How many edges each graph has.
-        rejected: For each reason how many texts, or for `schema` answers, were rejected.
-        queries: How many benchmark queries everything was compared with.
+        rejected: For each reason how many texts, or for `schema` and `refused` answers, were
+            rejected.
+        queries: How many queries of each split of a benchmark everything was compared with.
     """
 
     folder: Path
     skills: int
     covered: int
-    texts: dict[str, int]
+    texts: Counter[str]
     edges: dict[str, int]
     rejected: Counter[str]
-    queries: int
+    queries: dict[str, int]
 
 
 def read_material(
@@ -110,7 +112,6 @@ def enrich(
     *,
     model: Encoder | None,
     k: int = TOP_K,
-    seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> Enriched:
     """Ask a provider for each skill, and write what is accepted, whole or not at all.
@@ -121,8 +122,7 @@ def enrich(
             is replaced.
         provider: Who writes: an `OfflineWriter` or an `Asker`.
         model: Ranks all skills of the graphs for each text; None leaves the round trip out.
-        k: A text is accepted for a skill that is among the first `k`.
-        seed: Of the run, for provenance.
+        k: A text is accepted if each of its skills is among the first `k`.
         progress: Called with the number of skills asked for so far.
 
     Raises:
@@ -136,22 +136,24 @@ def enrich(
     accepted, rejected = _validated(material, provider, progress)
     if model is not None:
         accepted = _ranked(accepted, material, model, k, rejected)
+    accepted = _trainable(accepted, material, rejected)
+    rejected = +rejected  # without what rejected nothing
     if not accepted:
         reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common())
         raise InputError(
             f"expected texts that can be accepted, got none (rejected: {reasons or 'nothing'}): "
-            "look at what the provider answers with  uwe enrich --dry-run"
+            "look into the journal or at  uwe enrich --dry-run, or take more skills (--skills)"
         )
-    edges = write_enrichment(out, accepted, material.background.skills, provider, seed=seed)
+    edges = write_enrichment(out, accepted, material.background.skills, provider)
     chosen = {grounding.skill.id for grounding in material.groundings}
     return Enriched(
         folder=out,
         skills=len(chosen),
         covered=len(chosen & {skill for each in accepted for skill in each.skills}),
-        texts=dict(Counter(each.kind for each in accepted)),
+        texts=Counter(each.kind for each in accepted),
         edges=edges,
         rejected=rejected,
-        queries=len(material.queries.texts),
+        queries=material.queries.splits,
     )
 
 
@@ -163,9 +165,10 @@ def _validated(
     accepted, rejected = [], Counter[str]()
     for done, grounding in enumerate(material.groundings, 1):
         candidates = provider.candidates(grounding)
-        if candidates is None:
-            rejected["schema"] += 1
-        for candidate in candidates or ():
+        if isinstance(candidates, str):
+            rejected[candidates] += 1
+            candidates = []
+        for candidate in candidates:
             reason = validator.reason_against(candidate, grounding)
             if reason is None:
                 accepted.append(candidate)
@@ -183,12 +186,30 @@ def _ranked(
     k: int,
     rejected: Counter[str],
 ) -> list[Candidate]:
-    """Candidates whose own skill the model finds, for all of their skills that it finds."""
+    """Candidates all of whose skills the model finds.
+
+    One that asks for a skill too that is not found is left out whole: without that edge, training
+    would push the two apart.
+    """
     found = round_trip(candidates, material.background.skills, model, k=k)
-    accepted = []
-    for candidate, skills in zip(candidates, found, strict=True):
-        if candidate.skills[0] in skills:
-            accepted.append(replace(candidate, skills=skills))
-        else:
-            rejected["round trip"] += 1
+    accepted = [each for each, holds in zip(candidates, found, strict=True) if holds]
+    rejected["round trip"] += len(candidates) - len(accepted)
     return accepted
+
+
+def _trainable(
+    candidates: Sequence[Candidate], material: Material, rejected: Counter[str]
+) -> list[Candidate]:
+    """Candidates without those of a kind whose graph has one node on a side.
+
+    Training refuses a folder with such a graph: a node alone has no negatives.
+    """
+    texts: dict[Kind, set[str]] = {}
+    labels: dict[Kind, set[str]] = {}
+    for each in candidates:
+        texts.setdefault(each.kind, set()).add(folded(each.text))
+        ends = {folded(material.background.skills[skill]) for skill in each.skills}
+        labels.setdefault(each.kind, set()).update(ends)
+    kept = [each for each in candidates if min(len(texts[each.kind]), len(labels[each.kind])) > 1]
+    rejected["graph too small"] += len(candidates) - len(kept)
+    return kept

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -51,8 +50,6 @@ def write_enrichment(
     candidates: Sequence[Candidate],
     skills: Mapping[str, str],
     provider: Provider,
-    *,
-    seed: int,
 ) -> dict[str, int]:
     """Write accepted texts, whole or not at all; an earlier enrichment there is replaced.
 
@@ -61,7 +58,6 @@ def write_enrichment(
         candidates: What was accepted.
         skills: The labels of skills, by id.
         provider: Who wrote it.
-        seed: Of the run.
 
     Returns:
         How many edges each graph has.
@@ -86,7 +82,7 @@ def write_enrichment(
                 kinds[1]: ends[1],
                 "model": provider.model,
                 "prompt_version": provider.version,
-                "seed": seed,
+                "seed": provider.seed,
                 "grounding": list(candidate.grounding),
                 "request": candidate.request,
             }
@@ -101,7 +97,7 @@ def write_enrichment(
             write_lines(new / f"{graph}.edges.tsv.gz", chain([header], lines))
         ordered = (of[ends] for _, of in sorted(edges.items()) for ends in sorted(of))
         write_lines(new / PROVENANCE, map(_line, ordered))
-    return dict(Counter({graph: len(of) for graph, of in sorted(edges.items())}))
+    return {graph: len(of) for graph, of in sorted(edges.items())}
 
 
 def _id(text: str) -> str:

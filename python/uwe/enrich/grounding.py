@@ -18,6 +18,10 @@ __all__ = ["Example", "Grounding", "Groundings", "rare_skills"]
 MOST = {"aliases": 10, "jobs": 8, "broader": 4, "examples": 3, "companions": 12}
 """How much of each is taken: a grounding has to fit a prompt many times over."""
 
+_FAMILY = 15
+"""Siblings at most of which some are companions: of more, two have too little in common for one
+sentence."""
+
 _WORD = re.compile(r"\w+")
 _NEAR = 0.5
 """Cosine of labels, as bags of words weighted by idf, from which a skill is a neighbour."""
@@ -43,8 +47,8 @@ class Grounding:
         broader: What is directly broader.
         jobs: Jobs that need it.
         examples: Real sentences of its neighbours, one each.
-        companions: Skills that a job needs beside it; where no job is known, its siblings: those
-            with the same broader concept.
+        companions: Skills that the first of the jobs needs beside it; where no job is known, its
+            siblings, those with the same broader concept, if they are few.
     """
 
     skill: Fact
@@ -119,15 +123,16 @@ class Groundings:
     def of(self, skill: str) -> Grounding:
         """The grounding of a skill that is in the graphs."""
         known = self._known
+        jobs = _sample(skill, known.jobs.get(skill, ()), MOST["jobs"])
         return Grounding(
             skill=self._fact(skill),
             kind=known.kinds.get(skill, ""),
             description=known.descriptions.get(skill),
             aliases=tuple(known.aliases.get(skill, ())[: MOST["aliases"]]),
             broader=tuple(known.broader.get(skill, ())[: MOST["broader"]]),
-            jobs=tuple(_sample(skill, known.jobs.get(skill, ()), MOST["jobs"])),
+            jobs=tuple(jobs),
             examples=tuple(self._examples(skill)),
-            companions=tuple(self._companions(skill)),
+            companions=tuple(self._companions(skill, jobs[:1])),
         )
 
     def _fact(self, skill: str) -> Fact:
@@ -142,25 +147,28 @@ class Groundings:
             (neighbour, [s for s in self._known.sentences.get(neighbour, ()) if _real(s)])
             for neighbour in neighbours
         )
-        for (neighbour, sentences), _ in zip(
-            (pair for pair in real if pair[1]), range(MOST["examples"]), strict=False
-        ):
+        for neighbour, sentences in islice((pair for pair in real if pair[1]), MOST["examples"]):
             yield Example(self._fact(neighbour), next(iter(_sample(skill, sentences, 1))))
 
-    def _companions(self, skill: str) -> list[Fact]:
-        known = self._known
-        beside = chain.from_iterable(known.job_skills[job.id] for job in known.jobs.get(skill, ()))
-        needed = dict.fromkeys(other for other in beside if other != skill)
-        if needed:
-            return _sample(skill, map(self._fact, needed), MOST["companions"])
-        siblings = dict.fromkeys(other for other in self._siblings(skill) if other != skill)
+    def _companions(self, skill: str, jobs: Iterable[Fact]) -> list[Fact]:
+        needed = chain.from_iterable(self._known.job_skills[job.id] for job in jobs)
+        if facts := [self._fact(other) for other in needed if other != skill]:
+            return _sample(skill, facts, MOST["companions"])
+        siblings = dict.fromkeys(self._siblings(skill, most=_FAMILY))
         return [self._fact(other) for other in islice(siblings, MOST["companions"])]
 
-    def _siblings(self, skill: str) -> Iterator[str]:
-        """Skills with a common broader concept, those first that share the narrowest."""
-        groups = [self._known.narrower[c.id] for c in self._known.broader.get(skill, ())]
-        for group in sorted(groups, key=lambda group: len(group)):
-            yield from sorted(group, key=lambda other: _shuffle(skill, other))
+    def _siblings(self, skill: str, *, most: int | None = None) -> Iterator[str]:
+        """Skills with a common broader concept, those first that share the narrowest.
+
+        A concept with more than `most` of them gives none.
+        """
+        groups = [
+            [other for other in self._known.narrower[concept.id] if other != skill]
+            for concept in self._known.broader.get(skill, ())
+        ]
+        for group in sorted(groups, key=len):
+            if most is None or len(group) <= most:
+                yield from sorted(group, key=lambda other: _shuffle(skill, other))
 
 
 class _Labels:

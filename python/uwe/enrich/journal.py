@@ -1,7 +1,8 @@
 """The journal of what was asked and answered: JSON lines that only grow, so nothing is paid twice.
 
-A line is `{"key", "model", "prompt_version", "skill", "answer", "tokens"}`; or, of a request that
-may have been paid for but brought no answer, `{"key", "lost"}`: tokens that count as spent.
+A line is `{"key", "model", "prompt_version", "skill", "answer", "tokens"}`; or, of an attempt that
+may have been paid for but brought no answer, `{"key", "lost"}`: tokens that count as spent; or, of
+a request that was refused, `{"key", "skill", "refused"}`: what the endpoint said.
 """
 
 from __future__ import annotations
@@ -81,13 +82,21 @@ class Journal:
         self._take(key, answer, tokens)
 
     def add_lost(self, key: str, tokens: int) -> None:
-        """Write down that a request may have cost so much, and brought nothing.
+        """Write down that an attempt may have cost so much, and brought nothing.
 
         Raises:
             OSError: If the disk is full or refuses.
         """
         self._append({"key": key, "lost": tokens})
         self.tokens += tokens
+
+    def add_refused(self, key: str, skill: str, problem: str) -> None:
+        """Write down what the endpoint said in place of an answer; it is no answer.
+
+        Raises:
+            OSError: If the disk is full or refuses.
+        """
+        self._append({"key": key, "skill": skill, "refused": problem})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         # Escaped, so that half a character out of an answer can be written too.
@@ -110,6 +119,8 @@ class Journal:
     def _read_entry(self, line: bytes, number: int) -> None:
         try:
             entry = json.loads(line)
+            if "refused" in entry:
+                return
             if "lost" in entry:
                 self.tokens += int(entry["lost"])
                 return

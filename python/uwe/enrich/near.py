@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["NearTexts", "words_of"]
+__all__ = ["NearTexts", "runs_of", "words_of"]
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _RUN = 3
@@ -31,7 +31,7 @@ class NearTexts:
 
     def add(self, text: str) -> None:
         """Add a text."""
-        runs = _runs(text)
+        runs = runs_of(text, _RUN)
         for run in runs:
             self._texts.setdefault(run, []).append(len(self._sizes))
         self._sizes.append(len(runs))
@@ -45,7 +45,7 @@ class NearTexts:
             contained: Runs in both over runs of the added text, likewise: whether `text` has
                 nearly all of it inside. None does not ask.
         """
-        runs = _runs(text)
+        runs = runs_of(text, _RUN)
         shared: Counter[int] = Counter()
         for run in runs:
             shared.update(self._texts.get(run, ()))
@@ -58,10 +58,10 @@ class NearTexts:
         return False
 
 
-def _runs(text: str) -> set[int]:
-    """Hashes of the runs of a text; a text shorter than a run is one run."""
+def runs_of(text: str, length: int) -> set[int]:
+    """Hashes of the runs of so many words of a text; a shorter text is one run."""
     words = words_of(text)
     # Hashes of this process in place of texts take a fifth of the memory; that two of some
     # millions agree by chance is out of the question.
-    last = max(len(words) - _RUN, 0)
-    return {hash(tuple(words[i : i + _RUN])) for i in range(last + 1)}
+    last = max(len(words) - length, 0)
+    return {hash(tuple(words[i : i + length])) for i in range(last + 1)}

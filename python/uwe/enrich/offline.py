@@ -1,4 +1,4 @@
-"""The provider that asks nobody: sentences and aliases by rule out of the grounding.
+"""The provider that asks nobody: sentences by rule out of the grounding.
 
 A skill's label, its aliases, clauses of its description, skills that jobs need beside it and tasks
 of neighbouring activities are put into templates. The same seed gives the same texts.
@@ -7,7 +7,7 @@ of neighbouring activities are put into templates. The same seed gives the same 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 
@@ -29,7 +29,7 @@ from uwe.enrich.phrases import (
 
 __all__ = ["RULES_VERSION", "OfflineWriter"]
 
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 """Counted up with every change of a template or rule: it is part of provenance."""
 
 _ATTEMPTS = 6
@@ -37,6 +37,9 @@ _ATTEMPTS = 6
 
 _FRAMES, _MOST_QUOTED = 5, 0.6
 """Templates tried for a clause of a description, and its share of a text, which is no copy then."""
+
+_PLURAL = "onet/"
+"""How the ids of jobs begin whose names are of many: `Bakers`."""
 
 Named = tuple[Phrase, Fact]
 
@@ -61,11 +64,11 @@ class OfflineWriter:
         self._verbs = verbs
         self._kinds = kinds
         self._sentences = sentences
-        self._seed = seed
+        self.seed = seed
 
     def candidates(self, grounding: Grounding) -> list[Candidate]:
-        """Sentences and, for verb phrases and qualified names, aliases."""
-        chance = random.Random(f"{self._seed}|{grounding.skill.id}")  # noqa: S311 - for variety
+        """Sentences, as many as there are rules and templates for."""
+        chance = random.Random(f"{self.seed}|{grounding.skill.id}")  # noqa: S311 - for variety
         material = _Material.of(grounding, self._verbs, self._kinds, chance)
         found: dict[str, Candidate] = {}
         for rule in islice(cycle(_RULES), _ATTEMPTS * self._sentences):
@@ -78,7 +81,7 @@ class OfflineWriter:
                     text.casefold().rstrip("."),
                     Candidate("sentence", text, made.skills, made.grounding),
                 )
-        return [*found.values(), *_aliases(material)]
+        return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class _Material:
 
         text = "" if grounding.description is None else grounding.description.text
         label = phrase(grounding.skill)
-        # An alias is of the kind of its skill.
+        clause = clause_of(text, grounding.kind, verbs)
         others = ((phrase_of(fact.text, grounding.kind, verbs), fact) for fact in grounding.aliases)
         tasks = (
             (clause_of(example.sentence.text, "skill", verbs), example)
@@ -119,9 +122,14 @@ class _Material:
             grounding=grounding,
             chance=chance,
             label=label,
-            clause=clause_of(text, grounding.kind, verbs),
+            # One of the other form is of a description that says something else first.
+            clause=clause if clause is not None and clause.verbal == label.verbal else None,
             detail=detail_of(text),
-            names=((label, grounding.skill), *others),
+            # An alias of the other form may begin with a verb that is not known.
+            names=(
+                (label, grounding.skill),
+                *(pair for pair in others if pair[0].verbal == label.verbal),
+            ),
             companions=tuple((phrase(fact), fact) for fact in grounding.companions),
             tasks=tuple((task, e.skill, e.sentence) for task, e in tasks if task is not None),
         )
@@ -133,18 +141,14 @@ class _Material:
         self.used.add(text)
         return text
 
-    def context(self) -> tuple[str, tuple[str, ...]]:
+    def context(self, jobs: Sequence[Fact]) -> tuple[str, tuple[str, ...]]:
         """Where or how, with a blank before it, and the ids that it was made from; often empty."""
         draw = self.chance.random()
-        if draw < 0.25 and self.grounding.jobs:
-            job = self.chance.choice(self.grounding.jobs)
-            name = job.text if job.text.isupper() else job.text[:1].lower() + job.text[1:]
-            role = self.pick(templates.ROLES).format(job=with_article(name), bare=name)
+        named = [job for job in jobs if not job.id.startswith(_PLURAL)]
+        if draw < 0.25 and named:
+            job = self.chance.choice(named)
+            role = self.pick(templates.ROLES).format(job=with_article(job.text))
             return f" {role}", (job.id,)
-        if draw < 0.35 and self.grounding.kind == "knowledge" and self.grounding.broader:
-            broader = self.chance.choice(self.grounding.broader)
-            area = self.pick(templates.FIELDS).format(field=broader.text)
-            return f" {area}", (broader.id,)
         if draw < 0.6:
             return f" {self.pick(templates.CONTEXTS)}", ()
         return "", ()
@@ -153,7 +157,9 @@ class _Material:
         self, template: str, *facts: Fact, skills: Sequence[Fact] = (), **parts: str
     ) -> Candidate:
         """A template filled in, for this skill and those that are named beside it."""
-        context, ids = self.context() if "{context}" in template else ("", ())
+        # Of several skills, only the first job is known to need all.
+        jobs = self.grounding.jobs[:1] if skills else self.grounding.jobs
+        context, ids = self.context(jobs) if "{context}" in template else ("", ())
         years = self.chance.choice(templates.YEARS)
         text = template.format(context=context, years=years, **parts)
         ids = (self.grounding.skill.id, *(fact.id for fact in (*facts, *skills)), *ids)
@@ -203,20 +209,20 @@ def _detailed(material: _Material) -> Candidate | None:
         )
     if label.verbal and (detail.means or detail.purpose):
         more = f"by {detail.means}" if detail.means else detail.purpose
-        template = material.pick([t for t in templates.VERB if t.endswith("{context}")])
-        template = template.replace("{context}", "")
+        ends = [text.removesuffix("{context}") for text in templates.VERB]
+        template = material.pick([text for text in ends if text.endswith("{v}")])
         return material.sentence(template, *material.described(), v=f"{label.text} {more}")
     return None
 
 
 def _with_companions(material: _Material) -> Candidate | None:
-    """Two or three skills that are needed together, each with an edge."""
+    """Two or three skills that a job needs together, or a skill and its sibling; an edge each."""
     label = material.label
     alike = [pair for pair in material.companions if pair[0].verbal == label.verbal]
     if not alike:
         return None
-    number = min(material.chance.choice((1, 1, 2)), len(alike))
-    others = material.chance.sample(alike, number)
+    number = material.chance.choice((1, 1, 2)) if material.grounding.jobs else 1
+    others = material.chance.sample(alike, min(number, len(alike)))
     phrases = [label, *(phrase for phrase, _ in others)]
     material.chance.shuffle(phrases)
     facts = [fact for _, fact in others]
@@ -268,11 +274,3 @@ _RULES: tuple[Callable[[_Material], Candidate | None], ...] = (
     _named, _described, _with_companions, _detailed, _described, _mixed, _named, _with_task,
 )  # fmt: skip
 """In turn, until there are enough sentences."""
-
-
-def _aliases(material: _Material) -> Iterator[Candidate]:
-    """The -ing form of a verb phrase, and a name without what is added in brackets."""
-    fact, label = material.grounding.skill, material.label
-    for text in (label.ing, label.text):
-        if text and text.casefold().rstrip(".") != fact.text.casefold().rstrip("."):
-            yield Candidate("alias", text, (fact.id,), (fact.id,))

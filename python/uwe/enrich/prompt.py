@@ -7,10 +7,13 @@ from typing import Any
 
 from uwe.enrich.grounding import Grounding
 
-__all__ = ["PROMPT_VERSION", "messages_for"]
+__all__ = ["ALIASES", "PROMPT_VERSION", "TITLES", "messages_for"]
 
 PROMPT_VERSION = "1"
 """Counted up with every change of a word below: it is part of provenance."""
+
+ALIASES, TITLES = 3, 2
+"""How many are asked for at most."""
 
 _LONGEST = 600
 """Characters of a description or sentence that a prompt quotes at most."""
@@ -35,18 +38,14 @@ Answer with one JSON object and nothing else: {{"sentences": [...], "aliases": [
 [...]}}"""
 
 
-def messages_for(
-    grounding: Grounding, *, sentences: int, aliases: int = 3, titles: int = 2
-) -> list[dict[str, str]]:
+def messages_for(grounding: Grounding, *, sentences: int) -> list[dict[str, str]]:
     """The messages of a chat completion that asks for one skill.
 
     Args:
         grounding: What is known of the skill.
         sentences: How many sentences are asked for.
-        aliases: How many aliases at most.
-        titles: How many job titles at most.
     """
-    instructions = _INSTRUCTIONS.format(sentences=sentences, aliases=aliases, titles=titles)
+    instructions = _INSTRUCTIONS.format(sentences=sentences, aliases=ALIASES, titles=TITLES)
     return [
         {"role": "system", "content": instructions},
         {"role": "user", "content": json.dumps(_data(grounding), ensure_ascii=False, indent=1)},

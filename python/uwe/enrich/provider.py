@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from uwe.errors import InputError
 
-__all__ = ["Completion", "Endpoint", "UnansweredError"]
+__all__ = ["Completion", "Endpoint", "RefusedError", "UnansweredError"]
 
 URL, KEY, MODEL = "UWE_LLM_URL", "UWE_LLM_KEY", "UWE_LLM_MODEL"
 _PATH = "/chat/completions"
@@ -28,17 +28,28 @@ _LONGEST_WAIT = 60.0
 _LARGEST = 4 << 20
 """Bytes of an answer: a thousand times what is asked for."""
 
+_LIMIT, _NEWER_LIMIT = "max_tokens", "max_completion_tokens"
+_AGAIN = (408, 409, 425, 429)
+_GATEWAYS = (408, 502, 504, 524)
+"""Statuses of something in between that gave up waiting for a model, which may go on and charge."""
+_OF_ONE_REQUEST = (400, 413, 422)
+"""Statuses that may be about one prompt alone: too long, or stopped by a filter."""
+
 
 class UnansweredError(ConnectionError):
-    """The endpoint gave no answer in all attempts. Remedy: later, the same command again.
+    """The endpoint gave no answer in all attempts. Remedy: later, the same command again."""
+
+
+class RefusedError(InputError):
+    """The endpoint refuses a request that it understood, maybe this one alone.
 
     Attributes:
-        lost: Attempts that may have been paid for.
+        problem: What it said.
     """
 
-    def __init__(self, message: str, lost: int) -> None:
+    def __init__(self, message: str, problem: str) -> None:
         super().__init__(message)
-        self.lost = lost
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -48,12 +59,10 @@ class Completion:
     Attributes:
         text: What the model wrote; empty if it refused.
         tokens: Of prompt and answer, as the endpoint counts; None where it does not say.
-        lost: Attempts before that may have been paid for and brought nothing.
     """
 
     text: str
     tokens: int | None
-    lost: int
 
 
 @dataclass
@@ -82,6 +91,7 @@ class Endpoint:
     sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
     _last: float | None = field(default=None, init=False, repr=False)
+    _limit: str = field(default=_LIMIT, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the URL and the numbers: InputError."""
@@ -117,33 +127,42 @@ class Endpoint:
             )
         return cls(url, model, os.environ.get(KEY, "").strip(), **settings)
 
-    def complete(self, payload: Mapping[str, Any]) -> Completion:
+    def complete(
+        self, payload: Mapping[str, Any], *, lost: Callable[[], object] = lambda: None
+    ) -> Completion:
         """Send a request, again where that may help, and return the answer.
 
         Args:
-            payload: The body, without the model.
+            payload: The body, without the model. Its `max_tokens` goes by the newer name once the
+                endpoint has asked for that.
+            lost: Called after each attempt that may be paid for and brought nothing, before there
+                is another; what it raises ends the attempts.
 
         Raises:
-            InputError: If the endpoint refuses the request: a wrong key, model or path.
+            RefusedError: If the endpoint refuses this request, and maybe no other.
+            InputError: If it refuses whatever is asked: a wrong key, model or path.
             UnansweredError: If no attempt brought an answer.
         """
-        body = json.dumps({"model": self.model, **payload}).encode()
-        lost = 0
         problem = ""
         for attempt in range(self.attempts):
             self._keep_pace()
             wait = min(self.first_wait * 2**attempt, _LONGEST_WAIT)
             try:
-                return _completion(self._post(body), lost)
+                return _completion(self._post(self._body(payload)))
             except urllib.error.HTTPError as error:
                 with error:
-                    problem = self._refusal(error)
+                    problem = self._problem(error)
                     asked = _retry_after(error.headers.get("Retry-After"))
+                if error.code == 400 and _NEWER_LIMIT in problem and self._limit == _LIMIT:
+                    self._limit = _NEWER_LIMIT
+                    return self.complete(payload, lost=lost)
+                self._check(error.code, problem)
+                if error.code in _GATEWAYS:
+                    lost()
                 if asked is not None and asked > _PATIENCE:
                     raise UnansweredError(
                         f"{self.url}: {problem}, and asks to wait {asked:.0f} seconds: go on then "
-                        "with the same command",
-                        lost,
+                        "with the same command"
                     ) from None
                 wait = wait if asked is None else asked
             except _UnaskedError as error:
@@ -151,14 +170,17 @@ class Endpoint:
             except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
                 # The connection stood: whoever sent half an answer may charge for it.
                 problem = self._shown(f"{type(error).__name__}: {error}")
-                lost += 1
+                lost()
             if attempt + 1 < self.attempts:
                 self.sleep(wait)
         raise UnansweredError(
             f"{self.url}: expected an answer, got none in {self.attempts} attempts, last "
-            f"{problem}: see whether the endpoint is well, and go on with the same command",
-            lost,
+            f"{problem}: see whether the endpoint is well, and go on with the same command"
         )
+
+    def _body(self, payload: Mapping[str, Any]) -> bytes:
+        named = {self._limit if name == _LIMIT else name: payload[name] for name in payload}
+        return json.dumps({"model": self.model, **named}).encode()
 
     def _keep_pace(self) -> None:
         if self.requests_per_minute is not None:
@@ -189,19 +211,25 @@ class Endpoint:
         with response:
             return json.loads(_read(response, deadline))
 
-    def _refusal(self, error: urllib.error.HTTPError) -> str:
-        """What an endpoint says in place of an answer; InputError if asking again is no use."""
+    def _problem(self, error: urllib.error.HTTPError) -> str:
+        """What an endpoint says in place of an answer."""
         try:
             said = self._shown(error.read(1 << 16).decode("utf-8", "replace"))[:500]
         except (OSError, http.client.HTTPException):
             said = ""
-        problem = self._shown(f"status {error.code} {' '.join(said.split())}".strip())
-        if error.code in (408, 409, 425, 429) or error.code >= 500:
-            return problem
-        raise InputError(
+        return self._shown(f"status {error.code} {' '.join(said.split())}".strip())
+
+    def _check(self, code: int, problem: str) -> None:
+        """InputError if asking again is no use, a RefusedError if that may hold for this alone."""
+        if code in _AGAIN or code >= 500:
+            return
+        message = (
             f"{self.url}: expected a chat completion, got {problem}: correct {URL}, {MODEL} or "
             f"{KEY}"
-        ) from None
+        )
+        if code in _OF_ONE_REQUEST:
+            raise RefusedError(message, problem) from None
+        raise InputError(message) from None
 
     def _shown(self, text: str) -> str:
         """A text from outside as it may be shown: endpoints repeat wrong keys in their errors."""
@@ -255,7 +283,7 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
     return content
 
 
-def _completion(document: Any, lost: int) -> Completion:
+def _completion(document: Any) -> Completion:
     """The answer in a response; ValueError if it is no chat completion."""
     try:
         text = document["choices"][0]["message"]["content"]
@@ -264,7 +292,7 @@ def _completion(document: Any, lost: int) -> Completion:
     usage = document.get("usage")
     tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
     counted = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
-    return Completion(text if isinstance(text, str) else "", tokens if counted else None, lost)
+    return Completion(text if isinstance(text, str) else "", tokens if counted else None)
 
 
 def _retry_after(value: str | None) -> float | None:

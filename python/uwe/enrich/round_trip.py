@@ -22,8 +22,8 @@ def round_trip(
     *,
     k: int,
     progress: Callable[[int], object] | None = None,
-) -> list[tuple[str, ...]]:
-    """For each candidate those of its skills that the model ranks among the first `k` for it.
+) -> list[bool]:
+    """For each candidate whether the model ranks all of its skills among the first `k` for it.
 
     Args:
         candidates: Texts with the ids of their skills.
@@ -42,11 +42,10 @@ def round_trip(
         ranked = rank_many(
             (candidate.text for candidate in candidates), cache, k=k, progress=progress
         )
-        kept = []
-        for candidate, matches in zip(candidates, ranked, strict=True):
-            found = {folded(match.label) for match in matches}
-            kept.append(tuple(s for s in candidate.skills if folded(skills[s]) in found))
-        return kept
+        return [
+            {folded(skills[s]) for s in candidate.skills} <= {folded(m.label) for m in matches}
+            for candidate, matches in zip(candidates, ranked, strict=True)
+        ]
 
 
 def _once(labels: Iterable[str]) -> dict[str, str]:

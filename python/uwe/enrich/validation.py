@@ -14,7 +14,7 @@ from uwe.enrich.answer import Candidate
 from uwe.enrich.background import Background
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.language import is_english
-from uwe.enrich.near import NearTexts, words_of
+from uwe.enrich.near import NearTexts, runs_of, words_of
 
 __all__ = [
     "Queries",
@@ -32,9 +32,12 @@ _CHARACTERS = {"sentence": 500, "alias": 100, "title": 80}
 
 DUPLICATE, BENCHMARK, CONTAINED = 0.7, 0.5, 0.9
 """Shares of common runs of three words from which texts are near: see `NearTexts.has_like`."""
+_CUT = 8
+"""Words in a row that are a part of a query: more than chance gives two sentences."""
 _SENTENCES = 8.0
 """Words that the queries of a task have on average, from which it is one of sentences: a text with
 one of them inside repeats it, while any sentence may name a label."""
+_QUERIES = ".queries.jsonl.gz"
 _RUN, _SHARE = 10, 0.6
 """A copy has more words in a run of the grounding than the first, or this share of its own."""
 
@@ -88,11 +91,15 @@ class Queries:
 
     Attributes:
         texts: All of them: nothing may equal one.
-        sentences: Those of tasks of sentences: no sentence may be near one, or have one inside.
+        sentences: Those of tasks of sentences: no sentence may be near one, have one inside, or
+            have a part of one.
+        splits: How many queries each split has that was found, by its folder and name:
+            `workbench/skillnorm/test`.
     """
 
     texts: tuple[str, ...]
     sentences: tuple[str, ...]
+    splits: dict[str, int]
 
 
 def benchmark_queries(*folders: Path) -> Queries:
@@ -104,12 +111,14 @@ def benchmark_queries(*folders: Path) -> Queries:
     """
     texts: list[str] = []
     sentences: list[str] = []
-    for path in (path for f in folders for path in sorted(f.glob("*/*.queries.jsonl.gz"))):
+    splits: dict[str, int] = {}
+    for path in (path for f in folders for path in sorted(f.glob(f"*/*{_QUERIES}"))):
         found = [record.text for record in read_queries(path)]
+        splits["/".join((*path.parts[-3:-1], path.name.removesuffix(_QUERIES)))] = len(found)
         texts += found
         if sum(len(words_of(text)) for text in found) >= _SENTENCES * len(found):
             sentences += found
-    return Queries(tuple(texts), tuple(sentences))
+    return Queries(tuple(texts), tuple(sentences), splits)
 
 
 class Validator:
@@ -123,6 +132,7 @@ class Validator:
     def __init__(self, background: Background, queries: Queries) -> None:
         self._queries = {_bare(text) for text in queries.texts}
         self._near_queries = NearTexts(queries.sentences)
+        self._cuts = {run for text in queries.sentences for run in runs_of(text, _CUT)}
         self._sentences = NearTexts(background.texts)
         names = background.skills.values()
         aliases = (fact.text for facts in background.aliases.values() for fact in facts)
@@ -148,11 +158,12 @@ class Validator:
         return next((reason for reason, holds in rules if holds()), None)
 
     def _is_benchmark(self, candidate: Candidate) -> bool:
-        """Whether a text equals a query, or a sentence is near one or has one inside."""
+        """Whether a text equals a query, or a sentence is near one or has one, or a part, in it."""
         if _bare(candidate.text) in self._queries:
             return True
-        return candidate.kind == "sentence" and self._near_queries.has_like(
-            candidate.text, jaccard=BENCHMARK, contained=CONTAINED
+        return candidate.kind == "sentence" and (
+            not self._cuts.isdisjoint(runs_of(candidate.text, _CUT))
+            or self._near_queries.has_like(candidate.text, jaccard=BENCHMARK, contained=CONTAINED)
         )
 
     def _take(self, candidate: Candidate) -> bool:
