@@ -7,7 +7,6 @@ own reaches above its start.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from peak_memory import peak_bytes, reset_peak
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from uwe import Scorer
@@ -62,17 +62,16 @@ def measure(how: str, nodes: int, longest: int, dim: int, name: str) -> dict[str
     small = batch(2, 4, dim)
     # What a first call loads is no part of the step.
     torch.autograd.backward(loss_of(how, *small, scorer))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = reset_peak()
     started = time.perf_counter()
     loss = loss_of(how, left, right, scorer)
     torch.autograd.backward(loss)
-    seconds = time.perf_counter() - started
+    seconds, rise = time.perf_counter() - started, peak_bytes() - before
     gradient = left.values.grad
     assert gradient is not None
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": seconds,
-        "bytes": (after - before) * 1024,
+        "bytes": rise,
         "loss": float(loss.detach()),
         "gradient": float(gradient.double().norm()),
     }

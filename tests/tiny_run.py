@@ -46,6 +46,7 @@ learned_temperature = true
 steps = 12
 learning_rate = 3e-3
 average = 0.5
+trained_share = 0.8
 [[graph]]
 name = "J"
 size = 4

@@ -21,7 +21,9 @@ from uwe.truncation import Truncations, gathered
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["DEFAULT_METRICS", "QueryMetrics", "cache_metrics", "score_metrics"]
+__all__ = [
+    "DEFAULT_METRICS", "QueryMetrics", "cache_metrics", "checked_metrics", "score_metrics",
+]  # fmt: skip
 
 DEFAULT_METRICS = ("MAP", "RP@10", "MRR")
 """What WorkBench reports for its ranking tasks."""
@@ -79,7 +81,7 @@ def score_metrics(
         InputError: If shapes do not fit, a score is NaN, an index is out of range or twice there,
             or a name is unknown.
     """
-    wanted = _checked_names(names)
+    wanted = checked_metrics(names)
     block = np.ascontiguousarray(floats("scores", scores))
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
@@ -128,7 +130,7 @@ def cache_metrics(
         raise InputError(
             f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
         )
-    wanted = _checked_names(names)
+    wanted = checked_metrics(names)
     flat, offsets = _ragged(relevant, len(targets))
     _same_length(len(queries), offsets)
     chosen = chosen_scorer(targets, scorer)
@@ -155,8 +157,12 @@ def cache_metrics(
     return QueryMetrics(tuple(wanted), _core.metrics(np.concatenate(ranks), offsets, wanted))
 
 
-def _checked_names(names: Sequence[str]) -> list[str]:
-    """Names of metrics as a list, at least one and all of them known."""
+def checked_metrics(names: Sequence[str]) -> list[str]:
+    """Names of metrics as a list, at least one and all of them known.
+
+    Raises:
+        InputError: If they are not.
+    """
     if isinstance(names, str):
         raise InputError(f"expected a list of metrics, got one text: pass names=[{names!r}]")
     try:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uwe.bench.evaluation import evaluate
+from uwe.bench.plan import chosen_splits
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, MissingExtraError
+from uwe.metrics import checked_metrics
 
 if TYPE_CHECKING:
     from uwe.model.encoder import TorchEncoder
@@ -79,6 +81,15 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
     # Folders have names of their own, which may be those of tasks: `train_full/heldout/job2skill`.
     names = [task for task in settings.tasks if "/" not in task]
     folders = {task: data / task for task in settings.tasks if "/" in task}
+    if len({path.name for path in folders.values()}) < len(folders):
+        raise InputError(
+            f"expected validation tasks in folders of different names, got {', '.join(folders)}: "
+            "leave one out"
+        )
+    # A misspelt one is better found now than at the first validation.
+    for task in settings.tasks:
+        chosen_splits(folders.get(task, task), VALIDATION, data)
+    checked_metrics(settings.metrics)
 
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
         found: dict[str, dict[str, float]] = {}

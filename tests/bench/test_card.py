@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sample_results import MODELS, sample_results
 
+from bench.sample_results import MODELS, sample_results
 from cli_shell import Shell
 from tiny_model import write_model
 from uwe import InputError, Scorer, load
 from uwe.bench.card import model_card
+from uwe.bench.results import Results
 from uwe.config import ModelConfig, TrainingSource
 
 CONFIG = ModelConfig(
@@ -22,7 +23,7 @@ CONFIG = ModelConfig(
 FINGERPRINT = MODELS["uwe-mini"].fingerprint
 
 
-def of_seed(number: int):
+def of_seed(number: int) -> Results:
     found = sample_results(models=("uwe-mini",), seed=number)
     record = replace(MODELS["uwe-mini"], fingerprint=f"{number:02x}" * 32)
     return replace(found, models={"uwe-mini": record})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 pytest.importorskip("torch")
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uwe.tokens import Encoder, TokenVectors
 from uwe.training.guide import Guide, likely_positives
 from uwe.training.step import GraphBatch
 
@@ -32,7 +35,7 @@ def test_likely_positives_are_the_definitions(seed: int, margin: float) -> None:
             assert bool(found[u, v]) == (likely and not bool(positives[u, v]))
 
 
-def test_the_guide_knows_words_alike(encoder: object) -> None:
+def test_the_guide_knows_words_alike(encoder: Encoder) -> None:
     positives = torch.tensor([[True, False, False]])
     batch = GraphBatch(
         "V", ["data engineer"], ["engineer", "Data Engineer", "pastry chef"], positives,
@@ -42,7 +45,7 @@ def test_the_guide_knows_words_alike(encoder: object) -> None:
     seen: list[str] = []
 
     class Lowering:
-        def encode(self, texts: list[str], /) -> object:
+        def encode(self, texts: Sequence[str], /) -> TokenVectors:
             seen.extend(texts)
             return encoder.encode([text.lower() for text in texts])
 

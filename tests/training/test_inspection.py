@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
+import sys
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import unescape
 
 import pytest
 import typer
@@ -15,9 +16,10 @@ from tiny_graphs import graph_of, write_graphs
 from uwe.cli.training.inspect import inspect_command
 from uwe.corpus import RankingTask
 from uwe.data.layout import write_task
-from uwe.errors import InputError
-from uwe.training.degree_plot import degree_plot
-from uwe.training.graph import read_graphs
+from uwe.errors import InputError, MissingExtraError
+from uwe.training.degree_plot import draw_degrees, plot_degrees
+from uwe.training.drawing import drawing
+from uwe.training.graph import BipartiteGraph, read_graphs
 from uwe.training.inspection import Leak, Overlap, find_leaks, find_overlaps, graph_facts
 
 JOBS = {f"j/{i}": f"job {i}" for i in range(4)}
@@ -63,7 +65,6 @@ def test_a_graph_of_weak_edges_alone_has_no_degrees() -> None:
     facts = graph_facts(graph_of({(0, 0): 0, (1, 1): 0}))
     assert (facts.edges, facts.known, facts.left.undrawn) == (0, 2, 2)
     assert (facts.left.mean, facts.left.quantiles) == (0, {})
-    assert "polyline" in degree_plot([graph_of({(0, 0): 0, (1, 1): 0})])
 
 
 def test_overlaps_are_of_texts_and_kinds(data: Path) -> None:
@@ -80,26 +81,77 @@ def test_answers_of_tasks_are_found(data: Path) -> None:
         list(find_leaks(data / "train", data / "train"))
 
 
+def stars(*names: str) -> list[BipartiteGraph]:
+    """Graphs with 51 edges: of 50 right nodes with one left one, and of one with another."""
+    edges = [(0, i) for i in range(50)] + [(1, 0)]
+    return [graph_of(edges, name=name, kinds=("a<b", "c&d")) for name in names]
+
+
 def test_the_plot_has_a_panel_a_graph_and_a_line_a_side() -> None:
-    graphs = [
-        graph_of([(0, i) for i in range(50)] + [(1, 0)], name=name, kinds=("a<b", "c&d"))
-        for name in ("J", "<V>", "A", "N")
-    ]
-    root = ET.fromstring(degree_plot(graphs))
-    svg = "{http://www.w3.org/2000/svg}"
-    titles = [
-        element.text for element in root.iter(f"{svg}text") if element.get("class") == "title"
-    ]
-    assert titles == ["J", "<V>", "A", "N"]
-    lines = list(root.iter(f"{svg}polyline"))
-    assert len(lines) == 8
-    first = [tuple(map(float, point.split(","))) for point in lines[0].attrib["points"].split()]
-    assert len(first) == 2  # two jobs
-    assert first[0][0] < first[1][0]
-    assert first[0][1] < first[1][1]  # fewer edges lie lower
-    assert "2 nodes of kind a<b, 1 of them with one edge, at most 50 edges" in str(
-        root.findtext(f"{svg}desc")
-    )
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    plot_degrees(figure, stars("J", "<V>", "A", "N"))
+    assert [axes.get_title("left") or axes.get_title() for axes in figure.axes] == [
+        "J", "<V>", "A", "N",
+    ]  # fmt: skip
+    for axes in figure.axes:
+        left, right = axes.lines
+        assert left.get_xydata().tolist() == [[1, 50], [2, 1]]  # rank and degree
+        # The ends of each flight of equal degrees.
+        assert right.get_xydata().tolist() == [[1, 2], [2, 1], [50, 1]]
+        assert left.get_color() != right.get_color()
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert labels == ["a<b (2)", "c&d (50)"]
+        assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+        assert (axes.get_xlim(), axes.get_ylim()) == ((1, 100), (1, 100))
+
+
+def test_panels_share_their_scales_and_may_be_empty() -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    plot_degrees(figure, [graph_of({(0, 0): 0, (1, 1): 0}), *stars("J")])
+    empty, full = figure.axes
+    assert [len(line.get_xdata()) for line in empty.lines] == [0, 0]
+    assert (empty.get_xlim(), empty.get_ylim()) == (full.get_xlim(), full.get_ylim())
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_the_same_graphs_give_the_same_bytes(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("matplotlib")
+    one, other = (tmp_path / folder / f"degrees.{suffix}" for folder in ("a", "b"))
+    for path in (one, other):
+        draw_degrees(stars("J", "$V$"), path)
+    assert one.read_bytes() == other.read_bytes()
+    if suffix == "svg":
+        text = unescape(one.read_text(encoding="utf-8"))
+        assert "2 nodes of kind a<b, 1 of them with one edge, at most 50 edges" in text
+        assert "$V$" in text  # no formula
+
+
+def test_a_drawing_that_fails_leaves_the_file_before(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "degrees.svg"
+    draw_degrees(stars("J"), path)
+    before = path.read_bytes()
+    with pytest.raises(ZeroDivisionError), drawing(path, (3, 3), title="no"):
+        1 / 0  # noqa: B018
+    with pytest.raises(ValueError, match="bad"), drawing(path, (3, 3), title="no") as figure:
+        figure.savefig = refused  # type: ignore[method-assign]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["degrees.svg"]
+    assert path.read_bytes() == before
+
+
+def refused(*arguments: Any, **more: Any) -> None:
+    raise ValueError("bad")
+
+
+def test_what_can_not_be_drawn_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"a\.gif: expected a file ending with \.svg"):
+        draw_degrees(stars("J"), tmp_path / "a.gif")
+    with pytest.raises(InputError, match="expected graphs"):
+        draw_degrees([], tmp_path / "a.svg")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"uwe\[train\]"):
+        draw_degrees(stars("J"), tmp_path / "a.svg")
+    assert list(tmp_path.iterdir()) == []
 
 
 def run(*arguments: str) -> Any:
@@ -110,6 +162,7 @@ def run(*arguments: str) -> Any:
 
 def test_the_command_prints_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UWE_DATA", raising=False)
+    pytest.importorskip("matplotlib")
     plot = data / "degrees.svg"
     done = run(str(data / "train"), "--data", str(data), "--plot", str(plot))
     assert done.exit_code == 0, done.output
@@ -120,10 +173,20 @@ def test_the_command_prints_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert ["J", "job", "1.7", "1", "1", "3", "3", "3", "66.7%", "60.0%"] in rows
     assert ["workbench/toy/val", "3", "2", "66.667%"] in rows
     assert done.stdout.splitlines()[-1] == str(plot)
-    ET.fromstring(plot.read_text(encoding="utf-8"))
+    text = plot.read_text(encoding="utf-8")
+    assert all(label in text for label in ("job (3)", "skill (3)", "rank of the node"))
     done = run(str(data / "train"), "--graphs", "A")
     assert "pass --data, or set UWE_DATA" in done.stdout
     assert "workbench" not in done.stdout
+
+
+def test_the_command_says_what_to_give_instead(tmp_path: Path) -> None:
+    done = run("recipes/mine.toml")
+    assert isinstance(done.exception, InputError)
+    assert "got a recipe: name the folder" in str(done.exception)
+    assert "uwe train inspect uwe-data/train" in str(done.exception)
+    done = run(str(tmp_path))
+    assert "found none: name one" in str(done.exception)
 
 
 def test_the_command_prints_json(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

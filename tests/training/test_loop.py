@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,15 +18,16 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import uwe
 from tiny_run import write_data, write_recipe
 from uwe.errors import InputError, ModelError, TrainingError
-from uwe.training import loop
+from uwe.tokens import Encoder
 from uwe.training.log import read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import read_recipe
+from uwe.training.step import accumulate_gradients
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe"))
 
 
-def rising(encoder: object) -> dict[str, dict[str, float]]:
+def rising(encoder: Encoder) -> dict[str, dict[str, float]]:
     """A validation that a model passes better the longer its vectors are."""
     values = encoder.encode(["a text"]).values
     norm = float((values**2).sum()) % 1.0
@@ -87,18 +90,17 @@ def test_a_run_that_was_killed_resumes_bit_by_bit(
         pass
 
     taken = []
-    real = loop.accumulate_gradients
 
-    def killed(*arguments, **more):
+    def killed(*arguments: Any, **more: Any) -> dict[str, float]:
         taken.append(1)
         if len(taken) == 7:  # three steps after the last checkpoint
             raise KilledError
-        return real(*arguments, **more)
+        return accumulate_gradients(*arguments, **more)
 
-    monkeypatch.setattr(loop, "accumulate_gradients", killed)
+    monkeypatch.setattr("uwe.training.loop.accumulate_gradients", killed)
     with pytest.raises(KilledError):
         train(recipe, out=tmp_path / "run", data=data, evaluate=rising, cpu=True)
-    monkeypatch.setattr(loop, "accumulate_gradients", real)
+    monkeypatch.undo()
     done = train(recipe, out=tmp_path / "run", data=data, evaluate=rising, resume=True, cpu=True)
     assert (done.step, done.validation) == (whole.step, whole.validation)
     assert_same(done.model, whole.model)
@@ -121,7 +123,8 @@ def test_the_best_step_is_kept(data: Path, recipe_path: Path, tmp_path: Path) ->
         value = next(values)
         return {"anything": {"MAP": value, "RP@10": value}}
 
-    recipe = read_recipe(recipe_path, changes=["optimizer.average=0"])
+    changes = ["optimizer.average=0", "optimizer.trained_share=1"]
+    recipe = read_recipe(recipe_path, changes=changes)
     done = train(recipe, out=tmp_path / "run", data=data, evaluate=evaluate, cpu=True)
     assert (done.step, done.steps) == (8, 12)
     assert_same(done.model, tmp_path / "run/checkpoints/step-000008")
@@ -154,9 +157,15 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
     other = read_recipe(recipe_path, changes=["optimizer.learning_rate=1"])
     with pytest.raises(InputError, match="optimizer of the recipe is"):
         train(other, out=out, data=data, resume=True)
-    large = read_recipe(recipe_path, changes=["graph.J.size=500"])
-    with pytest.raises(InputError, match="batches of at most"):
-        train(large, out=tmp_path / "large", data=data)
+    for change, words in (
+        ("graph.J.size=500", "batches of at most"),
+        ("model.max_tokens=100000", "max_tokens"),
+        ("model.dim=65", "at most the model's 64 dimensions"),
+    ):
+        unfit = read_recipe(recipe_path, changes=[change])
+        with pytest.raises(InputError, match=words):
+            train(unfit, out=tmp_path / "unfit", data=data)
+        assert not (tmp_path / "unfit").exists()
     state = out / "checkpoints/step-000012/trainer.json"
     state.write_text(state.read_text().replace('"format": 1', '"format": 9'))
     with pytest.raises(ModelError, match="checkpoints of format 1, got 9"):
@@ -169,17 +178,15 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
 def test_a_full_disk_leaves_the_checkpoint_before(
     data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uwe.training import checkpoint
+    calls = []
 
-    real, calls = checkpoint.save_file, []
-
-    def full(tensors: object, path: Path) -> None:
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         calls.append(path)
         if len(calls) == 2:
             raise OSError(28, "No space left on device", str(path))
-        real(tensors, path)
+        save_file(tensors, path)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr("uwe.training.checkpoint.save_file", full)
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with pytest.raises(OSError, match="No space left"):
         train(recipe, out=out, data=data, evaluate=rising, cpu=True)
@@ -194,7 +201,11 @@ COMMAND = "import sys; from uwe.cli import main; sys.argv[0] = 'uwe'; main()"
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_at_any_moment_it_goes_on(
-    data: Path, recipe_path: Path, tmp_path: Path, how: signal.Signals
+    data: Path,
+    recipe_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: signal.Signals,
 ) -> None:
     out = tmp_path / "run"
     changes = ["optimizer.steps=3000", "checkpoint_every=5", "validation.tasks=[]"]
@@ -227,13 +238,9 @@ def test_stopped_at_any_moment_it_goes_on(
     def enough(folder: Path, *rest: object) -> Path:
         raise EnoughError
 
-    before = loop.save_checkpoint
-    loop.save_checkpoint = enough  # type: ignore[assignment]
-    try:
-        with pytest.raises(EnoughError):
-            train(recipe, out=out, data=data, resume=True, cpu=True)
-    finally:
-        loop.save_checkpoint = before
+    monkeypatch.setattr("uwe.training.loop.save_checkpoint", enough)
+    with pytest.raises(EnoughError):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
     steps = [entry["step"] for entry in read_metrics(out / "metrics.jsonl")]
     assert steps == list(range(1, (step // 5 + 1) * 5 + 1))
 
@@ -261,8 +268,13 @@ def test_a_trained_model_is_exported_and_opened_by_others(
 
 
 @pytest.mark.slow
-def test_torchrun_trains_as_one_process_does(data: Path, recipe_path: Path, tmp_path: Path) -> None:
-    changes = ["validation.tasks=[]", "model.dropout=0", "optimizer.steps=3"]
+@pytest.mark.parametrize(
+    "more", [[], ["batches.gradient_cache=true", "model.dim=24", "batches.graphs_per_step=all"]]
+)
+def test_torchrun_trains_as_one_process_does(
+    data: Path, recipe_path: Path, tmp_path: Path, more: list[str]
+) -> None:
+    changes = ["validation.tasks=[]", "model.dropout=0", "optimizer.steps=3", *more]
     one = train(
         read_recipe(recipe_path, changes=changes), out=tmp_path / "one", data=data, cpu=True
     )
@@ -276,6 +288,12 @@ def test_torchrun_trains_as_one_process_does(data: Path, recipe_path: Path, tmp_
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rank with it after") == 1  # one process speaks
+    again = subprocess.run(
+        [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == done.stdout
     ours, theirs = weights(one.model), weights(tmp_path / "two/model")
     for name, value in ours.items():
         torch.testing.assert_close(theirs[name], value, atol=2e-3, rtol=0.0)
@@ -317,3 +335,34 @@ def test_switches_work_together(
 ) -> None:
     recipe = read_recipe(recipe_path, changes=["optimizer.steps=3", *changes])
     assert train(recipe, out=tmp_path / "run", data=data, cpu=True).steps == 3
+
+
+def test_a_run_goes_on_with_its_own_graphs_alone(recipe_path: Path, tmp_path: Path) -> None:
+    data, out = write_data(tmp_path / "data"), tmp_path / "run"
+    recipe = read_recipe(recipe_path)
+    train(recipe, out=out, data=data, cpu=True)
+    edges = data / "train/J.edges.tsv.gz"
+    lines = gzip.decompress(edges.read_bytes()).splitlines(keepends=True)
+    edges.write_bytes(gzip.compress(b"".join(lines[:-1])))
+    with pytest.raises(InputError, match="go on with the graphs and settings it began with"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_run_that_ended_before_a_checkpoint_begins_again(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any, **more: Any) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    monkeypatch.setattr("uwe.training.loop.accumulate_gradients", killed)
+    recipe = read_recipe(recipe_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, out=out, data=data, cpu=True)
+    monkeypatch.undo()
+    (out / "checkpoints/.step-000004-abc").mkdir()  # as kill -9 leaves it
+    other = read_recipe(recipe_path, changes=["seed=5"])
+    with pytest.raises(InputError, match="seed of the recipe is 5"):
+        train(other, out=out, data=data, resume=True, cpu=True)
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+    assert not list((out / "checkpoints").glob(".*"))

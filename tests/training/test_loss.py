@@ -25,7 +25,15 @@ def random_batch(seed: int, u: int, v: int, share: float) -> tuple[torch.Tensor,
     return scores, positives, ignored
 
 
-def twin(scores, positives, ignored, *, tau: float, others: bool, single: bool) -> float:
+def twin(
+    scores: list[list[float]],
+    positives: list[list[bool]],
+    ignored: list[list[bool]],
+    *,
+    tau: float,
+    others: bool,
+    single: bool,
+) -> float:
     """One direction, as the definition reads."""
     anchors = []
     for u in range(len(scores)):
@@ -57,7 +65,15 @@ def twin(scores, positives, ignored, *, tau: float, others: bool, single: bool) 
     weights=st.sampled_from([(1.0, 1.0), (1.0, 0.0), (0.0, 2.0)]),
 )
 @settings(max_examples=150, deadline=None)
-def test_the_loss_is_the_twins(seed, u, v, share, others, single, weights) -> None:
+def test_the_loss_is_the_twins(
+    seed: int,
+    u: int,
+    v: int,
+    share: float,
+    others: bool,
+    single: bool,
+    weights: tuple[float, float],
+) -> None:
     scores, positives, ignored = random_batch(seed, u, v, share)
     found = many_to_many(
         scores, positives, loss_temperature=0.3, ignored=ignored,
@@ -116,8 +132,9 @@ def test_an_anchor_without_a_positive_has_no_part_in_the_mean() -> None:
 def test_large_logits_stay_finite() -> None:
     scores = torch.tensor([[1e4, -1e4], [0.0, 1e4]], requires_grad=True)
     loss = many_to_many(scores, torch.tensor([[False, True], [True, False]]), loss_temperature=0.01)
-    loss.backward()
+    torch.autograd.backward(loss)
     assert math.isfinite(float(loss.detach()))
+    assert scores.grad is not None
     assert bool(scores.grad.isfinite().all())
 
 

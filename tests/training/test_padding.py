@@ -42,7 +42,7 @@ def sentences(seed: int = 0, skills: int = 30, count: int = 90) -> BipartiteGrap
 
 def pads(graph: BipartiteGraph, batch: Any, texts: list[str]) -> list[tuple[str, list[str]]]:
     """Where each sentence was padded, and with which words."""
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for node, text in zip(batch.right, texts, strict=True):
         own, words = graph.right.texts[node].split(), text.split()
         if words == own:

@@ -77,6 +77,10 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("format=2", "reads recipes of format 1, got 2"),
         ("validation.mean=['x']", "expected mean to be of tasks"),
         ("graph=[]", "at least one"),
+        ("optimizer.trained_share=0", "trained_share > 0 and <= 1"),
+        ("graph.J.hard_negatives=0.95", "hard_negatives >= 0 and <= 0.9"),
+        ("batches.degree_exponent=2", "degree_exponent >= 0 and <= 1"),
+        ("guard.margin=inf", "expected margin"),
         ("steps", "key=value"),
     ],
 )
@@ -88,6 +92,12 @@ def test_what_is_wrong_is_named(path: Path, change: str, words: str | None) -> N
         read_recipe(path, changes=[change])
 
 
+def test_a_temperature_is_learned_where_there_is_one(path: Path) -> None:
+    changes = ["model.learned_temperature=true", "model.scorer=pooled"]
+    with pytest.raises(InputError, match="a temperature to learn, got pooled"):
+        read_recipe(path, changes=changes)
+
+
 def test_a_key_that_is_missing_is_named(path: Path) -> None:
     path.write_text(TEXT.replace("steps = 10", ""))
     with pytest.raises(InputError, match="the key 'steps' is missing"):
@@ -96,7 +106,7 @@ def test_a_key_that_is_missing_is_named(path: Path) -> None:
 
 def test_a_graph_twice_and_no_toml_are_refused(path: Path) -> None:
     path.write_text(TEXT.replace('name = "V"', 'name = "J"'))
-    with pytest.raises(InputError, match="once"):
+    with pytest.raises(InputError, match="a name of its own"):
         read_recipe(path)
     path.write_text("format = ")
     with pytest.raises(InputError, match="expected TOML"):

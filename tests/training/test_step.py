@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def encoder_of(
-    folder: Path, *, dim: int | None = None, dropout: float = 0.0, dtype=torch.float64
+    folder: Path,
+    *,
+    dim: int | None = None,
+    dropout: float = 0.0,
+    dtype: torch.dtype = torch.float64,
 ) -> TorchEncoder:
     torch.manual_seed(3)
     encoder = TorchEncoder.from_folder(
@@ -42,7 +47,7 @@ def encoder_of(
     return encoder.to(dtype).train()
 
 
-def batch(name: str = "J", left=LEFT, right=RIGHT) -> GraphBatch:
+def batch(name: str = "J", left: Sequence[str] = LEFT, right: Sequence[str] = RIGHT) -> GraphBatch:
     positives = torch.zeros(len(left), len(right), dtype=torch.bool)
     for u, v in EDGES:
         positives[u, v] = True
@@ -65,9 +70,10 @@ def settings(**more: object) -> StepSettings:
 
 
 def gradients(encoder: TorchEncoder, aims: dict[str, Objective]) -> dict[str, torch.Tensor]:
-    found = {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
+    found = {n: p.grad for n, p in encoder.named_parameters()}
     found |= {n: o.log_loss_temperature.grad for n, o in aims.items()}
-    return found
+    assert all(found[name] is not None for name in aims)
+    return {n: gradient for n, gradient in found.items() if gradient is not None}
 
 
 def assert_equal(
@@ -107,7 +113,7 @@ def plain(folder: Path, dim: int | None) -> tuple[dict[str, float], dict[str, to
         )  # fmt: skip
         losses[drawn.name] = float(loss.detach())
         total = total + aim.alpha * loss
-    total.backward()
+    torch.autograd.backward(total)
     return losses, gradients(encoder, aims)
 
 
@@ -152,7 +158,12 @@ def test_a_text_on_both_sides_is_encoded_once(
     encoder, aims = encoder_of(folder), objectives()
     seen: list[str] = []
     tokenize = encoder.tokenize
-    monkeypatch.setattr(encoder, "tokenize", lambda texts: seen.extend(texts) or tokenize(texts))
+
+    def watched(texts: Sequence[str]) -> list[list[int]]:
+        seen.extend(texts)
+        return tokenize(texts)
+
+    monkeypatch.setattr(encoder, "tokenize", watched)
     accumulate_gradients(
         encoder, [batch(), batch("V")], aims, settings(), accelerator=Accelerator(cpu=True)
     )

@@ -15,7 +15,9 @@ from uwe.training.tiled import Ragged, tiled_scores
 SCORERS = ["soft:0.5", "soft_query:0.5", "soft_target:0.5", "max", "pooled"]
 
 
-def ragged(lengths: list[int], *, dim: int = 8, seed: int = 0, dtype=torch.float32) -> Ragged:
+def ragged(
+    lengths: list[int], *, dim: int = 8, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> Ragged:
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(sum(lengths), dim, generator=generator, dtype=torch.float64)
     return Ragged(values.to(dtype).requires_grad_(), lengths)
@@ -23,7 +25,7 @@ def ragged(lengths: list[int], *, dim: int = 8, seed: int = 0, dtype=torch.float
 
 def padded(texts: Ragged) -> tuple[torch.Tensor, torch.Tensor]:
     """A tensor (texts, longest, dim) and its mask; padding is no zero, so that it would show."""
-    parts = texts.values.split(texts.lengths)
+    parts = torch.split(texts.values, texts.lengths)
     longest = max(texts.lengths)
     full = [
         torch.cat([part, part.new_full((longest - len(part), part.shape[1]), 7.0)])
@@ -33,7 +35,9 @@ def padded(texts: Ragged) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(full), mask
 
 
-def plain(queries: Ragged, targets: Ragged, scorer: Scorer, temperature=None) -> torch.Tensor:
+def plain(
+    queries: Ragged, targets: Ragged, scorer: Scorer, temperature: torch.Tensor | None = None
+) -> torch.Tensor:
     (left, left_mask), (right, right_mask) = padded(queries), padded(targets)
     return late_interaction_scores(
         left, right, scorer, queries_mask=left_mask, targets_mask=right_mask,
@@ -55,7 +59,7 @@ def test_values_and_gradients_are_the_twins(name: str, tile_pairs: int) -> None:
             temperature = torch.tensor(scorer.temperature or 1.0, dtype=dtype, requires_grad=True)
             more = {"tile_pairs": tile_pairs} if score is tiled_scores else {}
             scores = score(queries, targets, scorer, temperature=temperature, **more)
-            (scores * weights.to(dtype)).sum().backward()
+            torch.autograd.backward((scores * weights.to(dtype)).sum())
             gradients = [queries.values.grad, targets.values.grad]
             if scorer.attends:
                 gradients.append(temperature.grad)
@@ -94,7 +98,8 @@ def test_the_pairs_of_tokens_are_never_held_at_once(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(tiled, "_Tile", Watched)
     queries, targets = ragged([9, 30, 31] * 20), ragged([4, 8, 60] * 20, seed=1)
-    tiled_scores(queries, targets, Scorer.parse("soft:0.5"), tile_pairs=5000).sum().backward()
+    scores = tiled_scores(queries, targets, Scorer.parse("soft:0.5"), tile_pairs=5000)
+    torch.autograd.backward(scores.sum())
     assert len(sizes) > 100
     assert max(sizes) <= 5000
 
@@ -111,7 +116,8 @@ def test_bfloat16_scores_are_near() -> None:
     exact = tiled_scores(ragged([5, 9]), ragged([4, 3], seed=1), scorer)
     queries = ragged([5, 9], dtype=torch.bfloat16)
     near = tiled_scores(queries, ragged([4, 3], seed=1, dtype=torch.bfloat16), scorer)
-    near.sum().backward()
+    torch.autograd.backward(near.sum())
+    assert queries.values.grad is not None
     assert queries.values.grad.dtype == torch.bfloat16
     torch.testing.assert_close(near.float(), exact, atol=0.03, rtol=0.0)
 

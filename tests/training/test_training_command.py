@@ -37,7 +37,10 @@ def test_a_recipe_is_trained_resumed_and_drawn(shell: Shell, folder: Path) -> No
         shell("train", "report", run, "-o", str(picture))
         assert picture.stat().st_size > 10_000
     assert "Loss of each graph" in (folder / "curves.svg").read_text()
-    assert "expected runs, and a file" in shell.error("train", "report", run, "-o", "a.gif")
+    assert "expected a file ending with .svg, .png, .pdf" in shell.error(
+        "train", "report", run, "-o", "a.gif"
+    )
+    assert "Curves of run" in (folder / "curves.svg").read_text()
     assert "found no step" in shell.error("train", "report", str(folder))
 
 
@@ -62,6 +65,27 @@ def test_validation_reads_val_splits_alone(shell: Shell, folder: Path) -> None:
     )  # fmt: skip
     assert set(found["validation"]) == {"held/mine"}
     assert set(found["validation"]["held/mine"]) == {"MAP", "RP@10"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ('validation.tasks=["skilnorm"]', "skillnorm"),
+        ('validation.tasks=["held/none"]', "held/none"),
+        ('validation.tasks=["a/mine", "b/mine"]', "folders of different names"),
+        ('validation.metrics=["PR@10"]', "PR@10"),
+    ],
+)
+def test_a_validation_that_can_not_be_is_refused_at_the_start(
+    shell: Shell, folder: Path, change: str, words: str
+) -> None:
+    out = folder / "refused-run"
+    message = shell.error(
+        "train", str(folder / "tiny.toml"), "--out", str(out), "--cpu",
+        "--data", str(folder / "data"), "--set", "validation.tasks=[]", "--set", change,
+    )  # fmt: skip
+    assert words in message
+    assert not out.exists()
 
 
 def test_help_names_what_can_be_done(shell: Shell) -> None:

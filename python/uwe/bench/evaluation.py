@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe import _core
 from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.hardest import hardest
 from uwe.bench.intervals import bootstrap
@@ -31,6 +30,7 @@ from uwe.checks import natural, positive
 from uwe.config import Scorer
 from uwe.data.layout import data_folder
 from uwe.errors import InputError
+from uwe.metrics import checked_metrics
 from uwe.truncation import Truncations, gathered
 
 __all__ = ["evaluate"]
@@ -94,8 +94,8 @@ def evaluate(
     created = datetime.now(timezone.utc).isoformat(timespec="seconds")
     chosen = bench_model(model)
     scorings = _scorings(chosen, scorer)
-    names = tuple(dict.fromkeys(("MAP", *([metrics] if isinstance(metrics, str) else metrics))))
-    _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), list(names))
+    wanted = checked_metrics([metrics] if isinstance(metrics, str) else metrics)
+    names = tuple(dict.fromkeys(("MAP", *wanted)))
     depth, seed = positive("depth", depth), natural("seed", seed)
     if limit is not None:
         limit = positive("limit", limit)

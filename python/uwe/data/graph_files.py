@@ -72,7 +72,11 @@ def graph_paths(folder: str | Path) -> list[Path]:
     """
     paths = sorted(Path(folder).glob(f"*{_EDGES}"))
     if not paths:
-        raise DataError(f"expected a folder of graphs with <name>{_EDGES}, found none", path=folder)
+        raise DataError(
+            f"expected a folder of graphs with <name>{_EDGES}, found none: name one, such as "
+            "train/ of the data folder, or make one with  uwe data graphs --out FOLDER",
+            path=folder,
+        )
     return paths
 
 

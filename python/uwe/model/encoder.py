@@ -212,18 +212,21 @@ class TorchEncoder(torch.nn.Module):
 
         In evaluation mode, whatever the mode is; on the device that the model is on.
         """
+        ids = self.tokenize(list(texts))
+        empty = np.empty((0, self.dim), np.float32)
+        parts: list[np.ndarray[Any, np.dtype[np.float32]]] = [empty] * len(ids)
         training = self.training
         self.eval()
-        ids = self.tokenize(list(texts))
-        parts: list[np.ndarray[Any, np.dtype[np.float32]]] = [np.empty(0, np.float32)] * len(ids)
-        for chunk in chunks_by_length([len(row) for row in ids], chunk_tokens):
-            vectors, lengths = self([ids[i] for i in chunk])
-            rows = vectors.float().cpu().numpy()
-            for i, part in zip(chunk, np.split(rows, np.cumsum(lengths)[:-1]), strict=True):
-                parts[i] = part
-        self.train(training)
+        try:
+            for chunk in chunks_by_length([len(row) for row in ids], chunk_tokens):
+                vectors, lengths = self([ids[i] for i in chunk])
+                rows = vectors.float().cpu().numpy()
+                for i, part in zip(chunk, np.split(rows, np.cumsum(lengths)[:-1]), strict=True):
+                    parts[i] = part
+        finally:
+            self.train(training)
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
-        return TokenVectors(np.concatenate(parts), offsets.astype(np.int64))
+        return TokenVectors(np.concatenate([empty, *parts]), offsets.astype(np.int64))
 
 
 def chunks_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -107,10 +107,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield beside
-        for file in beside.rglob("*"):
-            if file.is_file():
-                _sync(file)
-        _sync(beside)
+        sync_folder(beside)
         beside.chmod(0o777 & ~_umask())  # mkdtemp made it for one user alone
         if path.exists():
             path.rmdir()
@@ -119,6 +116,12 @@ def new_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have all that is in a folder on the disk, so that a power cut can not take it back."""
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
 
 
 def _transformer(folder: Path) -> Path:

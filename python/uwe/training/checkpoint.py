@@ -41,14 +41,14 @@ class Checkpoint:
     Attributes:
         step: Steps that were taken.
         recipe: The recipe, as `Recipe.to_dict` has it.
-        graphs: Fingerprints of the graphs.
+        sampler: State of the sampler: the next step's number, and what it draws from.
         best: The best validation so far: `{"step", "value"}`; None before the first.
         tensors: Of the optimizer, and parameters that are not in the model folder.
     """
 
     step: int
     recipe: dict[str, Any]
-    graphs: dict[str, str]
+    sampler: dict[str, Any]
     best: dict[str, Any] | None
     tensors: dict[str, torch.Tensor]
 
@@ -63,13 +63,10 @@ def save_checkpoint(
 ) -> Path:
     """Write `step-<number>/` into a folder, and remove all but the last `keep`.
 
-    One that is there of the same step is replaced.
-
     Raises:
         OSError: If the disk is full or refuses; those before it are untouched then.
     """
     path = folder / f"step-{checkpoint.step:06d}"
-    _remove(path)
     with new_folder(path) as new:
         save_encoder(encoder, new, config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
@@ -78,7 +75,7 @@ def save_checkpoint(
             "format": FORMAT,
             "step": checkpoint.step,
             "recipe": checkpoint.recipe,
-            "graphs": checkpoint.graphs,
+            "sampler": checkpoint.sampler,
             "best": checkpoint.best,
         }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -110,7 +107,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(
             step=int(state["step"]),
             recipe=dict(state["recipe"]),
-            graphs=dict(state["graphs"]),
+            sampler=dict(state["sampler"]),
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError
+from uwe.training.drawing import drawing
 from uwe.training.log import METRICS_FILE, read_metrics
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunLog", "draw_curves", "read_run"]
 
-FORMATS = (".svg", ".png", ".pdf")
 _SMOOTHED = 0.05  # each loss is a mean over about 20 steps of its graph
 
 
@@ -76,17 +76,10 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
         MissingExtraError: If matplotlib is missing.
         OSError: If it can not be written.
     """
-    path = Path(path)
-    if path.suffix not in FORMATS or not runs:
-        raise InputError(f"expected runs, and a file ending with {', '.join(FORMATS)}, got {path}")
-    try:
-        from matplotlib import rc_context, rcdefaults
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("train", "a plot of training") from None
-    with rc_context():
-        rcdefaults()  # whatever a user's own settings say
-        figure = Figure(figsize=(11, 7), layout="constrained")
+    if not runs:
+        raise InputError("expected runs to draw, got none: name some")
+    names = ", ".join(run.name for run in runs)
+    with drawing(path, (11, 7), title=f"Curves of {names}") as figure:
         (loss, validation), (rate, norm) = figure.subplots(2, 2)
         for number, run in enumerate(runs):
             label = run.name if len(runs) > 1 else ""
@@ -102,14 +95,12 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
             (rate, "Learning rate", ""),
             (norm, "Norm of the gradient before clipping", ""),
         ):
-            axes.set_title(title, loc="left", fontsize=10)
+            axes.set_title(title)
             axes.set_xlabel("step")
             axes.set_ylabel(unit)
-            axes.grid(alpha=0.3)
             if axes.get_legend_handles_labels()[1]:
-                axes.legend(fontsize=7, frameon=False)
+                axes.legend()
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-        figure.savefig(path, dpi=120)
 
 
 def _losses(axes: Axes, run: RunLog, number: int, label: str) -> None:

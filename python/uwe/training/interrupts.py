@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,12 +15,15 @@ __all__ = ["interruptible"]
 def interruptible() -> Iterator[list[bool]]:
     """A list that gets an entry at the first Ctrl-C; a second one stops at once."""
     found: list[bool] = []
+    at: list[float] = []  # torchrun hands on the Ctrl-C that the terminal has sent already
 
     def noted(number: int, frame: Any) -> None:
         del number, frame
-        if found:
+        if found and time.monotonic() - at[0] > 1.0:
             raise KeyboardInterrupt
-        found.append(True)
+        if not found:
+            at.append(time.monotonic())
+            found.append(True)
 
     try:
         before = signal.signal(signal.SIGINT, noted)

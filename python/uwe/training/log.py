@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from uwe.data.layout import write_lines
 from uwe.errors import DataError
 
 __all__ = ["MetricsLog", "Progress", "progress_of", "read_metrics"]
@@ -28,12 +29,12 @@ class MetricsLog:
     def __init__(self, path: Path, *, after: int = 0) -> None:
         kept = [entry for entry in read_metrics(path) if entry["step"] <= after] if after else []
         self._path = path
-        path.write_text("".join(_line(entry) for entry in kept), encoding="utf-8")
+        write_lines(path, map(_line, kept))
 
     def write(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
         """Add a line."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line({"kind": kind, "step": step, **values}))
+            file.write(_line({"kind": kind, "step": step, **values}) + "\n")
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -46,15 +47,16 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     path = Path(path)
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    # Not splitlines, which splits at line ends that JSON has in its texts.
+    *lines, cut = path.read_text(encoding="utf-8").split("\n")
     entries = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate([*lines, cut] if cut else lines, start=1):
         try:
             entry = json.loads(line)
             if type(entry["step"]) is not int:
                 raise TypeError("step is no integer")
         except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines) and not line.endswith("\n"):
+            if number > len(lines):
                 break
             raise DataError(
                 f"expected a line of  uwe train, got {error!r}: remove it", path=path, line=number
@@ -133,4 +135,4 @@ def _losses(losses: Mapping[str, float]) -> str:
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=False) + "\n"
+    return json.dumps(entry, ensure_ascii=False)

@@ -7,22 +7,23 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import broadcast_object_list
 
 from uwe.config import ModelConfig, TrainingSource
 from uwe.data.layout import data_folder, replaced
-from uwe.errors import InputError, TrainingError
+from uwe.errors import TrainingError
 from uwe.loading import load
 from uwe.model.encoder import TorchEncoder
+from uwe.model.folder import sync_folder
 from uwe.model.saving import config_of, save_encoder
 from uwe.training.checkpoint import (
     Checkpoint,
-    last_checkpoint,
-    load_checkpoint,
     named_state,
     restore_state,
     save_checkpoint,
@@ -33,7 +34,6 @@ from uwe.training.log import METRICS_FILE, MetricsLog, Progress, progress_of
 from uwe.training.material import (
     Material,
     base_folder,
-    check_graphs,
     earlier_sources,
     graph_batch,
     new_encoder,
@@ -41,20 +41,19 @@ from uwe.training.material import (
     read_material,
 )  # fmt: skip
 from uwe.training.optimizer import (
-    WeightAverage,
+    KeptWeights,
     learning_rate_share,
     named_parameters,
     optimizer_of,
 )  # fmt: skip
 from uwe.training.recipe import Recipe
+from uwe.training.run_folder import CHECKPOINTS, MODEL, checkpoint_of, make_run_folder
 from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
 
 __all__ = ["Evaluate", "Trained", "train"]
 
 Evaluate = Callable[[TorchEncoder], Mapping[str, Mapping[str, float]]]
 """Gives the metrics of each task of the recipe's validation, from 0 to 1."""
-
-_CHECKPOINTS, _MODEL, _RECIPE = "checkpoints", "model", "recipe.json"
 
 
 @dataclass(frozen=True)
@@ -104,55 +103,28 @@ def train(
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
     out, data = Path(out), data_folder(data)
-    accelerator = Accelerator(
-        mixed_precision="bf16" if recipe.precision == "bf16" else "no", cpu=cpu
-    )
-    with accelerator.main_process_first():
-        # The first process makes the folder; to the others it is one to go on in.
-        last = _started(recipe, out, resume=resume or not accelerator.is_main_process)
+    # Others wait while the first process validates.
+    patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
+    # All that can be refused is refused before the folder is made, and each process looks before
+    # one of them makes it.
+    last = checkpoint_of(recipe, out, resume=resume)
     material = read_material(recipe, data)
-    if last is not None:
-        check_graphs(last[1].graphs, material)
+    base = base_folder(recipe.model.base)
     torch.manual_seed(recipe.seed)  # of a projection's start
-    folder = base_folder(recipe.model.base) if last is None else last[0]
-    encoder = new_encoder(recipe.model, folder)
-    run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(folder))
+    encoder = new_encoder(recipe.model, base).to(accelerator.device)
+    run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(base))
     if last is not None:
-        run.restore(last[1])
+        run.restore(last[1], new_encoder(recipe.model, last[0]))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        make_run_folder(recipe, out)
+    accelerator.wait_for_everyone()
     with (
         progress_of(progress and accelerator.is_main_process, recipe.optimizer.steps) as shown,
         interruptible() as interrupted,
     ):
         return run.steps(shown, interrupted)
-
-
-def _started(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Checkpoint] | None:
-    """The checkpoint to go on from, or None for a new run, whose folder is made."""
-    last = last_checkpoint(out / _CHECKPOINTS)
-    if not resume:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(
-                f"{out}: expected a new folder, found something there: go on with  --resume, name "
-                "another, or remove it"
-            )
-        (out / _CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        text = json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        (out / _RECIPE).write_text(text, encoding="utf-8")
-        return None
-    if last is None:
-        if (out / _RECIPE).is_file():  # it ended before the first checkpoint
-            return None
-        raise InputError(f"{out}: expected a run to resume, found none: leave --resume out")
-    checkpoint = load_checkpoint(last)
-    wanted = recipe.to_dict()
-    for key in sorted({*wanted, *checkpoint.recipe}):
-        if wanted.get(key) != checkpoint.recipe.get(key):
-            raise InputError(
-                f"{key} of the recipe is {wanted.get(key)!r}, that of {last} "
-                f"{checkpoint.recipe.get(key)!r}: resume with the recipe of the run, "
-                f"{out / _RECIPE}"
-            )
-    return last, checkpoint
 
 
 class _Run:
@@ -170,7 +142,7 @@ class _Run:
     ) -> None:
         self._recipe, self._out, self._material = recipe, out, material
         self._accelerator, self._evaluate = accelerator, evaluate
-        self._encoder = encoder.to(accelerator.device)
+        self._encoder = encoder
         if recipe.compile:
             self._encoder.transformer.compile(dynamic=True)
         self._objectives = _objectives(recipe, accelerator.device)
@@ -182,22 +154,30 @@ class _Run:
             if recipe.guard.model
             else None
         )
-        self._average = WeightAverage(self._encoder, recipe.optimizer.average)
+        self._kept = KeptWeights(
+            encoder,
+            average=recipe.optimizer.average,
+            trained_share=recipe.optimizer.trained_share,
+        )
         # What the base has seen, this model has seen: its regimes hang on it.
         sources = {*earlier, *material.sources}
         self._trained_on = tuple(sorted(sources, key=lambda source: (source.name, source.sha256)))
+        validates = evaluate is not None and recipe.validation.tasks
+        self._validates_every = recipe.validation.every if validates else 0
         self._step = 0
         self._best: dict[str, Any] | None = None
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Be where the checkpoint was; the encoder has its weights already."""
+    def restore(self, checkpoint: Checkpoint, weights: TorchEncoder) -> None:
+        """Be where the checkpoint was, with the weights that lie in its folder."""
+        self._material.sampler.load_state_dict(checkpoint.sampler)
         self._step, self._best = checkpoint.step, checkpoint.best
         restore_state(self._optimizer, self._names, checkpoint.tensors)
+        self._encoder.load_state_dict(weights.state_dict())
         with torch.no_grad():
             for parameter, name in self._names.items():
                 if f"parameter.{name}" in checkpoint.tensors:
                     parameter.copy_(checkpoint.tensors[f"parameter.{name}"])
-        self._average.restore(checkpoint.tensors)
+        self._kept.restore(checkpoint.tensors)
 
     def steps(self, shown: Progress, interrupted: list[bool]) -> Trained:
         """Take the steps that are left."""
@@ -216,20 +196,23 @@ class _Run:
             if log is not None:
                 log.write("train", self._step, self._record(losses, norm, seconds))
             shown.stepped(self._step, recent, seconds)
-            every, last = recipe.validation.every, self._step == recipe.optimizer.steps
-            if last or (every and self._step % every == 0):
+            every, last = self._validates_every, self._step == recipe.optimizer.steps
+            validated = last or (every and self._step % every == 0)
+            if validated:
                 self._validate(log, shown)
             stopped = self._any(bool(interrupted))
             due = recipe.checkpoint_every and self._step % recipe.checkpoint_every == 0
-            if due or last or stopped:
+            # After a validation too: a run that resumes must know what lies in its model folder.
+            if due or validated or stopped:
                 self._save()
             if stopped and not last:
                 shown.say(
                     f"stopped after step {self._step}: the same command with --resume goes on"
                 )
                 raise KeyboardInterrupt
-        best = self._best or {"step": self._step, "validation": {}}
-        return Trained(self._out / _MODEL, best["step"], self._step, best["validation"])
+        # Only the first process has validated.
+        (best,) = broadcast_object_list([self._best])
+        return Trained(self._out / MODEL, best["step"], self._step, best["validation"])
 
     def _any(self, wanted: bool) -> bool:
         """Whether a process wants it: Ctrl-C reaches all of them, but not at the same step."""
@@ -245,12 +228,13 @@ class _Run:
         rate = learning_rate_share(step, recipe.optimizer)
         for group in self._optimizer.param_groups:
             group["lr"] = group["highest"] * rate
-        batches = [self._batch(batch) for batch in self._material.sampler.step(step)]
+        batches = [self._batch(batch) for batch in next(self._material.sampler)]
         settings = StepSettings(
             scorers=recipe.model.loss_scorers,
             gradient_cache=recipe.batches.gradient_cache,
             chunk_tokens=recipe.batches.chunk_tokens,
             tile_pairs=recipe.batches.tile_pairs,
+            half=recipe.precision == "bf16",
             seed=(recipe.seed * 1_000_003 + step) % (1 << 40),
         )
         self._optimizer.zero_grad(set_to_none=True)
@@ -263,7 +247,7 @@ class _Run:
         if not all(map(math.isfinite, (*losses.values(), norm))):
             self._give_up(batches, losses, norm)
         self._optimizer.step()
-        self._average.update(self._encoder)
+        self._kept.update(self._encoder)
         return losses, norm
 
     def _batch(self, drawn: Any) -> GraphBatch:
@@ -317,7 +301,7 @@ class _Run:
         """Measure the model, and keep it if it is the best so far."""
         if not self._accelerator.is_main_process:
             return
-        with self._average.applied(self._encoder):
+        with self._kept.applied(self._encoder):
             if self._evaluate is None or not self._recipe.validation.tasks:
                 self._keep(self._step, {}, 0.0)
                 return
@@ -344,24 +328,25 @@ class _Run:
 
     def _keep(self, step: int, validation: Mapping[str, Any], value: float) -> None:
         self._best = {"step": step, "value": value, "validation": validation}
-        with replaced(self._out / _MODEL) as new:
+        with replaced(self._out / MODEL) as new:
             save_encoder(self._encoder, new, self._config())
+            sync_folder(new)
 
     def _save(self) -> None:
         if self._accelerator.is_main_process:
             tensors = named_state(self._optimizer, self._names)
-            tensors.update(self._average.tensors())
+            tensors.update(self._kept.tensors())
             behind = [name for name in self._names.values() if name.startswith("log_")]
             by_name = {name: parameter for parameter, name in self._names.items()}
             tensors.update({f"parameter.{name}": by_name[name] for name in behind})
             state = Checkpoint(
                 step=self._step,
                 recipe=self._recipe.to_dict(),
-                graphs={name: g.fingerprint() for name, g in self._material.graphs.items()},
+                sampler=self._material.sampler.state_dict(),
                 best=self._best,
                 tensors=tensors,
             )
-            save_checkpoint(self._out / _CHECKPOINTS, self._encoder, self._config(), state)
+            save_checkpoint(self._out / CHECKPOINTS, self._encoder, self._config(), state)
         self._accelerator.wait_for_everyone()
 
     def _config(self) -> ModelConfig:

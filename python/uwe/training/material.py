@@ -11,7 +11,7 @@ import torch
 
 from uwe.config import Scorer, TrainingSource
 from uwe.data.layout import file_seal
-from uwe.errors import InputError, ModelError
+from uwe.errors import ModelError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.training.graph import BipartiteGraph, read_graphs
@@ -23,8 +23,7 @@ from uwe.training.step import GraphBatch
 from uwe.training.step_sampler import StepSampler
 
 __all__ = [
-    "Material", "base_folder", "check_graphs",
-    "earlier_sources", "graph_batch", "new_encoder", "padders_of",
+    "Material", "base_folder", "earlier_sources", "graph_batch", "new_encoder", "padders_of",
     "read_material",
 ]  # fmt: skip
 
@@ -184,13 +183,3 @@ def _files(folder: Path, graph: BipartiteGraph) -> Iterator[Path]:
     yield folder / f"{graph.name}.edges.tsv.gz"
     for nodes in (graph.left, graph.right):
         yield folder / f"nodes.{nodes.kind}.jsonl.gz"
-
-
-def check_graphs(found: dict[str, str], material: Material) -> None:
-    """InputError unless the graphs are those that a checkpoint was trained on."""
-    for name, graph in material.graphs.items():
-        if found.get(name) != graph.fingerprint():
-            raise InputError(
-                f"graph {name} is not the one that the checkpoint was trained on: resume with the "
-                "same files, or start anew in another folder"
-            )

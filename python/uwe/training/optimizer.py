@@ -1,4 +1,4 @@
-"""How weights change: AdamW, its schedule, and an average of the weights."""
+"""How weights change: AdamW and its schedule; and which weights are kept."""
 
 from __future__ import annotations
 
@@ -13,32 +13,44 @@ from uwe.model.encoder import TorchEncoder
 from uwe.training.recipe import OptimizerRecipe
 from uwe.training.step import Objective
 
-__all__ = ["WeightAverage", "learning_rate_share", "named_parameters", "optimizer_of"]
+__all__ = ["KeptWeights", "learning_rate_share", "named_parameters", "optimizer_of"]
 
 
-class WeightAverage:
-    """An exponential moving average of the weights; nothing if its decay is 0."""
+class KeptWeights:
+    """The weights that are validated and kept: averaged over steps, and part of the way back.
 
-    def __init__(self, encoder: TorchEncoder, decay: float) -> None:
-        self._decay = decay
-        self._values = (
-            {name: p.detach().clone() for name, p in encoder.named_parameters()} if decay else {}
-        )
+    Args:
+        encoder: What is trained, as it starts.
+        average: Decay of an exponential moving average over the steps; 0 for none.
+        trained_share: From 0 to 1: how far the kept weights lie from the start's to the trained
+            ones, on the line between them (WiSE-FT, arXiv 2109.01903, equation 1).
+    """
+
+    def __init__(self, encoder: TorchEncoder, *, average: float, trained_share: float) -> None:
+        def copies() -> dict[str, torch.Tensor]:
+            return {name: p.detach().clone() for name, p in encoder.named_parameters()}
+
+        self._decay, self._share = average, trained_share
+        self._start = copies() if trained_share < 1.0 else {}
+        self._average = copies() if average else {}
 
     @torch.no_grad()
     def update(self, encoder: TorchEncoder) -> None:
         """Take the weights as they are into the average."""
-        for name, parameter in encoder.named_parameters() if self._values else ():
-            self._values[name].lerp_(parameter, 1.0 - self._decay)
+        for name, parameter in encoder.named_parameters() if self._average else ():
+            self._average[name].lerp_(parameter, 1.0 - self._decay)
 
     @contextmanager
     def applied(self, encoder: TorchEncoder) -> Iterator[None]:
-        """The encoder has the averaged weights within the block."""
+        """The encoder has the kept weights within the block."""
         held = {}
         with torch.no_grad():
-            for name, parameter in encoder.named_parameters() if self._values else ():
-                held[name] = parameter.clone()
-                parameter.copy_(self._values[name])
+            if self._average or self._start:
+                held = {name: p.clone() for name, p in encoder.named_parameters()}
+            for name, parameter in encoder.named_parameters() if held else ():
+                kept = self._average.get(name, parameter)
+                start = self._start.get(name)
+                parameter.copy_(kept if start is None else start.lerp(kept, self._share))
         try:
             yield
         finally:
@@ -47,12 +59,12 @@ class WeightAverage:
                     parameter.copy_(held[name])
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint keeps."""
-        return {f"average.{name}": value for name, value in self._values.items()}
+        """What a checkpoint keeps; the start is the recipe's base, and is read again."""
+        return {f"average.{name}": value for name, value in self._average.items()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Be as a checkpoint has it."""
-        for name, value in self._values.items():
+        for name, value in self._average.items():
             value.copy_(tensors[f"average.{name}"])
 
 

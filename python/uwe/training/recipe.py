@@ -69,6 +69,11 @@ class ModelRecipe:
         check_bounds("max_tokens", self.max_tokens, least=1)
         check_bounds("dim", self.dim, least=0)
         check_bounds("dropout", self.dropout, least=0.0, below=1.0)
+        if self.learned_temperature and not Scorer.parse(self.scorer).attends:
+            raise InputError(
+                f"expected a scorer with a temperature to learn, got {self.scorer}: set "
+                "learned_temperature = false, or scorer to a soft one"
+            )
 
     @property
     def loss_scorers(self) -> list[tuple[Scorer, float]]:
@@ -122,8 +127,8 @@ class GraphRecipe:
         check_bounds("size", self.size, least=2)
         for name in ("share", "alpha", "loss_temperature"):
             check_bounds(name, getattr(self, name), above=0.0)
-        for name in ("hard_negatives", "padding"):
-            check_bounds(name, getattr(self, name), least=0.0, most=1.0)
+        check_bounds("hard_negatives", self.hard_negatives, least=0.0, most=0.9)
+        check_bounds("padding", self.padding, least=0.0, most=1.0)
         _ = self.loss
 
     @property
@@ -146,7 +151,7 @@ class BatchRecipe:
         degree_exponent: Nodes are drawn in proportion to their degree to this power: 1 follows the
             edges, 0 makes head and tail equal.
         gradient_cache: Whether token vectors are made first without a graph, and again by chunks
-            once the gradients for them are known: less memory, a third more time.
+            once the gradients for them are known: less memory, but each text is encoded twice.
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
         tile_pairs: Most pairs of tokens that the scorer holds at once.
     """
@@ -158,7 +163,7 @@ class BatchRecipe:
     tile_pairs: int = 1 << 20
 
     def __post_init__(self) -> None:
-        check_bounds("degree_exponent", self.degree_exponent, least=0.0)
+        check_bounds("degree_exponent", self.degree_exponent, least=0.0, most=1.0)
         check_bounds("chunk_tokens", self.chunk_tokens, least=1)
         check_bounds("tile_pairs", self.tile_pairs, least=1)
 
@@ -178,6 +183,9 @@ class OptimizerRecipe:
         clip: Largest norm of the gradient; 0 for any.
         average: Decay of an exponential moving average of the weights, which is what is validated
             and kept; 0 for none.
+        trained_share: How far what is validated and kept lies from the base's weights to the
+            trained ones, on the line between them (WiSE-FT, arXiv 2109.01903): less of what the
+            graphs teach, and less of what only they are like.
     """
 
     steps: int
@@ -188,12 +196,14 @@ class OptimizerRecipe:
     weight_decay: float = 0.01
     clip: float = 1.0
     average: float = 0.0
+    trained_share: float = 1.0
 
     def __post_init__(self) -> None:
         check_bounds("steps", self.steps, least=1)
         check_bounds("learning_rate", self.learning_rate, above=0.0)
         check_bounds("warmup", self.warmup, least=0.0, most=1.0)
         check_bounds("average", self.average, least=0.0, below=1.0)
+        check_bounds("trained_share", self.trained_share, above=0.0, most=1.0)
         for name in ("projection_learning_rate", "weight_decay", "clip"):
             check_bounds(name, getattr(self, name), least=0.0)
 
@@ -210,6 +220,9 @@ class GuardRecipe:
 
     model: str = ""
     margin: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_bounds("margin", self.margin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,11 +284,14 @@ class Recipe:
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
 
     def __post_init__(self) -> None:
-        names = [(graph.folder, graph.name) for graph in self.graph]
+        names = [graph.name for graph in self.graph]
         if not names:
             raise InputError("expected at least one [[graph]], got none: add one")
         if len(set(names)) < len(names):
-            raise InputError("expected each [[graph]] once, got one twice: remove it")
+            raise InputError(
+                f"expected each [[graph]] to have a name of its own, got {', '.join(names)}: "
+                "remove one, or rename its file"
+            )
         check_bounds("checkpoint_every", self.checkpoint_every, least=0)
         check_bounds("seed", self.seed, least=0)
 

@@ -77,6 +77,7 @@ class StepSettings:
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
         tile_pairs: Most pairs of tokens that the scorer holds at once.
         seed: Of dropout, which must drop the same when a chunk is encoded again.
+        half: Whether the encoder computes in bfloat16.
     """
 
     scorers: Sequence[tuple[Scorer, float]]
@@ -84,6 +85,7 @@ class StepSettings:
     chunk_tokens: int
     tile_pairs: int
     seed: int = 0
+    half: bool = False
 
 
 def accumulate_gradients(
@@ -101,7 +103,7 @@ def accumulate_gradients(
         batches: What was drawn; the same on every rank.
         objectives: By name of the graph.
         settings: How the step is computed.
-        accelerator: Device, mixed precision and ranks.
+        accelerator: Device and ranks.
 
     Raises:
         InputError: If the tokenizer makes no token of a text.
@@ -158,7 +160,7 @@ def _graph_loss(
     positives = batch.positives.to(left.values.device)
     total = left.values.new_zeros(())
     for scorer, weight in settings.scorers:
-        forward, backward = _scores(left, right, scorer, objective.queries, settings, temperature)
+        forward, backward = _scores(left, right, scorer, objective, settings, temperature)
         loss = many_to_many(
             forward,
             positives,
@@ -175,7 +177,7 @@ def _scores(
     left: Ragged,
     right: Ragged,
     scorer: Scorer,
-    queries: str,
+    objective: Objective,
     settings: StepSettings,
     temperature: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -188,10 +190,11 @@ def _scores(
         temperature=temperature if learned else None,
         tile_pairs=settings.tile_pairs,
     )
-    if queries == "right":
+    if objective.queries == "right":
         return scored(right, left).T, None
     forward = scored(left, right)
-    if queries == "anchor" and scorer.name not in ("soft", "pooled"):  # these two are symmetric
+    symmetric = scorer.name in ("soft", "pooled")
+    if objective.queries == "anchor" and not symmetric and objective.settings.backward:
         return forward, scored(right, left)
     return forward, None
 
@@ -207,7 +210,9 @@ class _Share:
         accelerator: Accelerator,
     ) -> None:
         self._encoder, self._ids, self._settings = encoder, ids, settings
-        self._accelerator = accelerator
+        # Ranks drop different units of different texts.
+        self._seed = settings.seed * accelerator.num_processes + accelerator.process_index
+        self._device = accelerator.device.type
         self._chunks = list(chunks_by_length([len(row) for row in ids], settings.chunk_tokens))
         with torch.no_grad() if settings.gradient_cache else contextlib.nullcontext():
             parts = [self._encoded(number) for number in range(len(self._chunks))]
@@ -235,8 +240,8 @@ class _Share:
 
     def _encoded(self, number: int) -> tuple[torch.Tensor, list[int]]:
         # Dropout drops the same when a chunk comes again.
-        torch.manual_seed(self._settings.seed * 65_537 + number)
-        with self._accelerator.autocast():
+        torch.manual_seed((self._seed * 65_537 + number) % (1 << 63))
+        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._settings.half):
             values, lengths = self._encoder([self._ids[i] for i in self._chunks[number]])
         return values.to(_wide(values)), lengths
 
@@ -271,10 +276,12 @@ def _sum_over_ranks(
     # part that went through its own texts.
     behind = [encoder.log_temperature, *(o.log_loss_temperature for o in objectives.values())]
     whole = {id(parameter) for parameter in behind}
-    for parameter in encoder.parameters():
-        if parameter.grad is None or id(parameter) in whole:
-            continue
-        parameter.grad = accelerator.reduce(parameter.grad, reduction="sum")
+    own = [parameter for parameter in encoder.parameters() if id(parameter) not in whole]
+    # A mean of what should be equal keeps ranks from drifting apart by rounding.
+    for parameters, reduction in ((own, "sum"), (behind, "mean")):
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad = accelerator.reduce(parameter.grad, reduction=reduction)
 
 
 def _wide(values: torch.Tensor) -> torch.dtype:

@@ -208,17 +208,14 @@ class _Tile:
         for side, given in upstream.items():
             attention = self._attention(side)
             weighted = attention * (given / self._count(side))[:, None, :, None]
-            # Of padded rows the attention is no zero, but these meet vectors and norms that are.
+            # Of padded rows the attention is no zero, but their vectors and norms are, so what
+            # they give is dropped in _accumulate and adds nothing to the temperature.
             to_cosines += weighted
             if side == "max":
                 continue
             axis = 3 if side == "target" else 1
             expected = (attention * self.cosines).sum(dim=axis, keepdim=True)
             pull = weighted * (self.cosines - expected) / self.temperature
-            padding = self.left.mask if side == "target" else self.right.mask
-            if padding is not None:
-                shape = (slice(None), slice(None), None, None) if side == "target" else (None, None)
-                pull = pull.masked_fill(~padding[shape], 0.0)
             to_dots += pull
             to_temperature -= (pull * self.dots).sum(dtype=torch.float64) / self.temperature
         return to_dots, to_cosines, to_temperature

@@ -26,7 +26,7 @@ Graphs = Annotated[
 ]
 Plot = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="Draw the degrees into this SVG file."),
+    typer.Option(metavar="FILE", help="Draw the degrees into a file of type .svg, .png or .pdf."),
 ]
 Data = Annotated[
     str | None,
@@ -54,18 +54,24 @@ def inspect_command(
       uwe train inspect uwe-data/train --plot degrees.svg
       uwe train inspect uwe-data/train --graphs J,V --data uwe-data --json
     """
-    from uwe.data.layout import ENVIRONMENT, data_folder, write_lines
-    from uwe.training.degree_plot import degree_plot
+    from uwe.data.layout import ENVIRONMENT, data_folder
+    from uwe.errors import InputError
+    from uwe.training.degree_plot import draw_degrees
     from uwe.training.graph import read_graphs
     from uwe.training.inspection import find_leaks, find_overlaps, graph_facts
 
+    if Path(folder).suffix == ".toml":
+        raise InputError(
+            f"{folder}: expected a folder of graphs, got a recipe: name the folder below the "
+            "data folder that its graphs entry names, as in  uwe train inspect uwe-data/train"
+        )
     names = None if graphs is None else [name.strip() for name in graphs.split(",")]
     tasks = data_folder(data) if data is not None or os.environ.get(ENVIRONMENT) else None
     read = read_graphs(folder, names)
+    if plot is not None:
+        draw_degrees(read, plot)
     facts, overlaps = [graph_facts(graph) for graph in read], find_overlaps(read)
     leaks = None if tasks is None else list(find_leaks(folder, tasks, names))
-    if plot is not None:
-        write_lines(Path(plot), [degree_plot(read)])
     if as_json:
         document = {
             "path": folder,

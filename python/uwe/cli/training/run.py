@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -57,6 +58,8 @@ def run_command(
         progress=not quiet,
         cpu=cpu,
     )
+    if os.environ.get("RANK", "0") != "0":  # of torchrun's processes, one speaks
+        return
     if as_json:
         output.print_json(
             {

@@ -1,0 +1,90 @@
+"""Figures of training as files: one style, and the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uwe.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "drawing"]
+
+FORMATS = (".svg", ".png", ".pdf")
+
+_SETTINGS: Any = {
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "uwe",  # the same figure, the same bytes
+    "text.parse_math": False,  # a name may hold dollar signs
+    "savefig.dpi": 120,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.alpha": 0.3,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+}
+_UNDATED: dict[str, dict[str, Any]] = {
+    ".svg": {"Date": None}, ".png": {}, ".pdf": {"CreationDate": None},
+}  # fmt: skip
+_DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
+
+
+@contextmanager
+def drawing(
+    path: str | Path, size: tuple[float, float], *, title: str, description: str = ""
+) -> Iterator[Figure]:
+    """A figure to draw on, which is a file when the block ends well.
+
+    Its folder is made; a file that is there is replaced, whole or not at all.
+
+    Args:
+        path: Ends with one of `FORMATS`.
+        size: Width and height in inches.
+        title: What the file says that it is, for those who do not see it.
+        description: What it says of the figure then: the numbers.
+
+    Raises:
+        InputError: If the path ends otherwise.
+        MissingExtraError: If matplotlib is missing.
+        OSError: If the file can not be written.
+    """
+    path = Path(path)
+    if path.suffix not in FORMATS:
+        raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
+    try:
+        from matplotlib import rc_context, rcdefaults, rcParams
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("train", "a plot of training") from None
+    with rc_context():
+        rcdefaults()  # whatever a user's own settings say
+        rcParams.update(_SETTINGS)
+        # Without pyplot, which would keep it: each format brings its own canvas when it is saved.
+        figure = Figure(figsize=size, layout="constrained")
+        yield figure
+        said = {"Title": title, **({_DESCRIPTION[path.suffix]: description} if description else {})}
+        _save(figure, path.resolve(), {**said, **_UNDATED[path.suffix]})  # a link stays one
+
+
+def _save(figure: Figure, path: Path, metadata: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            figure.savefig(file, format=path.suffix[1:], metadata=metadata)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
