@@ -71,6 +71,33 @@ def test_runs_are_compared_query_by_query() -> None:
     assert each.p < 0.01
 
 
+def test_the_mean_counts_tasks_alike() -> None:
+    tasks = {"a/test": 80, "b/val": 20}
+    sides = [
+        _results({(*MINI, task): _drawn(seed + n, 9, n) for task, n in tasks.items()}, "clean", f)
+        for seed, f in ((1, "f"), (2, "g"))
+    ]
+    found = compare(*sides, mean=list(tasks))
+    assert found.mean is not None
+    each = [one.difference for one in found.differences]
+    assert found.mean.mean == pytest.approx(sum(one.mean for one in each) / 2)
+    spread = np.hypot(*(one.high - one.low for one in each)) / 2  # of independent draws
+    assert found.mean.high - found.mean.low == pytest.approx(spread, rel=0.05)
+    assert compare(*sides).mean is None
+    (alone,) = (compare(*sides, mean=["b/val"]).mean,)
+    assert alone is not None
+    assert alone.low == pytest.approx(each[1].low, abs=0.02)
+
+
+def test_a_mean_is_of_shared_tasks_of_one_regime() -> None:
+    with pytest.raises(InputError, match=r"for their mean, got 'b/val': name some of a/test"):
+        compare(FIRST, SECOND, mean=["a/test", "b/val"])
+    seen = replace(FIRST.entries[1], regime=Regime("seen", "", 1))
+    mixed = replace(FIRST, entries=(FIRST.entries[0], seen))
+    with pytest.raises(InputError, match="of one regime for their mean, got clean and seen"):
+        compare(mixed, replace(FIRST), mean=["a/test", "b/val"])
+
+
 def test_turned_round_the_difference_has_the_other_sign() -> None:
     (there,), (back,) = (compare(*pair).differences for pair in ((FIRST, SECOND), (SECOND, FIRST)))
     assert back.difference.mean == -there.difference.mean

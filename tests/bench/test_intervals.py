@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from uwe.bench.intervals import bootstrap, sign_flip
+from uwe.bench.intervals import bootstrap, bootstrap_mean, sign_flip
+from uwe.bench.results import Interval
 from uwe.errors import InputError
 
 NAN = math.nan
@@ -188,3 +189,19 @@ def test_p_of_chance_is_uniform() -> None:
 def test_differences_that_have_no_p(differences: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         sign_flip(differences, seed=0)
+
+
+def test_a_mean_over_tasks_is_that_of_independent_draws() -> None:
+    rng = np.random.default_rng(0)
+    tasks = [rng.normal(1, 1, 50), rng.normal(3, 2, 400)]
+    tasks[0][3] = np.nan
+    found = bootstrap_mean(tasks, seed=1)
+    assert found.mean == pytest.approx((np.nanmean(tasks[0]) + tasks[1].mean()) / 2)
+    error = np.hypot(np.nanstd(tasks[0]) / 7, tasks[1].std() / 20) / 2
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+    assert bootstrap_mean(tasks, seed=1) == found
+    assert bootstrap_mean([[2.0, 2.0], [4.0]], seed=0) == Interval(3.0, 3.0, 3.0)
+    with pytest.raises(InputError, match="at least one task"):
+        bootstrap_mean([], seed=0)
+    with pytest.raises(InputError, match="expected a query"):
+        bootstrap_mean([[1.0], [np.nan]], seed=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uwe.bench.intervals import bootstrap, sign_flip
+from uwe.bench.intervals import bootstrap, bootstrap_mean, sign_flip
 from uwe.bench.results import Entry, Interval, Results, TaskRecord, check_same_queries
 from uwe.errors import InputError
 
@@ -49,6 +49,7 @@ class Comparison:
         metric: What is compared.
         differences: One a task that both were evaluated on.
         unpaired: Tasks that only one of them was evaluated on.
+        mean: Of the differences of the tasks that were asked for, each counting alike.
     """
 
     first: str
@@ -56,6 +57,7 @@ class Comparison:
     metric: str
     differences: tuple[Difference, ...]
     unpaired: tuple[str, ...]
+    mean: Interval | None = None
 
 
 def compare(
@@ -64,6 +66,7 @@ def compare(
     *,
     models: Sequence[str] = (),
     metric: str = "MAP",
+    mean: Sequence[str] = (),
     seed: int = 0,
 ) -> Comparison:
     """Compare two models, scorers or runs, query by query.
@@ -75,11 +78,13 @@ def compare(
             where a model has several scorers; one name means the same in both. May be left out
             where there is no choice.
         metric: `MAP`, `MRR`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for k.
+        mean: Keys of tasks, such as `jobnorm/val`, whose mean difference is wanted too.
         seed: Of the bootstrap and of the signs.
 
     Raises:
         InputError: If a name fits nothing or several, both are the same, they share no task, a
-            task was evaluated on other data or other queries, or the metric is unknown.
+            task was evaluated on other data or other queries, or the metric is unknown; if `mean`
+            names a task that they do not share, or tasks of several regimes.
     """
     mine, its = _sides(first, second, models)
     second = first if second is None else second
@@ -99,7 +104,28 @@ def compare(
             _difference(mine[key], its[key], first.tasks[key], metric, seed) for key in shared
         ),
         unpaired=tuple(task for task in {**mine, **its} if task not in shared),
+        mean=_mean(mine, its, mean, metric, seed) if mean else None,
     )
+
+
+def _mean(
+    mine: dict[str, Entry], its: dict[str, Entry], tasks: Sequence[str], metric: str, seed: int
+) -> Interval:
+    for task in tasks:
+        if task not in mine or task not in its:
+            raise InputError(
+                f"expected tasks of both for their mean, got {task!r}: name some of "
+                f"{', '.join(key for key in mine if key in its)}"
+            )
+    for side in (mine, its):
+        regimes = dict.fromkeys(side[task].regime.name for task in tasks)
+        if len(regimes) > 1:
+            raise InputError(
+                f"expected tasks of one regime for their mean, got {' and '.join(regimes)}: name "
+                "those of one"
+            )
+    values = [its[t].values([metric])[0] - mine[t].values([metric])[0] for t in tasks]
+    return bootstrap_mean(values, seed=seed)
 
 
 def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str, seed: int) -> Difference:

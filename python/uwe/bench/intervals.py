@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.bench.results import Interval
 from uwe.errors import InputError
 
-__all__ = ["bootstrap", "sign_flip"]
+__all__ = ["bootstrap", "bootstrap_mean", "sign_flip"]
 
 SAMPLES = 10_000
 _LARGE = 16
@@ -60,6 +60,37 @@ def bootstrap(
     return [Interval(*numbers) for numbers in zip(*(b.tolist() for b in bounds), strict=True)]
 
 
+def bootstrap_mean(
+    tasks: Sequence[ArrayLike], *, seed: int, samples: int = SAMPLES, level: float = 0.95
+) -> Interval:
+    """Mean of the tasks' means, each task counting alike, and its interval.
+
+    Queries are drawn within each task, so that every draw has as many of each as there are.
+
+    Args:
+        tasks: (queries,), float64, of each; NaN leaves a query out.
+        seed: Of the draws.
+        samples: How many draws.
+        level: Share of the draws' means inside the interval.
+
+    Raises:
+        InputError: If there is no task, one has no query left, or a value is infinite.
+    """
+    _check_samples(samples)
+    if not tasks:
+        raise InputError("expected at least one task, got none")
+    mean, drawn = 0.0, np.zeros(samples)
+    for number, values in enumerate(tasks):
+        rows = np.asarray(values, dtype=np.float64)[:, None]
+        rows = rows[~np.isnan(rows[:, 0])]
+        _check_finite(rows)
+        mean += float(rows.mean()) / len(tasks)
+        sums = np.concatenate(list(_resampled_sums(rows, [seed, number], samples)))[:, 0]
+        drawn += sums / (len(rows) * len(tasks))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(mean, low, high)
+
+
 def sign_flip(differences: ArrayLike, *, seed: int, samples: int = SAMPLES) -> float:
     """Two-sided p of the paired randomisation test: that the mean difference is 0.
 
@@ -101,7 +132,7 @@ def sign_flip(differences: ArrayLike, *, seed: int, samples: int = SAMPLES) -> f
 
 
 def _resampled_sums(
-    rows: NDArray[np.float64], seed: int, samples: int
+    rows: NDArray[np.float64], seed: int | list[int], samples: int
 ) -> Iterator[NDArray[np.float64]]:
     """Sums of drawn rows, (draws, metrics) a block.
 

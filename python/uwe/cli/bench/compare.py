@@ -29,6 +29,13 @@ def compare_command(
     metric: Annotated[
         str, typer.Option(metavar="NAME", help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k.")
     ] = "MAP",
+    mean: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK/SPLIT",
+            help="Also the mean difference over this task and others so named. Repeatable.",
+        ),
+    ] = None,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Compare two models, scorers or runs query by query: difference, 95 % interval and p.
@@ -38,6 +45,7 @@ def compare_command(
     Examples:
       uwe bench compare before.json after.json
       uwe bench compare result.json -m "uwe-mini pooled" -m "uwe-mini soft:0.5" --metric RP@10
+      uwe bench compare a.json b.json --mean jobnorm/val --mean skillextract_house/val
     """
     from uwe.bench.comparison import compare
     from uwe.bench.results import read_results
@@ -47,6 +55,7 @@ def compare_command(
         None if second is None else read_results(second),
         models=model or (),
         metric=metric,
+        mean=mean or (),
     )
     if as_json:
         output.print_json(asdict(found), indent=2)
@@ -69,6 +78,11 @@ def compare_command(
         )
     header = ["task/split", "queries", "first", "second", "second - first", "p", "regime"]
     output.print_table(header, rows, right="12345")
+    if found.mean is not None:
+        value, low, high = (100 * x for x in vars(found.mean).values())
+        output.print_line(
+            f"mean of {', '.join(mean or ())}: {value:+.2f} [{low:+.2f}, {high:+.2f}]"
+        )
     if found.unpaired:
         output.print_line(f"evaluated for one of them only: {', '.join(found.unpaired)}")
     if len(rows) > 1:
