@@ -44,7 +44,7 @@ def test_each_figure_has_its_regime_interval_and_spread() -> None:
     assert cells[-1].endswith("(2)")
     assert "- job2skill/test: **seen**, 12,480 of its pairs are in esco.edges.tsv" in text
     assert f"| train/J.edges.tsv.gz | `{'ab' * 32}` |" in text
-    assert "license: apache-2.0" in text
+    assert 'license: "apache-2.0"' in text
     assert "other languages are ranked badly" in text
 
 

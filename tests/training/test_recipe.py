@@ -81,6 +81,10 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("graph.J.hard_negatives=0.95", "hard_negatives >= 0 and <= 0.9"),
         ("batches.degree_exponent=2", "degree_exponent >= 0 and <= 1"),
         ("guard.margin=inf", "expected margin"),
+        ('model.train_scorers={"soft:0.5"=1, pooled=nan}', "train_scorers > 0"),
+        ("graph.J.forward=inf", "expected weights"),
+        ("validation.metrics=[]", "at least one metric"),
+        ("name=", "expected name"),
         ("steps", "key=value"),
     ],
 )
@@ -94,8 +98,11 @@ def test_what_is_wrong_is_named(path: Path, change: str, words: str | None) -> N
 
 def test_a_temperature_is_learned_where_there_is_one(path: Path) -> None:
     changes = ["model.learned_temperature=true", "model.scorer=pooled"]
-    with pytest.raises(InputError, match="a temperature to learn, got pooled"):
+    with pytest.raises(InputError, match="one temperature to learn, got pooled"):
         read_recipe(path, changes=changes)
+    two = ["model.learned_temperature=true", 'model.train_scorers={"soft:0.5"=1, "soft_query:1"=1}']
+    with pytest.raises(InputError, match=r"soft:0\.5, soft_query:1 in the loss"):
+        read_recipe(path, changes=two)
 
 
 def test_a_key_that_is_missing_is_named(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,7 +12,7 @@ from uwe.errors import InputError
 
 __all__ = ["model_card"]
 
-# Where the files of training graphs come from, by what their names begin with.
+# What the graphs of `uwe data graphs` are made of.
 _SOURCES = (
     "ESCO: “This service uses the ESCO classification of the European Commission.” Adapted.",
     (
@@ -73,13 +74,14 @@ def _head(config: ModelConfig) -> Iterator[str]:
         ("base_model", config.base_model),
     ):  # fmt: skip
         if value:
-            yield f"{key}: {value}"
+            yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
     yield from ("library_name: uwe", "tags: [sentence-similarity, late-interaction, esco]", "---")
     yield from ("", f"# {config.name}", "")
     yield (
         "Ranks skills, occupations and other labels of the labour market for a text, by token "
-        f"vectors of {config.dim} dimensions and the scorer `{config.scorer}`. Trained from "
-        f"{config.base_model or 'another model'} by `uwe train`. It reads texts of up to "
+        f"vectors of {config.dim} dimensions and the scorer `{config.scorer}`. "
+        f"{'Trained' if config.trained_on else 'Exported'} from "
+        f"{config.base_model or 'another model'} by `uwe`. It reads texts of up to "
         f"{config.max_tokens} tokens in {_language(config)}; other languages are ranked badly, "
         "without an error."
     )
@@ -105,7 +107,7 @@ def _figures(
     yield "|" + "---|" * (len(head) + spread)
     for (task, scorer), entries in sorted(own.items()):
         entry = entries[-1]
-        record = next(r.tasks[task] for r in results if task in r.tasks)
+        record = next(r.tasks[task] for r in results if any(e is entry for e in r.entries))
         size = f"{record.queries:,} of {record.available:,}" if (
             record.queries < record.available
         ) else f"{record.queries:,}"  # fmt: skip
@@ -153,6 +155,10 @@ def _data(config: ModelConfig) -> Iterator[str]:
     for source in config.trained_on:
         yield f"| {source.name} | `{source.sha256}` |"
     yield ""
+    yield from (
+        "Graphs that `uwe data` made are adapted from these; others have their own terms.",
+        "",
+    )
     for line in _SOURCES:
         yield f"- {line}"
     yield ""

@@ -128,7 +128,7 @@ class TorchEncoder(torch.nn.Module):
         )
         if matrix is not None and encoder.projection is not None:
             encoder.projection.weight.data.copy_(matrix)
-        return encoder
+        return encoder.eval()
 
     @property
     def temperature(self) -> torch.Tensor:
@@ -189,7 +189,7 @@ class TorchEncoder(torch.nn.Module):
         """(texts, longest), bool: tokens with a vector of their own."""
         if self.special_tokens == "keep":
             return mask
-        special = torch.tensor(sorted(self._special_ids()))
+        special = torch.tensor(sorted(self._special_ids()), dtype=torch.long)
         kept = mask.clone()
         for i, row in enumerate(ids):
             found = ~torch.isin(torch.tensor(row), special)
@@ -198,13 +198,13 @@ class TorchEncoder(torch.nn.Module):
         return kept
 
     def special_texts(self) -> list[str]:
-        """The special tokens, as the vocabulary spells them."""
-        added = self.tokenizer.get_added_tokens_decoder()
-        return [added[id_].content for id_ in sorted(self._special_ids())]
+        """The special tokens around a text, as the vocabulary spells them."""
+        tokens = map(self.tokenizer.id_to_token, sorted(self._special_ids()))
+        return [token for token in tokens if token is not None]
 
     def _special_ids(self) -> set[int]:
-        added = self.tokenizer.get_added_tokens_decoder()
-        return {id_ for id_, token in added.items() if token.special}
+        """Those that the tokenizer puts around every text: an unknown word is no special token."""
+        return set(self.tokenizer.encode("").ids)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, chunk_tokens: int = 4096) -> TokenVectors:

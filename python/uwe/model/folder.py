@@ -107,8 +107,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield beside
-        sync_folder(beside)
-        beside.chmod(0o777 & ~_umask())  # mkdtemp made it for one user alone
+        finish_folder(beside)
         if path.exists():
             path.rmdir()
         beside.rename(path)
@@ -118,9 +117,14 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise
 
 
-def sync_folder(folder: Path) -> None:
-    """Have all that is in a folder on the disk, so that a power cut can not take it back."""
+def finish_folder(folder: Path) -> None:
+    """Have all that is in a folder on the disk, so that no power cut can take it back.
+
+    And as readable as other files: mkdtemp and safetensors make theirs for one user alone.
+    """
+    open_to = 0o777 & ~_umask()
     for path in (*folder.rglob("*"), folder):
+        path.chmod(open_to if path.is_dir() else open_to & 0o666)
         _sync(path)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from uwe.config import ModelConfig, TrainingSource
@@ -13,7 +16,7 @@ from uwe.model.encoder import TorchEncoder
 from uwe.model.loading import quiet
 from uwe.text import CONFIG_FILE
 
-__all__ = ["PROJECTION", "config_of", "save_encoder"]
+__all__ = ["PROJECTION", "config_of", "disk_errors", "save_encoder"]
 
 PROJECTION = "1_Dense"
 """Folder of the projection, where there is one."""
@@ -51,6 +54,15 @@ def config_of(
     )
 
 
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Make of the error that safetensors has for a full disk an OSError, as it is elsewhere."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(f"{path}: can not be written: {error}") from error
+
+
 def save_encoder(encoder: TorchEncoder, folder: Path, config: ModelConfig) -> None:
     """Write a model folder into a folder that is there.
 
@@ -60,7 +72,7 @@ def save_encoder(encoder: TorchEncoder, folder: Path, config: ModelConfig) -> No
     Raises:
         OSError: If the disk is full or refuses.
     """
-    with quiet():
+    with quiet(), disk_errors(folder):
         encoder.transformer.save_pretrained(folder)
         tokenizer = encoder.source_tokenizer
         tokenizer.model_max_length = encoder.max_tokens
@@ -121,7 +133,8 @@ def _save_projection(projection: Any, folder: Path) -> None:
     }
     _write(folder / "config.json", settings)
     weight = projection.weight.detach().cpu().contiguous()
-    save_file({"linear.weight": weight}, folder / "model.safetensors")
+    with disk_errors(folder):
+        save_file({"linear.weight": weight}, folder / "model.safetensors")
 
 
 def _write(path: Path, value: object) -> None:

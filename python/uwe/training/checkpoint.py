@@ -6,6 +6,7 @@ files or not at all. Nothing is pickled, so opening one runs no code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -22,11 +23,11 @@ from uwe.config import ModelConfig
 from uwe.errors import ModelError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import new_folder
-from uwe.model.saving import save_encoder
+from uwe.model.saving import disk_errors, save_encoder
 
 __all__ = [
-    "Checkpoint", "last_checkpoint", "load_checkpoint", "named_state", "restore_state",
-    "save_checkpoint",
+    "Checkpoint", "encoder_seal", "last_checkpoint", "load_checkpoint", "named_state",
+    "restore_state", "save_checkpoint",
 ]  # fmt: skip
 
 FORMAT = 1
@@ -42,13 +43,15 @@ class Checkpoint:
         step: Steps that were taken.
         recipe: The recipe, as `Recipe.to_dict` has it.
         sampler: State of the sampler: the next step's number, and what it draws from.
-        best: The best validation so far: `{"step", "value"}`; None before the first.
+        base: `encoder_seal` of what the run began with.
+        best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
         tensors: Of the optimizer, and parameters that are not in the model folder.
     """
 
     step: int
     recipe: dict[str, Any]
     sampler: dict[str, Any]
+    base: str
     best: dict[str, Any] | None
     tensors: dict[str, torch.Tensor]
 
@@ -70,12 +73,14 @@ def save_checkpoint(
     with new_folder(path) as new:
         save_encoder(encoder, new, config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
-        save_file(tensors, new / _TENSORS)
+        with disk_errors(new / _TENSORS):
+            save_file(tensors, new / _TENSORS)
         state = {
             "format": FORMAT,
             "step": checkpoint.step,
             "recipe": checkpoint.recipe,
             "sampler": checkpoint.sampler,
+            "base": checkpoint.base,
             "best": checkpoint.best,
         }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -108,6 +113,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             step=int(state["step"]),
             recipe=dict(state["recipe"]),
             sampler=dict(state["sampler"]),
+            base=str(state["base"]),
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )
@@ -118,6 +124,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{path}: expected a checkpoint of  uwe train, got {error!r}: remove it, and resume "
             "from the one before"
         ) from None
+
+
+def encoder_seal(encoder: TorchEncoder) -> str:
+    """sha256 of an encoder's weights and tokenizer."""
+    encoder.tokenizer.no_truncation()
+    digest = hashlib.sha256(encoder.tokenizer.to_str().encode())
+    for name, parameter in encoder.named_parameters():
+        digest.update(name.encode())
+        digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def named_state(

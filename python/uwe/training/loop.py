@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import broadcast_object_list
 
 from uwe.config import ModelConfig, TrainingSource
-from uwe.data.layout import data_folder, replaced
-from uwe.errors import TrainingError
+from uwe.data.layout import data_folder
+from uwe.errors import InputError, TrainingError
 from uwe.loading import load
 from uwe.model.encoder import TorchEncoder
-from uwe.model.folder import sync_folder
-from uwe.model.saving import config_of, save_encoder
+from uwe.model.saving import config_of
 from uwe.training.checkpoint import (
     Checkpoint,
+    encoder_seal,
     named_state,
     restore_state,
     save_checkpoint,
@@ -47,7 +47,14 @@ from uwe.training.optimizer import (
     optimizer_of,
 )  # fmt: skip
 from uwe.training.recipe import Recipe
-from uwe.training.run_folder import CHECKPOINTS, MODEL, checkpoint_of, make_run_folder
+from uwe.training.run_folder import (
+    CHECKPOINTS,
+    MODEL,
+    checkpoint_of,
+    keep_model,
+    run_folder,
+    save_failed_step,
+)  # fmt: skip
 from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
 
 __all__ = ["Evaluate", "Trained", "train"]
@@ -103,9 +110,7 @@ def train(
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
     out, data = Path(out), data_folder(data)
-    # Others wait while the first process validates.
-    patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
-    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
+    accelerator = _accelerator(cpu=cpu or not torch.cuda.is_available())
     # All that can be refused is refused before the folder is made, and each process looks before
     # one of them makes it.
     last = checkpoint_of(recipe, out, resume=resume)
@@ -117,14 +122,26 @@ def train(
     if last is not None:
         run.restore(last[1], new_encoder(recipe.model, last[0]))
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        make_run_folder(recipe, out)
-    accelerator.wait_for_everyone()
-    with (
-        progress_of(progress and accelerator.is_main_process, recipe.optimizer.steps) as shown,
-        interruptible() as interrupted,
-    ):
-        return run.steps(shown, interrupted)
+    main = accelerator.is_main_process
+    with contextlib.ExitStack() as held:
+        if main:
+            held.enter_context(run_folder(recipe, out))
+        accelerator.wait_for_everyone()
+        shown = held.enter_context(progress_of(progress and main, recipe.optimizer.steps))
+        return run.steps(shown, held.enter_context(interruptible()))
+
+
+def _accelerator(*, cpu: bool) -> Accelerator:
+    # Others wait while the first process validates.
+    patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
+    found = accelerator.device.type  # accelerate decides once a process
+    if (found == "cpu") != cpu:
+        raise InputError(
+            f"this process has trained on a {found} before, and can not change to another device: "
+            "start a new one"
+        )
+    return accelerator
 
 
 class _Run:
@@ -142,7 +159,7 @@ class _Run:
     ) -> None:
         self._recipe, self._out, self._material = recipe, out, material
         self._accelerator, self._evaluate = accelerator, evaluate
-        self._encoder = encoder
+        self._encoder, self._base = encoder, encoder_seal(encoder)
         if recipe.compile:
             self._encoder.transformer.compile(dynamic=True)
         self._objectives = _objectives(recipe, accelerator.device)
@@ -169,6 +186,11 @@ class _Run:
 
     def restore(self, checkpoint: Checkpoint, weights: TorchEncoder) -> None:
         """Be where the checkpoint was, with the weights that lie in its folder."""
+        if checkpoint.base != self._base:
+            raise InputError(
+                f"{self._recipe.model.base}: the base is not the one that the run began with: put "
+                "that one back, or start anew in another folder"
+            )
         self._material.sampler.load_state_dict(checkpoint.sampler)
         self._step, self._best = checkpoint.step, checkpoint.best
         restore_state(self._optimizer, self._names, checkpoint.tensors)
@@ -182,6 +204,8 @@ class _Run:
     def steps(self, shown: Progress, interrupted: list[bool]) -> Trained:
         """Take the steps that are left."""
         recipe, log = self._recipe, None
+        if not (self._out / MODEL).is_dir():  # moved away: the next one is the best
+            self._best = None
         if self._accelerator.is_main_process:
             log = MetricsLog(self._out / METRICS_FILE, after=self._step)
         recent: dict[str, float] = {}
@@ -234,7 +258,7 @@ class _Run:
             gradient_cache=recipe.batches.gradient_cache,
             chunk_tokens=recipe.batches.chunk_tokens,
             tile_pairs=recipe.batches.tile_pairs,
-            half=recipe.precision == "bf16",
+            bf16=recipe.precision == "bf16",
             seed=(recipe.seed * 1_000_003 + step) % (1 << 40),
         )
         self._optimizer.zero_grad(set_to_none=True)
@@ -260,25 +284,12 @@ class _Run:
 
     def _give_up(self, batches: list[GraphBatch], losses: dict[str, float], norm: float) -> None:
         path = self._out / f"failed-step-{self._step + 1:06d}.json"
-        found = {
-            "step": self._step + 1,
-            "losses": {name: repr(loss) for name, loss in losses.items()},
-            "gradient_norm": repr(norm),
-            "batches": [
-                {
-                    "graph": batch.name,
-                    "left": list(batch.left),
-                    "right": list(batch.right),
-                    "positives": batch.positives.nonzero().tolist(),
-                }
-                for batch in batches
-            ],
-        }
-        path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        if self._accelerator.is_main_process:
+            save_failed_step(path, self._step + 1, batches, losses, norm)
         raise TrainingError(
-            f"expected a finite loss at step {self._step + 1}, got {found['losses']} and a "
-            f"gradient of norm {norm}: its batch is in {path}; lower optimizer.learning_rate, or "
-            "set optimizer.clip, and start anew in another folder"
+            f"expected a finite loss at step {self._step + 1}, got {losses} and a gradient of norm "
+            f"{norm}: its batch is in {path}; lower optimizer.learning_rate, or set "
+            "optimizer.clip, and start anew in another folder"
         )
 
     def _record(self, losses: dict[str, float], norm: float, seconds: float) -> dict[str, Any]:
@@ -328,9 +339,7 @@ class _Run:
 
     def _keep(self, step: int, validation: Mapping[str, Any], value: float) -> None:
         self._best = {"step": step, "value": value, "validation": validation}
-        with replaced(self._out / MODEL) as new:
-            save_encoder(self._encoder, new, self._config())
-            sync_folder(new)
+        keep_model(self._out, self._encoder, self._config())
 
     def _save(self) -> None:
         if self._accelerator.is_main_process:
@@ -343,6 +352,7 @@ class _Run:
                 step=self._step,
                 recipe=self._recipe.to_dict(),
                 sampler=self._material.sampler.state_dict(),
+                base=self._base,
                 best=self._best,
                 tensors=tensors,
             )

@@ -7,6 +7,7 @@ learning (arXiv 2004.11362, equation 2), where the mean over positives stands ou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 
@@ -34,7 +35,9 @@ class LossSettings:
     single_positive: bool = False
 
     def __post_init__(self) -> None:
-        if not (self.forward >= 0 and self.backward >= 0 and self.forward + self.backward > 0):
+        if not (
+            self.forward >= 0 and self.backward >= 0 and 0 < self.forward + self.backward < inf
+        ):
             raise InputError(
                 "expected weights of the two directions >= 0, not both 0, got "
                 f"{self.forward!r} and {self.backward!r}: correct them"

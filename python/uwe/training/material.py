@@ -11,7 +11,7 @@ import torch
 
 from uwe.config import Scorer, TrainingSource
 from uwe.data.layout import file_seal
-from uwe.errors import ModelError
+from uwe.errors import InputError, ModelError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.training.graph import BipartiteGraph, read_graphs
@@ -57,11 +57,16 @@ def read_material(recipe: Recipe, data: Path) -> Material:
     broader = read_broader(data) if any(spec.hard_negatives for spec in recipe.graph) else {}
     for spec in recipe.graph:
         folder = data / (spec.folder or recipe.graphs)
+        if not folder.resolve().is_relative_to(data.resolve()):
+            raise InputError(
+                f"{folder}: expected graphs below the data folder {data}, where the audit looks "
+                "for what a model has seen: put a link there"
+            )
         weights = {spec.name: spec.relations}
         (graph,) = read_graphs(folder, [spec.name], weights=weights)
         graphs[spec.name] = graph
         for path in _files(folder, graph):
-            name = path.relative_to(data).as_posix() if path.is_relative_to(data) else path.name
+            name = path.relative_to(data).as_posix()
             sources[name] = TrainingSource(name, file_seal(path))
         samplers.append(_sampler(graph, spec, recipe, broader))
     sampler = StepSampler(

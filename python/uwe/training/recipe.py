@@ -65,14 +65,18 @@ class ModelRecipe:
         Scorer.parse(self.scorer)
         for name in self.train_scorers:
             Scorer.parse(name)
-        check_bounds("train_scorers", min(self.train_scorers.values(), default=1.0), above=0.0)
+        for weight in self.train_scorers.values():
+            check_bounds("train_scorers", weight, above=0.0)
         check_bounds("max_tokens", self.max_tokens, least=1)
         check_bounds("dim", self.dim, least=0)
         check_bounds("dropout", self.dropout, least=0.0, below=1.0)
-        if self.learned_temperature and not Scorer.parse(self.scorer).attends:
+        start = Scorer.parse(self.scorer).temperature
+        trained = {s.temperature for s, _ in self.loss_scorers if s.attends}
+        if self.learned_temperature and (start is None or trained != {start}):
             raise InputError(
-                f"expected a scorer with a temperature to learn, got {self.scorer}: set "
-                "learned_temperature = false, or scorer to a soft one"
+                f"expected scorers with one temperature to learn, got {self.scorer} and "
+                f"{', '.join(self.train_scorers) or 'no other'} in the loss: give the soft ones "
+                "the same, or set learned_temperature = false"
             )
 
     @property
@@ -153,7 +157,8 @@ class BatchRecipe:
         gradient_cache: Whether token vectors are made first without a graph, and again by chunks
             once the gradients for them are known: less memory, but each text is encoded twice.
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
-        tile_pairs: Most pairs of tokens that the scorer holds at once.
+        tile_pairs: Most pairs of tokens that the scorer holds at once, of more than one pair of
+            texts.
     """
 
     graphs_per_step: Literal["one", "all"] = "one"
@@ -179,7 +184,7 @@ class OptimizerRecipe:
             `learning_rate`.
         warmup: Share of the steps in which the rate rises from 0.
         decay: How it falls afterwards: to 0 in a line or a cosine, or not at all.
-        weight_decay: Of matrices; biases and norms have none.
+        weight_decay: Of the transformer's matrices; biases, norms and what is new have none.
         clip: Largest norm of the gradient; 0 for any.
         average: Decay of an exponential moving average of the weights, which is what is validated
             and kept; 0 for none.
@@ -244,6 +249,8 @@ class ValidationRecipe:
     limit: int = 500
 
     def __post_init__(self) -> None:
+        if not self.metrics:
+            raise InputError("expected at least one metric, got none: name MAP, say")
         check_bounds("every", self.every, least=0)
         check_bounds("limit", self.limit, least=1)
         strangers = sorted(set(self.mean) - set(self.tasks))
@@ -284,6 +291,13 @@ class Recipe:
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
 
     def __post_init__(self) -> None:
+        if not self.name.strip() or "/" in self.name:
+            raise InputError(f"expected name to name a folder of runs/, got {self.name!r}")
+        if self.compile and self.batches.gradient_cache and self.model.dropout:
+            raise InputError(
+                "expected no dropout with compile and gradient_cache, as a compiled model may drop "
+                "other units when a chunk is encoded again: set one of the three to nothing"
+            )
         names = [graph.name for graph in self.graph]
         if not names:
             raise InputError("expected at least one [[graph]], got none: add one")
@@ -354,7 +368,8 @@ def _change(document: dict[str, Any], change: str) -> None:
     except tomllib.TOMLDecodeError:
         value = text.strip()
     if keys[0] == "graph" and len(keys) > 2:
-        graphs = document.get("graph", [])
+        graphs = document.get("graph")
+        graphs = graphs if isinstance(graphs, list) else []
         places = [g for g in graphs if isinstance(g, dict) and g.get("name") == keys[1]]
         if not places:
             raise InputError(f"expected the name of a graph in {change!r}: correct it")

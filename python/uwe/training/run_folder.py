@@ -6,18 +6,27 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uwe.data.layout import write_lines
+from uwe.config import ModelConfig
+from uwe.data.layout import replaced, write_lines
 from uwe.errors import InputError
+from uwe.model.encoder import TorchEncoder
+from uwe.model.folder import finish_folder
+from uwe.model.saving import save_encoder
 from uwe.training.checkpoint import Checkpoint, last_checkpoint, load_checkpoint
 from uwe.training.recipe import Recipe, read_recipe
+from uwe.training.step import GraphBatch
 
-__all__ = ["CHECKPOINTS", "MODEL", "checkpoint_of", "make_run_folder"]
+__all__ = [
+    "CHECKPOINTS", "MODEL", "checkpoint_of", "keep_model", "run_folder", "save_failed_step",
+]  # fmt: skip
 
 CHECKPOINTS, MODEL, RECIPE = "checkpoints", "model", "recipe.json"
 
@@ -45,7 +54,8 @@ def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Che
         _check_same(recipe, read_recipe(out / RECIPE).to_dict(), out / RECIPE)
         return None
     checkpoint = load_checkpoint(last)
-    _check_same(recipe, checkpoint.recipe, last)
+    # Read as a recipe, so that settings which are newer than the run have their defaults.
+    _check_same(recipe, Recipe.from_dict(checkpoint.recipe, path=last).to_dict(), last)
     return last, checkpoint
 
 
@@ -59,15 +69,70 @@ def _check_same(recipe: Recipe, found: Mapping[str, Any], where: Path) -> None:
             )
 
 
-def make_run_folder(recipe: Recipe, out: Path) -> None:
-    """Make the folder of a run, or clear it of what one that was killed left half-written.
+@contextmanager
+def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
+    """Hold the folder of a run for this process alone; make it, or clear it of half-written files.
+
+    Raises:
+        InputError: If another process trains in it.
+        OSError: If the disk is full or refuses.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RECIPE).exists():
+        write_lines(out / RECIPE, [json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False)])
+    with (out / RECIPE).open() as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{out}: expected a run that nobody goes on with, found another process at it: "
+                "wait for it, or end it"
+            ) from None
+        checkpoints, model = out / CHECKPOINTS, out / MODEL
+        checkpoints.mkdir(exist_ok=True)
+        for old in out.glob(f".{MODEL}-*-old"):
+            if not model.exists():  # killed between two renames
+                old.rename(model)
+        for left in (*checkpoints.glob(".step-*"), *out.glob(f".{MODEL}-*")):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
+    """Put an encoder in the place of the best one so far.
+
+    Raises:
+        OSError: If the disk is full or refuses; the one before it is there then.
+    """
+    with replaced(out / MODEL) as new:
+        save_encoder(encoder, new, config)
+        finish_folder(new)
+
+
+def save_failed_step(
+    path: Path,
+    step: int,
+    batches: Sequence[GraphBatch],
+    losses: Mapping[str, float],
+    norm: float,
+) -> None:
+    """Write down what a loss that is no finite number was computed of.
 
     Raises:
         OSError: If the disk is full or refuses.
     """
-    checkpoints = out / CHECKPOINTS
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    for left in (*checkpoints.glob(".step-*"), *out.glob(f".{MODEL}-*")):
-        shutil.rmtree(left, ignore_errors=True)
-    if not (out / RECIPE).exists():
-        write_lines(out / RECIPE, [json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False)])
+    found = {
+        "step": step,
+        "losses": {name: repr(loss) for name, loss in losses.items()},
+        "gradient_norm": repr(norm),
+        "batches": [
+            {
+                "graph": batch.name,
+                "left": list(batch.left),
+                "right": list(batch.right),
+                "positives": batch.positives.nonzero().tolist(),
+            }
+            for batch in batches
+        ],
+    }
+    write_lines(path, [json.dumps(found, ensure_ascii=False, indent=1)])

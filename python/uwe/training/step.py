@@ -77,7 +77,7 @@ class StepSettings:
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
         tile_pairs: Most pairs of tokens that the scorer holds at once.
         seed: Of dropout, which must drop the same when a chunk is encoded again.
-        half: Whether the encoder computes in bfloat16.
+        bf16: Whether the encoder computes in bfloat16.
     """
 
     scorers: Sequence[tuple[Scorer, float]]
@@ -85,7 +85,7 @@ class StepSettings:
     chunk_tokens: int
     tile_pairs: int
     seed: int = 0
-    half: bool = False
+    bf16: bool = False
 
 
 def accumulate_gradients(
@@ -108,19 +108,20 @@ def accumulate_gradients(
     Raises:
         InputError: If the tokenizer makes no token of a text.
     """
-    texts: dict[str, int] = {}
+    spelled: dict[str, str] = {}  # each text once, as it was spelled first
     for batch in batches:
         for text in (*batch.left, *batch.right):
-            texts.setdefault(folded(text), len(texts))
-    spelled: dict[int, str] = {}
-    for batch in batches:
-        for text in (*batch.left, *batch.right):
-            spelled.setdefault(texts[folded(text)], text)
-    ids = encoder.tokenize([spelled[i] for i in range(len(texts))])
+            spelled.setdefault(folded(text), text)
     rank, ranks = accelerator.process_index, accelerator.num_processes
-    mine = list(range(rank, len(ids), ranks))
-    share = _Share(encoder, [ids[i] for i in mine], settings, accelerator)
-    vectors, order = _gathered(share.vectors, mine, accelerator)
+    if len(spelled) < ranks:
+        raise InputError(
+            f"expected at least as many texts a step as processes, got {len(spelled)} for {ranks}: "
+            "raise the size of the graphs, or start fewer processes"
+        )
+    numbers = {key: number for number, key in enumerate(spelled)}
+    ids = encoder.tokenize(list(spelled.values()))
+    share = _Share(encoder, ids, range(rank, len(ids), ranks), settings, accelerator)
+    vectors, order = _gathered(share.vectors, share.order, accelerator)
     # A leaf of its own: whatever made the vectors, the losses' gradients for them are wanted first.
     vectors = Ragged(vectors.values.detach().requires_grad_(), vectors.lengths)
     place = {text: i for i, text in enumerate(order)}
@@ -130,7 +131,7 @@ def accumulate_gradients(
     for batch in batches:
         objective = objectives[batch.name]
         left, right = (
-            vectors.selected([place[texts[folded(text)]] for text in side])
+            vectors.selected([place[numbers[folded(text)]] for text in side])
             for side in (batch.left, batch.right)
         )
         ignored = batch.ignored.to(accelerator.device)
@@ -138,11 +139,9 @@ def accumulate_gradients(
         losses[batch.name] = float(loss.detach())
         total = total + objective.alpha * loss
     total.backward()  # type: ignore[no-untyped-call]
-    given = vectors.values.grad
-    if given is None:
-        raise InputError("expected a gradient for the token vectors, got none: no score has one")
-    own = [place[text] for text in mine]
-    share.backward(Ragged(given, vectors.lengths).selected(own).values)
+    assert vectors.values.grad is not None
+    own = [place[text] for text in share.order]
+    share.backward(Ragged(vectors.values.grad, vectors.lengths).selected(own).values)
     _sum_over_ranks(encoder, objectives, accelerator)
     return losses
 
@@ -200,49 +199,61 @@ def _scores(
 
 
 class _Share:
-    """The texts that this rank encodes: their vectors, and the way back through the encoder."""
+    """The texts that this rank encodes: their vectors, and the way back through the encoder.
+
+    Args:
+        encoder: The model.
+        ids: Tokens of all texts.
+        mine: Which of them this rank encodes.
+        settings: How the step is computed.
+        accelerator: Device and ranks.
+
+    Attributes:
+        order: Which text each of the vectors is of.
+        vectors: Theirs; without activations if gradients are cached.
+    """
 
     def __init__(
         self,
         encoder: TorchEncoder,
         ids: list[list[int]],
+        mine: Sequence[int],
         settings: StepSettings,
         accelerator: Accelerator,
     ) -> None:
-        self._encoder, self._ids, self._settings = encoder, ids, settings
+        self._encoder, self._settings = encoder, settings
         # Ranks drop different units of different texts.
         self._seed = settings.seed * accelerator.num_processes + accelerator.process_index
         self._device = accelerator.device.type
-        self._chunks = list(chunks_by_length([len(row) for row in ids], settings.chunk_tokens))
+        lengths = [len(ids[text]) for text in mine]
+        chunks = [
+            [mine[i] for i in chunk] for chunk in chunks_by_length(lengths, settings.chunk_tokens)
+        ]
+        self._chunks = [[ids[text] for text in chunk] for chunk in chunks]
         with torch.no_grad() if settings.gradient_cache else contextlib.nullcontext():
-            parts = [self._encoded(number) for number in range(len(self._chunks))]
-        order = [text for chunk in self._chunks for text in chunk]
-        lengths = [length for _, part in parts for length in part]
-        values = torch.cat([values for values, _ in parts])
-        self._sorted = Ragged(values, lengths)
-        back = {text: i for i, text in enumerate(order)}
-        self._back = [back[text] for text in range(len(ids))]
-        self._order = order
-        self.vectors = self._sorted.selected(self._back)
+            parts = [self._encoded(number) for number in range(len(chunks))]
+        self.order = [text for chunk in chunks for text in chunk]
+        self.vectors = Ragged(
+            torch.cat([values for values, _ in parts]),
+            [length for _, part in parts for length in part],
+        )
 
     def backward(self, gradient: torch.Tensor) -> None:
         """Carry the gradient for `vectors` on to the encoder's parameters."""
         if not self._settings.gradient_cache:
             self.vectors.values.backward(gradient)  # type: ignore[no-untyped-call]
             return
-        ordered = Ragged(gradient, self.vectors.lengths).selected(self._order)
         start = 0
         for number in range(len(self._chunks)):
-            values, lengths = self._encoded(number)
-            part = ordered.values[start : start + sum(lengths)]
-            values.backward(part)  # type: ignore[no-untyped-call]
-            start += sum(lengths)
+            values, _ = self._encoded(number)
+            values.backward(gradient[start : start + len(values)])  # type: ignore[no-untyped-call]
+            start += len(values)
 
     def _encoded(self, number: int) -> tuple[torch.Tensor, list[int]]:
         # Dropout drops the same when a chunk comes again.
         torch.manual_seed((self._seed * 65_537 + number) % (1 << 63))
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._settings.half):
-            values, lengths = self._encoder([self._ids[i] for i in self._chunks[number]])
+        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._settings.bf16):
+            values, lengths = self._encoder(self._chunks[number])
         return values.to(_wide(values)), lengths
 
 
@@ -272,16 +283,34 @@ def _sum_over_ranks(
 ) -> None:
     if accelerator.num_processes == 1:
         return
-    # Every rank has the whole gradient of what stands behind the encoder; of the encoder only the
-    # part that went through its own texts.
+    # Every rank has the whole gradient of what stands behind the encoder, and of the encoder the
+    # part that went through its own texts. Of the former, a mean keeps ranks from drifting apart.
     behind = [encoder.log_temperature, *(o.log_loss_temperature for o in objectives.values())]
+    behind = [parameter for parameter in behind if parameter.requires_grad]
     whole = {id(parameter) for parameter in behind}
     own = [parameter for parameter in encoder.parameters() if id(parameter) not in whole]
-    # A mean of what should be equal keeps ranks from drifting apart by rounding.
     for parameters, reduction in ((own, "sum"), (behind, "mean")):
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad = accelerator.reduce(parameter.grad, reduction=reduction)
+        if parameters:
+            _reduce(parameters, reduction, accelerator)
+
+
+def _reduce(parameters: Sequence[torch.Tensor], reduction: str, accelerator: Accelerator) -> None:
+    """Sum or mean of the ranks' gradients, all in one message.
+
+    All ranks must send the same: a parameter that some rank's texts have reached has gradient 0
+    where they have not. One that no text reaches has none, and is left alone by the optimizer.
+    """
+    reached = torch.tensor([p.grad is not None for p in parameters], device=accelerator.device)
+    reached = accelerator.reduce(reached.long(), reduction="sum")
+    parameters = [p for p, ranks in zip(parameters, reached.tolist(), strict=True) if ranks]
+    if not parameters:
+        return
+    given = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+    flat = accelerator.reduce(torch.cat([g.reshape(-1) for g in given]), reduction=reduction)
+    for parameter, part in zip(
+        parameters, flat.split([p.numel() for p in parameters]), strict=True
+    ):
+        parameter.grad = part.view_as(parameter).to(parameter.dtype)  # cat takes the widest
 
 
 def _wide(values: torch.Tensor) -> torch.dtype:

@@ -1,0 +1,171 @@
+"""The folder of a run: who may begin or go on in it, and what a full disk or a kill leaves."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("accelerate")
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from tiny_run import write_data, write_recipe
+from uwe.errors import InputError, ModelError
+from uwe.training.loop import train
+from uwe.training.recipe import read_recipe
+from uwe.training.run_folder import run_folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    with pytest.raises(InputError, match="found none: leave --resume out"):
+        train(recipe, out=out, data=data, resume=True)
+    train(recipe, out=out, data=data, cpu=True)
+    with pytest.raises(InputError, match="go on with  --resume"):
+        train(recipe, out=out, data=data)
+    again = read_recipe(out / "recipe.json")
+    assert again == recipe
+    assert train(again, out=out, data=data, resume=True, cpu=True).steps == 12
+    other = read_recipe(recipe_path, changes=["optimizer.learning_rate=1"])
+    with pytest.raises(InputError, match="optimizer of the recipe is"):
+        train(other, out=out, data=data, resume=True)
+    for change, words in (
+        ("graph.J.size=500", "batches of at most"),
+        ("model.max_tokens=100000", "max_tokens"),
+        ("model.dim=65", "at most the model's 64 dimensions"),
+    ):
+        unfit = read_recipe(recipe_path, changes=[change])
+        with pytest.raises(InputError, match=words):
+            train(unfit, out=tmp_path / "unfit", data=data)
+        assert not (tmp_path / "unfit").exists()
+    state = out / "checkpoints/step-000012/trainer.json"
+    state.write_text(state.read_text().replace('"format": 1', '"format": 9'))
+    with pytest.raises(ModelError, match="checkpoints of format 1, got 9"):
+        train(recipe, out=out, data=data, resume=True)
+    state.write_text("{")
+    with pytest.raises(ModelError, match="expected a checkpoint"):
+        train(recipe, out=out, data=data, resume=True)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            raise SafetensorError("I/O error: No space left on device")  # as safetensors does
+        save_file(tensors, path)
+
+    monkeypatch.setattr("uwe.training.checkpoint.save_file", full)
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    with pytest.raises(OSError, match="No space left"):
+        train(recipe, out=out, data=data, cpu=True)
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["step-000004"]
+    monkeypatch.undo()
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+
+
+def test_a_run_goes_on_with_its_own_graphs_alone(recipe_path: Path, tmp_path: Path) -> None:
+    data, out = write_data(tmp_path / "data"), tmp_path / "run"
+    recipe = read_recipe(recipe_path)
+    train(recipe, out=out, data=data, cpu=True)
+    edges = data / "train/J.edges.tsv.gz"
+    lines = gzip.decompress(edges.read_bytes()).splitlines(keepends=True)
+    edges.write_bytes(gzip.compress(b"".join(lines[:-1])))
+    with pytest.raises(InputError, match="go on with the graphs and settings it began with"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_run_that_ended_before_a_checkpoint_begins_again(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: Any, **more: Any) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    monkeypatch.setattr("uwe.training.loop.accumulate_gradients", killed)
+    recipe = read_recipe(recipe_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, out=out, data=data, cpu=True)
+    monkeypatch.undo()
+    (out / "checkpoints/.step-000004-abc").mkdir()  # as kill -9 leaves it
+    other = read_recipe(recipe_path, changes=["seed=5"])
+    with pytest.raises(InputError, match="seed of the recipe is 5"):
+        train(other, out=out, data=data, resume=True, cpu=True)
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+    assert not list((out / "checkpoints").glob(".*"))
+
+
+def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    with (
+        run_folder(recipe, out),
+        pytest.raises(InputError, match="another process at it: wait for it, or end it"),
+    ):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+
+
+def test_a_model_that_was_killed_between_two_names_comes_back(
+    recipe_path: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    (out / ".model-abc-old").mkdir(parents=True)
+    (out / ".model-abc").mkdir()
+    (out / ".model-abc-old" / "it").touch()
+    with run_folder(read_recipe(recipe_path), out):
+        assert [path.name for path in (out / "model").iterdir()] == ["it"]
+        assert not list(out.glob(".*"))
+
+
+def test_a_run_goes_on_from_its_own_base_alone(data: Path, tmp_path: Path) -> None:
+    path, out = write_recipe(tmp_path), tmp_path / "run"
+    recipe = read_recipe(path)
+    train(recipe, out=out, data=data, cpu=True)
+    weights = load_file(tmp_path / "base/model.safetensors")
+    name = next(iter(weights))
+    save_file({**weights, name: weights[name] + 1}, tmp_path / "base/model.safetensors")
+    with pytest.raises(InputError, match="the base is not the one that the run began with"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_run_that_is_older_than_a_setting_goes_on(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    changes = ["optimizer.average=0", "optimizer.trained_share=1"]
+    recipe, out = read_recipe(recipe_path, changes=changes), tmp_path / "run"
+    train(recipe, out=out, data=data, cpu=True)
+    path = out / "checkpoints/step-000012/trainer.json"
+    state = json.loads(path.read_text())
+    del state["recipe"]["optimizer"]["trained_share"]
+    path.write_text(json.dumps(state))
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+
+
+def test_files_of_a_run_are_as_readable_as_others(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    done = train(read_recipe(recipe_path), out=tmp_path / "run", data=data, cpu=True)
+    (tmp_path / "other").touch()
+    wanted = (tmp_path / "other").stat().st_mode
+    files = [*done.model.iterdir(), *(tmp_path / "run/checkpoints/step-000012").iterdir()]
+    assert {path.stat().st_mode for path in files if path.is_file()} == {wanted}
