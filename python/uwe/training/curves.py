@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunLog", "draw_curves", "read_run"]
 
+_STYLES = ("-", "--", ":", "-.")
 _SMOOTHED = 0.05  # each loss is a mean over about 20 steps of its graph
 
 
@@ -68,7 +69,7 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
     """Draw one or several runs into a file.
 
     Args:
-        runs: Of the same colour order as their names in the legend.
+        runs: At least one.
         path: Ends with .svg, .png or .pdf.
 
     Raises:
@@ -81,9 +82,11 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
     names = ", ".join(run.name for run in runs)
     with drawing(path, (11, 7), title=f"Curves of {names}") as figure:
         (loss, validation), (rate, norm) = figure.subplots(2, 2)
+        graphs = sorted({graph for run in runs for graph in run.losses()})
+        colours = {graph: f"C{number % 10}" for number, graph in enumerate(graphs)}
         for number, run in enumerate(runs):
             label = run.name if len(runs) > 1 else ""
-            _losses(loss, run, number, label)
+            _losses(loss, run, colours, _STYLES[number % len(_STYLES)], label)
             _validations(validation, run, number, label)
             steps = [entry["step"] for entry in run.steps]
             rate.plot(steps, [e["learning_rate"] for e in run.steps], f"C{number}", label=label)
@@ -100,17 +103,16 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
             axes.set_ylabel(unit)
             if axes.get_legend_handles_labels()[1]:
                 axes.legend()
+        if not any(run.validations for run in runs):
+            validation.text(0.5, 0.5, "none", ha="center", transform=validation.transAxes)
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
 
 
-def _losses(axes: Axes, run: RunLog, number: int, label: str) -> None:
-    styles = ("-", "--", ":", "-.")
-    for place, (graph, (steps, values)) in enumerate(sorted(run.losses().items())):
-        # One run: a colour a graph. Several: a colour a run, a line style a graph.
-        look = {"color": f"C{place}"} if not label else {
-            "color": f"C{number}", "linestyle": styles[place % len(styles)],
-        }  # fmt: skip
-        axes.plot(steps, values, label=" ".join(filter(None, (label, graph))), **look)  # type: ignore[arg-type]
+def _losses(axes: Axes, run: RunLog, colours: Mapping[str, str], style: str, label: str) -> None:
+    """A colour a graph, a style of line a run."""
+    for graph, (steps, values) in sorted(run.losses().items()):
+        named = " ".join(filter(None, (label, graph)))
+        axes.plot(steps, values, color=colours[graph], linestyle=style, label=named)
 
 
 def _validations(axes: Axes, run: RunLog, number: int, label: str) -> None:
