@@ -1,0 +1,212 @@
+"""Ablations: a recipe with one change at a time, the same seeds, validation splits.
+
+    UWE_DATA=... python benches/ablations.py OUT [--recipe FILE] [--only NAME ...] [--seeds 0 1]
+        [--set KEY=VALUE] [--enriched FOLDER] [--guide FOLDER] [--limit 500]
+
+Each run trains as the recipe says but for its change and what `--set` gives. What is in OUT already
+is not run again. The table has the unchanged recipe first, and for every other row the difference
+to it over the same seeds and queries. The interval is that of the mean of house, tech and jobnorm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import uwe
+from uwe.bench.intervals import bootstrap_mean
+from uwe.bench.results import Entry, Results, read_results
+from uwe.config import Scorer
+from uwe.model.encoder import TorchEncoder
+from uwe.training.loop import train
+from uwe.training.recipe import Recipe, read_recipe
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "uwe-mini-clean.toml"
+GRAPHS = ("J", "V", "A", "N", "D")
+MEAN = ("skillextract_house/val", "skillextract_tech/val", "jobnorm/val")
+TASKS = {  # by what the table calls them
+    "house": MEAN[0],
+    "tech": MEAN[1],
+    "jobnorm": MEAN[2],
+    "skillskape": "skillextract_skillskape/val",
+    "job2tech": "onet_job2tech/val",
+    "skillnorm": "skillnorm/val",
+    "heldout job2skill": "job2skill/val",
+    "heldout skill2job": "skill2job/val",
+}
+
+
+def all_graphs(setting: str) -> list[str]:
+    return [f"graph.{name}.{setting}" for name in GRAPHS]
+
+
+def through(*scorers: str) -> list[str]:
+    weights = ", ".join(f'"{scorer}" = 1' for scorer in scorers)
+    return [f"model.train_scorers={{{weights}}}"]
+
+
+VARIANTS: dict[str, list[str]] = {
+    "base": [],
+    "loss through soft": through("soft:0.5"),
+    "loss through soft_query": through("soft_query:0.5"),
+    "loss through soft_target": through("soft_target:0.5"),
+    "loss through pooled": through("pooled"),
+    "from the query alone": [
+        *(f"graph.{name}.backward=0" for name in ("J", "A")),
+        *(f"graph.{name}.forward=0" for name in ("V", "N", "D")),
+    ],
+    "one positive": all_graphs("single_positive=true"),
+    "positives out of the denominator": all_graphs("others_in_denominator=false"),
+    "guard": ["guard.model=GUIDE"],
+    "hard negatives": ["graph.V.hard_negatives=0.3", "graph.N.hard_negatives=0.3"],
+    "loss temperature 0.02": all_graphs("loss_temperature=0.02"),
+    "loss temperature 0.1": all_graphs("loss_temperature=0.1"),
+    "loss temperatures learned": all_graphs("learned_loss_temperature=true"),
+    "attention temperature 2": ["model.scorer=soft:2", *through("soft:2", "pooled")],
+    "no padding": ["graph.V.padding=0"],
+    "padding 0.8": ["graph.V.padding=0.8"],
+    "projection to 128": ["model.dim=128", "optimizer.projection_learning_rate=1e-3"],
+    "enrichment by rule": [],
+    "weights as trained": ["optimizer.trained_share=1"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
+    parser.add_argument("--set", action="append", default=["optimizer.steps=420"])
+    parser.add_argument("--guide", default="uwe-mini", help="the guard's model")
+    parser.add_argument("--enriched", help="below UWE_DATA: what  uwe enrich  made")
+    parser.add_argument("--limit", type=int, default=500, help="queries a task")
+    chosen = parser.parse_args()
+    names = ["base", *(name for name in chosen.only if name != "base")]
+    if not chosen.enriched:
+        names = [name for name in names if name != "enrichment by rule"]
+    for seed in chosen.seeds:  # all of one seed first: a table is there sooner
+        for name in names:
+            path = chosen.out / f"{name.replace(' ', '-')}-{seed}.json"
+            if not path.exists():
+                changes = [c.replace("GUIDE", chosen.guide) for c in VARIANTS[name]]
+                changes += ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
+                recipe = read_recipe(chosen.recipe, changes=[*chosen.set, *changes])
+                if name == "enrichment by rule":
+                    recipe = with_sentences(recipe, chosen.enriched)
+                measured(recipe, path.with_suffix(""), chosen.limit).save(path)
+            report(chosen.out, names, chosen.seeds)
+
+
+class _Plain(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    pass
+
+
+def with_sentences(recipe: Recipe, folder: str) -> Recipe:
+    """The recipe with a graph of synthetic sentences beside V, and half as often."""
+    document = recipe.to_dict()
+    (real,) = (graph for graph in document["graph"] if graph["name"] == "V")
+    added = {**real, "name": "VE", "folder": folder, "share": real["share"] / 2}
+    return Recipe.from_dict({**document, "graph": [*document["graph"], added]})
+
+
+def measured(recipe: Recipe, run: Path, limit: int) -> Results:
+    """Train, and score what came out by several scorers."""
+    started = time.perf_counter()
+    done = train(recipe, out=run, progress=True)
+    seconds = time.perf_counter() - started
+    print(f"{run.name}: trained in {seconds:.0f} s", flush=True)
+    return scored(done.model, Scorer.parse(recipe.model.scorer), limit, seconds)
+
+
+def scored(model: Path, scorer: Scorer, limit: int, seconds: float) -> Results:
+    """Figures of a trained model; `seconds` are those of its training."""
+    encoder = TorchEncoder.from_folder(model, scorer=scorer)
+    heldout = Path(os.environ["UWE_DATA"]) / "train_full" / "heldout"
+    tasks = [key.partition("/")[0] for name, key in TASKS.items() if "heldout" not in name]
+    scorers = list(dict.fromkeys([str(scorer), "soft_query:0.5", "pooled"]))
+    parts = [
+        uwe.evaluate(
+            encoder, tasks=wanted, splits="val", scorer=scorers, metrics=("MAP", "RP@10"),
+            limit=limit,
+        )
+        for wanted in (tasks, [heldout / "job2skill", heldout / "skill2job"])
+    ]  # fmt: skip
+    return replace(
+        parts[0],
+        tasks={**parts[0].tasks, **parts[1].tasks},
+        entries=(*parts[0].entries, *parts[1].entries),
+        seconds=seconds,
+    )
+
+
+def report(out: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
+    """Print the table of what is there."""
+    found = {
+        name: {
+            seed: read_results(path)
+            for seed in seeds
+            if (path := out / f"{name.replace(' ', '-')}-{seed}.json").exists()
+        }
+        for name in names
+    }
+    columns = ["change", "seeds", "minutes", "ranked by", "mean (95 %)", *TASKS]
+    print("\n| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+    for name, results in found.items():
+        if not results:
+            continue
+        first = next(iter(results.values()))
+        minutes = statistics.mean(r.seconds for r in results.values()) / 60
+        for scorer in dict.fromkeys(entry.scorer for entry in first.entries):
+            shared = [seed for seed in results if seed in found["base"]]
+            cells = [name, str(len(results)), f"{minutes:.1f}", f"`{scorer}`"]
+            if name == "base":
+                whole = list(results.values())
+                cells += [_figures(whole, scorer, MEAN)]
+                cells += [_figures(whole, scorer, [key]) for key in TASKS.values()]
+            else:
+                pairs = [(found["base"][seed], results[seed]) for seed in shared]
+                cells += [_difference(pairs, scorer, MEAN)]
+                cells += [_difference(pairs, scorer, [key]) for key in TASKS.values()]
+            print("| " + " | ".join(cells) + " |")
+    print(flush=True)
+
+
+def _entry(results: Results, scorer: str, task: str) -> Entry:
+    named = [e for e in results.entries if e.task == task]
+    exact = [e for e in named if e.scorer == scorer]
+    # Another attention temperature is compared with the base's.
+    return exact[0] if exact else next(e for e in named if e.scorer.startswith("soft:"))
+
+
+def _figures(results: Sequence[Results], scorer: str, tasks: Sequence[str]) -> str:
+    entries = [_entry(r, scorer, task) for r in results for task in tasks]
+    means = (statistics.mean(e.metrics[m].mean for e in entries) for m in ("MAP", "RP@10"))
+    return " / ".join(f"{100 * mean:.1f}" for mean in means)
+
+
+def _difference(pairs: Sequence[tuple[Results, Results]], scorer: str, tasks: Sequence[str]) -> str:
+    """Mean difference over seeds, with the interval over queries where several tasks are asked."""
+    cells = []
+    for metric in ("MAP", "RP@10"):
+        each = []
+        for task in tasks:
+            by_seed = [
+                _entry(new, scorer, task).values([metric])[0]
+                - _entry(old, scorer, task).values([metric])[0]
+                for old, new in pairs
+            ]
+            each.append(sum(by_seed) / len(by_seed))
+        found = bootstrap_mean(each, seed=0)
+        spread = f" ({100 * found.low:+.1f} to {100 * found.high:+.1f})" if len(tasks) > 1 else ""
+        cells.append(f"{100 * found.mean:+.1f}{spread}")
+    return " / ".join(cells)
+
+
+if __name__ == "__main__":
+    main()
