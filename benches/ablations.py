@@ -63,7 +63,7 @@ VARIANTS: dict[str, list[str]] = {
     "one positive": all_graphs("single_positive=true"),
     "positives out of the denominator": all_graphs("others_in_denominator=false"),
     "guard": ["guard.model=GUIDE"],
-    "hard negatives": ["graph.V.hard_negatives=0.3", "graph.N.hard_negatives=0.3"],
+    "no hard negatives": ["graph.V.hard_negatives=0", "graph.N.hard_negatives=0"],
     "loss temperature 0.02": all_graphs("loss_temperature=0.02"),
     "loss temperature 0.1": all_graphs("loss_temperature=0.1"),
     "loss temperatures learned": all_graphs("learned_loss_temperature=true"),
