@@ -11,7 +11,7 @@ from uwe.training import interrupts
 
 def test_the_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(interrupts.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     before = signal.getsignal(signal.SIGINT)
     with interrupts.interruptible() as found:
         signal.raise_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ __all__ = ["run_command"]
 
 
 def run_command(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, such as recipes/uwe-mini-clean.toml.")],
+    recipe: Annotated[str, typer.Argument(help="A TOML file, such as recipes/uwe-mini.toml.")],
     out: Annotated[
         str | None,
         typer.Option(
