@@ -169,3 +169,16 @@ def test_files_of_a_run_are_as_readable_as_others(
     wanted = (tmp_path / "other").stat().st_mode
     files = [*done.model.iterdir(), *(tmp_path / "run/checkpoints/step-000012").iterdir()]
     assert {path.stat().st_mode for path in files if path.is_file()} == {wanted}
+
+
+def test_graphs_lie_below_the_data_folder(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    outside = write_data(tmp_path / "elsewhere") / "train"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "train").symlink_to(outside)
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
+    assert train(recipe, out=tmp_path / "run", data=mine, cpu=True).steps == 1
+    for folder in (str(outside), "../elsewhere/train"):
+        beyond = read_recipe(recipe_path, changes=[f"graphs={folder}"])
+        with pytest.raises(InputError, match="expected graphs below the data folder"):
+            train(beyond, out=tmp_path / "other", data=mine, cpu=True)

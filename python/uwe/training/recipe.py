@@ -372,7 +372,10 @@ def _change(document: dict[str, Any], change: str) -> None:
         graphs = graphs if isinstance(graphs, list) else []
         places = [g for g in graphs if isinstance(g, dict) and g.get("name") == keys[1]]
         if not places:
-            raise InputError(f"expected the name of a graph in {change!r}: correct it")
+            names = ", ".join(str(g.get("name")) for g in graphs if isinstance(g, dict))
+            raise InputError(
+                f"expected the name of a graph in {change!r}, one of {names}: correct it"
+            )
         place, rest = places[0], keys[2:]
     else:
         place, rest = document, keys
