@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ def train(
             raise
         raise MissingExtraError("train", f"uwe.train (it uses {error.name})") from None
 
+    if find_spec("transformers") is None:  # which is imported where a model is read
+        raise MissingExtraError("train", "uwe.train (it uses transformers)")
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe, changes=changes)
     elif changes:
