@@ -182,3 +182,14 @@ def test_graphs_lie_below_the_data_folder(data: Path, recipe_path: Path, tmp_pat
         beyond = read_recipe(recipe_path, changes=[f"graphs={folder}"])
         with pytest.raises(InputError, match="expected graphs below the data folder"):
             train(beyond, out=tmp_path / "other", data=mine, cpu=True)
+
+
+def test_a_finished_run_makes_its_model_again(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    done = train(recipe, out=out, data=data, cpu=True)
+    done.model.rename(tmp_path / "moved")
+    again = train(recipe, out=out, data=data, resume=True, cpu=True)
+    ours, theirs = (load_file(f / "model.safetensors") for f in (again.model, tmp_path / "moved"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)

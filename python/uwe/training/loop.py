@@ -210,6 +210,8 @@ class _Run:
             log = MetricsLog(self._out / METRICS_FILE, after=self._step)
         recent: dict[str, float] = {}
         started, first = time.monotonic(), self._step
+        if self._best is None and self._step == recipe.optimizer.steps:
+            self._validate(log, shown)
         self._encoder.train()
         while self._step < recipe.optimizer.steps:
             losses, norm = self._one()
