@@ -13,7 +13,7 @@ from typing import Any
 from uwe.data.layout import write_lines
 from uwe.errors import DataError
 
-__all__ = ["MetricsLog", "Progress", "progress_of", "read_metrics"]
+__all__ = ["MetricsLog", "Progress", "read_metrics", "step_progress"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -113,7 +113,7 @@ class _Bar(_Lines):
 
 
 @contextmanager
-def progress_of(wanted: bool, steps: int) -> Iterator[Progress]:
+def step_progress(wanted: bool, steps: int) -> Iterator[Progress]:
     """Show progress on standard error, if it is wanted: a bar if that is a terminal."""
     if not wanted:
         yield Progress()

@@ -30,7 +30,7 @@ from uwe.training.checkpoint import (
 )  # fmt: skip
 from uwe.training.guide import Guide
 from uwe.training.interrupts import interruptible
-from uwe.training.log import METRICS_FILE, MetricsLog, Progress, progress_of
+from uwe.training.log import METRICS_FILE, MetricsLog, Progress, step_progress
 from uwe.training.material import (
     Material,
     base_folder,
@@ -127,7 +127,7 @@ def train(
         if main:
             held.enter_context(run_folder(recipe, out))
         accelerator.wait_for_everyone()
-        shown = held.enter_context(progress_of(progress and main, recipe.optimizer.steps))
+        shown = held.enter_context(step_progress(progress and main, recipe.optimizer.steps))
         return run.steps(shown, held.enter_context(interruptible()))
 
 
