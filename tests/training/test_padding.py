@@ -130,21 +130,10 @@ def test_nothing_is_padded_where_every_sentence_matches() -> None:
     assert never.texts(batch, 0) == [never.graph.right.texts[i] for i in batch.right]
 
 
-def test_left_sentences_are_padded_too() -> None:
-    graph = graph_of([(i, i) for i in range(9)], name="V", kinds=("sentence", "skill"))
-    batch = BatchSampler(graph, 2).batch(0)
-    texts = SentencePadder(graph, count_tokens, 64, side="left", probability=1.0).texts(batch, 0)
-    for node, text in zip(batch.left, texts, strict=True):
-        own = graph.left.texts[node]
-        assert len(text.split()) == 4
-        assert text.startswith(f"{own} sentence") or text.endswith(f" {own}")
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ({"max_tokens": 0}, "max_tokens"),
-        ({"side": "both"}, "'left' or 'right', got 'both'"),
         ({"probability": 1.1}, "probability from 0 to 1"),
         ({"probability": "x"}, "probability from 0 to 1"),
         ({"probability": float("nan")}, "probability from 0 to 1"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -22,16 +21,15 @@ _PADDING = 1
 class SentencePadder:
     """Joins sentences of a batch with a random other one of the graph.
 
-    The other has no edge, of any weight, to a node on the other side of the batch, so no negative
-    becomes a positive. It stands before or after with equal chance. Where both together exceed
-    `max_tokens`, the other is cut on its far end, by words, until they do not; where there is no
-    room for a word of it, the sentence stays alone.
+    The sentences are the right nodes. The other has no edge, of any weight, to a left node of the
+    batch, so no negative becomes a positive. It stands before or after with equal chance. Where
+    both together exceed `max_tokens`, the other is cut on its far end, by words, until they do not;
+    where there is no room for a word of it, the sentence stays alone.
 
     Args:
-        graph: Whose sentences they are.
+        graph: Whose right nodes they are.
         count_tokens: How many tokens the model makes of each text, with its special ones.
         max_tokens: How many of them it reads.
-        side: Where the sentences are: `left` or `right`.
         probability: That a sentence is joined with another, from 0 to 1.
         seed: At least 0.
 
@@ -45,19 +43,15 @@ class SentencePadder:
         count_tokens: Callable[[Sequence[str]], Sequence[int]],
         max_tokens: int,
         *,
-        side: Literal["left", "right"] = "right",
         probability: float = 0.8,
         seed: int = 0,
     ) -> None:
-        if side not in ("left", "right"):
-            raise InputError(f"expected side 'left' or 'right', got {side!r}: correct it")
         number = isinstance(probability, int | float) and not isinstance(probability, bool)
         if not number or not 0 <= probability <= 1:
             raise InputError(f"expected probability from 0 to 1, got {probability!r}: correct it")
         self.graph = graph
         self.count_tokens = count_tokens
         self.max_tokens = positive("max_tokens", max_tokens)
-        self.side = side
         self.probability = float(probability)
         self.seed = natural("seed", seed)
         self._name = zlib.crc32(graph.name.encode())
@@ -78,11 +72,10 @@ class SentencePadder:
                 "own"
             )
         rng = np.random.default_rng([self.seed, self._name, natural("number", number), _PADDING])
-        nodes = batch.right if self.side == "right" else batch.left
-        known = self.graph.right.texts if self.side == "right" else self.graph.left.texts
-        own = [known[node] for node in nodes]
+        known = self.graph.right.texts
+        own = [known[node] for node in batch.right]
         # All that is random is drawn first, so that it does not depend on how texts are counted.
-        chosen = np.flatnonzero(rng.random(len(nodes)) < self.probability)
+        chosen = np.flatnonzero(rng.random(len(own)) < self.probability)
         before = rng.random(len(chosen)) < 0.5
         free = self._unrelated(batch)
         if not len(free) or not len(chosen):
@@ -120,10 +113,9 @@ class SentencePadder:
         return texts
 
     def _unrelated(self, batch: Batch) -> Indices:
-        """Sentences of the graph without an edge to a node of the batch's other side."""
-        side = 1 if self.side == "right" else 0
-        adjacency = self.graph.adjacency[1 - side]
-        _, places = adjacency.edges_of(batch.left if side else batch.right)
-        free = np.ones(len(self.graph.right if side else self.graph.left), np.bool_)
+        """Sentences of the graph without an edge to a left node of the batch."""
+        adjacency = self.graph.adjacency[0]
+        _, places = adjacency.edges_of(batch.left)
+        free = np.ones(len(self.graph.right), np.bool_)
         free[adjacency.others[places]] = False
         return np.flatnonzero(free)
