@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 import uwe
+from tiny_run import write_data, write_recipe
 from uwe.errors import TrainingError
 from uwe.model.encoder import TorchEncoder
 from uwe.tokens import Encoder
@@ -28,6 +29,16 @@ from uwe.training.log import read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import read_recipe
 from uwe.training.step import accumulate_gradients
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
 
 
 def rising(encoder: Encoder) -> dict[str, dict[str, float]]:

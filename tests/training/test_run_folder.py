@@ -23,6 +23,16 @@ from uwe.training.recipe import read_recipe
 from uwe.training.run_folder import run_folder
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
 def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: Path) -> None:
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with pytest.raises(InputError, match="found none: leave --resume out"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from uwe.cache import TargetCache
@@ -21,7 +21,6 @@ def round_trip(
     model: Encoder,
     *,
     k: int,
-    progress: Callable[[int], object] | None = None,
 ) -> list[bool]:
     """For each candidate whether the model ranks all of its skills among the first `k` for it.
 
@@ -30,7 +29,6 @@ def round_trip(
         skills: The label of every skill by id: all of them are the target space, equal ones once.
         model: What ranks them, by its own scorer.
         k: How far down a skill may stand.
-        progress: Called with the number of texts done so far.
 
     Raises:
         InputError: If k is no number above 0.
@@ -39,9 +37,7 @@ def round_trip(
     labels = _once(skills.values())
     with tempfile.TemporaryDirectory(prefix="uwe-enrich-") as folder:
         cache = TargetCache.build(model, labels.values(), path=Path(folder) / "skills.uwe")
-        ranked = rank_many(
-            (candidate.text for candidate in candidates), cache, k=k, progress=progress
-        )
+        ranked = rank_many((candidate.text for candidate in candidates), cache, k=k)
         return [
             {folded(skills[s]) for s in candidate.skills} <= {folded(m.label) for m in matches}
             for candidate, matches in zip(candidates, ranked, strict=True)

@@ -23,7 +23,6 @@ __all__ = [
     "has_form",
     "has_length",
     "is_copy",
-    "is_english",
 ]
 
 LENGTHS = {"sentence": (3, 60), "alias": (1, 10), "title": (1, 8)}

@@ -10,7 +10,7 @@ import numpy as np
 
 from uwe.errors import InputError
 from uwe.training.drawing import drawing
-from uwe.training.log import METRICS_FILE, read_metrics
+from uwe.training.log import METRICS_FILE, read_metrics, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["RunLog", "draw_curves", "read_run"]
 
 _STYLES = ("-", "--", ":", "-.")
-_SMOOTHED = 0.05  # each loss is a mean over about 20 steps of its graph
 
 
 class RunLog:
@@ -41,9 +40,8 @@ class RunLog:
         for entry in self.steps:
             for graph, loss in entry["loss"].items():
                 steps, values = found.setdefault(graph, ([], []))
-                before = values[-1] if values else loss
                 steps.append(entry["step"])
-                values.append(before + _SMOOTHED * (loss - before))
+                values.append(smoothed(values[-1] if values else None, loss))
         return found
 
 

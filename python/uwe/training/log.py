@@ -13,9 +13,12 @@ from typing import Any
 from uwe.data.layout import write_lines
 from uwe.errors import DataError
 
-__all__ = ["MetricsLog", "Progress", "read_metrics", "step_progress"]
+__all__ = ["MetricsLog", "Progress", "read_metrics", "smoothed", "step_progress"]
 
 METRICS_FILE = "metrics.jsonl"
+
+_NEW = 0.05
+"""Weight of a new loss in what is shown: a mean over about the last 20 steps of its graph."""
 
 
 class MetricsLog:
@@ -128,6 +131,11 @@ def step_progress(wanted: bool, steps: int) -> Iterator[Progress]:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
     with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield _Bar(steps, bar)
+
+
+def smoothed(before: float | None, loss: float) -> float:
+    """The mean loss of late, given the one before; None at the start."""
+    return loss if before is None else before + _NEW * (loss - before)
 
 
 def _losses(losses: Mapping[str, float]) -> str:

@@ -30,7 +30,7 @@ from uwe.training.checkpoint import (
 )  # fmt: skip
 from uwe.training.guide import Guide
 from uwe.training.interrupts import interruptible
-from uwe.training.log import METRICS_FILE, MetricsLog, Progress, step_progress
+from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
 from uwe.training.material import (
     Material,
     base_folder,
@@ -217,7 +217,7 @@ class _Run:
             losses, norm = self._one()
             self._step += 1
             for name, loss in losses.items():
-                recent[name] = loss if name not in recent else 0.95 * recent[name] + 0.05 * loss
+                recent[name] = smoothed(recent.get(name), loss)
             seconds = (time.monotonic() - started) / (self._step - first)
             if log is not None:
                 log.write("train", self._step, self._record(losses, norm, seconds))
