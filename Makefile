@@ -44,11 +44,13 @@ lines:  ## Is every source file at most 400 lines long?
 	@git ls-files '*.py' '*.pyi' '*.rs' | xargs wc -l | awk '$$2 != "total" && $$1 > 400 \
 	  { print $$2 ": " $$1 " lines, more than 400: it is two ideas"; bad = 1 } END { exit bad }'
 
-tree:  ## Write the tree in CONTRIBUTING.md
+tree:  ## Write the tree in CONTRIBUTING.md, and the keys in docs/recipes.md
 	$(PYTHON) scripts/make_tree.py
+	$(PYTHON) scripts/make_recipe_keys.py
 
-tree-check:  ## Is that tree up to date?
+tree-check:  ## Are these up to date?
 	$(PYTHON) scripts/make_tree.py --check
+	$(PYTHON) scripts/make_recipe_keys.py --check
 
 rust:  ## clippy with warnings as errors, with and without Python; the crate's documentation
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -139,7 +139,7 @@ def test_a_graph_from_two_columns(tmp_path: Path) -> None:
     assert edges_of(graph) == {
         ("Baker", "bake, bread"): 1, ("miller", "mill grain"): 1, ("miller", "miller"): 1,
     }  # fmt: skip
-    assert graph.relations == {"csv": 3}
+    assert graph.relations == {"pair": 3}
 
 
 @pytest.mark.parametrize(

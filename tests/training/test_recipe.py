@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
+pytest.importorskip("accelerate")
 
+import tiny_esco
+from tiny_transformers import save_transformer
 from uwe import InputError
+from uwe.training.loop import train
+from uwe.training.pairs import import_pairs
 from uwe.training.recipe import Recipe, read_recipe
 
 TEXT = """
@@ -125,3 +131,23 @@ def test_the_shipped_recipes_are_read(shipped: Path) -> None:
     recipe = read_recipe(shipped)
     assert recipe.name == shipped.stem
     assert not any("test" in task for task in recipe.validation.tasks)
+
+
+def test_the_recipe_of_the_page_trains_on_pairs_of_a_csv_file(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    whole, *_ = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "own.toml").write_text(whole)
+    rows = (f"title {n},skill {m}" for n in range(9) for m in (n, (n + 1) % 9))
+    (tmp_path / "pairs.csv").write_text("\n".join(["title,skill", *rows]))
+    import_pairs(tmp_path / "pairs.csv", "title", "skill", tmp_path / "data/own", name="P")
+    base = save_transformer("bert", tmp_path / "base", lower_case=True)
+    changes = [f"model.base={base}", "model.max_tokens=24", "optimizer.steps=2", "graph.P.size=6"]
+    recipe = read_recipe(tmp_path / "own.toml", changes=changes)
+    done = train(recipe, out=tmp_path / "run", data=tmp_path / "data", cpu=True)
+    assert done.steps == 2
+    esco = tmp_path / "data/esco/1.2.0"
+    esco.mkdir(parents=True)
+    tiny_esco.write_zip(esco / tiny_esco.NAME, tiny_esco.tables())
+    hard = read_recipe(tmp_path / "own.toml", changes=[*changes, "graph.P.hard_negatives=0.2"])
+    with pytest.raises(InputError, match=r"graph P: expected nodes with ids of ESCO's or O\*NET's"):
+        train(hard, out=tmp_path / "hard", data=tmp_path / "data", cpu=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from uwe.bench.results import Entry, Results
 from uwe.config import ModelConfig
+from uwe.data.graph_files import GRAPHS
 from uwe.errors import InputError
 
 __all__ = ["model_card"]
@@ -71,7 +72,8 @@ def _head(config: ModelConfig) -> Iterator[str]:
     yield "---"
     for key, value in (
         ("language", config.language), ("license", config.licence.lower()),
-        ("base_model", config.base_model),
+        # A package of Python's is no model of the hub's.
+        ("base_model", "" if config.base_model.startswith("package:") else config.base_model),
     ):  # fmt: skip
         if value:
             yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
@@ -155,13 +157,16 @@ def _data(config: ModelConfig) -> Iterator[str]:
     for source in config.trained_on:
         yield f"| {source.name} | `{source.sha256}` |"
     yield ""
-    yield from (
-        "Graphs that `uwe data` made are adapted from these; others have their own terms.",
-        "",
-    )
-    for line in _SOURCES:
-        yield f"- {line}"
-    yield ""
+    names = {source.name.rpartition("/")[2].partition(".")[0] for source in config.trained_on}
+    if made := sorted(names & set(GRAPHS)):
+        yield from (
+            f"{', '.join(made)}, if `uwe data graphs` made them, are adapted from these:",
+            "",
+        )
+        yield from (f"- {line}" for line in _SOURCES)
+        yield ""
+    if own := sorted(names - {*GRAPHS, "nodes"}):
+        yield from (f"{', '.join(own)}: the terms of what they were made from.", "")
 
 
 def _use(config: ModelConfig) -> Iterator[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
 from uwe.data.layout import write_lines
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError
 from uwe.records import decoded, lines_of
 
 __all__ = [
@@ -23,10 +24,12 @@ __all__ = [
     "Edges",
     "GraphBuilder",
     "folded",
+    "graph_name",
     "graph_paths",
     "plain",
     "read_edges",
     "read_nodes",
+    "write_graph_files",
 ]
 
 GRAPHS = {
@@ -217,17 +220,49 @@ class GraphBuilder:
         Raises:
             OSError: If the disk is full or refuses.
         """
-        for kind, ids in self.used().items():
-            nodes = self._nodes[kind]
-            entries = ({"id": i, "text": nodes[i][0], "source": nodes[i][1]} for i in sorted(ids))
-            write_lines(
-                folder / _NODES.format(kind),
-                (json.dumps(entry, ensure_ascii=False) for entry in entries),
-            )
-        for name, edges in self._edges.items():
-            lines = ("\t".join((*ends, relation)) for ends, relation in sorted(edges.items()))
-            header = "\t".join((*GRAPHS[name], "relation"))
-            write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
+        nodes = {
+            kind: {id_: self._nodes[kind][id_] for id_ in ids} for kind, ids in self.used().items()
+        }
+        edges = {name: (GRAPHS[name], edges) for name, edges in self._edges.items()}
+        write_graph_files(folder, nodes, edges)
+
+
+def write_graph_files(
+    folder: Path,
+    nodes: Mapping[str, Mapping[str, tuple[str, str]]],
+    edges: Mapping[str, tuple[tuple[str, str], Mapping[tuple[str, str], str]]],
+) -> None:
+    """Write nodes and edges in the order of their ids into a folder that is there.
+
+    Args:
+        folder: Where to.
+        nodes: By kind and id, the text of a node and where it comes from.
+        edges: By name of the graph, the kinds of its ends, and the relation by ids of both.
+
+    Raises:
+        OSError: If the disk is full or refuses.
+    """
+    for kind, of in nodes.items():
+        entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
+        lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
+        write_lines(folder / _NODES.format(kind), lines)
+    for name, (kinds, of_graph) in edges.items():
+        lines = ("\t".join((*ends, relation)) for ends, relation in sorted(of_graph.items()))
+        header = "\t".join((*kinds, "relation"))
+        write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
+
+
+def graph_name(name: str) -> str:
+    """A name of a graph or of a kind of nodes, which is part of a file's name.
+
+    Raises:
+        InputError: If it is blank or can not be that.
+    """
+    if not name.strip() or name.startswith(".") or any(c in name for c in "/\t\r\n\0"):
+        raise InputError(
+            f"expected a name that a file can begin with, without '/', got {name!r}: name another"
+        )
+    return name
 
 
 def folded(text: str) -> str:

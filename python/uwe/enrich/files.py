@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from uwe.data.graph_files import write_graph_files
 from uwe.data.layout import replaced, write_lines
 from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import RELATION
@@ -88,13 +88,12 @@ def write_enrichment(
             }
             edges.setdefault(graph, {}).setdefault(ends, entry)
     with replaced(out) as new:
-        for kind, of in nodes.items():
-            entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
-            write_lines(new / f"nodes.{kind}.jsonl.gz", map(_line, entries))
-        for graph, kinds in ((name, kinds) for name, *kinds in _GRAPHS.values() if name in edges):
-            lines = ("\t".join((*ends, relation)) for ends in sorted(edges[graph]))
-            header = "\t".join((*kinds, "relation"))
-            write_lines(new / f"{graph}.edges.tsv.gz", chain([header], lines))
+        graphs = {
+            name: ((left, right), dict.fromkeys(edges[name], relation))
+            for name, left, right in _GRAPHS.values()
+            if name in edges
+        }
+        write_graph_files(new, nodes, graphs)
         ordered = (of[ends] for _, of in sorted(edges.items()) for ends in sorted(of))
         write_lines(new / PROVENANCE, map(_line, ordered))
     return {graph: len(of) for graph, of in sorted(edges.items())}

@@ -130,9 +130,10 @@ def finish_folder(folder: Path) -> None:
 
 def _transformer(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
+        inside = folder / "model"  # of a run
         raise ModelError(
-            f"{folder}: has no config.json, so it is no model of transformers: pass the folder "
-            "that save_pretrained wrote"
+            f"{folder}: has no config.json, so it is no model of transformers: pass "
+            + (f"{inside}" if inside.is_dir() else "the folder that save_pretrained wrote")
         )
     return folder
 

@@ -110,7 +110,8 @@ def _losses(axes: Axes, run: RunLog, colours: Mapping[str, str], style: str, lab
     """A colour a graph, a style of line a run."""
     for graph, (steps, values) in sorted(run.losses().items()):
         named = " ".join(filter(None, (label, graph)))
-        axes.plot(steps, values, color=colours[graph], linestyle=style, label=named)
+        dot = "o" if len(steps) == 1 else ""  # a line of one point is invisible
+        axes.plot(steps, values, dot, color=colours[graph], linestyle=style, label=named)
 
 
 def _validations(axes: Axes, run: RunLog, number: int, label: str) -> None:

@@ -16,10 +16,15 @@ from uwe.data.graph_files import folded, graph_paths, plain, read_edges
 from uwe.errors import DataError, InputError
 from uwe.records import checked, entries_of, lines_of
 
-__all__ = ["WEAK", "Adjacency", "BipartiteGraph", "Nodes", "read_csv_graph", "read_graphs"]
+__all__ = [
+    "PAIR", "WEAK", "Adjacency", "BipartiteGraph", "Nodes", "read_csv_graph", "read_graphs",
+]  # fmt: skip
 
 WEAK = "(weak)"
 """How relations end that join what is related without meaning the same, such as is-a."""
+
+PAIR = "pair"
+"""The relation of the texts of one row of a CSV file."""
 
 EQUAL_TEXTS = "(equal texts)"
 """The relation of two nodes with the same text, one a side, that no edge of a file joins."""
@@ -266,8 +271,8 @@ def read_csv_graph(
         raise DataError("expected a header and rows, got no row: add some", path=path)
     sides = [_side(kind, known, known) for kind, known in zip(columns, texts, strict=True)]
     numbers = np.array([(sides[0][1][a], sides[1][1][b]) for a, b in ends], dtype=np.int64)
-    relations = ["csv"] * len(ends)
-    return _joined(name, sides[0][0], sides[1][0], numbers, relations, {"csv": 1.0}, path)
+    relations = [PAIR] * len(ends)
+    return _joined(name, sides[0][0], sides[1][0], numbers, relations, {PAIR: 1.0}, path)
 
 
 def _weights(name: str, relations: Iterable[str], given: Mapping[str, float]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from uwe.errors import InputError, ModelError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.training.graph import BipartiteGraph, read_graphs
-from uwe.training.hard_negatives import read_broader, siblings_of
+from uwe.training.hard_negatives import Siblings, read_broader, siblings_of
 from uwe.training.padding import SentencePadder
 from uwe.training.recipe import GraphRecipe, ModelRecipe, Recipe
 from uwe.training.sampler import Batch, BatchSampler
@@ -89,15 +89,23 @@ def _sampler(
     recipe: Recipe,
     broader: dict[str, tuple[str, ...]],
 ) -> BatchSampler:
-    hard = spec.hard_negatives > 0
+    siblings: list[Siblings | None] = [None, None]
+    if spec.hard_negatives:
+        siblings = [siblings_of(nodes, broader) for nodes in (graph.left, graph.right)]
+        if siblings == [None, None]:
+            raise InputError(
+                f"graph {spec.name}: expected nodes with ids of ESCO's or O*NET's, which tell what "
+                f"is broader, for hard_negatives = {spec.hard_negatives:g}, got others: leave it "
+                "out for this graph"
+            )
     return BatchSampler(
         graph,
         spec.size,
         degree_exponent=recipe.batches.degree_exponent,
         seed=recipe.seed,
         hard_negatives=spec.hard_negatives,
-        left_siblings=siblings_of(graph.left, broader) if hard else None,
-        right_siblings=siblings_of(graph.right, broader) if hard else None,
+        left_siblings=siblings[0],
+        right_siblings=siblings[1],
     )
 
 

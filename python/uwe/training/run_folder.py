@@ -60,13 +60,24 @@ def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Che
 
 
 def _check_same(recipe: Recipe, found: Mapping[str, Any], where: Path) -> None:
-    wanted = recipe.to_dict()
-    for key in sorted({*wanted, *found}):
-        if wanted.get(key) != found.get(key):
+    wanted, had = dict(_settings(recipe.to_dict())), dict(_settings(found))
+    for key in sorted({*wanted, *had}):
+        if wanted.get(key) != had.get(key):
             raise InputError(
-                f"{key} of the recipe is {wanted.get(key)!r}, that of {where} {found.get(key)!r}: "
-                "resume with the recipe of the run"
+                f"{key} of the recipe is {wanted.get(key, 'not there')!r}, that of {where} "
+                f"{had.get(key, 'not there')!r}: resume with the recipe of the run"
             )
+
+
+def _settings(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting with its full name, as `--set` has it: `graph.J.size`."""
+    for key, value in table.items():
+        if key == "graph":
+            value = {graph["name"]: graph for graph in value}
+        if isinstance(value, Mapping):
+            yield from _settings(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.data import esco, graphs, hub, onet
+from uwe.cli.data import esco, graphs, hub, onet, pairs
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -15,12 +15,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 importing = typer.Typer(
-    help="Read what a publisher ships into the data folder.",
+    help="Read what a publisher ships, or pairs of your own, into the data folder.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(importing, name="import")
 importing.command("esco")(guarded(esco.import_esco))
 importing.command("onet")(guarded(onet.import_onet))
+importing.command("pairs")(guarded(pairs.import_pairs))
 importing.command("workrb")(guarded(hub.import_workrb))
 app.command("graphs")(guarded(graphs.graphs))

@@ -1,0 +1,90 @@
+"""Write the keys of a recipe in docs/recipes.md, from the dataclasses that read them.
+
+python scripts/make_recipe_keys.py            writes them
+python scripts/make_recipe_keys.py --check    exits with 1 if they are out of date
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from uwe.training import recipe
+
+PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
+BLOCK = re.compile(r"(?<=\n## All keys\n\n).*\Z", re.DOTALL)
+
+TABLES = {
+    "At the top": recipe.Recipe,
+    "`[model]`": recipe.ModelRecipe,
+    "`[[graph]]`, one for each graph": recipe.GraphRecipe,
+    "`[batches]`": recipe.BatchRecipe,
+    "`[optimizer]`": recipe.OptimizerRecipe,
+    "`[guard]`": recipe.GuardRecipe,
+    "`[validation]`": recipe.ValidationRecipe,
+}
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of each attribute."""
+    said = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", said, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def value_of(hint: Any) -> str:
+    """What kind of value a key takes."""
+    if get_origin(hint) is Literal:
+        return " or ".join(f'`"{choice}"`' for choice in get_args(hint))
+    if get_origin(hint) is tuple:
+        return "list of texts"
+    if get_origin(hint) is dict:
+        return "table of numbers"
+    return {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}[hint]
+
+
+def default_of(field: dataclasses.Field[Any]) -> str:
+    """A key's default as TOML has it."""
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{json.dumps(field.default_factory())}`"
+    if field.default is dataclasses.MISSING:
+        return "none: required"
+    return f"`{json.dumps(field.default)}`"
+
+
+def tables() -> Iterator[str]:
+    """The lines of all tables."""
+    for title, kind in TABLES.items():
+        said, hints = meanings(kind), get_type_hints(kind)
+        yield from (f"### {title}", "", "| key | value | default | |", "|---|---|---|---|")
+        if kind is recipe.Recipe:
+            yield f"| `format` | integer | none: required | Of recipes: {recipe.FORMAT}. |"
+        for field in dataclasses.fields(kind):
+            hint = hints[field.name]
+            inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
+            if dataclasses.is_dataclass(inner):
+                continue  # a table of its own
+            value, default = value_of(hint), default_of(field)
+            yield f"| `{field.name}` | {value} | {default} | {said[field.name]} |"
+        yield ""
+
+
+def main() -> None:
+    """Write the page, or see whether it is as it would be written."""
+    page = PAGE.read_text(encoding="utf-8")
+    made = BLOCK.sub(lambda _: "\n".join(tables()).rstrip() + "\n", page)
+    if "--check" in sys.argv[1:]:
+        if made != page:
+            raise SystemExit(f"{PAGE.name} is out of date: run  make tree")
+    else:
+        PAGE.write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
