@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -260,7 +261,7 @@ def test_torchrun_trains_as_one_process_does(
         assert mine == pytest.approx(other, rel=1e-3)
 
 
-def test_what_the_base_has_seen_the_model_has_seen(
+def test_what_base_and_guide_have_seen_the_model_has_seen(
     data: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
     recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
@@ -269,12 +270,19 @@ def test_what_the_base_has_seen_the_model_has_seen(
     config = json.loads(path.read_text())
     config["trained_on"] = [{"name": "older/J.edges.tsv.gz", "sha256": "ab" * 32}]
     path.write_text(json.dumps(config))
-    changes = [f"model.base={json.dumps(str(first.model))}", "optimizer.steps=1"]
+    shipped = Path(uwe.__file__).parent / "assets/uwe-mini"
+    guide = Path(shutil.copytree(shipped, tmp_path / "guide"))
+    guide_config = json.loads((guide / "uwe.json").read_text())
+    guide_config["trained_on"] = [{"name": "other/J.edges.tsv.gz", "sha256": "cd" * 32}]
+    (guide / "uwe.json").write_text(json.dumps(guide_config))
+    changes = [
+        f"model.base={json.dumps(str(first.model))}", f"guard.model={guide}", "optimizer.steps=1",
+    ]  # fmt: skip
     second = train(
         read_recipe(recipe_path, changes=changes), out=tmp_path / "second", data=data, cpu=True
     )
     names = [s["name"] for s in json.loads((second.model / "uwe.json").read_text())["trained_on"]]
-    assert names[0] == "older/J.edges.tsv.gz"
+    assert names[:2] == ["older/J.edges.tsv.gz", "other/J.edges.tsv.gz"]
     assert "train/V.edges.tsv.gz" in names
 
 

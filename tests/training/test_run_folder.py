@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+def test_other_graphs_on_resume_are_named(data: Path, recipe_path: Path, tmp_path: Path) -> None:
+    changed = Path(shutil.copytree(data, tmp_path / "data"))
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
+    train(recipe, out=tmp_path / "run", data=changed, cpu=True)
+    path = changed / "train/V.edges.tsv.gz"
+    lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
+    path.write_bytes(gzip.compress(b"".join(lines[:-1])))
+    with pytest.raises(InputError, match=r"^train/V\.edges\.tsv\.gz: expected what the run began"):
+        train(recipe, out=tmp_path / "run", data=changed, resume=True, cpu=True)
 
 
 def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: Path) -> None:

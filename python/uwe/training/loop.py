@@ -120,7 +120,7 @@ def train(
     encoder = new_encoder(recipe.model, base).to(accelerator.device)
     run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(base))
     if last is not None:
-        run.restore(last[1], new_encoder(recipe.model, last[0]))
+        run.restore(last[1], last[0])
     accelerator.wait_for_everyone()
     main = accelerator.is_main_process
     with contextlib.ExitStack() as held:
@@ -166,26 +166,32 @@ class _Run:
         self._optimizer = optimizer_of(self._encoder, self._objectives, recipe.optimizer)
         self._names = named_parameters(self._encoder, self._objectives)
         self._padders = padders_of(recipe, material.graphs, self._encoder)
-        self._guide = (
-            Guide(load(recipe.guard.model), margin=recipe.guard.margin)
-            if recipe.guard.model
-            else None
-        )
+        self._guide = None
+        # What the base and the guide have seen, this model has seen: its regimes hang on it.
+        sources = {*earlier, *material.sources}
+        if recipe.guard.model:
+            guide = load(recipe.guard.model)
+            sources.update(guide.config.trained_on)
+            self._guide = Guide(guide, margin=recipe.guard.margin)
         self._kept = KeptWeights(
             encoder,
             average=recipe.optimizer.average,
             trained_share=recipe.optimizer.trained_share,
         )
-        # What the base has seen, this model has seen: its regimes hang on it.
-        sources = {*earlier, *material.sources}
         self._trained_on = tuple(sorted(sources, key=lambda source: (source.name, source.sha256)))
         validates = evaluate is not None and recipe.validation.tasks
         self._validates_every = recipe.validation.every if validates else 0
         self._step = 0
         self._best: dict[str, Any] | None = None
 
-    def restore(self, checkpoint: Checkpoint, weights: TorchEncoder) -> None:
+    def restore(self, checkpoint: Checkpoint, folder: Path) -> None:
         """Be where the checkpoint was, with the weights that lie in its folder."""
+        had = earlier_sources(folder)
+        if changed := [source.name for source in self._material.sources if source not in had]:
+            raise InputError(
+                f"{', '.join(changed)}: expected what the run began with, got other content: put "
+                "that back, or start anew in another folder"
+            )
         if checkpoint.base != self._base:
             raise InputError(
                 f"{self._recipe.model.base}: the base is not the one that the run began with: put "
@@ -194,6 +200,7 @@ class _Run:
         self._material.sampler.load_state_dict(checkpoint.sampler)
         self._step, self._best = checkpoint.step, checkpoint.best
         restore_state(self._optimizer, self._names, checkpoint.tensors)
+        weights = new_encoder(self._recipe.model, folder)
         self._encoder.load_state_dict(weights.state_dict())
         with torch.no_grad():
             for parameter, name in self._names.items():
