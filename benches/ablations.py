@@ -83,18 +83,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--set", action="append", default=["optimizer.steps=420"])
-    parser.add_argument("--guide", default="uwe-mini", help="the guard's model")
+    parser.add_argument("--guide", help="the guard's model: one that has seen nothing")
     parser.add_argument("--enriched", help="below UWE_DATA: what  uwe enrich  made")
     parser.add_argument("--limit", type=int, default=500, help="queries a task")
     chosen = parser.parse_args()
     names = ["base", *(name for name in chosen.only if name != "base")]
-    if not chosen.enriched:
-        names = [name for name in names if name != "enrichment by rule"]
+    for name, needed in (("enrichment by rule", chosen.enriched), ("guard", chosen.guide)):
+        if not needed and name in names:
+            names.remove(name)
     for seed in chosen.seeds:  # all of one seed first: a table is there sooner
         for name in names:
             path = chosen.out / f"{name.replace(' ', '-')}-{seed}.json"
             if not path.exists():
-                changes = [c.replace("GUIDE", chosen.guide) for c in VARIANTS[name]]
+                changes = [c.replace("GUIDE", chosen.guide or "") for c in VARIANTS[name]]
                 changes += ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
                 recipe = read_recipe(chosen.recipe, changes=[*chosen.set, *changes])
                 if name == "enrichment by rule":

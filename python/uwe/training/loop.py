@@ -114,20 +114,22 @@ def train(
     # All that can be refused is refused before the folder is made, and each process looks before
     # one of them makes it.
     last = checkpoint_of(recipe, out, resume=resume)
-    material = read_material(recipe, data)
-    base = base_folder(recipe.model.base)
-    torch.manual_seed(recipe.seed)  # of a projection's start
-    encoder = new_encoder(recipe.model, base).to(accelerator.device)
-    run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(base))
-    if last is not None:
-        run.restore(last[1], last[0])
-    accelerator.wait_for_everyone()
     main = accelerator.is_main_process
     with contextlib.ExitStack() as held:
+        shown = held.enter_context(step_progress(progress and main, recipe.optimizer.steps))
+        shown.say(f"reading graphs of {data / recipe.graphs}")
+        material = read_material(recipe, data)
+        shown.say(f"reading the weights of {recipe.model.base}")
+        base = base_folder(recipe.model.base)
+        torch.manual_seed(recipe.seed)  # of a projection's start
+        encoder = new_encoder(recipe.model, base).to(accelerator.device)
+        run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(base))
+        if last is not None:
+            run.restore(last[1], last[0])
+        accelerator.wait_for_everyone()
         if main:
             held.enter_context(run_folder(recipe, out))
         accelerator.wait_for_everyone()
-        shown = held.enter_context(step_progress(progress and main, recipe.optimizer.steps))
         return run.steps(shown, held.enter_context(interruptible()))
 
 
