@@ -11,7 +11,6 @@ to it over the same seeds and queries. The interval is that of the mean of house
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -36,8 +35,8 @@ TASKS = {  # by what the table calls them
     "skillskape": "skillextract_skillskape/val",
     "job2tech": "onet_job2tech/val",
     "skillnorm": "skillnorm/val",
-    "heldout job2skill": "job2skill/val",
-    "heldout skill2job": "skill2job/val",
+    "heldout job2skill": "heldout_job2skill/val",
+    "heldout skill2job": "heldout_skill2job/val",
 }
 
 
@@ -119,7 +118,7 @@ def with_sentences(recipe: Recipe, folder: str) -> Recipe:
 def measured(recipe: Recipe, run: Path, limit: int) -> Results:
     """Train, and score what came out by several scorers."""
     started = time.perf_counter()
-    done = train(recipe, out=run, progress=True)
+    done = train(recipe, out=run, progress=True, resume=run.exists())
     seconds = time.perf_counter() - started
     print(f"{run.name}: trained in {seconds:.0f} s", flush=True)
     return scored(done.model, Scorer.parse(recipe.model.scorer), limit, seconds)
@@ -128,22 +127,15 @@ def measured(recipe: Recipe, run: Path, limit: int) -> Results:
 def scored(model: Path, scorer: Scorer, limit: int, seconds: float) -> Results:
     """Figures of a trained model; `seconds` are those of its training."""
     encoder = TorchEncoder.from_folder(model, scorer=scorer)
-    heldout = Path(os.environ["UWE_DATA"]) / "train_full" / "heldout"
-    tasks = [key.partition("/")[0] for name, key in TASKS.items() if "heldout" not in name]
-    scorers = list(dict.fromkeys([str(scorer), "soft_query:0.5", "pooled"]))
-    parts = [
-        uwe.evaluate(
-            encoder, tasks=wanted, splits="val", scorer=scorers, metrics=("MAP", "RP@10"),
-            limit=limit,
-        )
-        for wanted in (tasks, [heldout / "job2skill", heldout / "skill2job"])
-    ]  # fmt: skip
-    return replace(
-        parts[0],
-        tasks={**parts[0].tasks, **parts[1].tasks},
-        entries=(*parts[0].entries, *parts[1].entries),
-        seconds=seconds,
+    results = uwe.evaluate(
+        encoder,
+        tasks=[key.partition("/")[0] for key in TASKS.values()],
+        splits="val",
+        scorer=list(dict.fromkeys([str(scorer), "soft_query:0.5", "pooled"])),
+        metrics=("MAP", "RP@10"),
+        limit=limit,
     )
+    return replace(results, seconds=seconds)
 
 
 def report(out: Path, names: Sequence[str], seeds: Sequence[int]) -> None:

@@ -31,7 +31,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from uwe import Scorer
 from uwe.data.graph_files import folded
 from uwe.model.encoder import TorchEncoder
-from uwe.model.similarity import late_interaction_scores
+from uwe.model.similarity import similarity_function
 from uwe.training.graph import read_graphs
 from uwe.training.loss import LossSettings
 from uwe.training.material import base_folder
@@ -120,18 +120,6 @@ def their_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[
     from sentence_transformers.multi_vector_encoder.scoring import mean_colbert_scores
     from transformers.utils.logging import disable_progress_bar
 
-    def soft_scores(
-        queries: torch.Tensor,
-        documents: torch.Tensor,
-        queries_mask: torch.Tensor | None = None,
-        documents_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        # Theirs are (texts, columns, tokens, d): here one column, that of the positives.
-        return late_interaction_scores(
-            queries, documents.flatten(0, 1), scorer, queries_mask=queries_mask,
-            targets_mask=None if documents_mask is None else documents_mask.flatten(0, 1),
-        )  # fmt: skip
-
     disable_progress_bar()  # type: ignore[no-untyped-call]
     undropped = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     transformer = Transformer(
@@ -147,7 +135,7 @@ def their_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[
         if cached
         else losses.MultiVectorMultipleNegativesRankingLoss
     )
-    similarity = soft_scores if scorer.attends else mean_colbert_scores
+    similarity = similarity_function(scorer) if scorer.attends else mean_colbert_scores
     ranking = kind(model, scale=SCALE, similarity_fct=similarity)
 
     def loss(pairs: Pairs) -> float:

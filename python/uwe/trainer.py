@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from uwe.bench.evaluation import evaluate
 from uwe.bench.plan import chosen_splits
+from uwe.bench.tasks import TASKS
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, MissingExtraError
 from uwe.metrics import checked_metrics
@@ -81,35 +82,34 @@ def train(
 
 
 def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
-    # Folders have names of their own, which may be those of tasks: `train_full/heldout/job2skill`.
-    names = [task for task in settings.tasks if "/" not in task]
-    folders = {task: data / task for task in settings.tasks if "/" in task}
-    if len({path.name for path in folders.values()}) < len(folders):
+    # By a name out of `uwe bench tasks`, or a folder below the data folder.
+    known = {task.name for task in TASKS}
+    places = {
+        task: data / task if task not in known and (data / task).is_dir() else task
+        for task in settings.tasks
+    }
+    if len({Path(place).name for place in places.values()}) < len(places):
         raise InputError(
-            f"expected validation tasks in folders of different names, got {', '.join(folders)}: "
-            "leave one out"
+            f"expected validation tasks of different names, got {', '.join(places)}: leave one out"
         )
     # A misspelt one is better found now than at the first validation.
-    for task in settings.tasks:
-        chosen_splits(folders.get(task, task), VALIDATION, data)
+    for place in places.values():
+        chosen_splits(place, VALIDATION, data)
     checked_metrics(settings.metrics)
 
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
-        found: dict[str, dict[str, float]] = {}
-        asked: list[tuple[dict[str, str], list[str | Path]]] = [
-            ({name: name for name in names}, list(names)),
-            ({path.name: task for task, path in folders.items()}, list(folders.values())),
-        ]
-        for known, tasks in asked:
-            if not tasks:
-                continue
-            results = evaluate(
-                encoder, tasks=tasks, splits=VALIDATION, data=data,
-                scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,
-            )  # fmt: skip
-            for entry in results.entries:
-                task = known[results.tasks[entry.task].name]
-                found[task] = {name: interval.mean for name, interval in entry.metrics.items()}
-        return found
+        if not places:
+            return {}
+        results = evaluate(
+            encoder, tasks=list(places.values()), splits=VALIDATION, data=data,
+            scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,
+        )  # fmt: skip
+        called = {Path(place).name: task for task, place in places.items()}
+        return {
+            called[results.tasks[entry.task].name]: {
+                name: interval.mean for name, interval in entry.metrics.items()
+            }
+            for entry in results.entries
+        }
 
     return measure

@@ -35,7 +35,7 @@ def test_reads_edges_and_nodes(tmp_path: Path) -> None:
     assert (edges.name, edges.left_kind, edges.right_kind) == ("J", "job", "skill")
     assert (edges.left, edges.right) == (["o/1", "o/2"], ["s/1", "s/2"])
     assert edges.relations == ["esco-essential", "esco-optional"]
-    assert graph_paths(folder) == [edges.path]
+    assert graph_paths(folder) == {edges.name: edges.path}
     assert read_nodes(folder, "job") == {"o/1": "baker", "o/2": "miller"}
 
 

@@ -9,9 +9,10 @@ import tiny_esco
 from conftest import HashEncoder
 from uwe.config import Scorer
 from uwe.corpus import RankingTask
+from uwe.data.esco import newest_release
 from uwe.data.graph_files import GraphBuilder
 from uwe.data.layout import write_task
-from uwe.enrich.background import newest_release, read_background
+from uwe.enrich.background import read_background
 from uwe.enrich.grounding import Grounding, Groundings
 
 BENCHMARK = (

@@ -14,7 +14,7 @@ from enrich.bakery import BENCHMARK, HIDDEN, Ranker, write_data, write_graphs
 from enrich.llm_server import LlmServer, answer, serving
 from uwe.data.graph_files import read_edges
 from uwe.enrich.answer import Candidate
-from uwe.enrich.enrichment import enrich, read_material
+from uwe.enrich.enrichment import enrich, read_enrichable
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.offline import OfflineWriter
 from uwe.errors import InputError
@@ -79,7 +79,7 @@ def test_the_same_command_writes_the_same_bytes(folders: Shell) -> None:
 
 
 def test_what_the_model_does_not_find_is_rejected(folders: Shell) -> None:
-    material = read_material("graphs", "data", skills=4)
+    material = read_enrichable("graphs", "data", skills=4)
     background = material.background
     by_rule = OfflineWriter(background.verbs(), background.kinds, sentences=8, seed=0)
     all_of_it = enrich(material, "all", by_rule, model=None)
@@ -165,7 +165,7 @@ def test_a_prompt_that_is_refused_is_told_of_and_the_others_are_asked(
 
 
 def test_a_text_is_rejected_if_one_of_its_skills_is_not_found(folders: Shell) -> None:
-    material = read_material("graphs", "data", skills=4)
+    material = read_enrichable("graphs", "data", skills=4)
 
     class Writer:
         name, model, version, seed = "two", "none", "1", 0
@@ -304,7 +304,7 @@ def test_without_a_benchmark_it_says_so(folders: Shell, tmp_path: Path) -> None:
 
 
 def test_k_must_be_a_number_above_0(folders: Shell) -> None:
-    material = read_material("graphs", "data")
+    material = read_enrichable("graphs", "data")
     by_rule = OfflineWriter(frozenset(), {}, sentences=1, seed=0)
     with pytest.raises(InputError, match="expected k"):
         enrich(material, "out", by_rule, model=None, k=0)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from enrich.bakery import REAL, groundings, write_data, write_graphs
-from uwe.enrich.background import Background, Fact, newest_release, read_background
+from uwe.data.esco import newest_release
+from uwe.enrich.background import Background, Fact, read_background
 from uwe.enrich.grounding import Grounding, Groundings, rare_skills
 from uwe.enrich.offline import OfflineWriter
 from uwe.enrich.phrases import clause_of, detail_of, gerund, joined, phrase_of, with_article

@@ -10,8 +10,9 @@ import pytest
 
 from enrich.bakery import BENCHMARK, REAL, Ranker, write_data, write_graphs
 from enrich.llm_server import answer
+from uwe.data.esco import newest_release
 from uwe.enrich.answer import Candidate, Kind, candidates_of, parse_answer
-from uwe.enrich.background import Fact, newest_release, read_background
+from uwe.enrich.background import Fact, read_background
 from uwe.enrich.grounding import Grounding, Groundings
 from uwe.enrich.language import is_english
 from uwe.enrich.near import NearTexts

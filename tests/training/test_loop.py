@@ -42,7 +42,7 @@ def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe"))
 
 
-def rising(encoder: Encoder) -> dict[str, dict[str, float]]:
+def by_norm(encoder: Encoder) -> dict[str, dict[str, float]]:
     """A validation that a model passes better the longer its vectors are."""
     values = encoder.encode(["a text"]).values
     norm = float((values**2).sum()) % 1.0
@@ -86,7 +86,7 @@ def test_a_run_that_was_killed_resumes_bit_by_bit(
     data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = read_recipe(recipe_path)
-    whole = train(recipe, out=tmp_path / "whole", data=data, evaluate=rising, cpu=True)
+    whole = train(recipe, out=tmp_path / "whole", data=data, evaluate=by_norm, cpu=True)
 
     class KilledError(Exception):
         pass
@@ -101,9 +101,9 @@ def test_a_run_that_was_killed_resumes_bit_by_bit(
 
     monkeypatch.setattr("uwe.training.loop.accumulate_gradients", killed)
     with pytest.raises(KilledError):
-        train(recipe, out=tmp_path / "run", data=data, evaluate=rising, cpu=True)
+        train(recipe, out=tmp_path / "run", data=data, evaluate=by_norm, cpu=True)
     monkeypatch.undo()
-    done = train(recipe, out=tmp_path / "run", data=data, evaluate=rising, resume=True, cpu=True)
+    done = train(recipe, out=tmp_path / "run", data=data, evaluate=by_norm, resume=True, cpu=True)
     assert (done.step, done.validation) == (whole.step, whole.validation)
     assert_same(done.model, whole.model)
     last = Path("checkpoints/step-000012")
@@ -114,7 +114,7 @@ def test_a_run_that_was_killed_resumes_bit_by_bit(
     logs = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("run", "whole")]
     for log in logs:
         for entry in log:
-            entry.pop("seconds_a_step", None)
+            entry.pop("seconds", None)
     assert logs[0] == logs[1]
 
 
@@ -180,8 +180,6 @@ def test_stopped_at_any_moment_it_goes_on(
         assert int(checkpoints[-1].name[5:]) == len(read_metrics(out / "metrics.jsonl"))
     recipe = read_recipe(recipe_path, changes=changes)
     step = int(checkpoints[-1].name[5:])
-    monkey = read_recipe(recipe_path, changes=[*changes[1:], "optimizer.steps=3000"])
-    assert monkey == recipe
 
     class EnoughError(Exception):
         pass

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from tiny_model import write_model
 from tiny_run import write_data, write_recipe
 from uwe.errors import InputError, ModelError
 from uwe.training.loop import train
@@ -96,17 +97,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
 
 
-def test_a_run_goes_on_with_its_own_graphs_alone(recipe_path: Path, tmp_path: Path) -> None:
-    data, out = write_data(tmp_path / "data"), tmp_path / "run"
-    recipe = read_recipe(recipe_path)
-    train(recipe, out=out, data=data, cpu=True)
-    edges = data / "train/J.edges.tsv.gz"
-    lines = gzip.decompress(edges.read_bytes()).splitlines(keepends=True)
-    edges.write_bytes(gzip.compress(b"".join(lines[:-1])))
-    with pytest.raises(InputError, match="go on with the graphs and settings it began with"):
-        train(recipe, out=out, data=data, resume=True, cpu=True)
-
-
 def test_a_run_that_ended_before_a_checkpoint_begins_again(
     data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,8 +146,30 @@ def test_a_run_goes_on_from_its_own_base_alone(data: Path, tmp_path: Path) -> No
     weights = load_file(tmp_path / "base/model.safetensors")
     name = next(iter(weights))
     save_file({**weights, name: weights[name] + 1}, tmp_path / "base/model.safetensors")
-    with pytest.raises(InputError, match="the base is not the one that the run began with"):
+    with pytest.raises(InputError, match="not the model that the run began with"):
         train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_run_goes_on_with_its_own_guide_alone(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    guide, out = write_model(tmp_path / "guide"), tmp_path / "run"
+    recipe = read_recipe(recipe_path, changes=[f"guard.model={guide}", "optimizer.steps=1"])
+    train(recipe, out=out, data=data, cpu=True)
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 1
+    write_model(guide, max_tokens=7)
+    with pytest.raises(InputError, match="guide: not the model that the run began with"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_data_folder_may_be_named_by_any_path(
+    recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_data(tmp_path / "data")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
+    assert train(recipe, out="run", data="../data", cpu=True).steps == 1
 
 
 def test_a_run_that_is_older_than_a_setting_goes_on(
@@ -192,7 +204,7 @@ def test_graphs_lie_below_the_data_folder(data: Path, recipe_path: Path, tmp_pat
     assert train(recipe, out=tmp_path / "run", data=mine, cpu=True).steps == 1
     for folder in (str(outside), "../elsewhere/train"):
         beyond = read_recipe(recipe_path, changes=[f"graphs={folder}"])
-        with pytest.raises(InputError, match="expected graphs below the data folder"):
+        with pytest.raises(InputError, match="expected a folder of graphs by its path below"):
             train(beyond, out=tmp_path / "other", data=mine, cpu=True)
 
 

@@ -92,7 +92,7 @@ def plain(folder: Path, dim: int | None) -> tuple[dict[str, float], dict[str, to
     for drawn in (batch(), batch("V", LEFT[::-1])):
         sides = []
         for texts in (drawn.left, drawn.right):
-            vectors, lengths = encoder(encoder.tokenize(texts))
+            vectors, lengths = encoder(encoder.token_ids(texts))
             parts = vectors.split(lengths)
             padded = torch.nn.utils.rnn.pad_sequence(list(parts), batch_first=True)
             sides.append((padded, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]))

@@ -72,7 +72,7 @@ def test_validation_reads_val_splits_alone(shell: Shell, folder: Path) -> None:
     [
         ('validation.tasks=["skilnorm"]', "skillnorm"),
         ('validation.tasks=["held/none"]', "held/none"),
-        ('validation.tasks=["a/mine", "b/mine"]', "folders of different names"),
+        ('validation.tasks=["a/mine", "b/mine"]', "validation tasks of different names"),
         ('validation.metrics=["PR@10"]', "PR@10"),
     ],
 )

@@ -18,7 +18,7 @@ from uwe.errors import InputError
 
 if TYPE_CHECKING:
     from uwe.enrich.answer import Provider
-    from uwe.enrich.enrichment import Enriched, Material
+    from uwe.enrich.enrichment import Enrichable, Enriched
     from uwe.enrich.offline import OfflineWriter
 
 __all__ = ["enrich_command"]
@@ -106,7 +106,7 @@ def enrich_command(
       uwe enrich train enriched --provider openai --token-cap 300000 --requests-per-minute 60
     """
     from uwe.data.layout import data_folder
-    from uwe.enrich.enrichment import enrich, read_material
+    from uwe.enrich.enrichment import enrich, read_enrichable
     from uwe.enrich.files import check_out
     from uwe.loading import load
 
@@ -119,7 +119,7 @@ def enrich_command(
         raise InputError(
             f"{journal}: expected a journal outside {out}, which is replaced: name another"
         )
-    material = read_material(
+    material = read_enrichable(
         graphs, data_folder(data), skills=skills, max_degree=max_degree, prefix=only, seed=seed
     )
     settings = _Settings(
@@ -157,7 +157,7 @@ class _Settings:
 
 
 @contextmanager
-def _writer(material: Material, settings: _Settings) -> Iterator[Provider]:
+def _writer(material: Enrichable, settings: _Settings) -> Iterator[Provider]:
     """The provider; whatever ends a run that asks an endpoint, its journal is told of."""
     if not settings.online:
         yield _offline(material, settings)
@@ -193,7 +193,7 @@ def _writer(material: Material, settings: _Settings) -> Iterator[Provider]:
             raise
 
 
-def _offline(material: Material, settings: _Settings) -> OfflineWriter:
+def _offline(material: Enrichable, settings: _Settings) -> OfflineWriter:
     from uwe.enrich.offline import OfflineWriter
 
     background = material.background
@@ -202,7 +202,7 @@ def _offline(material: Material, settings: _Settings) -> OfflineWriter:
     )
 
 
-def _print_plan(material: Material, settings: _Settings, *, as_json: bool) -> None:
+def _print_plan(material: Enrichable, settings: _Settings, *, as_json: bool) -> None:
     """What a run would ask and cost, and its first prompt; by rule, its first texts."""
     first = material.groundings[0]
     plan: dict[str, Any] = {"skills": len(material.groundings)}

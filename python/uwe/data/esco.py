@@ -23,7 +23,9 @@ __all__ = [
     "Relation",
     "Skill",
     "SkillRelation",
+    "newest_release",
     "read_esco",
+    "release_folders",
 ]
 
 ATTRIBUTION = "This service uses the ESCO classification of the European Commission."
@@ -31,6 +33,7 @@ URI_PREFIX = "http://data.europa.eu/esco/"
 
 # Releases separate them by line ends, collections of concepts by |.
 _SEPARATOR = re.compile(r"[|\r\n]+")
+_RELEASE = re.compile(r"\d+(\.\d+)*")
 _CONCEPT = ("conceptUri", "preferredLabel")
 _TEXTS = ("altLabels", "hiddenLabels", "status", "description")
 
@@ -156,6 +159,27 @@ class EscoRelease:
     def name(self) -> str:
         """`esco-1.2.0-en`: how files and folders made of it are called."""
         return f"esco-{self.version}-{self.language}"
+
+
+def release_folders(data: str | Path) -> list[Path]:
+    """The folders `esco/<version>/` of a data folder, the newest first."""
+    found = [
+        path
+        for path in (Path(data) / "esco").glob("*")
+        if path.is_dir() and _RELEASE.fullmatch(path.name)
+    ]
+    return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")])[::-1]
+
+
+def newest_release(data: str | Path) -> EscoRelease | None:
+    """The newest release of a data folder; None if it has none.
+
+    Raises:
+        DataError: If a file of it is damaged.
+        OSError: If a file can not be read.
+    """
+    folders = release_folders(data)
+    return read_esco(folders[0], version=folders[0].name) if folders else None
 
 
 def read_esco(

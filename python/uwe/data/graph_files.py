@@ -67,8 +67,8 @@ class Edges:
     path: Path
 
 
-def graph_paths(folder: str | Path) -> list[Path]:
-    """The files of edges in a folder, by name.
+def graph_paths(folder: str | Path) -> dict[str, Path]:
+    """The files of edges in a folder, by the names of their graphs, in order.
 
     Raises:
         DataError: If there is none.
@@ -80,7 +80,7 @@ def graph_paths(folder: str | Path) -> list[Path]:
             "train/ of the data folder, or make one with  uwe data graphs --out FOLDER",
             path=folder,
         )
-    return paths
+    return {path.name.removesuffix(_EDGES): path for path in paths}
 
 
 def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
@@ -258,9 +258,10 @@ def graph_name(name: str) -> str:
     Raises:
         InputError: If it is blank or can not be that.
     """
-    if not name.strip() or name.startswith(".") or any(c in name for c in "/\t\r\n\0"):
+    if not name.strip() or any(c in name for c in "./\t\r\n\0"):
         raise InputError(
-            f"expected a name that a file can begin with, without '/', got {name!r}: name another"
+            f"expected a name that a file can begin with, without '.' or '/', got {name!r}: name "
+            "another"
         )
     return name
 

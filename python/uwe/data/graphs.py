@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
-from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.esco import EscoRelease, read_esco, release_folders
 from uwe.data.graph_esco import Older, add_esco
 from uwe.data.graph_files import GraphBuilder, plain
 from uwe.data.graph_heldout import heldout_ids, heldout_tasks
@@ -21,8 +20,6 @@ from uwe.data.onet import read_onet
 from uwe.errors import InputError
 
 __all__ = ["BuiltGraphs", "build_graphs"]
-
-_VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 @dataclass(frozen=True)
@@ -133,10 +130,7 @@ def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> Iterator[str]:
 
 def _sources(data: Path) -> list[Path]:
     """Folders of ESCO's releases, the newest first; InputError if they or O*NET's are missing."""
-    found = [
-        path for path in (data / "esco").glob("*")
-        if path.is_dir() and _VERSION.fullmatch(path.name)
-    ]  # fmt: skip
+    found = release_folders(data)
     missing = []
     if not found:
         missing.append(
@@ -149,7 +143,7 @@ def _sources(data: Path) -> list[Path]:
         )
     if missing:
         raise InputError(f"{data}: expected {'; and '.join(missing)}")
-    return sorted(found, key=lambda path: [int(part) for part in path.name.split(".")])[::-1]
+    return found
 
 
 def _labels(release: EscoRelease, older: Sequence[Older]) -> dict[str, str]:

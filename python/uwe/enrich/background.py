@@ -13,17 +13,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.esco import EscoRelease
 from uwe.data.graph_files import Edges, folded, graph_paths, plain, read_edges
 from uwe.enrich.near import words_of
 from uwe.errors import InputError
 
-__all__ = ["RELATION", "Background", "Fact", "newest_release", "read_background"]
+__all__ = ["RELATION", "Background", "Fact", "read_background"]
 
 RELATION = "enriched"
 """How the relations of edges, and the ids of texts, begin that this package made."""
 
-_VERSION = re.compile(r"\d+(\.\d+)*")
 _VERB = re.compile(r"(?!.*ing$)(?:[a-z-]+(?<!ly)|(?:ap|sup|com|re|multip)p?ly)|bring")
 _DESCRIBING = re.compile(r"(?!.*(?:tion|ity|[ai]ble|ance|ed|[^s]s)$)[a-z-]+")
 _NO_VERBS = frozenset(
@@ -96,24 +95,6 @@ class Background:
         return frozenset(verbs) - _NO_VERBS
 
 
-def newest_release(data: Path) -> EscoRelease | None:
-    """The newest release in `esco/<version>/` of a data folder; None if it has none.
-
-    Raises:
-        DataError: If a file of it is damaged.
-        OSError: If a file can not be read.
-    """
-    found = [
-        path
-        for path in (data / "esco").glob("*")
-        if path.is_dir() and _VERSION.fullmatch(path.name)
-    ]
-    if not found:
-        return None
-    newest = max(found, key=lambda path: [int(part) for part in path.name.split(".")])
-    return read_esco(newest, version=newest.name)
-
-
 def read_background(graphs: str | Path, release: EscoRelease | None = None) -> Background:
     """Read what the graphs say, and what a release of ESCO adds.
 
@@ -129,7 +110,7 @@ def read_background(graphs: str | Path, release: EscoRelease | None = None) -> B
         OSError: If a file can not be read.
     """
     nodes: dict[str, dict[str, str]] = {}
-    found = [read_edges(path, nodes=nodes) for path in graph_paths(graphs)]
+    found = [read_edges(path, nodes=nodes) for path in graph_paths(graphs).values()]
     if "skill" not in nodes:
         raise InputError(
             f"{graphs}: expected graphs with nodes of the kind skill, found "

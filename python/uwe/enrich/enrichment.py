@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.checks import check_counter, natural, positive
+from uwe.data.esco import newest_release
 from uwe.data.graph_files import folded
 from uwe.enrich.answer import Candidate, Kind, Provider
-from uwe.enrich.background import Background, newest_release, read_background
+from uwe.enrich.background import Background, read_background
 from uwe.enrich.files import check_out, write_enrichment
 from uwe.enrich.grounding import Grounding, Groundings, rare_skills
 from uwe.enrich.round_trip import round_trip
@@ -18,7 +19,7 @@ from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
 from uwe.tokens import Encoder
 
-__all__ = ["Enriched", "Material", "enrich", "read_material"]
+__all__ = ["Enrichable", "Enriched", "enrich", "read_enrichable"]
 
 TOP_K = 50
 """How far down the round trip looks: of tens of thousands of labels, room for every label that
@@ -26,7 +27,7 @@ means nearly the same."""
 
 
 @dataclass(frozen=True)
-class Material:
+class Enrichable:
     """What an enrichment starts from.
 
     Attributes:
@@ -66,7 +67,7 @@ class Enriched:
     queries: dict[str, int]
 
 
-def read_material(
+def read_enrichable(
     graphs: str | Path,
     data: str | Path,
     *,
@@ -74,7 +75,7 @@ def read_material(
     max_degree: int = 2,
     prefix: str = "",
     seed: int = 0,
-) -> Material:
+) -> Enrichable:
     """Read the graphs, ESCO and the benchmark, and choose the rare skills.
 
     Args:
@@ -97,7 +98,7 @@ def read_material(
     background = read_background(graphs, newest_release(data))
     chosen = rare_skills(background, most=skills, max_degree=max_degree, prefix=prefix, seed=seed)
     of = Groundings(background)
-    return Material(
+    return Enrichable(
         graphs=graphs,
         background=background,
         groundings=[of.of(skill) for skill in chosen],
@@ -106,7 +107,7 @@ def read_material(
 
 
 def enrich(
-    material: Material,
+    material: Enrichable,
     out: str | Path,
     provider: Provider,
     *,
@@ -117,7 +118,7 @@ def enrich(
     """Ask a provider for each skill, and write what is accepted, whole or not at all.
 
     Args:
-        material: What `read_material` gave.
+        material: What `read_enrichable` gave.
         out: Where the graphs and `provenance.jsonl.gz` are written; an earlier enrichment there
             is replaced.
         provider: Who writes: an `OfflineWriter` or an `Asker`.
@@ -158,7 +159,7 @@ def enrich(
 
 
 def _validated(
-    material: Material, provider: Provider, progress: Callable[[int], object] | None
+    material: Enrichable, provider: Provider, progress: Callable[[int], object] | None
 ) -> tuple[list[Candidate], Counter[str]]:
     """Candidates that keep to the rules, and how many do not by reason."""
     validator = Validator(material.background, material.queries)
@@ -181,7 +182,7 @@ def _validated(
 
 def _ranked(
     candidates: Sequence[Candidate],
-    material: Material,
+    material: Enrichable,
     model: Encoder,
     k: int,
     rejected: Counter[str],
@@ -198,7 +199,7 @@ def _ranked(
 
 
 def _trainable(
-    candidates: Sequence[Candidate], material: Material, rejected: Counter[str]
+    candidates: Sequence[Candidate], material: Enrichable, rejected: Counter[str]
 ) -> list[Candidate]:
     """Candidates without those of a kind whose graph has one node on a side.
 

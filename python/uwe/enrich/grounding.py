@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -150,9 +150,10 @@ class Groundings:
         for neighbour, sentences in islice((pair for pair in real if pair[1]), MOST["examples"]):
             yield Example(self._fact(neighbour), next(iter(_sample(skill, sentences, 1))))
 
-    def _companions(self, skill: str, jobs: Iterable[Fact]) -> list[Fact]:
+    def _companions(self, skill: str, jobs: Sequence[Fact]) -> list[Fact]:
         needed = chain.from_iterable(self._known.job_skills[job.id] for job in jobs)
-        if facts := [self._fact(other) for other in needed if other != skill]:
+        if jobs:
+            facts = [self._fact(other) for other in needed if other != skill]
             return _sample(skill, facts, MOST["companions"])
         siblings = dict.fromkeys(self._siblings(skill, most=_FAMILY))
         return [self._fact(other) for other in islice(siblings, MOST["companions"])]

@@ -136,9 +136,9 @@ class Validator:
         names = background.skills.values()
         aliases = (fact.text for facts in background.aliases.values() for fact in facts)
         self._taken = {_bare(text) for text in (*names, *aliases)}
-        self._titles = {
-            (_bare(job.text), skill) for skill, jobs in background.jobs.items() for job in jobs
-        }
+        # In a graph of its own a job that is known would lack its known skills, as negatives.
+        self._jobs = {_bare(job.text) for jobs in background.jobs.values() for job in jobs}
+        self._titles: set[tuple[str, str]] = set()
 
     def reason_against(self, candidate: Candidate, grounding: Grounding) -> str | None:
         """Why a candidate is rejected, or None: then it counts as accepted from now on.
@@ -170,7 +170,7 @@ class Validator:
         text = _bare(candidate.text)
         if candidate.kind == "title":
             keys = {(text, skill) for skill in candidate.skills}
-            if keys & self._titles:
+            if text in self._jobs or keys & self._titles:
                 return False
             self._titles |= keys
         elif candidate.kind == "alias":

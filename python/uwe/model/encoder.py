@@ -142,7 +142,7 @@ class TorchEncoder(torch.nn.Module):
             return self.scorer
         return Scorer(self.scorer.name, temperature=float(self.temperature.detach()))
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with special tokens, cut to `max_tokens`.
 
         Raises:
@@ -212,7 +212,7 @@ class TorchEncoder(torch.nn.Module):
 
         In evaluation mode, whatever the mode is; on the device that the model is on.
         """
-        ids = self.tokenize(list(texts))
+        ids = self.token_ids(list(texts))
         empty = np.empty((0, self.dim), np.float32)
         parts: list[np.ndarray[Any, np.dtype[np.float32]]] = [empty] * len(ids)
         training = self.training

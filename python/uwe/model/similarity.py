@@ -80,10 +80,13 @@ def late_interaction_scores(
 
 
 def similarity_function(scorer: Scorer) -> Callable[..., torch.Tensor]:
-    """A scorer as `MultiVectorEncoder` of sentence-transformers and its losses take one.
+    """A scorer as the in-batch losses of sentence-transformers take one as `similarity_fct`.
 
-    They call it with `queries_embeddings`, `documents_embeddings` and their masks. Their vectors
-    must be raw: a model that normalises has lost the norms that attention needs.
+    These are `MultiVectorMultipleNegativesRankingLoss` and the cached one. They call it with
+    `queries_embeddings` (queries, tokens, dim), `documents_embeddings` (groups, documents of each,
+    tokens, dim) or (documents, tokens, dim), and masks of the same shapes without dim; it returns
+    (queries, all documents), the documents of a group side by side. Vectors must be raw: a model
+    that normalises has lost the norms that attention needs.
     """
     scorer = checked_scorer(scorer)
 
@@ -94,6 +97,9 @@ def similarity_function(scorer: Scorer) -> Callable[..., torch.Tensor]:
         documents_mask: torch.Tensor | None = None,
         **_: object,
     ) -> torch.Tensor:
+        if documents_embeddings.ndim == 4:
+            documents_embeddings = documents_embeddings.flatten(0, 1)
+            documents_mask = None if documents_mask is None else documents_mask.flatten(0, 1)
         return late_interaction_scores(
             queries_embeddings,
             documents_embeddings,

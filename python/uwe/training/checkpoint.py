@@ -20,9 +20,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from uwe.config import ModelConfig
+from uwe.data.layout import replaced
 from uwe.errors import ModelError
 from uwe.model.encoder import TorchEncoder
-from uwe.model.folder import new_folder
+from uwe.model.folder import finish_folder
 from uwe.model.saving import disk_errors, save_encoder
 
 __all__ = [
@@ -44,6 +45,7 @@ class Checkpoint:
         recipe: The recipe, as `Recipe.to_dict` has it.
         sampler: State of the sampler: the next step's number, and what it draws from.
         base: `encoder_seal` of what the run began with.
+        guide: Fingerprint of the guard's model; None without.
         best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
         tensors: Of the optimizer, and parameters that are not in the model folder.
     """
@@ -52,6 +54,7 @@ class Checkpoint:
     recipe: dict[str, Any]
     sampler: dict[str, Any]
     base: str
+    guide: str | None
     best: dict[str, Any] | None
     tensors: dict[str, torch.Tensor]
 
@@ -70,7 +73,7 @@ def save_checkpoint(
         OSError: If the disk is full or refuses; those before it are untouched then.
     """
     path = folder / f"step-{checkpoint.step:06d}"
-    with new_folder(path) as new:
+    with replaced(path) as new:
         save_encoder(encoder, new, config)
         tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
         with disk_errors(new / _TENSORS):
@@ -81,9 +84,11 @@ def save_checkpoint(
             "recipe": checkpoint.recipe,
             "sampler": checkpoint.sampler,
             "base": checkpoint.base,
+            "guide": checkpoint.guide,
             "best": checkpoint.best,
         }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        finish_folder(new)
     for old in _steps(folder)[:-keep]:
         _remove(old)
     return path
@@ -114,6 +119,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             recipe=dict(state["recipe"]),
             sampler=dict(state["sampler"]),
             base=str(state["base"]),
+            guide=state["guide"],
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )

@@ -180,7 +180,7 @@ def read_graphs(
             has fewer than two nodes; with path and line.
         OSError: If a file can not be read.
     """
-    paths = {path.name.partition(".")[0]: path for path in graph_paths(folder)}
+    paths = graph_paths(folder)
     chosen = list(paths) if names is None else list(names)
     given = weights or {}
     if len(set(chosen)) != len(chosen) or not chosen:

@@ -23,8 +23,8 @@ class Guide:
 
     Args:
         encoder: The model.
-        margin: A pair is no negative if the guide scores it above the anchor's best positive less
-            this.
+        margin: A pair is no negative if the guide scores it above the best positive of either of
+            its ends less this.
     """
 
     def __init__(self, encoder: Encoder, *, margin: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.esco import EscoRelease, newest_release
 from uwe.data.onet import OnetDatabase, read_onet
 from uwe.errors import InputError
 from uwe.training.graph import Nodes
@@ -27,7 +27,6 @@ _CODED = (
 )
 """Ids of O*NET's that begin with what is broader."""
 
-_VERSION = re.compile(r"\d+(?:\.\d+)*")
 _EXAMPLES = ("technology_skills", "tools_used")
 
 
@@ -116,18 +115,14 @@ def read_broader(data: str | Path) -> dict[str, tuple[str, ...]]:
         OSError: If a file can not be read.
     """
     data = Path(data)
-    versions = [
-        path for path in (data / "esco").glob("*")
-        if path.is_dir() and _VERSION.fullmatch(path.name)
-    ]  # fmt: skip
-    if not versions:
+    release = newest_release(data)
+    if release is None:
         raise InputError(
             f"{data}: expected esco/ with a folder for each release, such as esco/1.2.0, found "
             "none: put the zips of its CSV download there, or train without hard negatives"
         )
-    newest = max(versions, key=lambda path: [int(part) for part in path.name.split(".")])
     onet = read_onet(data / "onet") if (data / "onet").is_dir() else None
-    return broader_of(read_esco(newest), onet)
+    return broader_of(release, onet)
 
 
 def broader_of(

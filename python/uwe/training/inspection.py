@@ -146,7 +146,7 @@ def find_leaks(
         DataError: If a file is malformed; with path and line.
         OSError: If a file can not be read.
     """
-    paths = {path.name.partition(".")[0]: path for path in graph_paths(folder)}
+    paths = graph_paths(folder)
     for name in names or ():
         if name not in paths:
             raise InputError(

@@ -37,6 +37,7 @@ from uwe.training.material import (
     earlier_sources,
     graph_batch,
     new_encoder,
+    objectives_of,
     padders_of,
     read_material,
 )  # fmt: skip
@@ -55,7 +56,7 @@ from uwe.training.run_folder import (
     run_folder,
     save_failed_step,
 )  # fmt: skip
-from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
+from uwe.training.step import GraphBatch, StepSettings, accumulate_gradients
 
 __all__ = ["Evaluate", "Trained", "train"]
 
@@ -136,14 +137,15 @@ def train(
 def _accelerator(*, cpu: bool) -> Accelerator:
     # Others wait while the first process validates.
     patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
-    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
-    found = accelerator.device.type  # accelerate decides once a process
-    if (found == "cpu") != cpu:
-        raise InputError(
-            f"this process has trained on a {found} before, and can not change to another device: "
-            "start a new one"
-        )
-    return accelerator
+    # accelerate decides once a process, and refuses some changes itself.
+    with contextlib.suppress(ValueError):
+        accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
+        if (accelerator.device.type == "cpu") == cpu:
+            return accelerator
+    raise InputError(
+        "this process has trained on another device before, and can not change to "
+        f"{'a CPU' if cpu else 'a GPU'}: start a new one"
+    )
 
 
 class _Run:
@@ -164,16 +166,18 @@ class _Run:
         self._encoder, self._base = encoder, encoder_seal(encoder)
         if recipe.compile:
             self._encoder.transformer.compile(dynamic=True)
-        self._objectives = _objectives(recipe, accelerator.device)
+        self._objectives = objectives_of(recipe, accelerator.device)
         self._optimizer = optimizer_of(self._encoder, self._objectives, recipe.optimizer)
         self._names = named_parameters(self._encoder, self._objectives)
         self._padders = padders_of(recipe, material.graphs, self._encoder)
-        self._guide = None
+        self._guide: Guide | None = None
+        self._guided_by: str | None = None
         # What the base and the guide have seen, this model has seen: its regimes hang on it.
         sources = {*earlier, *material.sources}
         if recipe.guard.model:
             guide = load(recipe.guard.model)
             sources.update(guide.config.trained_on)
+            self._guided_by = guide.fingerprint
             self._guide = Guide(guide, margin=recipe.guard.margin)
         self._kept = KeptWeights(
             encoder,
@@ -194,12 +198,23 @@ class _Run:
                 f"{', '.join(changed)}: expected what the run began with, got other content: put "
                 "that back, or start anew in another folder"
             )
-        if checkpoint.base != self._base:
+        for model, had, now in (
+            (self._recipe.model.base, checkpoint.base, self._base),
+            (self._recipe.guard.model, checkpoint.guide, self._guided_by),
+        ):
+            if had != now:
+                raise InputError(
+                    f"{model}: not the model that the run began with: put that one back, or start "
+                    "anew in another folder"
+                )
+        try:
+            self._material.sampler.load_state_dict(checkpoint.sampler)
+        except InputError:  # the files of the graphs are equal, so it is what siblings come from
             raise InputError(
-                f"{self._recipe.model.base}: the base is not the one that the run began with: put "
-                "that one back, or start anew in another folder"
-            )
-        self._material.sampler.load_state_dict(checkpoint.sampler)
+                "expected the releases of ESCO and O*NET that the run began with, whose hierarchy "
+                "gives hard negatives, found others below the data folder: put those back, or "
+                "start anew in another folder"
+            ) from None
         self._step, self._best = checkpoint.step, checkpoint.best
         restore_state(self._optimizer, self._names, checkpoint.tensors)
         weights = new_encoder(self._recipe.model, folder)
@@ -221,16 +236,18 @@ class _Run:
         started, first = time.monotonic(), self._step
         if self._best is None and self._step == recipe.optimizer.steps:
             self._validate(log, shown)
+            self._save()
         self._encoder.train()
         while self._step < recipe.optimizer.steps:
+            began = time.monotonic()
             losses, norm = self._one()
             self._step += 1
             for name, loss in losses.items():
                 recent[name] = smoothed(recent.get(name), loss)
-            seconds = (time.monotonic() - started) / (self._step - first)
+            now = time.monotonic()
             if log is not None:
-                log.write("train", self._step, self._record(losses, norm, seconds))
-            shown.stepped(self._step, recent, seconds)
+                log.write("train", self._step, self._record(losses, norm, now - began))
+            shown.stepped(self._step, recent, (now - started) / (self._step - first))
             every, last = self._validates_every, self._step == recipe.optimizer.steps
             validated = last or (every and self._step % every == 0)
             if validated:
@@ -308,7 +325,7 @@ class _Run:
             "loss": losses,
             "gradient_norm": norm,
             "learning_rate": self._optimizer.param_groups[0]["lr"],
-            "seconds_a_step": round(seconds, 3),
+            "seconds": round(seconds, 3),
         }
         if self._recipe.model.learned_temperature:
             record["temperature"] = float(self._encoder.temperature.detach())
@@ -364,6 +381,7 @@ class _Run:
                 recipe=self._recipe.to_dict(),
                 sampler=self._material.sampler.state_dict(),
                 base=self._base,
+                guide=self._guided_by,
                 best=self._best,
                 tensors=tensors,
             )
@@ -380,12 +398,3 @@ class _Run:
             base_model=model.base_model or model.base,
             trained_on=self._trained_on,
         )
-
-
-def _objectives(recipe: Recipe, device: torch.device) -> dict[str, Objective]:
-    objectives = {}
-    for spec in recipe.graph:
-        start = torch.tensor(math.log(spec.loss_temperature), device=device)
-        start.requires_grad_(spec.learned_loss_temperature)
-        objectives[spec.name] = Objective(spec.alpha, start, spec.loss, spec.queries)
-    return objectives

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,12 @@ from uwe.training.hard_negatives import Siblings, read_broader, siblings_of
 from uwe.training.padding import SentencePadder
 from uwe.training.recipe import GraphRecipe, ModelRecipe, Recipe
 from uwe.training.sampler import Batch, BatchSampler
-from uwe.training.step import GraphBatch
+from uwe.training.step import GraphBatch, Objective
 from uwe.training.step_sampler import StepSampler
 
 __all__ = [
-    "Material", "base_folder", "earlier_sources", "graph_batch", "new_encoder", "padders_of",
-    "read_material",
+    "Material", "base_folder", "earlier_sources", "graph_batch", "new_encoder", "objectives_of",
+    "padders_of", "read_material",
 ]  # fmt: skip
 
 
@@ -51,25 +52,23 @@ def read_material(recipe: Recipe, data: Path) -> Material:
         DataError: If a file is missing or malformed.
         OSError: If a file can not be read.
     """
-    graphs: dict[str, BipartiteGraph] = {}
-    sources: dict[str, TrainingSource] = {}
-    samplers = []
     broader = read_broader(data) if any(spec.hard_negatives for spec in recipe.graph) else {}
+    by_folder: dict[Path, list[GraphRecipe]] = {}
     for spec in recipe.graph:
-        folder = data / (spec.folder or recipe.graphs)
-        # Links inside it are followed: what counts is the name that the audit will look for.
-        if ".." in folder.parts or not folder.absolute().is_relative_to(data.absolute()):
-            raise InputError(
-                f"{folder}: expected graphs below the data folder {data}, where the audit looks "
-                "for what a model has seen: put a link there"
-            )
-        weights = {spec.name: spec.relations}
-        (graph,) = read_graphs(folder, [spec.name], weights=weights)
-        graphs[spec.name] = graph
-        for path in _files(folder, graph):
-            name = path.relative_to(data).as_posix()
-            sources[name] = TrainingSource(name, file_seal(path))
-        samplers.append(_sampler(graph, spec, recipe, broader))
+        by_folder.setdefault(_place(spec, recipe, data), []).append(spec)
+    read: dict[str, BipartiteGraph] = {}
+    sources = []
+    for place, specs in by_folder.items():
+        names = [spec.name for spec in specs]
+        weights = {spec.name: spec.relations for spec in specs}
+        found = read_graphs(data / place, names, weights=weights)
+        read.update(zip(names, found, strict=True))
+        sources += [
+            TrainingSource((place / name).as_posix(), file_seal(data / place / name))
+            for name in sorted({name for graph in found for name in _files(graph)})
+        ]
+    graphs = {spec.name: read[spec.name] for spec in recipe.graph}
+    samplers = [_sampler(graphs[spec.name], spec, recipe, broader) for spec in recipe.graph]
     sampler = StepSampler(
         samplers,
         mode=recipe.batches.graphs_per_step,
@@ -80,7 +79,7 @@ def read_material(recipe: Recipe, data: Path) -> Material:
         ),
         seed=recipe.seed,
     )
-    return Material(graphs, sampler, tuple(sources[name] for name in sorted(sources)))
+    return Material(graphs, sampler, tuple(sorted(sources, key=lambda source: source.name)))
 
 
 def _sampler(
@@ -126,6 +125,16 @@ def padders_of(
         for spec in recipe.graph
         if spec.padding
     }  # fmt: skip
+
+
+def objectives_of(recipe: Recipe, device: torch.device) -> dict[str, Objective]:
+    """What is minimised, by graph; a loss temperature that is learned is a parameter."""
+    objectives = {}
+    for spec in recipe.graph:
+        start = torch.tensor(math.log(spec.loss_temperature), device=device)
+        start.requires_grad_(spec.learned_loss_temperature)
+        objectives[spec.name] = Objective(spec.alpha, start, spec.loss, spec.queries)
+    return objectives
 
 
 def graph_batch(batch: Batch, graph: BipartiteGraph) -> GraphBatch:
@@ -193,7 +202,19 @@ def earlier_sources(folder: Path) -> tuple[TrainingSource, ...]:
     return () if config is None else config.trained_on
 
 
-def _files(folder: Path, graph: BipartiteGraph) -> Iterator[Path]:
-    yield folder / f"{graph.name}.edges.tsv.gz"
+def _files(graph: BipartiteGraph) -> Iterator[str]:
+    yield f"{graph.name}.edges.tsv.gz"
     for nodes in (graph.left, graph.right):
-        yield folder / f"nodes.{nodes.kind}.jsonl.gz"
+        yield f"nodes.{nodes.kind}.jsonl.gz"
+
+
+def _place(spec: GraphRecipe, recipe: Recipe, data: Path) -> Path:
+    """The folder of a graph, below the data folder."""
+    place = Path(spec.folder or recipe.graphs)
+    # Links are followed: what counts is the name that the audit will look for.
+    if place.is_absolute() or ".." in place.parts:
+        raise InputError(
+            f"{place}: expected a folder of graphs by its path below the data folder {data}, "
+            "where the audit looks for what a model has seen: put a link there"
+        )
+    return place

@@ -107,7 +107,8 @@ class GraphRecipe:
             direction's anchor.
         relations: Weights of relations: how often their edges are drawn. 0 leaves a relation out:
             its pairs are neither positives nor negatives.
-        hard_negatives: Share of a batch that is drawn among siblings of what was drawn before.
+        hard_negatives: Share of the anchors, half the nodes of a side, that are siblings of others:
+            skills of one broader skill, jobs of one ISCO group. For graphs of ESCO's or O*NET's.
         padding: How often a right node is padded with a random one that does not match.
     """
 
@@ -219,8 +220,8 @@ class GuardRecipe:
 
     Attributes:
         model: A runtime folder, or `uwe-mini`; empty for no guard.
-        margin: A pair is no negative if the guide scores it above the anchor's best positive less
-            this.
+        margin: A pair is no negative if the guide scores it above the best positive of either of
+            its ends less this.
     """
 
     model: str = ""

@@ -119,7 +119,7 @@ def accumulate_gradients(
             "raise the size of the graphs, or start fewer processes"
         )
     numbers = {key: number for number, key in enumerate(spelled)}
-    ids = encoder.tokenize(list(spelled.values()))
+    ids = encoder.token_ids(list(spelled.values()))
     share = _Share(encoder, ids, range(rank, len(ids), ranks), settings, accelerator)
     vectors, order = _gathered(share.vectors, share.order, accelerator)
     # A leaf of its own: whatever made the vectors, the losses' gradients for them are wanted first.

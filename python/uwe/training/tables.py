@@ -87,4 +87,5 @@ def check_bounds(
             for sign, bound in ((">=", least), (">", above), ("<=", most), ("<", below))
             if math.isfinite(bound)
         ]
-        raise InputError(f"expected {name} {' and '.join(bounds)}, got {value!r}: correct it")
+        wanted = " and ".join(bounds) or "to be a finite number"
+        raise InputError(f"expected {name} {wanted}, got {value!r}: correct it")

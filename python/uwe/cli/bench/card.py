@@ -33,8 +33,8 @@ def card_command(
     """Write a model's card: figures with regimes and seeds, training data with hashes, licences.
 
     Example:
-      uwe bench run --model uwe-mini-clean --split val -o clean.json
-      uwe bench card uwe-mini-clean clean.json
+      uwe bench run --model ./mine --split val -o mine.json
+      uwe bench card ./mine mine.json
     """
     from uwe.bench.card import model_card
     from uwe.bench.documents import read_whole, write_whole
