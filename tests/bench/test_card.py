@@ -54,6 +54,16 @@ def test_without_other_seeds_there_is_no_spread() -> None:
     assert "other seeds" not in text
 
 
+def test_another_seed_counts_once_and_on_the_same_queries() -> None:
+    own, other = sample_results(models=("uwe-mini",)), of_seed(1)
+    twice = model_card(CONFIG, FINGERPRINT, [own, other, other], shown=["MAP"])
+    assert "(1) |" in twice
+    assert "±" not in twice
+    few = {key: replace(task, queries=3) for key, task in other.tasks.items()}
+    text = model_card(CONFIG, FINGERPRINT, [own, replace(other, tasks=few)], shown=["MAP"])
+    assert "other seeds" not in text
+
+
 def test_results_of_another_model_make_no_card() -> None:
     with pytest.raises(InputError, match="expected results of the model uwe-mini"):
         model_card(CONFIG, "00" * 32, [], shown=["MAP"])

@@ -289,6 +289,15 @@ def test_what_base_and_guide_have_seen_the_model_has_seen(
     [
         ["batches.gradient_cache=true", "batches.graphs_per_step=all", "graph.V.padding=0.5"],
         ["guard.model=uwe-mini", "model.dim=8", "seed=2026112501", "optimizer.decay=cosine"],
+        ["precision=bf16"],
+        ["precision=bf16", "batches.gradient_cache=true"],
+        pytest.param(
+            ["compile=true", "checkpoint_every=2"],
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
+            ],
+        ),
     ],
 )
 def test_switches_work_together(

@@ -6,7 +6,7 @@ import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
-from uwe.bench.results import Entry, Results
+from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.config import ModelConfig
 from uwe.data.graph_files import GRAPHS
 from uwe.errors import InputError
@@ -26,6 +26,10 @@ _SOURCES = (
 )
 
 
+Key = tuple[str, str]
+"""A task with its split, and a scorer."""
+
+
 def model_card(
     config: ModelConfig, fingerprint: str, results: Sequence[Results], *, shown: Sequence[str]
 ) -> str:
@@ -34,38 +38,46 @@ def model_card(
     Args:
         config: Of the model.
         fingerprint: Of the model. Its figures are those of `results` that have this fingerprint;
-            those of other models in `results` are taken for other seeds of the same recipe, and
-            give the spread.
+            those of other trained models on the same queries are taken for other seeds of the same
+            recipe, a model each, and give the spread.
         results: What  uwe bench run  measured.
         shown: Names of metrics, such as `MAP` and `RP@10`.
 
     Raises:
         InputError: If none of the results is of the model, or one lacks a metric.
     """
-    own = _entries(results, fingerprint, same=True)
+    own = _of_model(results, fingerprint)
     if not own:
         raise InputError(
             f"expected results of the model {config.name} (fingerprint {fingerprint[:12]}), got "
             "none: run  uwe bench run --model FOLDER -o RESULT.json  with this folder"
         )
-    others = _entries(results, fingerprint, same=False)
-    parts = (
-        _head(config), _figures(results, own, others, shown), _data(config), _use(config),
-    )  # fmt: skip
+    others = {key: _other_seeds(results, fingerprint, task, key) for key, (_, task) in own.items()}
+    parts = (_head(config), _figures(own, others, shown), _data(config), _use(config))
     return "\n".join(line for part in parts for line in part).rstrip() + "\n"
 
 
-def _entries(
-    results: Sequence[Results], fingerprint: str, *, same: bool
-) -> dict[tuple[str, str], list[Entry]]:
-    """The entries of the model, or of other trained ones, by task and scorer."""
-    found: dict[tuple[str, str], list[Entry]] = {}
-    for result in results:
-        for entry in result.entries:
-            model = result.models[entry.model]
-            if (model.fingerprint == fingerprint) == same and (same or model.trained_on):
-                found.setdefault((entry.task, entry.scorer), []).append(entry)
-    return found
+def _of_model(results: Sequence[Results], fingerprint: str) -> dict[Key, tuple[Entry, TaskRecord]]:
+    """The latest figure of a model for each task and scorer."""
+    return {
+        (entry.task, entry.scorer): (entry, result.tasks[entry.task])
+        for result in results
+        for entry in result.entries
+        if result.models[entry.model].fingerprint == fingerprint
+    }
+
+
+def _other_seeds(
+    results: Sequence[Results], fingerprint: str, task: TaskRecord, key: Key
+) -> list[Entry]:
+    """The same figure of other trained models, one each, on the same queries."""
+    prints = {model.fingerprint for r in results for model in r.models.values() if model.trained_on}
+    found = (_of_model(results, other).get(key) for other in sorted(prints - {fingerprint}))
+    return [
+        entry
+        for entry, record in filter(None, found)
+        if (record.seals, record.queries) == (task.seals, task.queries)
+    ]
 
 
 def _head(config: ModelConfig) -> Iterator[str]:
@@ -91,9 +103,8 @@ def _head(config: ModelConfig) -> Iterator[str]:
 
 
 def _figures(
-    results: Sequence[Results],
-    own: Mapping[tuple[str, str], list[Entry]],
-    others: Mapping[tuple[str, str], list[Entry]],
+    own: Mapping[Key, tuple[Entry, TaskRecord]],
+    others: Mapping[Key, Sequence[Entry]],
     shown: Sequence[str],
 ) -> Iterator[str]:
     yield from ("## Figures", "")
@@ -107,19 +118,17 @@ def _figures(
     head = ["task", "queries × targets", "scorer", "regime", *shown]
     yield "| " + " | ".join(head + (["other seeds"] if spread else [])) + " |"
     yield "|" + "---|" * (len(head) + spread)
-    for (task, scorer), entries in sorted(own.items()):
-        entry = entries[-1]
-        record = next(r.tasks[task] for r in results if any(e is entry for e in r.entries))
+    for key, (entry, record) in sorted(own.items()):
         size = f"{record.queries:,} of {record.available:,}" if (
             record.queries < record.available
         ) else f"{record.queries:,}"  # fmt: skip
-        row = [task, f"{size} × {record.targets:,}", f"`{scorer}`", entry.regime.name]
+        row = [entry.task, f"{size} × {record.targets:,}", f"`{entry.scorer}`", entry.regime.name]
         row += [_figure(entry, name) for name in shown]
         if spread:
-            row.append(_seeds(others.get((task, scorer), []), shown))
+            row.append(_seeds(others[key], shown))
         yield "| " + " | ".join(row) + " |"
     yield from ("", "What the audit counted:", "")
-    reasons = {task: entries[-1].regime for (task, _), entries in sorted(own.items())}
+    reasons = {entry.task: entry.regime for _, (entry, _) in sorted(own.items())}
     for task, regime in reasons.items():
         yield f"- {task}: **{regime.name}**, {regime.reason}"
     yield ""
