@@ -93,13 +93,16 @@ def main() -> None:
     for seed in chosen.seeds:  # all of one seed first: a table is there sooner
         for name in names:
             path = chosen.out / f"{name.replace(' ', '-')}-{seed}.json"
+            changes = [c.replace("GUIDE", chosen.guide or "") for c in VARIANTS[name]]
+            changes += ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
+            recipe = read_recipe(chosen.recipe, changes=[*chosen.set, *changes])
+            if name == "enrichment by rule":
+                recipe = with_sentences(recipe, chosen.enriched)
+            run = path.with_suffix("")
+            if run.exists() and read_recipe(run / "recipe.json") != recipe:
+                raise SystemExit(f"{run} is of another recipe: name another OUT")
             if not path.exists():
-                changes = [c.replace("GUIDE", chosen.guide or "") for c in VARIANTS[name]]
-                changes += ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
-                recipe = read_recipe(chosen.recipe, changes=[*chosen.set, *changes])
-                if name == "enrichment by rule":
-                    recipe = with_sentences(recipe, chosen.enriched)
-                measured(recipe, path.with_suffix(""), chosen.limit).save(path)
+                measured(recipe, run, chosen.limit).save(path)
             report(chosen.out, names, chosen.seeds)
 
 

@@ -124,7 +124,9 @@ def test_all_may_be_named_and_a_name_beats_a_folder(
 
 def test_a_scorer_that_is_not_for_a_model_is_told(folder: Path) -> None:
     pytest.importorskip("bm25s")
+    (folder / "uwe-mini").mkdir()  # the name of the shipped model, which wins
     found = run("run", "-m", "uwe-mini", "-m", "bm25", "-s", "max", "-t", "job2skill", "--quiet")
+    assert "uwe-mini is the shipped model; the folder here is ./uwe-mini" in found.stderr
     assert "bm25 has a way of scoring of its own: --scorer is for the other" in found.stderr
     assert "uwe-mini  max" in found.stdout
 

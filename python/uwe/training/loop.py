@@ -192,8 +192,8 @@ class _Run:
 
     def restore(self, checkpoint: Checkpoint, folder: Path) -> None:
         """Be where the checkpoint was, with the weights that lie in its folder."""
-        had = earlier_sources(folder)
-        if changed := [source.name for source in self._material.sources if source not in had]:
+        read = earlier_sources(folder)
+        if changed := [source.name for source in self._material.sources if source not in read]:
             raise InputError(
                 f"{', '.join(changed)}: expected what the run began with, got other content: put "
                 "that back, or start anew in another folder"

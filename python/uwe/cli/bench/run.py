@@ -132,7 +132,10 @@ def _models(
     from uwe.bench.adapters.resolve import bench_model
     from uwe.bench.model import EncoderModel
     from uwe.bench.scoring import checked_scorings
+    from uwe.loading import SHIPPED_MODEL
 
+    if SHIPPED_MODEL in sources and Path(SHIPPED_MODEL).is_dir():
+        say(f"{SHIPPED_MODEL} is the shipped model; the folder here is ./{SHIPPED_MODEL}")
     models = [bench_model(source) for source in sources]
     names = [each.name for each in models]
     if len(set(names)) != len(names):
