@@ -157,13 +157,13 @@ def test_a_text_on_both_sides_is_encoded_once(
 ) -> None:
     encoder, aims = encoder_of(folder), objectives()
     seen: list[str] = []
-    tokenize = encoder.tokenize
+    token_ids = encoder.token_ids
 
     def watched(texts: Sequence[str]) -> list[list[int]]:
         seen.extend(texts)
-        return tokenize(texts)
+        return token_ids(texts)
 
-    monkeypatch.setattr(encoder, "tokenize", watched)
+    monkeypatch.setattr(encoder, "token_ids", watched)
     accumulate_gradients(
         encoder, [batch(), batch("V")], aims, settings(), accelerator=Accelerator(cpu=True)
     )
