@@ -14,9 +14,7 @@ from uwe.data.layout import (
     data_folder,
     file_seal,
     read_split,
-    replaced,
     splits_of,
-    write_lines,
     write_task,
 )
 from uwe.errors import DataError, InputError
@@ -86,47 +84,11 @@ def test_nothing_half_written_is_left(
     assert read_split(tmp_path / "mine", "val").task == TASK
 
 
-def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "old").touch()
-    rename = Path.rename
-
-    def refuse(self: Path, target: Path) -> Path:
-        if self.name.endswith("-old") or target.name.endswith("-old"):
-            return rename(self, target)
-        raise PermissionError(13, "Permission denied", str(target))
-
-    monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(PermissionError), replaced(tmp_path / "mine"):
-        pass
-    assert (tmp_path / "mine" / "old").exists()
-    assert names(tmp_path) == ["mine"]
-
-
 def test_a_file_where_the_folder_should_be_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(InputError, match="got a file"):
         write_task(tmp_path / "mine", {"test": TASK})
     assert (tmp_path / "mine").read_text() == "mine"
-
-
-def test_lines_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "lines.jsonl.gz"
-    write_lines(path, ["ä", "b"])
-    before = path.read_bytes()
-    assert gzip.decompress(before).decode() == "ä\nb\n"
-    assert path.stat().st_mode & 0o777 == 0o644
-
-    def broken() -> Iterator[str]:
-        yield "c"
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_lines(path, broken())
-    assert path.read_bytes() == before
-    assert names(path.parent) == ["lines.jsonl.gz"]
 
 
 def test_what_can_not_be_read_back_is_not_written(tmp_path: Path) -> None:

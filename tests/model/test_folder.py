@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from uwe.errors import InputError, ModelError
-from uwe.model.folder import new_folder, read_source_folder
+from uwe.errors import ModelError
+from uwe.model.folder import read_source_folder
 
 
 def folder_with(root: Path, modules: Any, files: dict[str, Any]) -> Path:
@@ -135,44 +135,3 @@ def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "modules.json").write_text("{")
     with pytest.raises(ModelError, match="expected JSON"):
         read_source_folder(tmp_path)
-
-
-def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
-    out = tmp_path / "deep" / "out"
-    with new_folder(out) as partial:
-        (partial / "inner").mkdir()
-        (partial / "inner" / "file").write_text("content")
-        assert not out.exists()
-    assert (out / "inner" / "file").read_text() == "content"
-    assert [p.name for p in out.parent.iterdir()] == ["out"]
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    assert out.stat().st_mode == plain.stat().st_mode
-
-
-def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    with new_folder(tmp_path / "out") as partial:
-        (partial / "file").write_text("")
-    assert (tmp_path / "out" / "file").exists()
-
-
-@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
-def test_a_stop_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
-    def fill_and_stop() -> None:
-        with new_folder(tmp_path / "out") as partial:
-            (partial / "file").write_text("")
-            raise stop
-
-    with pytest.raises(stop):
-        fill_and_stop()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "file"):
-        pass
-    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path):
-        pass
-    assert (tmp_path / "file").read_text() == "mine"

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
-from uwe.data.layout import write_lines
+from uwe.data.commit import write_lines
 from uwe.errors import DataError, InputError
 from uwe.records import decoded, lines_of
 

@@ -9,13 +9,14 @@ from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
+from uwe.data.commit import replaced, write_lines
 from uwe.data.esco import EscoRelease, read_esco, release_folders
 from uwe.data.graph_esco import Older, add_esco
 from uwe.data.graph_files import GraphBuilder, plain
 from uwe.data.graph_heldout import heldout_ids, heldout_tasks
 from uwe.data.graph_onet import add_onet
 from uwe.data.graph_sentences import RELATION, add_sentences, read_sentences
-from uwe.data.layout import replaced, write_lines, write_task
+from uwe.data.layout import write_task
 from uwe.data.onet import read_onet
 from uwe.errors import InputError
 

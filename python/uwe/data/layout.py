@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uwe.corpus import RankingTask, read_queries, read_task
+from uwe.data.commit import replaced, write_lines
 from uwe.errors import DataError, InputError
 
 __all__ = [
@@ -29,9 +26,7 @@ __all__ = [
     "data_folder",
     "file_seal",
     "read_split",
-    "replaced",
     "splits_of",
-    "write_lines",
     "write_task",
 ]
 
@@ -190,56 +185,6 @@ def write_task(
         for split, task in splits.items():
             write_lines(new / f"{split}{_QUERIES}", _texts(task.query_ids, task.queries))
             write_lines(new / f"{split}{_QRELS}", _judgements(task))
-
-
-@contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, which takes the place of `folder` when the block ends well.
-
-    Raises:
-        InputError: If `folder` is a file.
-        OSError: If the disk is full or refuses; then `folder` is as it was.
-    """
-    folder = folder.resolve()
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder or nothing there, got a file: move it away")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    old = new.with_name(new.name + "-old")
-    try:
-        new.chmod(0o755)
-        yield new
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    except BaseException:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write lines as UTF-8, whole or not at all; a name that ends in .gz has them packed.
-
-    The same lines give the same bytes. The parents of `path` are made; a file that is there is
-    replaced.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as raw:
-            packed = path.suffix == ".gz"
-            # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
-            file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
-            with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
-                text.writelines(f"{line}\n" for line in lines)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _unfit(id_: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uwe.data.layout import replaced, write_lines
+from uwe.data.commit import replaced, write_lines
 from uwe.data.onet_files import Row, Table, open_source
 from uwe.errors import DataError, InputError
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uwe.data.commit import replaced, write_lines
 from uwe.data.graph_files import write_graph_files
-from uwe.data.layout import replaced, write_lines
 from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import RELATION
 from uwe.errors import InputError

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
+from uwe.data.commit import new_folder
 from uwe.errors import InputError, MissingExtraError, ModelError
-from uwe.model.folder import new_folder, read_source_folder
+from uwe.model.folder import read_source_folder
 from uwe.model.loading import (
     load_projection,
     load_tokenizer,

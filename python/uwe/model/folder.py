@@ -1,21 +1,16 @@
-"""Folders of transformers and sentence-transformers, read; folders of `uwe`, committed whole."""
+"""Folders of transformers and sentence-transformers, read: what they say beside their weights."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uwe.config import ModelConfig
-from uwe.errors import InputError, ModelError
+from uwe.errors import ModelError
 
-__all__ = ["SourceFolder", "new_folder", "read_source_folder"]
+__all__ = ["SourceFolder", "read_source_folder"]
 
 
 @dataclass(frozen=True)
@@ -94,40 +89,6 @@ def read_source_folder(folder: Path) -> SourceFolder:
     )
 
 
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which appears as `path` once the block ends, whole or not at all.
-
-    Raises:
-        InputError: If `path` exists and is no empty folder.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path} exists already: choose another folder, or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield beside
-        finish_folder(beside)
-        if path.exists():
-            path.rmdir()
-        beside.rename(path)
-        _sync(path.parent)
-    except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-
-
-def finish_folder(folder: Path) -> None:
-    """Have all that is in a folder on the disk, so that no power cut can take it back.
-
-    And as readable as other files: mkdtemp and safetensors make theirs for one user alone.
-    """
-    open_to = 0o777 & ~_umask()
-    for path in (*folder.rglob("*"), folder):
-        path.chmod(open_to if path.is_dir() else open_to & 0o666)
-        _sync(path)
-
-
 def _transformer(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         inside = folder / "model"  # of a run
@@ -196,19 +157,3 @@ def _json_object(path: Path) -> dict[str, Any]:
             f"{path}: expected a JSON object, got {type(found).__name__}: save the model anew"
         )
     return found
-
-
-def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows has no handle of a folder to flush
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

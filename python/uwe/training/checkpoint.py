@@ -20,10 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from uwe.config import ModelConfig
-from uwe.data.layout import replaced
+from uwe.data.commit import replaced
 from uwe.errors import ModelError
 from uwe.model.encoder import TorchEncoder
-from uwe.model.folder import finish_folder
 from uwe.model.saving import disk_errors, save_encoder
 
 __all__ = [
@@ -88,7 +87,6 @@ def save_checkpoint(
             "best": checkpoint.best,
         }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-        finish_folder(new)
     for old in _steps(folder)[:-keep]:
         _remove(old)
     return path

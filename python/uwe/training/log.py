@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uwe.data.layout import write_lines
+from uwe.data.commit import write_lines
 from uwe.errors import DataError
 
 __all__ = ["MetricsLog", "Progress", "read_metrics", "smoothed", "step_progress"]

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from uwe.config import ModelConfig
-from uwe.data.layout import replaced, write_lines
+from uwe.data.commit import replaced, write_lines
 from uwe.errors import InputError
 from uwe.model.encoder import TorchEncoder
-from uwe.model.folder import finish_folder
 from uwe.model.saving import save_encoder
 from uwe.training.checkpoint import Checkpoint, last_checkpoint, load_checkpoint
 from uwe.training.recipe import Recipe, read_recipe
@@ -117,7 +116,6 @@ def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
     """
     with replaced(out / MODEL) as new:
         save_encoder(encoder, new, config)
-        finish_folder(new)
 
 
 def save_failed_step(

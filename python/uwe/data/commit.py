@@ -1,0 +1,107 @@
+"""Files and folders that appear whole or not at all, whatever happens in between."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from uwe.errors import InputError
+
+__all__ = ["new_folder", "replaced", "write_lines"]
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which appears as `path` when the block ends well.
+
+    Raises:
+        InputError: If `path` exists and is no empty folder.
+        OSError: If the disk is full or refuses.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists already: choose another folder, or remove it")
+    with replaced(path) as new:
+        yield new
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, which takes the place of `folder` when the block ends well.
+
+    All that is in it is on the disk before, so that no power cut can take it back.
+
+    Raises:
+        InputError: If `folder` is a file.
+        OSError: If the disk is full or refuses; then `folder` is as it was.
+    """
+    folder = folder.resolve()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder or nothing there, got a file: move it away")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    old = new.with_name(new.name + "-old")
+    try:
+        yield new
+        # As readable as other files: mkdtemp and safetensors make theirs for one user alone.
+        open_to = 0o777 & ~_umask()
+        for path in (*new.rglob("*"), new):
+            path.chmod(open_to if path.is_dir() else open_to & 0o666)
+            _sync(path)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        _sync(folder.parent)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines as UTF-8; a name that ends in .gz has them packed.
+
+    The same lines give the same bytes. The parents of `path` are made; a file that is there is
+    replaced.
+
+    Raises:
+        OSError: If the disk is full or refuses; then what was there is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as raw:
+            packed = path.suffix == ".gz"
+            # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
+            file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+            with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
+                text.writelines(f"{line}\n" for line in lines)
+        Path(name).chmod(0o666 & ~_umask())
+        _sync(Path(name))
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no handle of a folder to flush
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

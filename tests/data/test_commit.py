@@ -1,0 +1,93 @@
+"""Files and folders appear whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from uwe.data.commit import new_folder, replaced, write_lines
+from uwe.errors import InputError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "old").touch()
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith("-old") or target.name.endswith("-old"):
+            return rename(self, target)
+        raise PermissionError(13, "Permission denied", str(target))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError), replaced(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine" / "old").exists()
+    assert names(tmp_path) == ["mine"]
+
+
+def test_lines_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lines.jsonl.gz"
+    write_lines(path, ["ä", "b"])
+    before = path.read_bytes()
+    assert gzip.decompress(before).decode() == "ä\nb\n"
+    assert path.stat().st_mode & 0o777 == 0o644
+
+    def broken() -> Iterator[str]:
+        yield "c"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_lines(path, broken())
+    assert path.read_bytes() == before
+    assert names(path.parent) == ["lines.jsonl.gz"]
+
+
+def test_a_new_folder_appears_whole(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with new_folder(out) as partial:
+        (partial / "inner").mkdir()
+        (partial / "inner" / "file").write_text("content")
+        assert not out.exists()
+    assert (out / "inner" / "file").read_text() == "content"
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert out.stat().st_mode == plain.stat().st_mode
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with new_folder(tmp_path / "out") as partial:
+        (partial / "file").write_text("")
+    assert (tmp_path / "out" / "file").exists()
+
+
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt])
+def test_a_stop_leaves_nothing(tmp_path: Path, stop: type[BaseException]) -> None:
+    def fill_and_stop() -> None:
+        with new_folder(tmp_path / "out") as partial:
+            (partial / "file").write_text("")
+            raise stop
+
+    with pytest.raises(stop):
+        fill_and_stop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path / "file"):
+        pass
+    with pytest.raises(InputError, match="exists already"), new_folder(tmp_path):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
