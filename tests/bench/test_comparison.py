@@ -223,6 +223,14 @@ def test_compare_prints_a_table(shell: Shell, files: tuple[str, str]) -> None:
     assert unpaired == "evaluated for one of them only: b/val, c/val"
 
 
+def test_compare_prints_the_mean_over_tasks(shell: Shell, files: tuple[str, str]) -> None:
+    found = compare(FIRST, SECOND, mean=["a/test"]).mean
+    assert found is not None
+    lines = shell("bench", "compare", *files, "--mean", "a/test").stdout.splitlines()
+    value, low, high = (100 * x for x in (found.mean, found.low, found.high))
+    assert f"mean of a/test: {value:+.2f} [{low:+.2f}, {high:+.2f}]" in lines
+
+
 def test_compare_prints_json(shell: Shell, files: tuple[str, str]) -> None:
     found = shell.json("bench", "compare", *files, "--metric", "MRR")
     assert found["metric"] == "MRR"

@@ -63,7 +63,7 @@ def compare_command(
     output.print_line(f"first: {found.first}; second: {found.second}; {metric} in percent")
     rows = []
     for each in found.differences:
-        mean, low, high = (100 * x for x in vars(each.difference).values())
+        difference, low, high = (100 * x for x in vars(each.difference).values())
         sample = "" if each.sampled_from is None else f" of {each.sampled_from:,}"
         rows.append(
             [
@@ -71,7 +71,7 @@ def compare_command(
                 f"{each.queries:,}{sample}",
                 f"{100 * each.first:.2f}",
                 f"{100 * each.second:.2f}",
-                f"{mean:+.2f} [{low:+.2f}, {high:+.2f}]",
+                f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]",
                 f"{each.p:.4f}",
                 " and ".join(dict.fromkeys(each.regimes)),
             ]
