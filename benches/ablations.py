@@ -89,6 +89,7 @@ def main() -> None:
     names = ["base", *(name for name in chosen.only if name != "base")]
     for name, needed in (("enrichment by rule", chosen.enriched), ("guard", chosen.guide)):
         if not needed and name in names:
+            print(f"left out: {name}, which has nothing to work with", flush=True)
             names.remove(name)
     for seed in chosen.seeds:  # all of one seed first: a table is there sooner
         for name in names:

@@ -98,8 +98,6 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
     checked_metrics(settings.metrics)
 
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
-        if not places:
-            return {}
         results = evaluate(
             encoder, tasks=list(places.values()), splits=VALIDATION, data=data,
             scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,

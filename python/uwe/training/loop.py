@@ -7,12 +7,11 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from uwe.config import ModelConfig, TrainingSource
@@ -28,6 +27,7 @@ from uwe.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )  # fmt: skip
+from uwe.training.device import accelerator_of
 from uwe.training.guide import Guide
 from uwe.training.interrupts import interruptible
 from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
@@ -111,7 +111,7 @@ def train(
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
     out, data = Path(out), data_folder(data)
-    accelerator = _accelerator(cpu=cpu or not torch.cuda.is_available())
+    accelerator = accelerator_of(cpu=cpu or not torch.cuda.is_available())
     # All that can be refused is refused before the folder is made, and each process looks before
     # one of them makes it.
     last = checkpoint_of(recipe, out, resume=resume)
@@ -132,20 +132,6 @@ def train(
             held.enter_context(run_folder(recipe, out))
         accelerator.wait_for_everyone()
         return run.steps(shown, held.enter_context(interruptible()))
-
-
-def _accelerator(*, cpu: bool) -> Accelerator:
-    # Others wait while the first process validates.
-    patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
-    # accelerate decides once a process, and refuses some changes itself.
-    with contextlib.suppress(ValueError):
-        accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
-        if (accelerator.device.type == "cpu") == cpu:
-            return accelerator
-    raise InputError(
-        "this process has trained on another device before, and can not change to "
-        f"{'a CPU' if cpu else 'a GPU'}: start a new one"
-    )
 
 
 class _Run:
@@ -234,7 +220,8 @@ class _Run:
             log = MetricsLog(self._out / METRICS_FILE, after=self._step)
         recent: dict[str, float] = {}
         started, first = time.monotonic(), self._step
-        if self._best is None and self._step == recipe.optimizer.steps:
+        # Agreed on, as the first process makes the folder that the others look for.
+        if self._step == recipe.optimizer.steps and self._any(self._best is None):
             self._validate(log, shown)
             self._save()
         self._encoder.train()

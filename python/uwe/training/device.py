@@ -1,0 +1,37 @@
+"""The device of a run, which accelerate decides once a process."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import is_initialized
+
+from uwe.errors import InputError
+
+__all__ = ["accelerator_of"]
+
+
+def accelerator_of(*, cpu: bool) -> Accelerator:
+    """What a run computes on, shared by its processes.
+
+    Args:
+        cpu: Whether that is a CPU, in place of a GPU.
+
+    Raises:
+        InputError: If this process has computed on the other before.
+    """
+    # Others wait while the first process validates.
+    patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))
+    before = is_initialized()  # accelerate decides once a process, and refuses some changes
+    try:
+        accelerator = Accelerator(cpu=cpu, kwargs_handlers=[patient])
+        if (accelerator.device.type == "cpu") == cpu:
+            return accelerator
+    except ValueError:
+        if not before:
+            raise
+    raise InputError(
+        "this process has trained on another device before, and can not change to "
+        f"{'a CPU' if cpu else 'a GPU'}: start a new one"
+    )
