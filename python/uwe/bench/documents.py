@@ -1,17 +1,15 @@
-"""Result files: one JSON object with a format and a version, written whole or not at all."""
+"""Result files: one JSON object with a format and a version."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from uwe.errors import DataError
 
-__all__ = ["read_whole", "to_document", "value_of", "write_whole"]
+__all__ = ["read_whole", "to_document", "value_of"]
 
 T = TypeVar("T")
 
@@ -80,18 +78,3 @@ def read_whole(path: str | Path) -> str:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"expected a result of uwe, got {error}: name another", path=path) from None
-
-
-def write_whole(path: str | Path, text: str) -> None:
-    """Write a file as UTF-8, whole or not at all; one that is there is replaced."""
-    path = Path(path).resolve()  # a link stays one
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        # A name may hold half a character, a lone surrogate, which UTF-8 has no form for.
-        with os.fdopen(handle, "w", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

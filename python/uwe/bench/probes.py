@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.bench.documents import read_whole, to_document, value_of, write_whole
+from uwe.bench.documents import read_whole, to_document, value_of
 from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.probe_cases import CATEGORIES, ORIGINS, ProbeCase, built_in_cases
 from uwe.bench.progress import progress_of
@@ -22,6 +22,7 @@ from uwe.bench.results import Interval, ModelRecord
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.config import Scorer
+from uwe.data.commit import write_text
 from uwe.errors import InputError
 from uwe.spaces import target_space
 
@@ -164,7 +165,7 @@ class ProbeResults:
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        write_whole(path, self.to_json())
+        write_text(path, self.to_json())
 
 
 def read_probes(path: str | Path) -> ProbeResults:

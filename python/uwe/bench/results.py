@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.bench.documents import read_whole, to_document, value_of, write_whole
+from uwe.bench.documents import read_whole, to_document, value_of
 from uwe.bench.model import BenchModel
+from uwe.data.commit import write_text
 from uwe.errors import InputError
 
 __all__ = [
@@ -232,7 +233,7 @@ class Results:
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
-        write_whole(path, self.to_json())
+        write_text(path, self.to_json())
 
     def joined(self, other: Results) -> Results:
         """Both in one, as one report shows them.

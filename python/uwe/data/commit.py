@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from uwe.errors import InputError
 
-__all__ = ["new_folder", "replaced", "write_lines"]
+__all__ = ["new_folder", "replaced", "write_lines", "write_text"]
 
 
 @contextmanager
@@ -75,14 +76,33 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _replaced_file(path) as raw:
+        packed = path.suffix == ".gz"
+        # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
+        file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+        with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
+            text.writelines(f"{line}\n" for line in lines)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text as UTF-8; a file that is there is replaced.
+
+    Raises:
+        OSError: If the disk is full or refuses; then what was there is as it was.
+    """
+    with _replaced_file(Path(path)) as raw:
+        # A file's name may hold half a character, a lone surrogate, which UTF-8 has no form for.
+        raw.write(text.encode("utf-8", "replace"))
+
+
+@contextmanager
+def _replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write into, which takes the place of `path` when the block ends well."""
+    path = path.resolve()  # a link stays one
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as raw:
-            packed = path.suffix == ".gz"
-            # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
-            file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
-            with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
-                text.writelines(f"{line}\n" for line in lines)
+            yield raw
         Path(name).chmod(0o666 & ~_umask())
         _sync(Path(name))
         Path(name).replace(path)

@@ -37,8 +37,9 @@ def card_command(
       uwe bench card ./mine mine.json
     """
     from uwe.bench.card import model_card
-    from uwe.bench.documents import read_whole, write_whole
+    from uwe.bench.documents import read_whole
     from uwe.bench.results import Results
+    from uwe.data.commit import write_text
     from uwe.loading import load
 
     target = Path(model) / "README.md" if out is None else Path(out)
@@ -46,5 +47,5 @@ def card_command(
     loaded = load(Path(model))
     results = [Results.from_json(read_whole(path), path=path) for path in files]
     text = model_card(loaded.config, loaded.fingerprint, results, shown=metric or ["MAP", "RP@10"])
-    write_whole(target, text)
+    write_text(target, text)
     output.print_line(str(target))

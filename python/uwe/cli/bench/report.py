@@ -37,8 +37,8 @@ def report_command(
       uwe bench report result.json -o report.html
       uwe bench report mini.json bm25.json -o report.html --markdown report.md
     """
-    from uwe.bench.documents import write_whole
     from uwe.bench.report import read_report, to_html, to_markdown
+    from uwe.data.commit import write_text
 
     if out is None and markdown is None:
         raise typer.BadParameter("nothing to write: add -o report.html, or --markdown report.md")
@@ -55,5 +55,5 @@ def report_command(
         if path is not None
     }
     for path, text in texts.items():
-        write_whole(path, text)
+        write_text(path, text)
         output.print_line(path)
