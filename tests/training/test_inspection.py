@@ -176,8 +176,19 @@ def test_the_command_prints_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     text = plot.read_text(encoding="utf-8")
     assert all(label in text for label in ("job (3)", "skill (3)", "rank of the node"))
     done = run(str(data / "train"), "--graphs", "A")
-    assert "pass --data, or set UWE_DATA" in done.stdout
+    assert "as --data, or as UWE_DATA" in done.stdout
     assert "workbench" not in done.stdout
+
+
+def test_graphs_of_ones_own_need_no_tasks_beside_them(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UWE_DATA", str(data / "train"))
+    done = run(str(data / "train"))
+    assert done.exit_code == 0, done.output
+    assert "not looked for answers of tasks" in done.stdout
+    asked = run(str(data / "train"), "--data", str(data / "train"))
+    assert "expected tasks" in str(asked.exception)
 
 
 def test_the_command_says_what_to_give_instead(tmp_path: Path) -> None:

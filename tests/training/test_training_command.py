@@ -34,7 +34,7 @@ def test_a_recipe_is_trained_resumed_and_drawn(shell: Shell, folder: Path) -> No
     assert (again["step"], again["steps"]) == (12, 12)
     for suffix in ("svg", "png"):
         picture = folder / f"curves.{suffix}"
-        shell("train", "report", run, "-o", str(picture))
+        assert shell("train", "report", run, "-o", str(picture)).stderr == ""
         assert picture.stat().st_size > 10_000
     assert "Loss of each graph" in (folder / "curves.svg").read_text()
     assert "expected a file ending with .svg, .png, .pdf" in shell.error(

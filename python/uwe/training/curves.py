@@ -111,7 +111,7 @@ def _losses(axes: Axes, run: RunLog, colours: Mapping[str, str], style: str, lab
     for graph, (steps, values) in sorted(run.losses().items()):
         named = " ".join(filter(None, (label, graph)))
         dot = "o" if len(steps) == 1 else ""  # a line of one point is invisible
-        axes.plot(steps, values, dot, color=colours[graph], linestyle=style, label=named)
+        axes.plot(steps, values, marker=dot, color=colours[graph], linestyle=style, label=named)
 
 
 def _validations(axes: Axes, run: RunLog, number: int, label: str) -> None:

@@ -33,7 +33,7 @@ Data = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="The data folder, whose tasks' answers are looked for in the graphs; the default is "
-        "$UWE_DATA. Without either none are.",
+        "$UWE_DATA. Without either, or tasks in the latter, none are.",
     ),
 ]
 
@@ -54,7 +54,7 @@ def inspect_command(
       uwe train inspect uwe-data/train --plot degrees.svg
       uwe train inspect uwe-data/train --graphs J,V --data uwe-data --json
     """
-    from uwe.data.layout import ENVIRONMENT, data_folder
+    from uwe.data.layout import ENVIRONMENT, TARGETS, data_folder
     from uwe.errors import InputError
     from uwe.training.degree_plot import draw_degrees
     from uwe.training.graph import read_graphs
@@ -67,6 +67,8 @@ def inspect_command(
         )
     names = None if graphs is None else [name.strip() for name in graphs.split(",")]
     tasks = data_folder(data) if data is not None or os.environ.get(ENVIRONMENT) else None
+    if data is None and tasks is not None and not any(tasks.rglob(TARGETS)):
+        tasks = None  # who has graphs of their own alone asked for no task
     read = read_graphs(folder, names)
     if plot is not None:
         draw_degrees(read, plot)
@@ -142,7 +144,9 @@ def _print_overlaps(overlaps: Sequence[Overlap]) -> None:
 def _print_leaks(leaks: Sequence[Leak] | None) -> None:
     output.print_line("")
     if leaks is None:
-        output.print_line("not looked for answers of tasks: pass --data, or set UWE_DATA")
+        output.print_line(
+            "not looked for answers of tasks: pass a folder that has some as --data, or as UWE_DATA"
+        )
         return
     output.print_table(
         ["task/split", "pairs", "found", "share"],
