@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from uwe.errors import DataError
 
-__all__ = ["read_whole", "to_document", "value_of"]
+__all__ = ["read_text", "to_document", "value_of"]
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def value_of(
         ) from None
 
 
-def read_whole(path: str | Path) -> str:
+def read_text(path: str | Path) -> str:
     """The text of a file.
 
     Raises:

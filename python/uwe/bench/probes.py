@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.bench.documents import read_whole, to_document, value_of
+from uwe.bench.documents import read_text, to_document, value_of
 from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.probe_cases import CATEGORIES, ORIGINS, ProbeCase, built_in_cases
 from uwe.bench.progress import progress_of
@@ -175,7 +175,7 @@ def read_probes(path: str | Path) -> ProbeResults:
         DataError: If it holds something else.
         OSError: If it can not be read.
     """
-    return ProbeResults.from_json(read_whole(path), path=path)
+    return ProbeResults.from_json(read_text(path), path=path)
 
 
 def run_probes(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.bench.documents import read_whole, to_document, value_of
+from uwe.bench.documents import read_text, to_document, value_of
 from uwe.bench.model import BenchModel
 from uwe.data.commit import write_text
 from uwe.errors import InputError
@@ -303,7 +303,7 @@ def read_results(path: str | Path) -> Results:
         DataError: If it holds something else.
         OSError: If it can not be read.
     """
-    return Results.from_json(read_whole(path), path=path)
+    return Results.from_json(read_text(path), path=path)
 
 
 def _results(document: dict[str, Any]) -> Results:

@@ -20,6 +20,7 @@ def accelerator_of(*, cpu: bool) -> Accelerator:
 
     Raises:
         InputError: If this process has computed on the other before.
+        ValueError: If accelerate refuses the device, or what the environment says of it.
     """
     # Others wait while the first process validates.
     patient = InitProcessGroupKwargs(timeout=timedelta(hours=6))

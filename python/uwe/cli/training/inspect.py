@@ -33,7 +33,7 @@ Data = Annotated[
     typer.Option(
         metavar="FOLDER",
         help="The data folder, whose tasks' answers are looked for in the graphs; the default is "
-        "$UWE_DATA. Without either, or tasks in the latter, none are.",
+        "$UWE_DATA, if it has tasks. Without either none are.",
     ),
 ]
 
