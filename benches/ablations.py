@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from uwe.bench.intervals import bootstrap_mean
 from uwe.bench.results import Entry, Results, read_results
 from uwe.config import Scorer
 from uwe.model.encoder import TorchEncoder
+from uwe.training.log import METRICS_FILE, read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import Recipe, read_recipe
 
@@ -121,9 +121,9 @@ def with_sentences(recipe: Recipe, folder: str) -> Recipe:
 
 def measured(recipe: Recipe, run: Path, limit: int) -> Results:
     """Train, and score what came out by several scorers."""
-    started = time.perf_counter()
     done = train(recipe, out=run, progress=True, resume=run.exists())
-    seconds = time.perf_counter() - started
+    steps = read_metrics(run / METRICS_FILE)
+    seconds = sum(entry["seconds"] for entry in steps if entry["kind"] == "train")
     print(f"{run.name}: trained in {seconds:.0f} s", flush=True)
     return scored(done.model, Scorer.parse(recipe.model.scorer), limit, seconds)
 

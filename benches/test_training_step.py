@@ -30,11 +30,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from uwe import Scorer
 from uwe.data.graph_files import folded
+from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.similarity import similarity_function
 from uwe.training.graph import read_graphs
 from uwe.training.loss import LossSettings
-from uwe.training.material import base_folder
 from uwe.training.recipe import BatchRecipe
 from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
 

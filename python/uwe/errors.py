@@ -56,7 +56,7 @@ class ModelError(UweError):
 
 
 class TrainingError(UweError):
-    """Training can not go on: the loss is no finite number. Remedy: another recipe."""
+    """Training can not go on: a loss is no finite number, or memory is full."""
 
 
 class CacheError(UweError):

@@ -26,7 +26,8 @@ FINGERPRINT = MODELS["uwe-mini"].fingerprint
 def of_seed(number: int) -> Results:
     found = sample_results(models=("uwe-mini",), seed=number)
     record = replace(MODELS["uwe-mini"], fingerprint=f"{number:02x}" * 32)
-    return replace(found, models={"uwe-mini": record})
+    queries = sample_results(models=("uwe-mini",)).tasks  # the same for all
+    return replace(found, models={"uwe-mini": record}, tasks=queries)
 
 
 def test_each_figure_has_its_regime_interval_and_spread() -> None:
@@ -59,9 +60,20 @@ def test_another_seed_counts_once_and_on_the_same_queries() -> None:
     twice = model_card(CONFIG, FINGERPRINT, [own, other, other], shown=["MAP"])
     assert "(1) |" in twice
     assert "±" not in twice
-    few = {key: replace(task, queries=3) for key, task in other.tasks.items()}
-    text = model_card(CONFIG, FINGERPRINT, [own, replace(other, tasks=few)], shown=["MAP"])
-    assert "other seeds" not in text
+    tasks = {
+        key: replace(task, query_words=tuple(words + 1 for words in task.query_words))
+        for key, task in other.tasks.items()
+    }
+    sampled = replace(other, tasks=tasks)  # as many queries, but others
+    assert "other seeds" not in model_card(CONFIG, FINGERPRINT, [own, sampled], shown=["MAP"])
+
+
+def test_figures_with_aliases_stand_beside_those_without() -> None:
+    own = sample_results(models=("uwe-mini",))
+    tasks = {key: replace(task, aliases=1234) for key, task in own.tasks.items()}
+    text = model_card(CONFIG, FINGERPRINT, [own, replace(own, tasks=tasks)], shown=["MAP"])
+    rows = [r for r in text.splitlines() if r.startswith("| jobnorm/val") and "`soft:0.5`" in r]
+    assert ["1,234 aliases" in row for row in rows] == [False, True]
 
 
 def test_results_of_another_model_make_no_card() -> None:

@@ -260,7 +260,7 @@ def test_an_endpoint_that_stays_silent_is_told_with_what_to_do(
      (["graphs", "out", "--max-degree", "-1"], "expected max_degree to be an integer >= 0"),
      (["graphs", "out", "--only", "x"], "found none of 6"),
      (["graphs", "graphs"], "expected another folder than that of the graphs"),
-     (["graphs", "data"], "found something else: name another"),
+     (["graphs", "data"], "found esco: name another"),
      (["graphs", "roles.uwe/manifest.json"], "got a file: move it away"),
      (["data", "out"], "expected a folder of graphs"),
      (["graphs", "out", "--provider", "openai"], "not set: UWE_LLM_URL, UWE_LLM_MODEL")],
@@ -295,6 +295,10 @@ def test_an_earlier_enrichment_is_replaced_whole_or_not_at_all(
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
     folders("enrich", "graphs", "out", "--no-round-trip", "--seed", "9")
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} != before
+    Path("out/own.edges.tsv.gz").write_bytes(b"mine")
+    message = folders.error("enrich", "graphs", "out", "--no-round-trip")
+    assert "found own.edges.tsv.gz: name another, or empty it" in message
+    assert Path("out/own.edges.tsv.gz").read_bytes() == b"mine"
 
 
 def test_without_a_benchmark_it_says_so(folders: Shell, tmp_path: Path) -> None:

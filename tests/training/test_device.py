@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from uwe.errors import InputError
@@ -23,3 +25,13 @@ def test_a_refusal_is_a_change_of_device_only_after_a_run(
     monkeypatch.setattr(device, "is_initialized", lambda: before)
     with pytest.raises(error, match=message):
         device.accelerator_of(cpu=True)
+
+
+def test_a_setting_of_accelerate_that_says_otherwise_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = SimpleNamespace(device=SimpleNamespace(type="cpu"))
+    monkeypatch.setattr(device, "Accelerator", lambda **settings: found)
+    monkeypatch.setattr(device, "is_initialized", lambda: False)
+    with pytest.raises(InputError, match="unset ACCELERATE_USE_CPU"):
+        device.accelerator_of(cpu=False)

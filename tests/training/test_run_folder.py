@@ -19,10 +19,12 @@ from safetensors.torch import load_file, save_file
 
 from tiny_model import write_model
 from tiny_run import write_data, write_recipe
-from uwe.errors import InputError, ModelError
+from uwe.errors import InputError, ModelError, TrainingError
+from uwe.training.log import read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import read_recipe
 from uwe.training.run_folder import run_folder
+from uwe.training.step import accumulate_gradients
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,26 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
     state.write_text("{")
     with pytest.raises(ModelError, match="expected a checkpoint"):
         train(recipe, out=out, data=data, resume=True)
+
+
+def test_what_is_too_large_for_memory_goes_on_with_less_of_it(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = accumulate_gradients
+
+    def full(*step: Any, **where: Any) -> dict[str, float]:
+        if not step[3].gradient_cache and len(read_metrics(out / "metrics.jsonl")) == 6:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        return steps(*step, **where)
+
+    out = tmp_path / "run"
+    monkeypatch.setattr("uwe.training.loop.accumulate_gradients", full)
+    recipe = read_recipe(recipe_path, changes=["checkpoint_every=2"])
+    with pytest.raises(TrainingError, match=r"^step 7 does .*--set batches.gradient_cache=true"):
+        train(recipe, out=out, data=data, cpu=True)
+    changes = ["checkpoint_every=5", "batches.gradient_cache=true", "batches.tile_pairs=100"]
+    less = read_recipe(recipe_path, changes=changes)
+    assert train(less, out=out, data=data, resume=True, cpu=True).steps == 12
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(

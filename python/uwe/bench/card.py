@@ -26,8 +26,8 @@ _SOURCES = (
 )
 
 
-Key = tuple[str, str]
-"""A task with its split, and a scorer."""
+Key = tuple[str, str, int]
+"""A task with its split, a scorer, and how many aliases were targets too."""
 
 
 def model_card(
@@ -60,7 +60,10 @@ def model_card(
 def _of_model(results: Sequence[Results], fingerprint: str) -> dict[Key, tuple[Entry, TaskRecord]]:
     """The latest figure of a model for each task and scorer."""
     return {
-        (entry.task, entry.scorer): (entry, result.tasks[entry.task])
+        (entry.task, entry.scorer, result.tasks[entry.task].aliases): (
+            entry,
+            result.tasks[entry.task],
+        )
         for result in results
         for entry in result.entries
         if result.models[entry.model].fingerprint == fingerprint
@@ -76,7 +79,8 @@ def _other_seeds(
     return [
         entry
         for entry, record in filter(None, found)
-        if (record.seals, record.queries) == (task.seals, task.queries)
+        # Two samples of as many queries differ in their words.
+        if (record.seals, record.query_words) == (task.seals, task.query_words)
     ]
 
 
@@ -122,7 +126,9 @@ def _figures(
         size = f"{record.queries:,} of {record.available:,}" if (
             record.queries < record.available
         ) else f"{record.queries:,}"  # fmt: skip
-        row = [entry.task, f"{size} × {record.targets:,}", f"`{entry.scorer}`", entry.regime.name]
+        also = f" and {record.aliases:,} aliases" if record.aliases else ""
+        row = [entry.task, f"{size} × {record.targets:,}{also}"]
+        row += [f"`{entry.scorer}`", entry.regime.name]
         row += [_figure(entry, name) for name in shown]
         if spread:
             row.append(_seeds(others[key], shown))

@@ -135,7 +135,8 @@ def enrich_command(
         _print_plan(material, settings, as_json=as_json)
         return
     ranker = None if no_round_trip else load() if model is None else load(model)
-    with _writer(material, settings) as writer, output.counting("skills") as progress:
+    counted = output.counting("skills", alone=False)
+    with _writer(material, settings) as writer, counted as progress:
         done = enrich(material, out, writer, model=ranker, k=top_k, progress=progress)
     if as_json:
         output.print_json({**vars(done), "folder": str(done.folder)}, indent=2)

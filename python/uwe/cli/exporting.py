@@ -14,7 +14,9 @@ __all__ = ["export_command"]
 
 
 def export_command(
-    source: Annotated[str, typer.Argument(help="A transformers or sentence-transformers folder.")],
+    source: Annotated[
+        str, typer.Argument(help="A folder of transformers or sentence-transformers, or a hub id.")
+    ],
     out: Annotated[str, typer.Argument(help="The folder to make; it must not exist, or be empty.")],
     scorer: Annotated[
         str | None,
@@ -51,16 +53,19 @@ def export_command(
     Of a model that uwe train made, all settings but the form of the weights are known.
 
     Example:
-      uwe export ./all-MiniLM-L6-v2 ./minilm --scorer pooled --weights int8
+      uwe export sentence-transformers/all-MiniLM-L6-v2 minilm --scorer pooled
     """
+    from uwe.model.base import base_folder
     from uwe.model.export import export
 
-    if scorer is None and not (Path(source) / "uwe.json").is_file():
-        scorer = "pooled"
+    folder = base_folder(source)
+    if not (folder / "uwe.json").is_file():
+        scorer = scorer or "pooled"
+        name = name or Path(source).resolve().name  # a folder of the hub's cache is named by a hash
     chosen = arguments.read_scorer(scorer, temperature)
     assert chosen is None or isinstance(chosen, Scorer)
     done = export(
-        source,
+        folder,
         out,
         scorer=chosen,
         weights=cast("WeightForm", weights),

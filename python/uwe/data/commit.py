@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from uwe.errors import InputError
 
-__all__ = ["new_folder", "replaced", "write_lines", "write_text"]
+__all__ = ["new_folder", "replaced", "replaced_file", "write_lines", "write_text"]
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _replaced_file(path) as raw:
+    with replaced_file(path) as raw:
         packed = path.suffix == ".gz"
         # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
         file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
@@ -90,14 +90,18 @@ def write_text(path: str | Path, text: str) -> None:
     Raises:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
-    with _replaced_file(Path(path)) as raw:
+    with replaced_file(Path(path)) as raw:
         # A file's name may hold half a character, a lone surrogate, which UTF-8 has no form for.
         raw.write(text.encode("utf-8", "replace"))
 
 
 @contextmanager
-def _replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write into, which takes the place of `path` when the block ends well."""
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write into, which takes the place of `path` when the block ends well.
+
+    Raises:
+        OSError: If the disk is full or refuses; then what was there is as it was.
+    """
     path = path.resolve()  # a link stays one
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:

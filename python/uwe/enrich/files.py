@@ -27,6 +27,11 @@ _GRAPHS: dict[Kind, tuple[str, str, str]] = {
     "title": ("JE", "job", "skill"),
 }
 """Of each kind of text the graph, and the kinds of its ends."""
+_FILES = {
+    PROVENANCE,
+    *(f"{name}.edges.tsv.gz" for name, _, _ in _GRAPHS.values()),
+    *(f"nodes.{kind}.jsonl.gz" for _, *kinds in _GRAPHS.values() for kind in kinds),
+}
 
 
 def check_out(out: Path, graphs: Path) -> None:
@@ -38,10 +43,11 @@ def check_out(out: Path, graphs: Path) -> None:
         )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder or nothing there, got a file: move it away")
-    if out.is_dir() and any(out.iterdir()) and not (out / PROVENANCE).is_file():
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if others := sorted(found - _FILES) if PROVENANCE in found else sorted(found):
         raise InputError(
             f"{out}: expected a new folder or one of  uwe enrich, which is replaced, found "
-            "something else: name another, or empty it"
+            f"{others[0]}: name another, or empty it"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uwe.cache import TargetCache
 from uwe.data.graph_files import folded
 from uwe.enrich.answer import Candidate
-from uwe.ranking import rank_many
+from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 
 __all__ = ["round_trip"]
@@ -37,7 +37,7 @@ def round_trip(
     labels = _once(skills.values())
     with tempfile.TemporaryDirectory(prefix="uwe-enrich-") as folder:
         cache = TargetCache.build(model, labels.values(), path=Path(folder) / "skills.uwe")
-        ranked = rank_many((candidate.text for candidate in candidates), cache, k=k)
+        ranked = rank_stream((candidate.text for candidate in candidates), cache, k=k)
         return [
             {folded(skills[s]) for s in candidate.skills} <= {folded(m.label) for m in matches}
             for candidate, matches in zip(candidates, ranked, strict=True)

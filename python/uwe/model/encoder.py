@@ -82,7 +82,7 @@ class TorchEncoder(torch.nn.Module):
         *,
         scorer: Scorer,
         max_tokens: int | None = None,
-        special_tokens: Literal["keep", "drop"] = "keep",
+        special_tokens: Literal["keep", "drop"] | None = None,
         dim: int | None = None,
         learned_temperature: bool = False,
         dropout: float | None = None,
@@ -95,7 +95,8 @@ class TorchEncoder(torch.nn.Module):
             scorer: How token vectors are compared.
             max_tokens: Longest text that is read, special tokens included; None takes what the
                 folder says.
-            special_tokens: Whether vectors of special tokens are kept.
+            special_tokens: Whether vectors of special tokens are kept; None takes what the
+                folder's `uwe.json` says, or keeps them.
             dim: Width of a projection of the token vectors, which starts orthogonal unless the
                 folder has one; None: what the folder has.
             learned_temperature: Whether the scorer's temperature is a parameter.
@@ -109,6 +110,7 @@ class TorchEncoder(torch.nn.Module):
         source = read_source_folder(Path(folder))
         transformer = load_transformer(source.transformer, attention=attention, dropout=dropout)
         limit = positions(transformer)
+        declared = "keep" if source.config is None else source.config.special_tokens
         loaded = load_tokenizer(source)
         matrix = None if source.projection is None else load_projection(source.projection)
         if matrix is not None and dim not in (None, len(matrix)):
@@ -122,7 +124,7 @@ class TorchEncoder(torch.nn.Module):
             source_tokenizer=loaded,
             scorer=scorer,
             max_tokens=longest_text(max_tokens, source.max_tokens, limit),
-            special_tokens=special_tokens,
+            special_tokens=special_tokens or declared,
             dim=dim if matrix is None else len(matrix),
             learned_temperature=learned_temperature,
         )

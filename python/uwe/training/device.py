@@ -19,7 +19,8 @@ def accelerator_of(*, cpu: bool) -> Accelerator:
         cpu: Whether that is a CPU, in place of a GPU.
 
     Raises:
-        InputError: If this process has computed on the other before.
+        InputError: If this process has computed on the other before, or accelerate's settings
+            take another.
         ValueError: If accelerate refuses the device, or what the environment says of it.
     """
     # Others wait while the first process validates.
@@ -32,7 +33,13 @@ def accelerator_of(*, cpu: bool) -> Accelerator:
     except ValueError:
         if not before:
             raise
+    device = "a CPU" if cpu else "a GPU"
+    if not before:
+        raise InputError(
+            f"expected {device}, and accelerate takes another device: unset ACCELERATE_USE_CPU and "
+            "what else of its settings says so, or train on the CPU (--cpu)"
+        )
     raise InputError(
-        "this process has trained on another device before, and can not change to "
-        f"{'a CPU' if cpu else 'a GPU'}: start a new one"
+        f"this process has trained on another device before, and can not change to {device}: start "
+        "a new one"
     )

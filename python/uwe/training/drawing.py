@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uwe.data.commit import replaced_file
 from uwe.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -74,17 +73,6 @@ def drawing(
         figure = Figure(figsize=size, layout="constrained")
         yield figure
         said = {"Title": title, **({_DESCRIPTION[path.suffix]: description} if description else {})}
-        _save(figure, path.resolve(), {**said, **_UNDATED[path.suffix]})  # a link stays one
-
-
-def _save(figure: Figure, path: Path, metadata: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            figure.savefig(file, format=path.suffix[1:], metadata=metadata)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced_file(path) as file:
+            figure.savefig(file, format=path.suffix[1:], metadata={**said, **_UNDATED[path.suffix]})

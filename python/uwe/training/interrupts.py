@@ -1,7 +1,8 @@
-"""Ctrl-C in a long run: the first one is noted, the second one stops at once."""
+"""Ctrl-C in a long run, or being told to end: the first is noted, the second stops at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +14,11 @@ __all__ = ["interruptible"]
 
 @contextmanager
 def interruptible() -> Iterator[list[bool]]:
-    """A list that gets an entry at the first Ctrl-C; a second one stops at once."""
+    """A list that gets an entry at the first Ctrl-C or SIGTERM; a second one stops at once.
+
+    SIGTERM is what schedulers of clusters and `timeout` send. Processes of torchrun die of it: it
+    sends it where another process has failed, which would be waited for in vain.
+    """
     found: list[bool] = []
     at: list[float] = []  # torchrun hands on the Ctrl-C that the terminal has sent already
 
@@ -25,12 +30,17 @@ def interruptible() -> Iterator[list[bool]]:
             at.append(time.monotonic())
             found.append(True)
 
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
     try:
-        before = signal.signal(signal.SIGINT, noted)
-    except ValueError:  # not in the main thread, which Ctrl-C is sent to
+        before = {
+            number: signal.signal(number, noted)
+            for number in (signal.SIGINT, *([signal.SIGTERM] if alone else []))
+        }
+    except ValueError:  # not in the main thread, which signals are sent to
         yield found
         return
     try:
         yield found
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

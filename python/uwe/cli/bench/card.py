@@ -37,15 +37,14 @@ def card_command(
       uwe bench card ./mine mine.json
     """
     from uwe.bench.card import model_card
-    from uwe.bench.documents import read_text
-    from uwe.bench.results import Results
+    from uwe.bench.results import read_results
     from uwe.data.commit import write_text
     from uwe.loading import load
 
     target = Path(model) / "README.md" if out is None else Path(out)
     check_out(str(target))
     loaded = load(Path(model))
-    results = [Results.from_json(read_text(path), path=path) for path in files]
+    results = [read_results(path) for path in files]
     text = model_card(loaded.config, loaded.fingerprint, results, shown=metric or ["MAP", "RP@10"])
     write_text(target, text)
     output.print_line(str(target))
