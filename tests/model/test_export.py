@@ -269,7 +269,7 @@ def test_a_tokenizer_without_a_fast_form_is_refused(
 def test_a_model_that_does_not_say_its_length_asks_for_it(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_module, "positions", lambda encoder: None)
+    monkeypatch.setattr("uwe.model.encoder.positions", lambda encoder: None)
     with pytest.raises(InputError, match="does not say how long a text may be: pass max_tokens"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
 

@@ -15,21 +15,15 @@ from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_sc
 from uwe.data.commit import new_folder
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.model.folder import read_source_folder
-from uwe.model.loading import (
-    load_projection,
-    load_tokenizer,
-    load_transformer,
-    longest_text,
-    plain_tokenizer,
-    positions,
-    quiet,
-)  # fmt: skip
+from uwe.model.loading import quiet
 from uwe.session import OnnxSession
 from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE
 
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
+
+    from uwe.model.encoder import TorchEncoder
 
 __all__ = ["Exported", "export"]
 
@@ -120,18 +114,23 @@ def export(
             "'pooled' compares means: expect other scores than the model's own",
             stacklevel=2,
         )
+    if max_tokens is None and folder.config is not None:
+        max_tokens = declared.max_tokens
+    from uwe.model.encoder import TorchEncoder
+
     with new_folder(Path(out)) as partial:
-        transformer = load_transformer(folder.transformer, attention="eager")
-        tokenizer = plain_tokenizer(load_tokenizer(folder), folder)
-        limit = positions(transformer)
-        if max_tokens is None and folder.config is not None:
-            max_tokens = declared.max_tokens
-        encoder = _token_vectors(transformer, folder.projection)
+        encoder = TorchEncoder.from_folder(
+            source,
+            scorer=scorer,
+            max_tokens=max_tokens,
+            special_tokens=special_tokens or declared.special_tokens,
+            attention="eager",
+        )
         config = ModelConfig(
             name=declared.name if name is None else name,
             scorer=scorer,
-            special_tokens=special_tokens or declared.special_tokens,
-            max_tokens=longest_text(max_tokens, folder.max_tokens, limit),
+            special_tokens=encoder.special_tokens,
+            max_tokens=encoder.max_tokens,
             dim=encoder.dim,
             weights=weights,
             language=declared.language if language is None else language,
@@ -140,27 +139,29 @@ def export(
             trained_on=declared.trained_on,
         )
         onnx_path = partial / ONNX_FILE
-        cosine = _write_onnx(encoder, tokenizer, config, onnx_path)
-        (partial / TOKENIZER_FILE).write_text(tokenizer.to_str(), encoding="utf-8")
+        cosine = _write_onnx(encoder, config, onnx_path)
+        encoder.tokenizer.no_truncation()
+        (partial / TOKENIZER_FILE).write_text(encoder.tokenizer.to_str(), encoding="utf-8")
         (partial / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
         size = onnx_path.stat().st_size
     return Exported(Path(out), config, size, cosine)
 
 
-def _write_onnx(encoder: Any, tokenizer: Tokenizer, config: ModelConfig, path: Path) -> float:
+def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float:
     """Write the encoder in its form; smallest cosine of a token vector with torch's."""
     import onnx
 
     from uwe.model.quantize import quantize
 
-    _trace(encoder, path)
-    probes = _probes(tokenizer, config.max_tokens)
-    wanted = [_torch_vectors(encoder, ids) for ids in probes]
+    traced = _token_vectors(encoder)
+    _trace(traced, path)
+    probes = _probes(encoder.tokenizer, config.max_tokens)
+    wanted = [_torch_vectors(traced, ids) for ids in probes]
     exact = _onnx_vectors(path, config.dim, probes)
     error = max(float(np.abs(w - v).max()) for w, v in zip(wanted, exact, strict=True))
     if not error < _TOLERANCE:
         raise ModelError(
-            f"the exported {encoder.architecture} differs from torch by {error:.2g}: this "
+            f"the exported {traced.architecture} differs from torch by {error:.2g}: this "
             "architecture can not be exported"
         )
     model = onnx.load(path)
@@ -185,23 +186,19 @@ def _undeclared(source: Path, scorer: Scorer | None) -> ModelConfig:
     )  # fmt: skip
 
 
-def _token_vectors(transformer: Any, projection: Path | None) -> Any:
-    """The transformer as a module from ids and a mask to token vectors, projected if need be."""
+def _token_vectors(encoder: TorchEncoder) -> Any:
+    """The encoder as a module from ids and a mask to token vectors, padding and all."""
     import torch
-
-    matrix = None if projection is None else load_projection(projection)
 
     class TokenVectorsOnly(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.transformer = transformer
-            self.architecture = str(transformer.config.model_type)
-            self.dim = int(transformer.config.hidden_size) if matrix is None else len(matrix)
-            self.register_buffer("matrix", matrix)
+            self.transformer, self.projection = encoder.transformer, encoder.projection
+            self.architecture = str(encoder.transformer.config.model_type)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
             vectors = self.transformer(input_ids=ids, attention_mask=mask, return_dict=False)[0]
-            return vectors if self.matrix is None else vectors @ self.matrix.T
+            return vectors if self.projection is None else self.projection(vectors)
 
     return TokenVectorsOnly().eval()
 
