@@ -288,6 +288,7 @@ def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyP
         return SimpleNamespace(onnx_bytes=23_500_000, cosine=0.99975)
 
     monkeypatch.setattr("uwe.model.export.export", recorded)
+    Path("bert").mkdir()
     arguments = (
         "export", "bert", "small", "--scorer", "soft", "--temperature", "0.1", "--weights",
         "float16", "--max-tokens", "64", "--special-tokens", "drop", "--name", "mine",
@@ -295,13 +296,14 @@ def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyP
     )  # fmt: skip
     assert shell(*arguments).stdout == "small: 23.5 MB, cosine to torch 0.999750 at least\n"
     assert asked == {
-        "source": "bert", "out": "small", "scorer": uwe.Scorer("soft", temperature=0.1),
+        "source": Path("bert"), "out": "small", "scorer": uwe.Scorer("soft", temperature=0.1),
         "weights": "float16", "max_tokens": 64, "special_tokens": "drop", "name": "mine",
         "language": "en", "licence": "MIT", "base_model": "bert-tiny",
     }  # fmt: skip
     found = shell.json("export", "bert", "small")
     assert found == {"folder": "small", "onnx_bytes": 23_500_000, "cosine": 0.99975}
     assert asked["scorer"] == uwe.Scorer("pooled")
+    assert asked["name"] == "bert"
 
 
 COMMANDS = [

@@ -72,6 +72,7 @@ def run_console(block: Block, folder: Path) -> str:
     environment = dict(os.environ, NO_COLOR="1", COLUMNS="100", LC_ALL="C.UTF-8")
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment.setdefault("UWE_CACHE_DIR", str(folder / "user-cache"))
+    environment.pop("UWE_DATA", None)  # the reader of a first page has none
     shown = []
     for line in block.text.splitlines():
         if line.startswith("$ "):

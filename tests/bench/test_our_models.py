@@ -1,0 +1,78 @@
+"""Our models: what they declare is what the data folder has, and the cards' figures hold."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import uwe
+from uwe.bench.adapters.resolve import bench_model
+from uwe.bench.regimes import Auditor
+from uwe.bench.tasks import task_named
+from uwe.data.layout import file_seal, read_split
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {
+    "uwe-mini": Path(uwe.__file__).parent / "assets" / "uwe-mini",
+    "uwe-mini-clean": ROOT / "models" / "uwe-mini-clean",
+}
+GRAPHS = {"uwe-mini": "train_full", "uwe-mini-clean": "train"}
+CLEAN = ("skillextract_house", "skillextract_tech", "jobnorm")
+REGIMES: dict[str, dict[str, tuple[str, ...]]] = {
+    "uwe-mini": {
+        "clean": CLEAN,
+        "held-out": ("skillextract_skillskape", "heldout_job2skill", "heldout_skill2job"),
+    },
+    "uwe-mini-clean": {
+        "clean": (*CLEAN, "skillnorm", "heldout_job2skill", "heldout_skill2job"),
+        "held-out": ("skillextract_skillskape", "onet_job2tech"),
+    },
+}
+
+
+@pytest.fixture(params=FOLDERS)
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    if not FOLDERS[found].exists() and not (ROOT / ".git").exists():
+        pytest.skip("a source distribution has the shipped model alone")
+    return found
+
+
+def test_it_says_what_it_is(name: str) -> None:
+    model = uwe.load(FOLDERS[name])
+    config = model.config
+    assert (config.name, str(config.scorer), config.max_tokens) == (name, "soft:0.5", 256)
+    assert (config.language, config.licence) == ("en", "Apache-2.0")
+    assert config.base_model == "sentence-transformers/all-MiniLM-L6-v2"
+    card = (FOLDERS[name] / "README.md").read_text(encoding="utf-8")
+    assert all(source.sha256 in card for source in config.trained_on)
+
+
+def test_it_was_trained_on_the_graphs_of_the_data_folder(name: str, data_folder: Path) -> None:
+    sources = uwe.load(FOLDERS[name]).config.trained_on
+    assert {source.name.split("/")[0] for source in sources} == {GRAPHS[name]}
+    assert sum(source.name.endswith(".edges.tsv.gz") for source in sources) == 5
+    for source in sources:
+        assert file_seal(data_folder / source.name) == source.sha256
+
+
+def test_its_regimes_are_those_of_the_docs(name: str, data_folder: Path) -> None:
+    auditor, model = Auditor(data_folder), bench_model(str(FOLDERS[name]))
+    for regime, tasks in REGIMES[name].items():
+        for each in map(task_named, tasks):
+            split = read_split(data_folder / each.folder, "val")
+            assert auditor.regime(model, each, split).name == regime, each.name
+
+
+@pytest.mark.slow
+def test_a_figure_of_its_card_comes_out_again(name: str, data_folder: Path) -> None:
+    card = (FOLDERS[name] / "README.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| skillextract_house/val .*`soft:0\.5`.*$", card, re.MULTILINE)
+    assert row is not None
+    said = float(row[0].split("|")[5].split()[0])
+    found = uwe.evaluate(
+        str(FOLDERS[name]), tasks="skillextract_house", splits="val", data=data_folder
+    )
+    assert 100 * found.entries[0].metrics["MAP"].mean == pytest.approx(said, abs=0.3)
