@@ -1,15 +1,18 @@
-"""The device of a run, which accelerate decides once a process."""
+"""The device of a run, which accelerate decides once a process, and its memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import is_initialized
 
-from uwe.errors import InputError
+from uwe.errors import InputError, TrainingError
 
-__all__ = ["accelerator_of"]
+__all__ = ["accelerator_of", "memory_errors"]
 
 
 def accelerator_of(*, cpu: bool) -> Accelerator:
@@ -43,3 +46,22 @@ def accelerator_of(*, cpu: bool) -> Accelerator:
         f"this process has trained on another device before, and can not change to {device}: start "
         "a new one"
     )
+
+
+@contextmanager
+def memory_errors(step: int) -> Iterator[None]:
+    """Say of a step that does not fit into memory how to go on.
+
+    Raises:
+        TrainingError: If it does not.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # a GPU's has a class of its own, a CPU's has not
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"step {step} does not fit into memory: {error}: go on from the last checkpoint with  "
+            "--resume --set batches.gradient_cache=true  (or smaller batches.chunk_tokens and "
+            "batches.tile_pairs), which give equal gradients"
+        ) from error

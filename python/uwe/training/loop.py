@@ -28,7 +28,7 @@ from uwe.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )  # fmt: skip
-from uwe.training.device import accelerator_of
+from uwe.training.device import accelerator_of, memory_errors
 from uwe.training.guide import Guide
 from uwe.training.interrupts import interruptible
 from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
@@ -278,18 +278,10 @@ class _Run:
             seed=(recipe.seed * 1_000_003 + step) % (1 << 40),
         )
         self._optimizer.zero_grad(set_to_none=True)
-        try:
+        with memory_errors(step + 1):
             losses = accumulate_gradients(
                 self._encoder, batches, self._objectives, settings, accelerator=self._accelerator
             )
-        except RuntimeError as error:  # a GPU's has a class of its own, a CPU's has not
-            if not _is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"step {step + 1} does not fit into memory: {error}: go on from the last "
-                "checkpoint with  --resume --set batches.gradient_cache=true  (or smaller "
-                "batches.chunk_tokens and batches.tile_pairs), which give equal gradients"
-            ) from error
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         clip = recipe.optimizer.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, clip))
@@ -395,10 +387,6 @@ class _Run:
             base_model=model.base_model or _public_name(model.base),
             trained_on=self._trained_on,
         )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _public_name(base: str) -> str:
