@@ -31,7 +31,7 @@ SAID = {
     "constraints.txt": "Exact versions of what tests and checks run with.",
     "pyproject.toml": "The package: dependencies, tools, layers.",
     "python/uwe/assets/spaces": "The built-in target spaces.",
-    "models/uwe-mini-clean": "Its sibling for comparisons, trained without ESCO's relations and aliases.",
+    "models/uwe-mini-clean": "For comparisons: trained without ESCO's relations and aliases.",
     "python/uwe/assets/uwe-mini": "The shipped model.",
     "python/uwe/py.typed": "",
     "rustfmt.toml": "",
