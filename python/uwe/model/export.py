@@ -123,7 +123,7 @@ def export(
             source,
             scorer=scorer,
             max_tokens=max_tokens,
-            special_tokens=special_tokens or declared.special_tokens,
+            special_tokens=special_tokens,
             attention="eager",
         )
         config = ModelConfig(
