@@ -109,7 +109,7 @@ def test_what_is_undeclared_may_be_left_out() -> None:
 
 
 def test_a_newer_format_says_upgrade() -> None:
-    with pytest.raises(ModelError, match=r"got format 2: run  pip install --upgrade uwe"):
+    with pytest.raises(ModelError, match=r"got format 2: update uwe"):
         ModelConfig.from_json(changed(format=FORMAT + 1))
 
 

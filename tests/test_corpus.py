@@ -64,7 +64,7 @@ def test_a_row_of_several_lines_and_a_wrong_width_loses_its_first_line() -> None
     errors: list[DataError] = []
     kept = list(read_queries(lines, format="csv", on_invalid=errors.append))
     assert errors[0].line == 2
-    assert str(errors[0]) == "line 2: expected 2 values as in the header, got 3"
+    assert str(errors[0]) == "line 2: expected 2 values as in the header, got 3: quote commas"
     assert (kept[-1].line, kept[-1].text) == (4, "welder")
 
 

@@ -265,7 +265,7 @@ def _check_format(found: object, path: str | Path) -> None:
     if found > FORMAT:
         raise ModelError(
             f"{path}: this release reads model format {FORMAT} or older, got format {found}: "
-            "run  pip install --upgrade uwe"
+            "update uwe"
         )
 
 
@@ -283,7 +283,7 @@ def _checked(
     if unknown:
         raise ModelError(
             f"{place}: unknown key {unknown[0]!r}; known are {', '.join(types)}: "
-            "correct it, or run  pip install --upgrade uwe"
+            "correct it, or update uwe"
         )
     missing = [key for key in types if key not in value and key not in optional]
     if missing:

@@ -204,7 +204,7 @@ def read_targets(
             path=path,
         )
     if not table.labels:
-        raise DataError("expected at least one target, got none", path=path)
+        raise DataError("expected at least one target, got none: add a line", path=path)
     return table
 
 
@@ -230,7 +230,11 @@ def _target(
     name = next((name for name in names.label if name in fields), names.label[0])
     label = _text(fields, name, path, line)
     if not label.strip():
-        raise DataError("expected a label, got a blank text", path=path, line=line)
+        raise DataError(
+            "expected a label, got a blank text: remove it, or pass over it (--skip-invalid)",
+            path=path,
+            line=line,
+        )
     del fields[name]
     id_ = fields.pop(names.id, None)
     if id_ is not None and not isinstance(id_, str):

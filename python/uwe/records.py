@@ -157,7 +157,9 @@ def _csv_entries(
                 raise DataError(problem, path=path, line=line)
             continue
         if not problem and len(row) != len(header):
-            problem = f"expected {len(header)} values as in the header, got {len(row)}"
+            problem = (
+                f"expected {len(header)} values as in the header, got {len(row)}: quote commas"
+            )
         if not problem:
             yield line, dict(zip(header, row, strict=True))
             continue

@@ -12,7 +12,7 @@ pub enum Error {
     Input(String),
     /// There is no target cache at the path.
     #[error(
-        "no target cache at {}: expected a folder with a manifest.json; build one with TargetCache.build or correct the path",
+        "no target cache at {}: expected a folder with a manifest.json; build one with  uwe cache build  or TargetCache.build, or correct the path",
         .0.display()
     )]
     CacheNotFound(PathBuf),

@@ -181,7 +181,7 @@ def _data(config: ModelConfig) -> Iterator[str]:
         yield from (f"- {line}" for line in _SOURCES)
         yield ""
     if own := sorted(names - {*GRAPHS, "nodes"}):
-        yield from (f"{', '.join(own)}: the terms of what they were made from.", "")
+        yield from (f"{', '.join(own)}: data of others, under terms that are not known here.", "")
 
 
 def _use(config: ModelConfig) -> Iterator[str]:

@@ -33,7 +33,7 @@ Model = Annotated[
     str | None,
     typer.Option(
         metavar="SOURCE",
-        help="Model folder or hub id; the default is the cache's own, or the shipped one.",
+        help="Model folder or hub id; the default is that of the cache, or else the shipped one.",
     ),
 ]
 ScorerName = Annotated[
@@ -41,8 +41,8 @@ ScorerName = Annotated[
     typer.Option(
         "--scorer",
         metavar="NAME",
-        help="soft_target, soft_query, soft, max or pooled; the default is the cache's own. The "
-        "first three need a temperature: --temperature, or in the name as in soft:0.5.",
+        help="soft_target, soft_query, soft, max or pooled; the default is the cache's or model's "
+        "own. The first three need a temperature: --temperature, or in the name as in soft:0.5.",
     ),
 ]
 Temperature = Annotated[
@@ -102,7 +102,7 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
             f"expected a target cache, got the file {name}: build one with  "
             f"uwe cache build {path.stem}.uwe --from {name}"
         )
-    if not path.exists() and path.name == name and not path.suffix:
+    if not path.exists() and path.name == name and (not path.suffix or "@" in name):
         raise InputError(
             f"expected a folder or a built-in target space out of {', '.join(target_spaces())}, "
             f"got {name!r}: correct it"

@@ -101,9 +101,9 @@ def enrich_command(
     sentence of WorkBench, and that the model ranks the skill among the first K for it.
 
     Examples:
-      uwe enrich train enriched --skills 2000 --only skill/
-      uwe enrich train enriched --provider openai --dry-run
-      uwe enrich train enriched --provider openai --token-cap 300000 --requests-per-minute 60
+      uwe enrich data/train data/enriched --skills 2000 --only skill/
+      uwe enrich data/train data/enriched --provider openai --dry-run
+      uwe enrich data/train data/enriched --provider openai --token-cap 300000
     """
     from uwe.data.layout import data_folder
     from uwe.enrich.enrichment import enrich, read_enrichable

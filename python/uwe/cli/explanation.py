@@ -103,7 +103,8 @@ def _explain_stream(
             try:
                 explanation = explain(record.text, space, _target(record), scorer=scorer)
             except InputError as error:
-                wrong = DataError(str(error), line=record.line)
+                path = None if source == "-" else source
+                wrong = DataError(str(error), path=path, line=record.line)
                 if not skip_invalid:
                     raise wrong from None
                 skipped(wrong)

@@ -111,7 +111,10 @@ def _rank_one(
         output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)
         return
     if not matches:
-        say("no target is left: loosen --where or --min-score")
+        if not len(space):
+            say("no target is left in the cache: add some with  uwe cache append")
+        else:
+            say("no target is left: loosen --where or --min-score")
         return
     header = ["rank", "label", "score", "earned by"]
     rows = []
@@ -149,6 +152,7 @@ def _rank_stream(
     invalid: list[DataError] = []
     texts = _texts(records, waiting, invalid, plain=field is None)
     ranked = rank_stream(texts, space, block=block, **settings)
+    done = 0
     with output.counting("queries") as progress:
         for done, matches in enumerate(ranked, 1):
             record = waiting.popleft()
@@ -159,6 +163,8 @@ def _rank_stream(
                 sys.stdout.flush()
     if invalid:
         raise invalid[0]
+    if not done and not skipped.count and source != "-":
+        say("no query came: expected a text a line, or a field of CSV or JSON lines")
     skipped.tell()
 
 

@@ -109,8 +109,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         found = state.get("format")
         if found != FORMAT:
             raise ModelError(
-                f"{path}: this release reads checkpoints of format {FORMAT}, got {found!r}: run  "
-                "pip install --upgrade uwe, or start anew"
+                f"{path}: this release reads checkpoints of format {FORMAT}, got {found!r}: "
+                "update uwe, or start anew"
             )
         return Checkpoint(
             step=int(state["step"]),

@@ -329,7 +329,7 @@ class Recipe:
         if found != FORMAT:
             raise InputError(
                 f"{path}: this release reads recipes of format {FORMAT}, got {found!r}: set "
-                f"format = {FORMAT}, or run  pip install --upgrade uwe"
+                f"format = {FORMAT}, or update uwe"
             )
         return table_as(cls, fields, str(path))
 
@@ -347,6 +347,8 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
         InputError: If it is no recipe, or a change names no key.
         OSError: If it can not be read.
     """
+    if Path(path).is_dir():
+        raise InputError(f"{path}: expected a TOML file, got a folder: name the recipe in it")
     try:
         text = Path(path).read_text(encoding="utf-8")
         # A run keeps its recipe, all settings in it, as JSON.

@@ -55,7 +55,8 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise InputError(f"{place}: expected a list, got {value!r}: correct it")
+            how = f"write [[{place}]]" if isinstance(value, dict) else "correct it"
+            raise InputError(f"{place}: expected a list, got {value!r}: {how}")
         return tuple(_value(inner[0], item, f"{place}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):

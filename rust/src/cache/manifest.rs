@@ -163,7 +163,7 @@ impl Manifest {
                 path,
                 format!(
                     "vectors are stored as int8, which this release ({}) does not read: it needs \
-                     uwe {} or newer (pip install -U uwe), or build the cache with \
+                     uwe {} or newer; update it, or build the cache with \
                      dtype=\"float16\"",
                     env!("CARGO_PKG_VERSION"),
                     self.readable_from,
@@ -209,7 +209,7 @@ impl Manifest {
                 path,
                 format!(
                     "uwe {} wrote this cache in format {}.{}, which this release ({}) can read but \
-                     not change: pip install -U uwe, or build the cache anew",
+                     not change: update uwe, or build the cache anew",
                     self.written_by,
                     self.version[0],
                     self.version[1],
@@ -287,7 +287,7 @@ fn check_head(bytes: &[u8], path: &Path) -> Result<()> {
             path,
             format!(
                 "the cache has format {major}.{minor}, this release ({}) reads {}.x: it needs uwe \
-                 {needs} (pip install -U uwe), or build the cache anew",
+                 {needs}; update it, or build the cache anew",
                 env!("CARGO_PKG_VERSION"),
                 VERSION[0],
             ),

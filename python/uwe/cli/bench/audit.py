@@ -27,7 +27,8 @@ def audit_command(
     """Count a task's (query, target) pairs in the training edges of a model: its regimes.
 
     The model says in uwe.json what it was trained on; those files are looked up in the data folder
-    by name and sha256. Without --task, all tasks that are there, those of train_full/heldout too.
+    by name and sha256. Without --task, those of train_full/heldout are
+    counted too.
 
     Example:
       uwe bench audit ./my-model --data ./uwe-data --task job2skill

@@ -42,8 +42,8 @@ def card_command(
     from uwe.loading import load
 
     target = Path(model) / "README.md" if out is None else Path(out)
-    check_out(str(target))
     loaded = load(Path(model))
+    check_out(str(target))
     results = [read_results(path) for path in files]
     text = model_card(loaded.config, loaded.fingerprint, results, shown=metric or ["MAP", "RP@10"])
     write_text(target, text)

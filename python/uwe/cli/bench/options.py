@@ -57,6 +57,6 @@ def check_out(out: str | None) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
         raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
     if not path.parent.is_dir():
-        raise InputError(f"{out}: expected a folder to write the result into: make it first")
+        raise InputError(f"{out}: expected a folder to write into, found none: make it first")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{out}: expected a folder that can be written into: name another")

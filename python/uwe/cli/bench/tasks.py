@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,14 +25,14 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
       uwe bench tasks --data ./uwe-data
     """
     from uwe.bench.tasks import TASKS
-    from uwe.data.layout import data_folder
+    from uwe.data.layout import ENVIRONMENT, data_folder
     from uwe.errors import InputError
 
     folder: Path | None
     try:
         folder = data_folder(data)
     except InputError:
-        if data is not None:
+        if data is not None or os.environ.get(ENVIRONMENT):
             raise
         folder = None
     found = [(task, [] if folder is None else _sizes(folder / task.folder)) for task in TASKS]

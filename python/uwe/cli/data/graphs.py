@@ -49,8 +49,8 @@ def graphs(
     What could not be built from the files is listed at the end.
 
     Examples:
-      uwe data graphs --out train
-      uwe data graphs --out train_full --heldout --skillskape SkillSkape/train.csv
+      uwe data graphs --data data --out data/train
+      uwe data graphs --data data --out data/train_full --heldout
     """
     from uwe.data import esco, onet
     from uwe.data.graphs import build_graphs
