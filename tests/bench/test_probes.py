@@ -274,4 +274,4 @@ def test_errors_on_the_command_line(shell: Shell, tmp_path: Path) -> None:
     )
     assert f"{path}:1: no target has the label 'x'" in shell.error(*probes, "--cases", str(path))
     out = str(tmp_path / "none" / "probes.json")
-    assert "expected a folder to write the result into" in shell.error(*probes, "-o", out)
+    assert "expected a folder to write into" in shell.error(*probes, "-o", out)

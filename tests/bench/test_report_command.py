@@ -60,7 +60,7 @@ def test_a_failure_leaves_what_was_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bm25.json", "-o", "none/r.html"], "expected a folder to write the result into"),
+        (["bm25.json", "-o", "none/r.html"], "expected a folder to write into"),
         (["bm25.json", "-o", "bm25.json"], "expected a file of its own"),
         (["bm25.json", "-o", "r.html", "--markdown", "r.html"], "expected a file of its own"),
         (["missing.json", "-o", "r.html"], "missing.json: No such file"),

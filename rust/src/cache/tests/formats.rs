@@ -84,7 +84,7 @@ fn newer_versions_say_what_reads_them() {
         super::super::compact(path, NEVER).err(),
     ] {
         let Some(Error::CacheFormat { message, .. }) = &refused else { panic!("{refused:?}") };
-        assert!(message.contains("format 1.7") && message.contains("pip install"), "{message}");
+        assert!(message.contains("format 1.7") && message.contains("update uwe"), "{message}");
     }
     forge(path, "\"readable_from\":\"0.1.0\"", "\"readable_from\":\"3.4.0\"");
     forge(path, "\"version\":[1,7]", "\"version\":[2,0]");
