@@ -26,6 +26,8 @@ from uwe.training.loop import train
 from uwe.training.recipe import Recipe, read_recipe
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "uwe-mini-clean.toml"
+# Smaller than the recipe, so that a run takes minutes.
+SIZE = ("graph.J.size=128", "graph.N.size=128", "optimizer.steps=260")
 GRAPHS = ("J", "V", "A", "N", "D")
 MEAN = ("skillextract_house/val", "skillextract_tech/val", "jobnorm/val")
 TASKS = {  # by what the table calls them
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
-    parser.add_argument("--set", action="append", default=["optimizer.steps=420"])
+    parser.add_argument("--set", action="append", default=list(SIZE))
     parser.add_argument("--guide", help="the guard's model: one that has seen nothing")
     parser.add_argument("--enriched", help="below UWE_DATA: what  uwe enrich  made")
     parser.add_argument("--limit", type=int, default=500, help="queries a task")

@@ -70,6 +70,13 @@ def test_rank_says_when_nothing_is_left(shell: Shell) -> None:
     assert shell.json("rank", "data", "-t", "roles.uwe", "--min-score", "2")["matches"] == []
 
 
+def test_rank_says_when_the_cache_is_empty(shell: Shell) -> None:
+    Path("one.txt").write_text("data\n")
+    shell("cache", "build", "one.uwe", "--from", "one.txt", "--model", "tiny")
+    shell("cache", "remove", "one.uwe", "--label", "data")
+    assert "in the cache: add some" in shell("rank", "data", "-t", "one.uwe").stderr
+
+
 def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
     rows = [{"label": "data", "level": 3, "open": True}, {"label": "spark", "level": 4}]
     Path("t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -92,6 +99,7 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
         (["rank", "a", "-t", "roles.uwe", "--scorer", "soft:hot"], "expected a number after the"),
         (["rank", "a", "-t", "roles.uwe", "--candidates", "0"], "expected candidates"),
         (["rank", "a", "-t", "nowhere"], "built-in target space out of esco-skills"),
+        (["rank", "a", "-t", "esco-skills@1.0"], "built-in target space out of esco-skills"),
         (["rank", "a", "-t", "no.uwe"], "no target cache at"),
         (["rank", "a", "-t", "tiny/uwe.json"], "build one with uwe cache build"),
         (["rank", "a", "-t", "roles.uwe", "--model", "nomodel"], "expected a model folder"),

@@ -77,6 +77,12 @@ def test_nothing_in_nothing_out(shell: Shell) -> None:
     assert shell("rank", "-i", "-", "-t", "roles.uwe", text="").output == ""
 
 
+def test_a_file_without_queries_is_told(shell: Shell) -> None:
+    Path("none.txt").touch()
+    done = shell("rank", "-i", "none.txt", "-t", "roles.uwe")
+    assert (done.stdout, done.stderr[:18]) == ("", "uwe: no query came")
+
+
 def test_explain_many_pairs(shell: Shell) -> None:
     rows: list[dict[str, Any]] = [
         {"query": "data spark", "target": "data engineer", "id": "a"},
@@ -104,6 +110,9 @@ def test_an_invalid_pair_stops_with_its_line_or_is_passed_over(shell: Shell) -> 
         done = shell("explain", "-i", "-", "-t", "roles.uwe", "--json", text=text, code=1)
         assert len(done.stdout.splitlines()) == 1
         assert done.stderr.startswith("uwe: error: line 2: ")
+        Path("pairs.jsonl").write_text(text)
+        done = shell("explain", "-i", "pairs.jsonl", "-t", "roles.uwe", "--json", code=1)
+        assert done.stderr.startswith("uwe: error: pairs.jsonl:2: ")
         done = shell("explain", "-i", "-", "-t", "roles.uwe", "--skip-invalid", "--json", text=text)
         assert len(done.stdout.splitlines()) == 2
         assert done.stderr.startswith("uwe: skipped 1 invalid entry, first line 2: ")

@@ -230,11 +230,7 @@ def _target(
     name = next((name for name in names.label if name in fields), names.label[0])
     label = _text(fields, name, path, line)
     if not label.strip():
-        raise DataError(
-            "expected a label, got a blank text: remove it, or pass over it (--skip-invalid)",
-            path=path,
-            line=line,
-        )
+        raise DataError("expected a label, got a blank text: leave it out", path=path, line=line)
     del fields[name]
     id_ = fields.pop(names.id, None)
     if id_ is not None and not isinstance(id_, str):

@@ -88,5 +88,7 @@ def test_the_command_writes_it_beside_the_model(shell: Shell, tmp_path: Path) ->
     record = replace(MODELS["uwe-mini"], fingerprint=load(tmp_path / "mine").fingerprint)
     results = replace(sample_results(models=("uwe-mini",)), models={"uwe-mini": record})
     (tmp_path / "result.json").write_text(results.to_json(), encoding="utf-8")
+    nowhere = shell.error("bench", "card", str(tmp_path / "no"), str(tmp_path / "result.json"))
+    assert "expected a model folder, found none" in nowhere
     shell("bench", "card", str(tmp_path / "mine"), str(tmp_path / "result.json"))
     assert (tmp_path / "mine" / "README.md").read_text(encoding="utf-8").startswith("---\n")

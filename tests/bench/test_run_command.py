@@ -131,6 +131,13 @@ def test_a_scorer_that_is_not_for_a_model_is_told(folder: Path) -> None:
     assert "uwe-mini  max" in found.stdout
 
 
+def test_a_wrong_data_folder_is_told_apart_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UWE_DATA", "nowhere")
+    assert "nowhere: expected UWE_DATA to name a folder" in run("tasks", code=1).output
+    monkeypatch.delenv("UWE_DATA")
+    assert "no data folder: set UWE_DATA" in run("tasks").output
+
+
 def test_tasks_are_listed_in_a_narrow_table(folder: Path) -> None:
     lines = run("tasks").stdout.splitlines()
     assert max(map(len, lines)) <= 100

@@ -83,6 +83,7 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("format=2", "reads recipes of format 1, got 2"),
         ("validation.mean=['x']", "expected mean to be of tasks"),
         ("graph=[]", "at least one"),
+        ("graph={name='J'}", r"graph: expected a list, got .*: write \[\[graph\]\]"),
         ("optimizer.trained_share=0", "trained_share > 0 and <= 1"),
         ("graph.J.hard_negatives=0.95", "hard_negatives >= 0 and <= 0.9"),
         ("batches.degree_exponent=2", "degree_exponent >= 0 and <= 1"),
@@ -100,6 +101,11 @@ def test_what_is_wrong_is_named(path: Path, change: str, words: str | None) -> N
         return
     with pytest.raises(InputError, match=words):
         read_recipe(path, changes=[change])
+
+
+def test_a_folder_is_no_recipe(path: Path) -> None:
+    with pytest.raises(InputError, match="expected a TOML file, got a folder: name the recipe"):
+        read_recipe(path.parent)
 
 
 def test_a_temperature_is_learned_where_there_is_one(path: Path) -> None:

@@ -139,6 +139,19 @@ def test_a_run_that_ended_before_a_checkpoint_begins_again(
     assert not list((out / "checkpoints").glob(".*"))
 
 
+def test_a_damaged_checkpoint_says_how_to_go_on(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    train(recipe, out=out, data=data, cpu=True)
+    last = max((out / "checkpoints").iterdir())
+    (last / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(ModelError, match="remove this checkpoint, and resume from the one before"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+    shutil.rmtree(last)
+    assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+
+
 def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Path) -> None:
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with (

@@ -54,8 +54,8 @@ def value_of(
     found = document.pop("version", None)
     if found != version:
         raise DataError(
-            f"this release reads results of version {version}, got {found!r}: update "
-            f"uwe, or run  {command}  anew",
+            f"this release reads results of version {version}, got {found!r}: update uwe, or run  "
+            f"{command}  anew",
             path=path,
         )
     try:

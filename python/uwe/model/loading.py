@@ -54,8 +54,8 @@ def load_transformer(folder: Path, *, attention: str, dropout: float | None = No
             )
     except Exception as error:  # whatever a broken file makes its many readers raise
         raise ModelError(
-            f"{folder}: transformers can not load it: {error}: pass a folder as save_pretrained "
-            "writes it; of a run's checkpoints remove the damaged one, and an earlier one serves"
+            f"{folder}: transformers can not load it: {error}: pass the folder that "
+            "save_pretrained wrote"
         ) from error
     # transformers fills gaps with random numbers; only its pooler never reaches a token vector.
     gaps = [k for k in sorted(loaded["missing_keys"]) if not k.startswith("pooler.")]

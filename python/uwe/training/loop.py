@@ -16,7 +16,7 @@ from accelerate.utils import broadcast_object_list
 
 from uwe.config import ModelConfig, TrainingSource
 from uwe.data.layout import data_folder
-from uwe.errors import InputError, TrainingError
+from uwe.errors import InputError, ModelError, TrainingError
 from uwe.loading import load
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
@@ -204,7 +204,11 @@ class _Run:
             ) from None
         self._step, self._best = checkpoint.step, checkpoint.best
         restore_state(self._optimizer, self._names, checkpoint.tensors)
-        weights = new_encoder(self._recipe.model, folder)
+        try:
+            weights = new_encoder(self._recipe.model, folder)
+        except ModelError as error:
+            message = f"{error}; remove this checkpoint, and resume from the one before"
+            raise ModelError(message) from error
         self._encoder.load_state_dict(weights.state_dict())
         with torch.no_grad():
             for parameter, name in self._names.items():

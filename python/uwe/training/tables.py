@@ -55,7 +55,8 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            how = f"write [[{place}]]" if isinstance(value, dict) else "correct it"
+            key = place.rpartition(" ")[2]
+            how = f"write [[{key}]]" if isinstance(value, dict) else "correct it"
             raise InputError(f"{place}: expected a list, got {value!r}: {how}")
         return tuple(_value(inner[0], item, f"{place}[{i}]") for i, item in enumerate(value))
     if origin is dict:

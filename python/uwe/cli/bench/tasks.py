@@ -26,15 +26,9 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
     """
     from uwe.bench.tasks import TASKS
     from uwe.data.layout import ENVIRONMENT, data_folder
-    from uwe.errors import InputError
 
-    folder: Path | None
-    try:
-        folder = data_folder(data)
-    except InputError:
-        if data is not None or os.environ.get(ENVIRONMENT):
-            raise
-        folder = None
+    named = data is not None or bool(os.environ.get(ENVIRONMENT))
+    folder = data_folder(data) if named else None
     found = [(task, [] if folder is None else _sizes(folder / task.folder)) for task in TASKS]
     if as_json:
         output.print_json([{**vars(task), "splits": sizes} for task, sizes in found], indent=2)
