@@ -20,6 +20,7 @@ __all__ = [
     "cache_scores",
     "late_interaction",
     "metrics",
+    "multiply_add",
     "ranks",
     "set_threads",
     "simd_level",
@@ -91,6 +92,7 @@ def metrics(
     relevant_offsets: NDArray[np.int64],  # (B + 1,)
     names: list[str],  # MAP, MRR, RP@k, recall@k, nDCG@k, hit@k
 ) -> NDArray[np.float64]: ...  # (names, B), NaN for a query without a relevant target
+def multiply_add(rounds: int) -> int: ...  # floating point operations
 def simd_level() -> str: ...
 def simd_levels() -> list[str]: ...
 def threads() -> int: ...

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,9 +87,6 @@ def score_metrics(
     block = np.ascontiguousarray(floats("scores", scores))
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
-    if np.isnan(block).any():
-        query, target = np.argwhere(np.isnan(block))[0].tolist()
-        raise InputError(f"query {query}: the score of target {target} is NaN, which has no rank")
     flat, offsets = _ragged(relevant, block.shape[1])
     _same_length(len(block), offsets)
     ranks = _core.ranks(block, flat, offsets)
@@ -199,28 +198,52 @@ def _ragged(
             "expected for each query a list of its relevant targets, got "
             f"{type(relevant).__name__}: pass relevant=[[0, 7], [], ...]"
         )
-    rows = []
-    for i, row in enumerate(relevant):
-        try:
-            array = np.asarray(row)
-        except ValueError:  # ragged
-            array = np.zeros((0, 0))
-        if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
-            raise InputError(
-                f"query {i}: expected a list of target indices as relevant, got {row!r}"
-            )
-        array = np.sort(array.astype(np.int64))
-        if len(array) and (array[0] < 0 or array[-1] >= targets):
-            raise InputError(
-                f"query {i}: relevant targets must be from 0 to below {targets}, got "
-                f"{array[0] if array[0] < 0 else array[-1]}"
-            )
-        if (np.diff(array) == 0).any():
-            raise InputError(f"query {i}: a relevant target is listed twice: list it once")
-        rows.append(array)
+    rows = list(relevant)
+    flat = _plain(rows)
+    if flat is None:
+        checked = [_indices(row, query) for query, row in enumerate(rows)]
+        flat = np.concatenate([np.zeros(0, dtype=np.int64), *checked])
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
-    return np.concatenate([np.zeros(0, dtype=np.int64), *rows]), offsets
+    _check_indices(flat, offsets, targets)
+    return flat, offsets
+
+
+def _plain(rows: list[Sequence[int]]) -> NDArray[np.int64] | None:
+    """All rows as one array if they are lists of ints: NumPy would take thousands one by one."""
+    if any(type(row) is not list for row in rows) or not {*map(type, chain(*rows))} <= {int}:
+        return None
+    try:
+        return np.array(array("q", chain(*rows)))
+    except OverflowError:
+        return None
+
+
+def _indices(row: Sequence[int], query: int) -> NDArray[np.int64]:
+    try:
+        indices = np.asarray(row)
+    except ValueError:  # ragged
+        indices = np.zeros((0, 0))
+    if indices.ndim != 1 or (len(indices) and indices.dtype.kind not in "iu"):
+        raise InputError(
+            f"query {query}: expected a list of target indices as relevant, got {row!r}"
+        )
+    return indices.astype(np.int64)
+
+
+def _check_indices(flat: NDArray[np.int64], offsets: NDArray[np.int64], targets: int) -> None:
+    queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    outside = np.flatnonzero((flat < 0) | (flat >= targets))
+    if len(outside):
+        raise InputError(
+            f"query {queries[outside[0]]}: relevant targets must be from 0 to below {targets}, "
+            f"got {flat[outside[0]]}"
+        )
+    pairs = np.sort(queries * targets + flat)
+    twice = np.flatnonzero(pairs[1:] == pairs[:-1])
+    if len(twice):
+        query = pairs[twice[0]] // targets
+        raise InputError(f"query {query}: a relevant target is listed twice: list it once")
 
 
 def _same_length(queries: int, offsets: NDArray[np.int64]) -> None:

@@ -1,7 +1,7 @@
 //! Exact soft late interaction over large label spaces.
 //!
-//! Arrows point down: `cache` rests on `score`, `score` on `metrics` and `simd`, all on `tokens`
-//! and `error`. The crate knows no Python unless the feature `python` is on.
+//! Arrows point down: `cache` rests on `score`, `score` on `metrics`, `metrics` on `simd`, all on
+//! `tokens` and `error`. The crate knows no Python unless the feature `python` is on.
 
 pub mod cache;
 pub mod error;

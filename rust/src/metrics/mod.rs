@@ -10,6 +10,7 @@
 mod tests;
 
 use crate::error::{Error, Result};
+use crate::simd::{Kernels, Level};
 use std::cmp::Ordering;
 
 /// Counts, for the relevant targets of one query, how many targets stand before each.
@@ -117,29 +118,86 @@ fn check_offsets(len: usize, offsets: &[usize]) -> Result<()> {
     )))
 }
 
+/// Relevant targets of a query up to which the whole row is read once for each of them: for more
+/// it pays to put the scores that matter together first.
+const FEW: usize = 8;
+
 /// Ranks of relevant targets from a block of scores, row-major `(queries, targets)`.
 ///
 /// # Errors
-/// [`Error::Input`] if the relevant targets do not fit the block.
+/// [`Error::Input`] if the relevant targets do not fit the block, a score is NaN, or `UWE_SIMD`
+/// names a level that this processor lacks.
 pub fn ranks(
     scores: &[f32],
     targets: usize,
     relevant: &[usize],
     offsets: &[usize],
 ) -> Result<Vec<u64>> {
+    let level = Level::active()?;
+    let Some(kernels) = level.kernels() else {
+        return Err(Error::input(format!("this processor has no {}", level.name())));
+    };
     let queries = scores.len().checked_div(targets).unwrap_or(offsets.len().saturating_sub(1));
     check_relevant(relevant, offsets, queries, targets)?;
-    let mut all = Vec::with_capacity(relevant.len());
+    let mut all = vec![0; relevant.len()];
+    let mut kept = Kept::default();
     for (query, row) in scores.chunks_exact(targets.max(1)).enumerate() {
-        let own = &relevant[offsets[query]..offsets[query + 1]];
-        // Adding zero turns -0.0 into 0.0: equal scores tie whatever their sign bit.
-        let mut counter = RankCounter::new(own.iter().map(|&target| (target, row[target] + 0.0)));
-        for (target, &score) in row.iter().enumerate() {
-            counter.count(target, score + 0.0);
+        if kernels.has_nan(row) {
+            let target = row.iter().position(|score| score.is_nan()).unwrap_or(0);
+            return Err(Error::input(format!(
+                "query {query}: the score of target {target} is NaN, which has no rank",
+            )));
         }
-        all.extend(counter.ranks());
+        let own = offsets[query]..offsets[query + 1];
+        let ranks = &mut all[own.clone()];
+        if own.len() <= FEW {
+            for (rank, &target) in ranks.iter_mut().zip(&relevant[own]) {
+                *rank = rank_in(kernels, row, target, row);
+            }
+        } else {
+            kept.ranks(kernels, row, &relevant[own], ranks);
+        }
     }
     Ok(all)
+}
+
+/// The rank of a target's score among some of the scores of its row, its own among them: 1 and what
+/// stands before it. An equal score does where its index is lower.
+fn rank_in(kernels: &Kernels, row: &[f32], target: usize, scores: &[f32]) -> u64 {
+    let (above, at_least) = kernels.count_above(scores, row[target]);
+    let mut rank = 1 + above;
+    if at_least - above > 1 {
+        let (above, at_least) = kernels.count_above(&row[..target], row[target]);
+        rank += at_least - above;
+    }
+    rank as u64
+}
+
+/// Scores of a row that may stand before a relevant target.
+#[derive(Default)]
+struct Kept {
+    /// The scores, then room for a register.
+    scores: Vec<f32>,
+}
+
+impl Kept {
+    /// Ranks in a row, those of the lowest scores first. What can not stand before the others is
+    /// dropped on the way, whenever that halves what is left: so the work follows the sum of the
+    /// ranks, not the product of relevant targets and targets.
+    fn ranks(&mut self, kernels: &Kernels, row: &[f32], relevant: &[usize], ranks: &mut [u64]) {
+        let mut order: Vec<usize> = (0..relevant.len()).collect();
+        order.sort_unstable_by(|&a, &b| row[relevant[a]].total_cmp(&row[relevant[b]]));
+        self.scores.resize(row.len() + Kernels::SPARE, 0.0);
+        let mut len = kernels.copy_from(row[relevant[order[0]]], row, &mut self.scores);
+        for place in order {
+            let target = relevant[place];
+            ranks[place] = rank_in(kernels, row, target, &self.scores[..len]);
+            // What stands behind is of no more use.
+            if ranks[place] <= len as u64 / 2 {
+                len = kernels.keep_from(row[target], &mut self.scores, len);
+            }
+        }
+    }
 }
 
 /// A ranking metric of one query.

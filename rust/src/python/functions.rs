@@ -152,6 +152,15 @@ pub(super) fn simd_levels() -> Vec<&'static str> {
     Level::available().into_iter().map(Level::name).collect()
 }
 
+/// Multiplies and adds in registers for so many rounds, on the calling thread; the number of
+/// floating point operations. Benches time it: no kernel of this level can be faster.
+#[pyfunction]
+#[pyo3(signature = (rounds))]
+pub(super) fn multiply_add(py: Python<'_>, rounds: u64) -> PyResult<u64> {
+    let level = Level::active()?;
+    Ok(py.detach(|| level.kernels().map_or(0, |kernels| kernels.multiply_add(rounds))))
+}
+
 /// Number of threads that a call uses; 1 in a child forked after the first call that used more.
 #[pyfunction]
 pub(super) fn threads() -> usize {

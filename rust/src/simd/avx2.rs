@@ -10,7 +10,7 @@ pub(super) struct Avx2(__m256);
 
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
 // only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(clippy::undocumented_unsafe_blocks, clippy::many_single_char_names)]
 impl Vector for Avx2 {
     const LANES: usize = 8;
     type Mask = __m256;
@@ -88,6 +88,18 @@ impl Vector for Avx2 {
         Self(unsafe { _mm256_blendv_ps(other.0, self.0, mask) })
     }
     #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u32 {
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)) as u32 }
+    }
+    #[inline(always)]
+    unsafe fn compact(self, bits: u32) -> Self {
+        unsafe {
+            let lanes = u64::from_ne_bytes(COMPACT[bits as usize & 0xff]);
+            let lanes = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, lanes.cast_signed()));
+            Self(_mm256_permutevar8x32_ps(self.0, lanes))
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe {
             let four =
@@ -95,6 +107,12 @@ impl Vector for Avx2 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
+    }
+    #[inline(always)]
+    unsafe fn sums(rows: &[Self]) -> Self {
+        // Written out: what a closure does is not compiled for the level.
+        let [a, b, c, d, e, f, g, h, ..] = *rows else { return rows[0] };
+        unsafe { Self(sums_of_eight([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0])) }
     }
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
@@ -106,3 +124,37 @@ impl Vector for Avx2 {
         }
     }
 }
+
+/// Sums of the lanes of eight rows, one a lane.
+#[inline(always)]
+pub(super) unsafe fn sums_of_eight(rows: [__m256; 8]) -> __m256 {
+    // SAFETY: instructions of AVX2, which the caller is compiled for.
+    unsafe {
+        let low =
+            _mm256_hadd_ps(_mm256_hadd_ps(rows[0], rows[1]), _mm256_hadd_ps(rows[2], rows[3]));
+        let high =
+            _mm256_hadd_ps(_mm256_hadd_ps(rows[4], rows[5]), _mm256_hadd_ps(rows[6], rows[7]));
+        _mm256_add_ps(
+            _mm256_permute2f128_ps::<0x20>(low, high),
+            _mm256_permute2f128_ps::<0x31>(low, high),
+        )
+    }
+}
+
+/// For every choice of lanes, which lane comes to which place: AVX2 has no instruction for it.
+static COMPACT: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut lane, mut place) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                table[bits][place] = lane as u8;
+                place += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    table
+};

@@ -1,5 +1,6 @@
 //! AVX-512: 16 lanes, masks in registers of their own.
 
+use super::avx2::sums_of_eight;
 use super::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
@@ -8,9 +9,20 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
 
+impl Avx512 {
+    /// The upper eight lanes added to the lower ones.
+    #[inline(always)]
+    unsafe fn halved(self) -> __m256 {
+        // SAFETY: instructions of the level, which the caller is compiled for.
+        unsafe {
+            _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0))
+        }
+    }
+}
+
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ
 // and VL (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks)]
+#[allow(clippy::undocumented_unsafe_blocks, clippy::many_single_char_names)]
 impl Vector for Avx512 {
     const LANES: usize = 16;
     type Mask = __mmask16;
@@ -85,13 +97,48 @@ impl Vector for Avx512 {
         Self(unsafe { _mm512_mask_blend_ps(mask, other.0, self.0) })
     }
     #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u32 {
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn compact(self, bits: u32) -> Self {
+        Self(unsafe { _mm512_maskz_compress_ps(bits as __mmask16, self.0) })
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe {
-            let eight =
-                _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
+            let eight = self.halved();
             let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn sums(rows: &[Self]) -> Self {
+        unsafe {
+            // Written out: what a closure does is not compiled for the level.
+            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *rows else { return rows[0] };
+            let low = sums_of_eight([
+                a.halved(),
+                b.halved(),
+                c.halved(),
+                d.halved(),
+                e.halved(),
+                f.halved(),
+                g.halved(),
+                h.halved(),
+            ]);
+            let high = sums_of_eight([
+                i.halved(),
+                j.halved(),
+                k.halved(),
+                l.halved(),
+                m.halved(),
+                n.halved(),
+                o.halved(),
+                p.halved(),
+            ]);
+            Self(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
         }
     }
     #[inline(always)]

@@ -1,10 +1,12 @@
 //! The functions of one level, compiled for it.
 
 use super::attend::{Attention, Pair, attend};
+use super::count::{count_above, has_nan, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
 use super::level::Level;
 use super::packed::PackedQuery;
+use super::peak::{multiply_add, operations};
 use super::scalar::Scalar;
 use super::vector::Vector;
 use half::f16;
@@ -20,6 +22,10 @@ pub struct Kernels {
     attend: unsafe fn(Attention, &Pair, &mut [f32]) -> f32,
     exp: unsafe fn(&mut [f32]),
     widen: unsafe fn(&[f16], &mut [f32]),
+    count_above: unsafe fn(&[f32], f32) -> (usize, usize),
+    has_nan: unsafe fn(&[f32]) -> bool,
+    keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> usize,
+    multiply_add: unsafe fn(u64) -> f32,
 }
 
 /// Compiles every kernel for one level; the rows of a group are what its registers can hold.
@@ -52,12 +58,43 @@ macro_rules! compile {
                 unsafe { widen::<$vector>(from, to) }
             }
 
+            $(#[$feature])*
+            unsafe fn level_count_above(scores: &[f32], mark: f32) -> (usize, usize) {
+                count_above(scores, mark)
+            }
+
+            $(#[$feature])*
+            unsafe fn level_has_nan(scores: &[f32]) -> bool {
+                has_nan(scores)
+            }
+
+            $(#[$feature])*
+            unsafe fn level_keep_from(
+                floor: f32,
+                from: *const f32,
+                to: *mut f32,
+                len: usize,
+            ) -> usize {
+                // SAFETY: `Kernels` checks the lengths; the caller has the level.
+                unsafe { keep_from::<$vector>(floor, from, to, len) }
+            }
+
+            $(#[$feature])*
+            unsafe fn level_multiply_add(rounds: u64) -> f32 {
+                // SAFETY: the caller has the level.
+                unsafe { multiply_add::<$vector>(rounds) }
+            }
+
             pub(super) static KERNELS: Kernels = Kernels {
                 width: <$vector>::LANES,
                 dots: level_dots,
                 attend: level_attend,
                 exp: level_exp,
                 widen: level_widen,
+                count_above: level_count_above,
+                has_nan: level_has_nan,
+                keep_from: level_keep_from,
+                multiply_add: level_multiply_add,
             };
         }
     };
@@ -65,7 +102,7 @@ macro_rules! compile {
 
 compile!(scalar, Scalar, [4, 2, 1],);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 4], #[target_feature(enable = "avx2,fma,f16c")]);
+compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c")]);
 #[cfg(target_arch = "x86_64")]
 compile!(
     avx512,
@@ -77,6 +114,9 @@ compile!(
 compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);
 
 impl Kernels {
+    /// Values that [`Kernels::keep_from`] needs beyond the last: a register of any level.
+    pub const SPARE: usize = 16;
+
     /// The table of a level that [`Level::available`] lists.
     pub(super) fn of(level: Level) -> &'static Self {
         match level {
@@ -159,6 +199,50 @@ impl Kernels {
         // SAFETY: the lengths were checked, and this table exists only for a level that the
         // processor has.
         unsafe { (self.widen)(from, to) }
+    }
+
+    /// How many of `scores` are above `mark`, and how many are at least that.
+    pub fn count_above(&self, scores: &[f32], mark: f32) -> (usize, usize) {
+        // SAFETY: this table exists only for a level that the processor has.
+        unsafe { (self.count_above)(scores, mark) }
+    }
+
+    /// Whether one of `scores` is NaN.
+    pub fn has_nan(&self, scores: &[f32]) -> bool {
+        // SAFETY: this table exists only for a level that the processor has.
+        unsafe { (self.has_nan)(scores) }
+    }
+
+    /// Copies the scores that are at least `floor`, in their order; returns how many. What follows
+    /// them is of no meaning.
+    ///
+    /// # Panics
+    /// If the room is not [`Kernels::SPARE`] longer than the scores.
+    pub fn copy_from(&self, floor: f32, scores: &[f32], to: &mut [f32]) -> usize {
+        assert!(to.len() >= scores.len() + Self::SPARE);
+        // SAFETY: the length was checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.keep_from)(floor, scores.as_ptr(), to.as_mut_ptr(), scores.len()) }
+    }
+
+    /// The same of the first `len` scores, where they lie.
+    ///
+    /// # Panics
+    /// If the slice is not [`Kernels::SPARE`] longer than `len`.
+    pub fn keep_from(&self, floor: f32, scores: &mut [f32], len: usize) -> usize {
+        assert!(scores.len() >= len + Self::SPARE);
+        let at = scores.as_mut_ptr();
+        // SAFETY: the length was checked, reading and writing go through the same pointer, and
+        // this table exists only for a level that the processor has.
+        unsafe { (self.keep_from)(floor, at.cast_const(), at, len) }
+    }
+
+    /// Multiplies and adds in registers for so many rounds: what one thread can reach at most.
+    /// Returns the number of floating point operations.
+    pub fn multiply_add(&self, rounds: u64) -> u64 {
+        // SAFETY: this table exists only for a level that the processor has.
+        std::hint::black_box(unsafe { (self.multiply_add)(rounds) });
+        rounds * operations(self.width)
     }
 }
 

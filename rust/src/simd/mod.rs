@@ -1,8 +1,9 @@
 //! Arithmetic on token vectors: one kernel text, compiled once for each SIMD level.
 //!
 //! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
-//! functions of one level, `dots` and `attend` are the kernels, generic over `vector::Vector`.
-//! [`twin`] is their definition in plain float64 loops; nothing dispatches to it.
+//! functions of one level, `dots` and `attend` are the kernels, generic over `vector::Vector`, and
+//! `count` those of ranks; `peak` is what none of them can exceed. [`twin`] is the
+//! definition of scores in plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
 //! temperature and the level alone.
@@ -19,6 +20,7 @@ mod attend;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod count;
 mod dots;
 mod exp;
 mod kernels;
@@ -26,6 +28,7 @@ mod level;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod packed;
+mod peak;
 mod scalar;
 pub mod twin;
 mod vector;

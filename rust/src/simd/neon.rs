@@ -84,8 +84,34 @@ impl Vector for Neon {
         Self(unsafe { vbslq_f32(mask, self.0, other.0) })
     }
     #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u32 {
+        unsafe {
+            let bits = vandq_u32(vcgeq_f32(self.0, other.0), vld1q_u32([1, 2, 4, 8].as_ptr()));
+            vaddvq_u32(bits)
+        }
+    }
+    #[inline(always)]
+    unsafe fn compact(self, bits: u32) -> Self {
+        let (mut from, mut to, mut place) = ([0.0; 4], [0.0; 4], 0);
+        unsafe {
+            vst1q_f32(from.as_mut_ptr(), self.0);
+            for (lane, x) in from.into_iter().enumerate() {
+                to[place & 3] = x;
+                place += (bits >> lane & 1) as usize;
+            }
+            Self(vld1q_f32(to.as_ptr()))
+        }
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe { vaddvq_f32(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn sums(rows: &[Self]) -> Self {
+        unsafe {
+            let [a, b] = [0, 2].map(|row| vpaddq_f32(rows[row].0, rows[row + 1].0));
+            Self(vpaddq_f32(a, b))
+        }
     }
     #[inline(always)]
     unsafe fn largest(self) -> f32 {

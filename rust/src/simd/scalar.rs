@@ -88,9 +88,27 @@ impl Vector for Scalar {
         Self(std::array::from_fn(|lane| if mask[lane] { self.0[lane] } else { other.0[lane] }))
     }
     #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u32 {
+        (0..8).map(|lane| u32::from(self.0[lane] >= other.0[lane]) << lane).sum()
+    }
+    #[inline(always)]
+    unsafe fn compact(self, bits: u32) -> Self {
+        let (mut lanes, mut place) = ([0.0; 8], 0);
+        for (lane, &x) in self.0.iter().enumerate() {
+            lanes[place & 7] = x;
+            place += (bits >> lane & 1) as usize;
+        }
+        Self(lanes)
+    }
+    #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let [a, b, c, d, e, f, g, h] = self.0;
         ((a + e) + (c + g)) + ((b + f) + (d + h))
+    }
+    #[inline(always)]
+    unsafe fn sums(rows: &[Self]) -> Self {
+        // SAFETY: arithmetic alone.
+        Self(std::array::from_fn(|row| unsafe { rows[row].sum() }))
     }
     #[inline(always)]
     unsafe fn largest(self) -> f32 {

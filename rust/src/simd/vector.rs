@@ -37,8 +37,14 @@ pub(super) trait Vector: Copy {
     unsafe fn first(count: usize) -> Self::Mask;
     /// `self` where the mask is set, `other` elsewhere.
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
+    /// One bit a lane: whether it is at least the other's.
+    unsafe fn at_least(self, other: Self) -> u32;
+    /// The lanes whose bits are set, moved to the front; what follows them is of no meaning.
+    unsafe fn compact(self, bits: u32) -> Self;
     /// Sum of the lanes, in an order of the level's own.
     unsafe fn sum(self) -> f32;
+    /// Sums of the lanes of LANES rows, one a lane, in an order of the level's own.
+    unsafe fn sums(rows: &[Self]) -> Self;
     /// Largest lane.
     unsafe fn largest(self) -> f32;
 }

@@ -1,0 +1,97 @@
+"""MAP and RP@10 of given scores: `uwe` side by side with NumPy, as ratios, on one thread.
+
+All 3,039 job titles of job2skill against its 13,939 skills, 42 relevant skills a title, in the
+order that pooled vectors give them. NumPy comes as the two shapes that people write: a sort of each
+row, and a count of what scores higher than each relevant target. The answers must be equal. Needs
+UWE_DATA.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import uwe
+from uwe.data.layout import data_folder, read_split
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+ROUNDS = 5
+NAMES = ("MAP", "RP@10")
+Scores = NDArray[np.float32]
+Relevant = list[list[int]]
+
+
+def by_sorting(scores: Scores, relevant: Relevant) -> list[float]:
+    """The mean metrics from each row's sorted scores; ties must have been broken beforehand."""
+    values = []
+    for row, own in zip(scores, relevant, strict=True):
+        ordered = np.sort(row)
+        values.append(_values(len(row) - np.searchsorted(ordered, row[own], side="left")))
+    return list(np.mean(values, axis=0))
+
+
+def by_counting(scores: Scores, relevant: Relevant) -> list[float]:
+    """The same from a count for each relevant target."""
+    values = []
+    for row, own in zip(scores, relevant, strict=True):
+        ranks = [np.count_nonzero(row > row[target]) + 1 for target in own]
+        values.append(_values(np.array(ranks)))
+    return list(np.mean(values, axis=0))
+
+
+def _values(ranks: NDArray[np.int64]) -> tuple[float, float]:
+    ranks = np.sort(ranks)
+    found = np.arange(1, len(ranks) + 1)
+    return float((found / ranks).mean()), float((ranks <= 10).sum() / min(10, len(ranks)))
+
+
+def ours(scores: Scores, relevant: Relevant) -> list[float]:
+    mean = uwe.score_metrics(scores, relevant, names=NAMES).means()
+    return [mean[name] for name in NAMES]
+
+
+def _pooled(texts: list[str]) -> NDArray[np.float32]:
+    tokens = uwe.load().encode(texts)
+    sums = np.add.reduceat(tokens.values, tokens.offsets[:-1])
+    return np.asarray(sums / np.linalg.norm(sums, axis=1, keepdims=True), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def block() -> tuple[Scores, Relevant]:
+    task = read_split(data_folder() / "workbench" / "job2skill", "test").task
+    queries, targets = (_pooled(texts) for texts in (task.queries, task.targets))
+    scores = np.asarray(queries @ targets.T, dtype=np.float32)
+    # NumPy's two shapes know nothing of ties.
+    order = np.argsort(scores, axis=1, kind="stable")
+    ranked = np.linspace(0, 1, scores.shape[1], dtype=np.float32)
+    np.put_along_axis(scores, order, ranked[None].repeat(len(scores), 0), axis=1)
+    return scores, [list(own) for own in task.relevant]
+
+
+@pytest.mark.parametrize("peer", [by_sorting, by_counting])
+def test_given_scores(
+    benchmark: BenchmarkFixture,
+    block: tuple[Scores, Relevant],
+    peer: Callable[[Scores, Relevant], list[float]],
+) -> None:
+    np.testing.assert_allclose(ours(*block), peer(*block), atol=1e-4)
+    pairs = [(_seconds(ours, block), _seconds(peer, block)) for _ in range(ROUNDS)]
+    ratio = statistics.median(other / own for own, other in pairs)
+    own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
+    benchmark.extra_info.update(peer=peer.__name__, ratio=ratio)
+    print(f"\nuwe {own:.0f} ms, NumPy {peer.__name__} {other:.0f} ms: {ratio:.1f} times as fast")
+    benchmark.pedantic(ours, args=block, rounds=3)
+
+
+def _seconds(call: Callable[[Scores, Relevant], object], block: tuple[Scores, Relevant]) -> float:
+    start = time.perf_counter()
+    call(*block)
+    return time.perf_counter() - start
