@@ -91,7 +91,7 @@ def test_batch(benchmark: BenchmarkFixture, peers: Peers) -> None:
         return _core.cache_rank(peers.core, values, offsets, k=10, **options)
 
     def torch_scores() -> Any:
-        return torch.cat([blocks.soft(part) for part in queries.split(BLOCK)]).numpy()
+        return torch.cat([blocks.soft(part) for part in torch.split(queries, BLOCK)]).numpy()
 
     expected = all_scores()
     np.testing.assert_allclose(expected, torch_scores(), atol=2e-5)
