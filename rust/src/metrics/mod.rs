@@ -10,7 +10,7 @@
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::simd::{Kernels, Level};
+use crate::simd::Kernels;
 use std::cmp::Ordering;
 
 /// Counts, for the relevant targets of one query, how many targets stand before each.
@@ -133,14 +133,11 @@ pub fn ranks(
     relevant: &[usize],
     offsets: &[usize],
 ) -> Result<Vec<u64>> {
-    let level = Level::active()?;
-    let Some(kernels) = level.kernels() else {
-        return Err(Error::input(format!("this processor has no {}", level.name())));
-    };
+    let kernels = Kernels::active()?;
     let queries = scores.len().checked_div(targets).unwrap_or(offsets.len().saturating_sub(1));
     check_relevant(relevant, offsets, queries, targets)?;
     let mut all = vec![0; relevant.len()];
-    let mut kept = Kept::default();
+    let mut kept = Vec::new();
     for (query, row) in scores.chunks_exact(targets.max(1)).enumerate() {
         if kernels.has_nan(row) {
             let target = row.iter().position(|score| score.is_nan()).unwrap_or(0);
@@ -155,7 +152,7 @@ pub fn ranks(
                 *rank = rank_in(kernels, row, target, row);
             }
         } else {
-            kept.ranks(kernels, row, &relevant[own], ranks);
+            ranks_in(kernels, row, &relevant[own], ranks, &mut kept);
         }
     }
     Ok(all)
@@ -173,29 +170,28 @@ fn rank_in(kernels: &Kernels, row: &[f32], target: usize, scores: &[f32]) -> u64
     rank as u64
 }
 
-/// Scores of a row that may stand before a relevant target.
-#[derive(Default)]
-struct Kept {
-    /// The scores, then room for a register.
-    scores: Vec<f32>,
-}
-
-impl Kept {
-    /// Ranks in a row, those of the lowest scores first. What can not stand before the others is
-    /// dropped on the way, whenever that halves what is left: so the work follows the sum of the
-    /// ranks, not the product of relevant targets and targets.
-    fn ranks(&mut self, kernels: &Kernels, row: &[f32], relevant: &[usize], ranks: &mut [u64]) {
-        let mut order: Vec<usize> = (0..relevant.len()).collect();
-        order.sort_unstable_by(|&a, &b| row[relevant[a]].total_cmp(&row[relevant[b]]));
-        self.scores.resize(row.len() + Kernels::SPARE, 0.0);
-        let mut len = kernels.copy_from(row[relevant[order[0]]], row, &mut self.scores);
-        for place in order {
-            let target = relevant[place];
-            ranks[place] = rank_in(kernels, row, target, &self.scores[..len]);
-            // What stands behind is of no more use.
-            if ranks[place] <= len as u64 / 2 {
-                len = kernels.keep_from(row[target], &mut self.scores, len);
-            }
+/// Ranks in a row of one relevant target or more, those of the lowest scores first. What can not
+/// stand before the others is dropped on the way, whenever that halves what is left: so the work
+/// follows the sum of the ranks, not the product of relevant targets and targets.
+///
+/// `kept` is scratch.
+fn ranks_in(
+    kernels: &Kernels,
+    row: &[f32],
+    relevant: &[usize],
+    ranks: &mut [u64],
+    kept: &mut Vec<f32>,
+) {
+    let mut order: Vec<usize> = (0..relevant.len()).collect();
+    order.sort_unstable_by(|&a, &b| row[relevant[a]].total_cmp(&row[relevant[b]]));
+    kept.resize(row.len(), 0.0);
+    let mut len = kernels.copy_from(row[relevant[order[0]]], row, kept);
+    for place in order {
+        let target = relevant[place];
+        ranks[place] = rank_in(kernels, row, target, &kept[..len]);
+        // What stands behind is of no more use.
+        if ranks[place] <= len as u64 / 2 {
+            len = kernels.keep_from(row[target], &mut kept[..len]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Ranks against a sort, metrics against values worked out by hand and against plain loops.
 
 use super::*;
+use crate::simd::Level;
 use proptest::prelude::*;
 
 fn values(ranks: &[u64], names: &[&str]) -> Vec<f64> {
@@ -74,38 +75,35 @@ fn a_score_that_is_not_a_number_is_named() {
 proptest! {
     #[test]
     fn both_counts_equal_a_sort_at_every_level(
-        seed: u64, width in 1_usize..9000, few in 1_usize..60, kinds in 1_u64..2000
+        scores in prop::collection::vec(-3_i16..1000, 1..9000),
+        picks in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
     ) {
-        let mut state = seed;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 33
-        };
-        // Signed zeros, infinities and many equal scores.
-        let row: Vec<f32> = (0..width)
-            .map(|_| match random() % (kinds + 3) {
-                0 => -0.0,
-                1 => f32::INFINITY,
-                2 => f32::NEG_INFINITY,
-                kind => (kind - 3) as f32 - 1.0,
+        // Signed zeros, infinities and equal scores.
+        let row: Vec<f32> = scores
+            .iter()
+            .map(|&score| match score {
+                -3 => -0.0,
+                -2 => f32::INFINITY,
+                -1 => f32::NEG_INFINITY,
+                score => f32::from(score) - 1.0,
             })
             .collect();
-        let mut relevant: Vec<usize> = (0..few).map(|_| random() as usize % width).collect();
-        relevant.push(width - 1);
-        relevant.push(0);
-        // Twice the same target is refused at the door and does no harm here.
-        let mut order: Vec<usize> = (0..width).collect();
+        let relevant: Vec<usize> = picks.iter().map(|pick| pick.index(row.len())).collect();
+        let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|&a, &b| (row[b] + 0.0).total_cmp(&(row[a] + 0.0)));
         let rank = |&target| order.iter().position(|&other| other == target).unwrap() as u64 + 1;
         let expected: Vec<u64> = relevant.iter().map(rank).collect();
         for level in Level::available() {
             let kernels = level.kernels().unwrap();
             let mut got = vec![0; relevant.len()];
-            Kept::default().ranks(kernels, &row, &relevant, &mut got);
+            ranks_in(kernels, &row, &relevant, &mut got, &mut Vec::new());
             prop_assert_eq!(&got, &expected, "{}", level.name());
             let each = |&target: &usize| rank_in(kernels, &row, target, &row);
             prop_assert_eq!(&relevant.iter().map(each).collect::<Vec<_>>(), &expected);
             prop_assert!(!kernels.has_nan(&row));
+            let mut damaged = row.clone();
+            damaged[relevant[0]] = f32::NAN;
+            prop_assert!(kernels.has_nan(&damaged));
         }
     }
 

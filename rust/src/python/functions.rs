@@ -4,7 +4,7 @@ use super::convert::{self, array2, indices, interrupted, slice1, slice2, token_v
 use crate::error::{Error, Result};
 use crate::metrics::{self as ranking_metrics, Metric};
 use crate::score::{self, Scorer, Search, Targets};
-use crate::simd::{Level, twin as definition};
+use crate::simd::{Kernels, Level, twin as definition};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
@@ -157,8 +157,8 @@ pub(super) fn simd_levels() -> Vec<&'static str> {
 #[pyfunction]
 #[pyo3(signature = (rounds))]
 pub(super) fn multiply_add(py: Python<'_>, rounds: u64) -> PyResult<u64> {
-    let level = Level::active()?;
-    Ok(py.detach(|| level.kernels().map_or(0, |kernels| kernels.multiply_add(rounds))))
+    let kernels = Kernels::active()?;
+    Ok(py.detach(|| kernels.multiply_add(rounds)))
 }
 
 /// Number of threads that a call uses; 1 in a child forked after the first call that used more.

@@ -40,9 +40,6 @@ const LARGEST_SCALE: f32 = 1e30;
 /// of it, for 512 tokens.
 const SMALLEST_SUM: f32 = 1e-18;
 
-/// Lanes of the widest level.
-const MOST_LANES: usize = 16;
-
 /// Additions of one float32 accumulator before it is added to the total: a sum over hundreds of
 /// small weights would lose digits.
 const RUN: usize = 64;
@@ -157,10 +154,6 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
     pair: &Pair,
     columns: &mut [f32],
 ) -> Option<f32> {
-    if pair.query_tokens <= V::LANES {
-        // SAFETY: passed on to the caller.
-        return unsafe { shared_in_register::<V, TARGET, QUERY>(pair) };
-    }
     // SAFETY: lanes run to the register that holds the query's last token; see `attend`.
     unsafe {
         let (m, n) = pair.tokens();
@@ -241,70 +234,6 @@ unsafe fn shared<V: Vector, const TARGET: bool, const QUERY: bool>(
         }
         let by_target = values.mean(m);
         Some(if QUERY { 0.5 * (by_target + by_query) } else { by_target })
-    }
-}
-
-/// As `shared`, for a query that one register holds: its columns stay in registers, and sums over
-/// its tokens are taken for as many target tokens at a time.
-#[inline(always)]
-unsafe fn shared_in_register<V: Vector, const TARGET: bool, const QUERY: bool>(
-    pair: &Pair,
-) -> Option<f32> {
-    // SAFETY: as in `shared`.
-    unsafe {
-        let (zero, inside) = (V::splat(0.0), V::first(pair.query_tokens));
-        let tokens = pair.target_norms.len();
-        let mut largest = V::splat(f32::NEG_INFINITY);
-        for j in 0..tokens {
-            largest = largest.max(pair.logits::<V>(pair.cosines(j, 0), j, 0));
-        }
-        let largest = V::splat(largest.select(inside, V::splat(f32::NEG_INFINITY)).largest());
-        let (mut by_query, mut smallest) = (Total::<V>::new(), V::splat(f32::INFINITY));
-        let (mut sum, mut value, mut all_sum, mut all_value) = (zero, zero, zero, zero);
-        for start in (0..tokens).step_by(V::LANES) {
-            let rows = V::LANES.min(tokens - start);
-            let (mut weighted, mut weights) = ([zero; MOST_LANES], [zero; MOST_LANES]);
-            for row in 0..rows {
-                let j = start + row;
-                let cosines = pair.cosines::<V>(j, 0);
-                let weight = exp(pair.logits(cosines, j, 0).sub(largest).min(zero));
-                // Beyond the query's end lies another text, whose damage is none of this one's.
-                let (weight, cosines) = (weight.select(inside, zero), cosines.select(inside, zero));
-                if QUERY {
-                    weights[row] = weight;
-                    weighted[row] = cosines.mul(weight);
-                }
-                if TARGET {
-                    if j % RUN == 0 {
-                        (all_sum, all_value) = (all_sum.add(sum), all_value.add(value));
-                        (sum, value) = (zero, zero);
-                    }
-                    sum = sum.add(weight);
-                    value = cosines.mul_add(weight, value);
-                }
-            }
-            if QUERY {
-                let (sums, there) = (V::sums(&weights), V::first(rows));
-                smallest = smallest.min(sums.select(there, V::splat(f32::INFINITY)));
-                by_query.add(V::sums(&weighted).div(sums).select(there, zero));
-            }
-        }
-        let mut by_target = Total::<V>::new();
-        if TARGET {
-            let (sum, value) = (all_sum.add(sum), all_value.add(value));
-            smallest = smallest.min(sum.select(inside, V::splat(f32::INFINITY)));
-            by_target.add(value.div(sum).select(inside, zero));
-        }
-        // The negative of the largest negative: one reduction fewer to ask of a level.
-        if -zero.sub(smallest).largest() < SMALLEST_SUM {
-            return None;
-        }
-        let (m, n) = pair.tokens();
-        Some(match (TARGET, QUERY) {
-            (true, true) => 0.5 * (by_target.mean(m) + by_query.mean(n)),
-            (true, false) => by_target.mean(m),
-            (false, _) => by_query.mean(n),
-        })
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Avx2(__m256);
 
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
 // only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks, clippy::many_single_char_names)]
+#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx2 {
     const LANES: usize = 8;
     type Mask = __m256;
@@ -109,12 +109,6 @@ impl Vector for Avx2 {
         }
     }
     #[inline(always)]
-    unsafe fn sums(rows: &[Self]) -> Self {
-        // Written out: what a closure does is not compiled for the level.
-        let [a, b, c, d, e, f, g, h, ..] = *rows else { return rows[0] };
-        unsafe { Self(sums_of_eight([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0])) }
-    }
-    #[inline(always)]
     unsafe fn largest(self) -> f32 {
         unsafe {
             let four =
@@ -122,22 +116,6 @@ impl Vector for Avx2 {
             let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
         }
-    }
-}
-
-/// Sums of the lanes of eight rows, one a lane.
-#[inline(always)]
-pub(super) unsafe fn sums_of_eight(rows: [__m256; 8]) -> __m256 {
-    // SAFETY: instructions of AVX2, which the caller is compiled for.
-    unsafe {
-        let low =
-            _mm256_hadd_ps(_mm256_hadd_ps(rows[0], rows[1]), _mm256_hadd_ps(rows[2], rows[3]));
-        let high =
-            _mm256_hadd_ps(_mm256_hadd_ps(rows[4], rows[5]), _mm256_hadd_ps(rows[6], rows[7]));
-        _mm256_add_ps(
-            _mm256_permute2f128_ps::<0x20>(low, high),
-            _mm256_permute2f128_ps::<0x31>(low, high),
-        )
     }
 }
 

@@ -1,6 +1,5 @@
 //! AVX-512: 16 lanes, masks in registers of their own.
 
-use super::avx2::sums_of_eight;
 use super::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
@@ -9,20 +8,9 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
 
-impl Avx512 {
-    /// The upper eight lanes added to the lower ones.
-    #[inline(always)]
-    unsafe fn halved(self) -> __m256 {
-        // SAFETY: instructions of the level, which the caller is compiled for.
-        unsafe {
-            _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0))
-        }
-    }
-}
-
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ
 // and VL (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks, clippy::many_single_char_names)]
+#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx512 {
     const LANES: usize = 16;
     type Mask = __mmask16;
@@ -107,38 +95,11 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe {
-            let eight = self.halved();
+            let eight =
+                _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
             let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-        }
-    }
-    #[inline(always)]
-    unsafe fn sums(rows: &[Self]) -> Self {
-        unsafe {
-            // Written out: what a closure does is not compiled for the level.
-            let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *rows else { return rows[0] };
-            let low = sums_of_eight([
-                a.halved(),
-                b.halved(),
-                c.halved(),
-                d.halved(),
-                e.halved(),
-                f.halved(),
-                g.halved(),
-                h.halved(),
-            ]);
-            let high = sums_of_eight([
-                i.halved(),
-                j.halved(),
-                k.halved(),
-                l.halved(),
-                m.halved(),
-                n.halved(),
-                o.halved(),
-                p.halved(),
-            ]);
-            Self(_mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high))
         }
     }
     #[inline(always)]

@@ -34,7 +34,7 @@ pub(super) fn has_nan(scores: &[f32]) -> bool {
 /// is of no meaning.
 ///
 /// # Safety
-/// As [`Vector`]. `from` has `len` values, `to` room for `len + LANES`; they may be the same.
+/// As [`Vector`]. Both are `len` values; they may be the same ones.
 #[inline(always)]
 pub(super) unsafe fn keep_from<V: Vector>(
     floor: f32,
@@ -44,7 +44,8 @@ pub(super) unsafe fn keep_from<V: Vector>(
 ) -> usize {
     let whole = len / V::LANES * V::LANES;
     let mut kept = 0;
-    // SAFETY: registers below `whole` lie within what is read, and `kept` is never beyond `at`.
+    // SAFETY: registers from `at` on end within `len`, and `kept` is never beyond `at`: so what is
+    // written lies within `len` too, and, where both are the same, has been read before.
     unsafe {
         for at in (0..whole).step_by(V::LANES) {
             let scores = V::load(from.add(at));

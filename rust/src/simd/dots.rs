@@ -49,10 +49,6 @@ pub(super) unsafe fn dots<V: Vector, const R1: usize, const R2: usize, const R3:
 }
 
 /// One panel of `P` registers against all rows, `R` rows at a time.
-///
-/// A panel of one register lies in a first-level cache whole, so that rows are read from front to
-/// back, as they come from memory. A wider one does not: all rows, which the second level holds,
-/// meet `DIMS` of its dimensions before the next.
 #[inline(always)]
 unsafe fn panel_dots<V: Vector, const P: usize, const R: usize>(
     panel: &[f32],
@@ -60,17 +56,14 @@ unsafe fn panel_dots<V: Vector, const P: usize, const R: usize>(
     rows: &[*const f32],
     out: *mut f32,
 ) {
-    let together = if P == 1 { query.dim } else { DIMS };
-    for start in (0..query.dim).step_by(together) {
-        for (index, group) in rows.chunks(R).enumerate() {
-            let group: [*const f32; R] = std::array::from_fn(|r| group[r.min(group.len() - 1)]);
-            for from in (start..query.dim.min(start + together)).step_by(DIMS) {
-                let dims = from..query.dim.min(from + DIMS);
-                // SAFETY: rows hold dim values, the panel dim · P · LANES, `out` R rows more.
-                unsafe {
-                    let out = out.add(index * R * query.lanes);
-                    tile::<V, P, R>(panel.as_ptr(), &group, dims, out, query.lanes, query.dim);
-                }
+    for (index, group) in rows.chunks(R).enumerate() {
+        let group: [*const f32; R] = std::array::from_fn(|r| group[r.min(group.len() - 1)]);
+        for from in (0..query.dim).step_by(DIMS) {
+            let dims = from..query.dim.min(from + DIMS);
+            // SAFETY: rows hold dim values, the panel dim · P · LANES, `out` R rows more.
+            unsafe {
+                let out = out.add(index * R * query.lanes);
+                tile::<V, P, R>(panel.as_ptr(), &group, dims, out, query.lanes, query.dim);
             }
         }
     }

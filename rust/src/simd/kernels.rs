@@ -9,6 +9,7 @@ use super::packed::PackedQuery;
 use super::peak::{multiply_add, operations};
 use super::scalar::Scalar;
 use super::vector::Vector;
+use crate::error::Result;
 use half::f16;
 
 /// Largest number of rows that a kernel takes at a time.
@@ -28,7 +29,10 @@ pub struct Kernels {
     multiply_add: unsafe fn(u64) -> f32,
 }
 
-/// Compiles every kernel for one level; the rows of a group are what its registers can hold.
+/// Compiles every kernel for one level; the rows of a group are what its registers can hold: a sum
+/// for each of its rows and registers of a panel, the panel's registers, and one for a row's value.
+/// With four rows and three registers all sixteen of AVX2 are taken, and the compiler keeps a sum in
+/// memory.
 macro_rules! compile {
     ($name:ident, $vector:ty, [$r1:literal, $r2:literal, $r3:literal], $(#[$feature:meta])*) => {
         mod $name {
@@ -114,8 +118,13 @@ compile!(
 compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);
 
 impl Kernels {
-    /// Values that [`Kernels::keep_from`] needs beyond the last: a register of any level.
-    pub const SPARE: usize = 16;
+    /// The table of this process's level, [`Level::active`].
+    ///
+    /// # Errors
+    /// As that.
+    pub fn active() -> Result<&'static Self> {
+        Ok(Self::of(Level::active()?))
+    }
 
     /// The table of a level that [`Level::available`] lists.
     pub(super) fn of(level: Level) -> &'static Self {
@@ -217,24 +226,20 @@ impl Kernels {
     /// them is of no meaning.
     ///
     /// # Panics
-    /// If the room is not [`Kernels::SPARE`] longer than the scores.
+    /// If there is less room than there are scores.
     pub fn copy_from(&self, floor: f32, scores: &[f32], to: &mut [f32]) -> usize {
-        assert!(to.len() >= scores.len() + Self::SPARE);
+        assert!(to.len() >= scores.len());
         // SAFETY: the length was checked, and this table exists only for a level that the
         // processor has.
         unsafe { (self.keep_from)(floor, scores.as_ptr(), to.as_mut_ptr(), scores.len()) }
     }
 
-    /// The same of the first `len` scores, where they lie.
-    ///
-    /// # Panics
-    /// If the slice is not [`Kernels::SPARE`] longer than `len`.
-    pub fn keep_from(&self, floor: f32, scores: &mut [f32], len: usize) -> usize {
-        assert!(scores.len() >= len + Self::SPARE);
+    /// The same where the scores lie.
+    pub fn keep_from(&self, floor: f32, scores: &mut [f32]) -> usize {
         let at = scores.as_mut_ptr();
-        // SAFETY: the length was checked, reading and writing go through the same pointer, and
-        // this table exists only for a level that the processor has.
-        unsafe { (self.keep_from)(floor, at.cast_const(), at, len) }
+        // SAFETY: reading and writing go through the same pointer, and this table exists only for
+        // a level that the processor has.
+        unsafe { (self.keep_from)(floor, at.cast_const(), at, scores.len()) }
     }
 
     /// Multiplies and adds in registers for so many rounds: what one thread can reach at most.

@@ -107,13 +107,6 @@ impl Vector for Neon {
         unsafe { vaddvq_f32(self.0) }
     }
     #[inline(always)]
-    unsafe fn sums(rows: &[Self]) -> Self {
-        unsafe {
-            let [a, b] = [0, 2].map(|row| vpaddq_f32(rows[row].0, rows[row + 1].0));
-            Self(vpaddq_f32(a, b))
-        }
-    }
-    #[inline(always)]
     unsafe fn largest(self) -> f32 {
         unsafe { vmaxvq_f32(self.0) }
     }

@@ -106,11 +106,6 @@ impl Vector for Scalar {
         ((a + e) + (c + g)) + ((b + f) + (d + h))
     }
     #[inline(always)]
-    unsafe fn sums(rows: &[Self]) -> Self {
-        // SAFETY: arithmetic alone.
-        Self(std::array::from_fn(|row| unsafe { rows[row].sum() }))
-    }
-    #[inline(always)]
     unsafe fn largest(self) -> f32 {
         self.0.into_iter().fold(f32::NEG_INFINITY, |a, b| if a > b { a } else { b })
     }

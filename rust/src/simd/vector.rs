@@ -43,8 +43,6 @@ pub(super) trait Vector: Copy {
     unsafe fn compact(self, bits: u32) -> Self;
     /// Sum of the lanes, in an order of the level's own.
     unsafe fn sum(self) -> f32;
-    /// Sums of the lanes of LANES rows, one a lane, in an order of the level's own.
-    unsafe fn sums(rows: &[Self]) -> Self;
     /// Largest lane.
     unsafe fn largest(self) -> f32;
 }
