@@ -51,7 +51,7 @@ pub(super) fn remove_on(disk: &dyn Disk, cache: &TargetCache, targets: &[usize])
     Ok(removed)
 }
 
-/// Rewrites a cache to one data file without removed targets.
+/// Rewrites a cache to one data file without removed targets, as this release writes it.
 ///
 /// # Errors
 /// As [`TargetCache::open`]; [`Error::CacheBusy`]; [`Error::Interrupted`].
@@ -62,10 +62,11 @@ pub fn compact(path: impl AsRef<Path>, check: Check) -> Result<()> {
 pub(super) fn compact_on(disk: &dyn Disk, path: &Path, check: Check) -> Result<()> {
     let (_lock, cache) = begin(disk, path)?;
     let old = cache.manifest();
-    if old.segments.len() <= 1 && old.segments.iter().all(|stored| stored.removed.is_empty()) {
+    let whole = old.segments.len() <= 1 && old.segments.iter().all(|s| s.removed.is_empty());
+    if whole && old.is_current() {
         return Ok(());
     }
-    let mut manifest = old.clone();
+    let mut manifest = old.renewed();
     manifest.segments.clear();
     let copied = if cache.is_empty() { Ok(None) } else { copy(disk, &cache, check).map(Some) };
     match copied {

@@ -9,7 +9,7 @@ use std::path::Path;
 /// The format's name, in every manifest.
 pub(super) const FORMAT: &str = "uwe-target-cache";
 /// Major and minor version that this release writes. A reader takes every minor version.
-const VERSION: [u32; 2] = [1, 0];
+const VERSION: [u32; 2] = [1, 1];
 /// The oldest release that reads [`VERSION`].
 const READABLE_FROM: &str = "0.1.0";
 /// What stands before the checksum; the checksum covers every byte after its line.
@@ -218,6 +218,21 @@ impl Manifest {
             ));
         }
         Ok(())
+    }
+
+    /// Whether this release would write all of it in the same way.
+    pub(super) fn is_current(&self) -> bool {
+        self.version == VERSION
+    }
+
+    /// The same in the version that this release writes.
+    pub(super) fn renewed(&self) -> Self {
+        Self {
+            version: VERSION,
+            readable_from: READABLE_FROM.into(),
+            written_by: env!("CARGO_PKG_VERSION").into(),
+            ..self.clone()
+        }
     }
 
     /// Texts in all data files, removed ones too.

@@ -21,6 +21,7 @@ mod labels;
 mod manifest;
 mod map;
 mod read;
+mod screen;
 mod segment;
 mod spool;
 mod write;

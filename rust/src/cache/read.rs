@@ -4,7 +4,8 @@ use super::manifest::{Manifest, Tokens};
 use super::segment::Segment;
 use super::{Check, folder};
 use crate::error::{Error, Result};
-use crate::score::{Rows, Targets, Text};
+use crate::score::screen::NO_TEXT;
+use crate::score::{Targets, Text};
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -88,10 +89,13 @@ impl TargetCache {
         let read: &Segment = &self.segments[segment];
         let rows: Vec<i64> = read.text_rows().iter().collect();
         let texts: Vec<i64> = read.target_texts().iter().collect();
+        let mut owners = vec![NO_TEXT; rows.len() - 1];
         for target in self.manifest.segments[segment].live().into_iter().flatten() {
             let first = texts[target as usize];
+            let end = texts[target as usize + 1];
+            owners[first as usize..end as usize].fill(self.places.len() as u32);
             self.places.push(Place { segment: segment as u32, target, text: first as u32 });
-            for text in first as usize..texts[target as usize + 1] as usize {
+            for text in first as usize..end as usize {
                 let tokens = rows[text + 1] - rows[text];
                 self.texts.push(Text {
                     segment: segment as u32,
@@ -103,6 +107,7 @@ impl TargetCache {
             }
             self.groups.push(self.texts.len() as u32);
         }
+        self.segments[segment].own(&owners);
     }
 
     /// Number of targets.
@@ -220,7 +225,7 @@ impl TargetCache {
         let segment = self.segments[place.segment as usize].rows();
         let rows = place.row..place.row + place.tokens as usize;
         let mut units = Vec::with_capacity(rows.len() * self.dim());
-        widen(segment.rows, rows.start * self.dim()..rows.end * self.dim(), &mut units);
+        segment.rows.widen(rows.start * self.dim()..rows.end * self.dim(), &mut units);
         (units, segment.norms[rows].to_vec())
     }
 
@@ -230,7 +235,7 @@ impl TargetCache {
         let mut units = Vec::with_capacity(self.texts.len() * self.dim());
         for text in &self.pooled {
             let values = text.row * self.dim()..(text.row + 1) * self.dim();
-            widen(segments[text.segment as usize].rows, values, &mut units);
+            segments[text.segment as usize].rows.widen(values, &mut units);
         }
         units
     }
@@ -240,7 +245,7 @@ impl TargetCache {
         let place = self.pooled[self.groups[target] as usize + text];
         let values = place.row * self.dim()..(place.row + 1) * self.dim();
         let mut unit = Vec::with_capacity(self.dim());
-        widen(self.segments[place.segment as usize].pooled().rows, values, &mut unit);
+        self.segments[place.segment as usize].pooled().rows.widen(values, &mut unit);
         unit
     }
 
@@ -284,11 +289,4 @@ fn damaged_text(segment: &Segment, what: &str, place: Place) -> Error {
             place.target
         ),
     )
-}
-
-fn widen(rows: Rows, values: std::ops::Range<usize>, into: &mut Vec<f32>) {
-    match rows {
-        Rows::F32(all) => into.extend_from_slice(&all[values]),
-        Rows::F16(all) => into.extend(all[values].iter().map(|value| value.to_f32())),
-    }
 }

@@ -2,9 +2,11 @@
 
 use super::labels::{Offsets, Strings};
 use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
+use super::screen::{self, Screen};
 use super::{Check, PIECE, folder, map, stop};
 use crate::error::{Error, Result};
 use crate::score::{self, Rows};
+use crate::simd::bound::LANES;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as Element, Metadata};
@@ -22,6 +24,7 @@ pub(super) struct Segment {
     map: Mmap,
     dtype: Dtype,
     at: Ranges,
+    screen: Option<Screen>,
 }
 
 impl Segment {
@@ -45,7 +48,13 @@ impl Segment {
             .read(stored, manifest)
             .and_then(|ranges| ranges.check(&map, stored, manifest))
             .map_err(damaged)?;
-        Ok(Self { path, map, dtype: manifest.dtype, at })
+        let text_rows = Offsets::new(&map[at.text_rows.clone()]);
+        let screen = at
+            .screen
+            .clone()
+            .map(|screen| Screen::open(&map, screen, manifest.dim as usize, text_rows));
+        let screen = screen.transpose().map_err(damaged)?;
+        Ok(Self { path, map, dtype: manifest.dtype, at, screen })
     }
 
     /// Hashes the whole file and compares with the manifest.
@@ -68,21 +77,35 @@ impl Segment {
         ))
     }
 
+    /// Says which live target each text belongs to, for bounds: `target[text]`, or
+    /// [`NO_TEXT`](crate::score::screen::NO_TEXT).
+    pub(super) fn own(&mut self, target: &[u32]) {
+        if let Some(screen) = &mut self.screen {
+            screen.own(&self.map, target);
+        }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Unit vectors and norms of all texts' tokens.
     pub(super) fn rows(&self) -> score::Segment<'_> {
-        score::Segment { rows: self.vectors(&self.at.units), norms: self.floats(&self.at.norms) }
+        score::Segment {
+            rows: self.vectors(&self.at.units),
+            norms: self.floats(&self.at.norms),
+            screen: self.screen.as_ref().map(|screen| screen.view(&self.map)),
+        }
     }
 
     /// Unit vectors and norms of all texts' pooled vectors.
     pub(super) fn pooled(&self) -> score::Segment<'_> {
         match &self.at.pooled {
-            Some([units, norms]) => {
-                score::Segment { rows: self.vectors(units), norms: self.floats(norms) }
-            }
+            Some([units, norms]) => score::Segment {
+                rows: self.vectors(units),
+                norms: self.floats(norms),
+                screen: None,
+            },
             None => self.rows(),
         }
     }
@@ -135,6 +158,7 @@ struct Ranges {
     norms: Range<usize>,
     /// Units and norms of the pooled vectors; None where the units are the pooled vectors.
     pooled: Option<[Range<usize>; 2]>,
+    screen: Option<screen::Ranges>,
     text_rows: Range<usize>,
     target_texts: Range<usize>,
     texts: [Range<usize>; 2],
@@ -197,6 +221,7 @@ impl Layout<'_> {
             units: self.tensor("units", element, &[Some(rows), Some(dim)])?,
             norms: self.tensor("norms", Element::F32, &[Some(rows)])?,
             pooled,
+            screen: self.screen(manifest, dim)?,
             text_rows: self.tensor("text_rows", Element::I64, &[Some(texts + 1)])?,
             target_texts: self.tensor("target_texts", Element::I64, &[Some(targets + 1)])?,
             texts: strings("text_bytes", "text_offsets", texts)?,
@@ -207,6 +232,20 @@ impl Layout<'_> {
                 .map(|name| strings(&column_bytes(name), &column_offsets(name), targets))
                 .collect::<Checked<_>>()?,
         })
+    }
+
+    /// Where the screen lies, if there is one: its first tensor stands for all.
+    fn screen(&self, manifest: &Manifest, dim: usize) -> Checked<Option<screen::Ranges>> {
+        if manifest.tokens == Tokens::Pooled || self.metadata.info(screen::AXES).is_none() {
+            return Ok(None);
+        }
+        let lanes = Some(LANES);
+        Ok(Some(screen::Ranges {
+            axes: self.tensor(screen::AXES, Element::F32, &[None, Some(dim)])?,
+            texts: self.tensor(screen::TEXTS, Element::U32, &[None])?,
+            values: self.tensor(screen::VALUES, Element::F32, &[None, Some(3), lanes])?,
+            codes: self.tensor(screen::CODES, Element::U8, &[None, None, lanes])?,
+        }))
     }
 
     /// Where a tensor lies; its element type, shape and alignment must be as expected.
@@ -228,7 +267,7 @@ impl Layout<'_> {
         }
         let range = self.start + info.data_offsets.0..self.start + info.data_offsets.1;
         let align = match element {
-            Element::F32 => 4,
+            Element::F32 | Element::U32 => 4,
             Element::F16 => 2,
             _ => 1,
         };

@@ -3,6 +3,7 @@
 
 use super::disk::Disk;
 use super::manifest::{Dtype, Stored, Tokens, hex};
+use super::screen::ScreenSpools;
 use super::segment::{column_bytes, column_offsets};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ const ALIGN: usize = 64;
 
 /// One tensor of the file.
 #[derive(Debug)]
-struct Spool {
+pub(super) struct Spool {
     path: PathBuf,
     file: File,
     waiting: Vec<u8>,
@@ -28,13 +29,13 @@ struct Spool {
 }
 
 impl Spool {
-    fn create(disk: &dyn Disk, root: &Path, name: &str) -> Result<Self> {
+    pub(super) fn create(disk: &dyn Disk, root: &Path, name: &str) -> Result<Self> {
         let path = folder::spool(root, name);
         let file = disk.create(&path).map_err(Error::io(&path))?;
         Ok(Self { path, file, waiting: Vec::new(), bytes: 0 })
     }
 
-    fn push(&mut self, disk: &dyn Disk, bytes: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, disk: &dyn Disk, bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len() as u64;
         self.waiting.extend_from_slice(bytes);
         if self.waiting.len() >= BUFFER { self.flush(disk) } else { Ok(()) }
@@ -92,6 +93,7 @@ pub(super) struct SegmentWriter {
     units: Spool,
     norms: Spool,
     pooled: Option<[Spool; 2]>,
+    screen: Option<ScreenSpools>,
     text_rows: Spool,
     target_texts: Spool,
     text: Strings,
@@ -122,6 +124,7 @@ impl SegmentWriter {
                 Tokens::All => Some([spool("pooled")?, spool("pooled_norms")?]),
                 Tokens::Pooled => None,
             },
+            screen: None,
             text_rows: spool("text_rows")?,
             target_texts: spool("target_texts")?,
             text: Strings::create(disk, root, "text")?,
@@ -185,6 +188,18 @@ impl SegmentWriter {
     /// Joins the spools to one file, safe on disk under the name of its content.
     pub(super) fn finish(mut self, disk: &dyn Disk, check: Check) -> Result<Stored> {
         let root = self.root.clone();
+        if self.pooled.is_some() {
+            self.units.flush(disk)?;
+            self.text_rows.flush(disk)?;
+            self.screen = ScreenSpools::write(
+                disk,
+                &root,
+                (&self.units.path, &self.text_rows.path),
+                self.dtype == Dtype::Float16,
+                self.dim,
+                check,
+            )?;
+        }
         let path = folder::spool(&root, "segment");
         let mut file = disk.create(&path).map_err(Error::io(&path))?;
         let mut hash = Sha256::new();
@@ -229,6 +244,12 @@ impl SegmentWriter {
         let mut floats = vec![Tensor::new("norms", Element::F32, vec![rows], &mut self.norms)];
         let mut vectors =
             vec![Tensor::new("units", element, vec![rows, self.dim], &mut self.units)];
+        if let Some(screen) = &mut self.screen {
+            let (wide, codes) = screen.tensors(self.dim);
+            floats.extend(wide);
+            // Whole cache lines, so that units after them start at one too.
+            vectors.insert(0, codes);
+        }
         if let Some([units, norms]) = &mut self.pooled {
             floats.push(Tensor::new("pooled_norms", Element::F32, vec![texts], norms));
             vectors.push(Tensor::new("pooled", element, vec![texts, self.dim], units));
@@ -261,7 +282,7 @@ impl SegmentWriter {
 }
 
 /// A tensor and the spool it comes from.
-struct Tensor<'a> {
+pub(super) struct Tensor<'a> {
     name: String,
     element: Element,
     shape: Vec<usize>,
@@ -269,7 +290,7 @@ struct Tensor<'a> {
 }
 
 impl<'a> Tensor<'a> {
-    fn new(
+    pub(super) fn new(
         name: impl Into<String>,
         element: Element,
         shape: Vec<usize>,

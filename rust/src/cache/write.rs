@@ -129,7 +129,7 @@ impl Writer {
             segment: None,
             ids,
             before: cache.len() as u64,
-            manifest: cache.manifest().clone(),
+            manifest: cache.manifest().renewed(),
             disk,
             done: false,
         })

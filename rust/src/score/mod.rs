@@ -1,10 +1,12 @@
 //! Scoring queries against a target space: exact, deterministic, in parallel.
 //!
-//! [`Search`] is the door. A call cuts its queries into blocks and its targets into chunks;
+//! [`Search`] is the door; the best `k` of a space with a [`screen`] are found by bounds, `screened`. A call cuts its queries into blocks and its targets into chunks;
 //! threads take chunks, and what comes of a chunk is put together in an order that does not
 //! depend on them. The score of a pair depends on its bytes, the scorer and the SIMD level alone.
 
 mod scorer;
+pub mod screen;
+mod screened;
 mod search;
 mod targets;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Queries against targets: all scores, the best `k`, or the ranks of known targets.
 
 use super::scorer::Scorer;
+use super::screened;
 use super::targets::Targets;
 use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
@@ -41,9 +42,9 @@ pub fn room_for_scores<T: Clone + Default>(queries: usize, targets: usize) -> Re
 
 /// One question to a target space.
 pub struct Search<'a> {
-    scan: Scan<'a>,
+    pub(super) scan: Scan<'a>,
     blocks: Vec<QueryBlock>,
-    queries: &'a TokenVectors,
+    pub(super) queries: &'a TokenVectors,
     interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -148,6 +149,11 @@ impl<'a> Search<'a> {
         if k == 0 {
             return Err(Error::input("k must be at least 1, got 0"));
         }
+        if screened::pays(self, k) { screened::top_k(self, k) } else { self.scanned(k) }
+    }
+
+    /// The best `k` of all scores: what every other way to find them is held to.
+    pub(super) fn scanned(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
         let mut best = vec![TopK::new(k); self.queries.len()];
         self.each_task(
             |block, positions, scratch| {
@@ -288,7 +294,7 @@ impl<'a> Search<'a> {
         (WAVE * LABEL_TOKENS / CHUNK / of_a_target).clamp(1, WAVE / CHUNK).max(threads())
     }
 
-    fn check_interrupt(&self) -> Result<()> {
+    pub(super) fn check_interrupt(&self) -> Result<()> {
         if (self.interrupted)() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

@@ -1,7 +1,9 @@
 //! A target space as the scorers see it: rows of units and norms, texts over rows, targets over texts.
 
+use super::screen::Screen;
 use crate::tokens::TokenVectors;
 use half::f16;
+use std::ops::Range;
 
 /// Unit vectors as stored, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +14,29 @@ pub enum Rows<'a> {
     F16(&'a [f16]),
 }
 
+impl Rows<'_> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(all) => all.len(),
+            Self::F16(all) => all.len(),
+        }
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends some values in single precision.
+    pub fn widen(&self, values: Range<usize>, to: &mut Vec<f32>) {
+        match self {
+            Self::F32(all) => to.extend_from_slice(&all[values]),
+            Self::F16(all) => to.extend(all[values].iter().map(|value| value.to_f32())),
+        }
+    }
+}
+
 /// Rows that lie together in memory: one file of a target cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Segment<'a> {
@@ -19,6 +44,8 @@ pub struct Segment<'a> {
     pub rows: Rows<'a>,
     /// `(rows,)`
     pub norms: &'a [f32],
+    /// Bounds of its texts, where it has them.
+    pub screen: Option<Screen<'a>>,
 }
 
 /// Where the tokens of one text lie.
@@ -57,7 +84,11 @@ impl<'a> Targets<'a> {
             .collect();
         Self {
             dim: tokens.dim(),
-            segments: vec![Segment { rows: Rows::F32(tokens.units()), norms: tokens.norms() }],
+            segments: vec![Segment {
+                rows: Rows::F32(tokens.units()),
+                norms: tokens.norms(),
+                screen: None,
+            }],
             texts,
             groups: (0..=tokens.len() as u32).collect(),
         }

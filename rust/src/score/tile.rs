@@ -44,6 +44,26 @@ impl QueryBlock {
         blocks
     }
 
+    /// One query alone.
+    pub fn one(kernels: &Kernels, queries: &TokenVectors, query: usize) -> Self {
+        let (dim, offsets) = (queries.dim(), queries.offsets());
+        let rows = offsets[query]..offsets[query + 1];
+        let units = &queries.units()[rows.start * dim..rows.end * dim];
+        let tokens = rows.len();
+        let packed = kernels.pack(units, &queries.norms()[rows], dim);
+        Self { first: query, packed, spans: vec![(0, tokens)] }
+    }
+
+    /// Its tokens in lanes.
+    pub fn packed(&self) -> &PackedQuery {
+        &self.packed
+    }
+
+    /// Number of tokens of all its queries.
+    pub fn tokens(&self) -> usize {
+        self.spans.iter().map(|span| span.1).sum()
+    }
+
     /// Number of queries.
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -46,6 +46,22 @@ impl TopK {
         }
     }
 
+    /// How many are kept.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+
+    /// The worst score among the best `k`: who has less is none of them. Minus infinity while there
+    /// are fewer.
+    pub fn bar(&mut self) -> f32 {
+        self.cut();
+        let full = self.hits.len() == self.k;
+        if !full {
+            return f32::NEG_INFINITY;
+        }
+        self.hits.iter().map(|hit| hit.score).fold(f32::INFINITY, f32::min)
+    }
+
     fn cut(&mut self) {
         if self.hits.len() > self.k {
             self.hits.select_nth_unstable_by(self.k - 1, Hit::order);

@@ -8,8 +8,8 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
 
-// SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ
-// and VL (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
+// SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
+// VL and VNNI (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx512 {
     const LANES: usize = 16;

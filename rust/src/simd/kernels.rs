@@ -1,6 +1,8 @@
 //! The functions of one level, compiled for it.
 
 use super::attend::{Attention, Pair, attend};
+use super::bound::{BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES, bounds};
+use super::bytes::Bytes;
 use super::count::{count_above, has_nan, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
@@ -27,6 +29,9 @@ pub struct Kernels {
     has_nan: unsafe fn(&[f32]) -> bool,
     keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> usize,
     multiply_add: unsafe fn(u64) -> f32,
+    bounds: unsafe fn(Attention, &BoundQuery, &BoundGroup, &mut [f32]) -> [f32; LANES],
+    query_codes: Codes,
+    panel: usize,
 }
 
 /// Compiles every kernel for one level; the rows of a group are what its registers can hold: a sum
@@ -89,6 +94,17 @@ macro_rules! compile {
                 unsafe { multiply_add::<$vector>(rounds) }
             }
 
+            $(#[$feature])*
+            unsafe fn level_bounds(
+                attention: Attention,
+                query: &BoundQuery,
+                group: &BoundGroup,
+                scratch: &mut [f32],
+            ) -> [f32; LANES] {
+                // SAFETY: `Kernels::bounds` checks the lengths; the caller has the level.
+                unsafe { bounds::<$vector>(attention, query, group, scratch) }
+            }
+
             pub(super) static KERNELS: Kernels = Kernels {
                 width: <$vector>::LANES,
                 dots: level_dots,
@@ -99,6 +115,9 @@ macro_rules! compile {
                 has_nan: level_has_nan,
                 keep_from: level_keep_from,
                 multiply_add: level_multiply_add,
+                bounds: level_bounds,
+                query_codes: <$vector>::QUERY,
+                panel: <$vector>::PANEL,
             };
         }
     };
@@ -112,7 +131,7 @@ compile!(
     avx512,
     crate::simd::avx512::Avx512,
     [12, 12, 8],
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 );
 #[cfg(target_arch = "aarch64")]
 compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);
@@ -240,6 +259,44 @@ impl Kernels {
         // SAFETY: reading and writing go through the same pointer, and this table exists only for
         // a level that the processor has.
         unsafe { (self.keep_from)(floor, at.cast_const(), at, scores.len()) }
+    }
+
+    /// What the codes of a query's tokens are held to at this level.
+    pub fn query_codes(&self) -> Codes {
+        self.query_codes
+    }
+
+    /// Lays out a query's tokens, of `axes` codes each, for [`Kernels::bounds`].
+    ///
+    /// # Panics
+    /// If there is no token, or the number of axes is no multiple of [`super::bound::BLOCK`].
+    pub fn bound_query<'a>(
+        &self,
+        axes: usize,
+        tokens: impl ExactSizeIterator<Item = BoundToken<'a>>,
+    ) -> BoundQuery {
+        assert!(tokens.len() > 0 && axes > 0 && axes.is_multiple_of(super::bound::BLOCK));
+        BoundQuery::new(axes, tokens, self.panel)
+    }
+
+    /// A bound of each text's score, up to rounding of float32 arithmetic; of no meaning in lanes
+    /// without a text.
+    ///
+    /// # Panics
+    /// If a slice is too short.
+    pub fn bounds(
+        &self,
+        attention: Attention,
+        query: &BoundQuery,
+        group: &BoundGroup,
+        scratch: &mut [f32],
+    ) -> [f32; LANES] {
+        let rows = group.values.len() / ROW_VALUES;
+        assert!(group.codes.len() >= rows * query.axes() * LANES);
+        assert!(scratch.len() >= query.scratch_len());
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.bounds)(attention, query, group, scratch) }
     }
 
     /// Multiplies and adds in registers for so many rounds: what one thread can reach at most.

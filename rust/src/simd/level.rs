@@ -12,7 +12,7 @@ pub enum Level {
     /// x86-64 with AVX2, FMA and F16C: 8 lanes.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// x86-64 with AVX-512 F, BW, DQ and VL: 16 lanes.
+    /// x86-64 with AVX-512 F, BW, DQ, VL and VNNI: 16 lanes.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// 64-bit Arm: 4 lanes.
@@ -35,6 +35,7 @@ impl Level {
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
                 {
                     levels.push(Self::Avx512);
                 }

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
 //! functions of one level, `dots` and `attend` are the kernels, generic over `vector::Vector`, and
-//! `count` those of ranks; `peak` is what none of them can exceed. [`twin`] is the
+//! `count` those of ranks, `bound` and `bytes` those of upper bounds; `peak` is what none of them can exceed. [`twin`] is the
 //! definition of scores in plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
@@ -20,6 +20,8 @@ mod attend;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod bound;
+mod bytes;
 mod count;
 mod dots;
 mod exp;

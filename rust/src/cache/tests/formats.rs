@@ -26,12 +26,12 @@ fn forge(path: &Path, from: &str, to: &str) {
 }
 
 #[test]
-fn the_bytes_of_format_1_0_stay() {
+fn the_bytes_of_format_1_1_stay() {
     let folder = built();
     let text = fs::read_to_string(folder.path().join("manifest.json")).unwrap();
     let release = env!("CARGO_PKG_VERSION");
     let body = format!(
-        "\"format\":\"uwe-target-cache\",\"version\":[1,0],\"readable_from\":\"0.1.0\",\
+        "\"format\":\"uwe-target-cache\",\"version\":[1,1],\"readable_from\":\"0.1.0\",\
          \"written_by\":\"{release}\",\"generation\":1,\"model\":{{\"source\":\"uwe-mini\",\
          \"fingerprint\":\"f00\"}},\"scorer\":{{\"name\":\"soft\",\"temperature\":0.5}},\"dim\":3,\
          \"dtype\":\"float32\",\"tokens\":\"all\",\"columns\":[\"kind\"],\"segments\":[{{\"sha256\":\
@@ -76,7 +76,7 @@ fn any_safetensors_reader_opens_a_data_file() {
 fn newer_versions_say_what_reads_them() {
     let folder = built();
     let path = folder.path();
-    forge(path, "\"version\":[1,0]", "\"version\":[1,7],\"later\":{\"a\":[1]}");
+    forge(path, "\"version\":[1,1]", "\"version\":[1,7],\"later\":{\"a\":[1]}");
     assert_eq!(open(path).len(), 3, "a newer minor version is read");
     for refused in [
         Writer::append(path).err(),

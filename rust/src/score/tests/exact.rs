@@ -121,7 +121,7 @@ fn half_precision_is_exact_for_what_is_stored() {
     let widened: Vec<f32> = stored.iter().map(|x| x.to_f32()).collect();
     let whole = Targets::from_tokens(&targets);
     let segment = |rows| Targets {
-        segments: vec![Segment { rows, norms: targets.norms() }],
+        segments: vec![Segment { rows, norms: targets.norms(), screen: None }],
         ..whole.clone()
     };
     for level in Level::available() {

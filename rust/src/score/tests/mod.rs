@@ -1,5 +1,6 @@
 //! The search is held to the float64 twin and to itself under every cut of the work.
 
+mod bounded;
 mod exact;
 mod golden;
 mod pure;

@@ -46,7 +46,7 @@ impl Space {
             segments: rows
                 .into_iter()
                 .zip(&self.tokens)
-                .map(|(rows, tokens)| Segment { rows, norms: tokens.norms() })
+                .map(|(rows, tokens)| Segment { rows, norms: tokens.norms(), screen: None })
                 .collect(),
             texts: texts.collect(),
             groups: (&self.groups[..]).into(),
@@ -207,8 +207,10 @@ fn damage_stays_with_the_text_that_has_it() {
     let mut units = tokens.units().to_vec();
     units[3 * 8 + 1] = f32::NAN;
     let rows = Rows::F32(&units);
-    let damaged =
-        Targets { segments: vec![Segment { rows, norms: tokens.norms() }], ..sound.clone() };
+    let damaged = Targets {
+        segments: vec![Segment { rows, norms: tokens.norms(), screen: None }],
+        ..sound.clone()
+    };
     let queries = random.texts(&[3, 3, 6], 8, 1.0);
     for level in Level::available() {
         for name in SOFT.iter().chain(&["max"]) {

@@ -1,0 +1,155 @@
+//! The screen of a data file: four tensors more, from which bounds of scores are computed.
+
+use super::disk::Disk;
+use super::labels::Offsets;
+use super::spool::{Spool, Tensor};
+use super::{Check, map, stop};
+use crate::error::Result;
+use crate::score::Rows;
+use crate::score::screen::{self, Cutter, LEAST_TEXTS, NO_TEXT, Order, axes, sort};
+use crate::simd::Kernels;
+use crate::simd::bound::{BLOCK, LANES, ROW_VALUES};
+use safetensors::tensor::Dtype as Element;
+use std::ops::Range;
+use std::path::Path;
+
+/// Names of its tensors.
+pub(super) const AXES: &str = "screen_axes";
+pub(super) const TEXTS: &str = "screen_texts";
+pub(super) const VALUES: &str = "screen_values";
+pub(super) const CODES: &str = "screen_codes";
+
+/// Groups of texts cut between two questions to a [`Check`].
+const GROUPS: usize = 512;
+
+/// A screen in the making.
+#[derive(Debug)]
+pub(super) struct ScreenSpools {
+    axes: Spool,
+    texts: Spool,
+    values: Spool,
+    codes: Spool,
+    /// Numbers of axes, lanes and rows.
+    shape: [usize; 3],
+}
+
+impl ScreenSpools {
+    /// Cuts all tokens of a data file, whose spools are on disk; none where there are too few texts,
+    /// or no axes.
+    pub(super) fn write(
+        disk: &dyn Disk,
+        root: &Path,
+        (units, text_rows): (&Path, &Path),
+        half: bool,
+        dim: usize,
+        check: Check,
+    ) -> Result<Option<Self>> {
+        let starts = map::map(text_rows)?;
+        let starts: Vec<usize> = Offsets::new(&starts).iter().map(|start| start as usize).collect();
+        if starts.len() <= LEAST_TEXTS {
+            return Ok(None);
+        }
+        let units = map::map(units)?;
+        let rows = if half {
+            Rows::F16(bytemuck::cast_slice(&units))
+        } else {
+            Rows::F32(bytemuck::cast_slice(&units))
+        };
+        let Some(axes) = axes(rows, dim) else { return Ok(None) };
+        let lengths: Vec<usize> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let texts = sort(&lengths);
+        let spool = |name| Spool::create(disk, root, name);
+        let mut spools = Self {
+            axes: spool(AXES)?,
+            texts: spool(TEXTS)?,
+            values: spool(VALUES)?,
+            codes: spool(CODES)?,
+            shape: [axes.len() / dim, texts.len(), 0],
+        };
+        spools.axes.push(disk, bytemuck::cast_slice(&axes))?;
+        spools.texts.push(disk, bytemuck::cast_slice(&texts))?;
+        let cutter = Cutter::new(Kernels::active()?, &axes, rows, dim);
+        let text_rows = |text: u32| starts[text as usize]..starts[text as usize + 1];
+        for some in texts.chunks(GROUPS * LANES) {
+            stop(check)?;
+            for group in cutter.groups(some, text_rows) {
+                spools.values.push(disk, bytemuck::cast_slice(&group.values))?;
+                spools.codes.push(disk, &group.codes)?;
+                spools.shape[2] += group.values.len() / ROW_VALUES;
+            }
+        }
+        Ok(Some(spools))
+    }
+
+    /// Its tensors: those of four bytes an element, and the codes.
+    pub(super) fn tensors(&mut self, dim: usize) -> ([Tensor<'_>; 3], Tensor<'_>) {
+        let [axes, lanes, rows] = self.shape;
+        (
+            [
+                Tensor::new(AXES, Element::F32, vec![axes, dim], &mut self.axes),
+                Tensor::new(TEXTS, Element::U32, vec![lanes], &mut self.texts),
+                Tensor::new(VALUES, Element::F32, vec![rows, 3, LANES], &mut self.values),
+            ],
+            Tensor::new(CODES, Element::U8, vec![rows, axes, LANES], &mut self.codes),
+        )
+    }
+}
+
+/// The screen of an open data file, its layout checked.
+#[derive(Debug)]
+pub(super) struct Screen {
+    at: Ranges,
+    order: Order,
+    /// The live target of each lane's text.
+    owners: Vec<u32>,
+}
+
+/// Where its tensors lie.
+#[derive(Debug, Clone)]
+pub(super) struct Ranges {
+    pub(super) axes: Range<usize>,
+    pub(super) texts: Range<usize>,
+    pub(super) values: Range<usize>,
+    pub(super) codes: Range<usize>,
+}
+
+impl Screen {
+    /// Checks that its rows are those of the file's texts, whose offsets are checked.
+    pub(super) fn open(
+        map: &[u8],
+        at: Ranges,
+        dim: usize,
+        text_rows: Offsets,
+    ) -> std::result::Result<Self, String> {
+        let lanes: &[u32] = bytemuck::cast_slice(&map[at.texts.clone()]);
+        let tokens = |text: usize| Some(text_rows.get(text + 1)? - text_rows.get(text)?);
+        let wrong = || "expected a screen of this file's texts, got another one".to_owned();
+        let order = Order::new(lanes, tokens).ok_or_else(wrong)?;
+        let (axes, rows) = (at.axes.len() / 4 / dim, order.row_count());
+        let fits = axes > 0
+            && axes.is_multiple_of(BLOCK)
+            && at.values.len() == rows * ROW_VALUES * 4
+            && at.codes.len() == rows * axes * LANES;
+        if !fits {
+            return Err(wrong());
+        }
+        Ok(Self { at, order, owners: Vec::new() })
+    }
+
+    /// Says which live target each text belongs to: `target[text]`, or [`NO_TEXT`].
+    pub(super) fn own(&mut self, map: &[u8], target: &[u32]) {
+        let lanes: &[u32] = bytemuck::cast_slice(&map[self.at.texts.clone()]);
+        let of = |&text: &u32| target.get(text as usize).copied().unwrap_or(NO_TEXT);
+        self.owners = lanes.iter().map(of).collect();
+    }
+
+    pub(super) fn view<'a>(&'a self, map: &'a [u8]) -> screen::Screen<'a> {
+        screen::Screen {
+            axes: bytemuck::cast_slice(&map[self.at.axes.clone()]),
+            codes: &map[self.at.codes.clone()],
+            values: bytemuck::cast_slice(&map[self.at.values.clone()]),
+            order: &self.order,
+            owners: &self.owners,
+        }
+    }
+}

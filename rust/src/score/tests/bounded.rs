@@ -1,0 +1,354 @@
+//! Spaces that are hard for bounds: no bound below its score, never another answer than a scan's.
+
+use super::super::screen::{Cutter, NO_TEXT, Order, Screen, axes, sort};
+use super::super::screened;
+use super::super::threads::set_threads;
+use super::*;
+use crate::simd::Attention;
+use crate::simd::bound::{
+    BLOCK, BoundGroup, BoundToken, CHUNK, CODES, Codes, LANES, NO_TOKEN, ROW_VALUES,
+};
+
+const SCORERS: [&str; 4] = ["soft_target", "soft_query", "soft", "max"];
+
+/// A screen in memory.
+struct Owned {
+    axes: Vec<f32>,
+    codes: Vec<u8>,
+    values: Vec<f32>,
+    order: Order,
+    owners: Vec<u32>,
+}
+
+impl Owned {
+    /// Of texts whose rows follow one another, with the target of each.
+    fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize], owner: &[u32]) -> Self {
+        let lengths: Vec<usize> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let texts = sort(&lengths);
+        let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
+        let axes = axes(rows, dim).unwrap();
+        let cutter = Cutter::new(level.kernels().unwrap(), &axes, rows, dim);
+        let (mut codes, mut values) = (Vec::new(), Vec::new());
+        for group in texts.chunks(LANES) {
+            let text_rows = |text: u32| offsets[text as usize]..offsets[text as usize + 1];
+            let group = cutter.group(group, text_rows);
+            codes.extend(group.codes);
+            values.extend(group.values);
+        }
+        let of = |&text: &u32| if text == NO_TEXT { NO_TEXT } else { owner[text as usize] };
+        let owners = texts.iter().map(of).collect();
+        Self { axes, codes, values, order, owners }
+    }
+
+    fn screen(&self) -> Screen<'_> {
+        Screen {
+            axes: &self.axes,
+            codes: &self.codes,
+            values: &self.values,
+            order: &self.order,
+            owners: &self.owners,
+        }
+    }
+}
+
+/// Raw token vectors of a space, in which bounds are of little use or close to scores.
+fn space(kind: usize, random: &mut Random, dim: usize) -> TokenVectors {
+    let lengths = random.lengths(600, if kind == 5 { 40 } else { 6 });
+    let rows: usize = lengths.iter().sum();
+    let mut values: Vec<f32> = (0..rows * dim).map(|_| random.unit()).collect();
+    let base: Vec<f32> = values[..dim].to_vec();
+    for (i, row) in values.chunks_exact_mut(dim).enumerate() {
+        match kind {
+            // Few tokens, repeated: equal targets.
+            0 => {
+                let token = i % 5;
+                for (k, x) in row.iter_mut().enumerate() {
+                    *x = ((token * 31 + k * 7) % 11) as f32 - 5.0;
+                }
+            }
+            // Near ties: all close to one direction.
+            1 => row.iter_mut().zip(&base).for_each(|(x, b)| *x = b + 1e-4 * *x),
+            // One dominant token among small ones.
+            2 => {
+                let scale = if i % 7 == 0 { 50.0 } else { 0.01 };
+                row.iter_mut().for_each(|x| *x *= scale);
+            }
+            // Most of a vector along one axis.
+            3 => row[0] += 20.0,
+            // A single dimension each: codes at their limits.
+            4 => {
+                let at = i % dim;
+                row.iter_mut().enumerate().for_each(|(k, x)| *x = if k == at { 1.0 } else { 0.0 });
+            }
+            // Full in every dimension: as large as codes get.
+            6 => row.iter_mut().for_each(|x| *x = x.signum()),
+            // As they come: no axis holds more than another, texts of many lengths.
+            _ => {}
+        }
+    }
+    let mut offsets = vec![0_i64];
+    for tokens in lengths {
+        offsets.push(offsets.last().unwrap() + tokens as i64);
+    }
+    TokenVectors::new(&values, dim, &offsets).unwrap()
+}
+
+/// Queries: some texts of the space, some of their own.
+fn queries(space: &TokenVectors, random: &mut Random) -> TokenVectors {
+    let dim = space.dim();
+    let (mut values, mut offsets) = (Vec::new(), vec![0_i64]);
+    for text in [0, 7, 8, 300] {
+        let rows = space.offsets()[text] * dim..space.offsets()[text + 1] * dim;
+        values.extend(space.units()[rows].iter().map(|x| x * 2.0));
+        offsets.push(values.len() as i64 / dim as i64);
+    }
+    for tokens in [1, 3, 17, 70] {
+        values.extend((0..tokens * dim).map(|_| random.unit()));
+        offsets.push(values.len() as i64 / dim as i64);
+    }
+    TokenVectors::new(&values, dim, &offsets).unwrap()
+}
+
+#[test]
+fn never_another_answer_than_a_scan() {
+    for (kind, dim) in [(0, 64), (1, 96), (2, 100), (3, 64), (4, 64), (5, 96), (6, 128)] {
+        let mut random = Random(kind as u64);
+        let tokens = space(kind, &mut random, dim);
+        let queries = queries(&tokens, &mut random);
+        // Every third target has two texts.
+        let mut groups = vec![0_u32];
+        while (*groups.last().unwrap() as usize) < tokens.len() {
+            let texts = 1 + u32::from(groups.len() % 3 == 0);
+            groups.push((groups.last().unwrap() + texts).min(tokens.len() as u32));
+        }
+        let owners: Vec<u32> = groups
+            .windows(2)
+            .enumerate()
+            .flat_map(|(target, pair)| vec![target as u32; (pair[1] - pair[0]) as usize])
+            .collect();
+        let half: Vec<f16> = tokens.units().iter().map(|&x| f16::from_f32(x)).collect();
+        for (level, rows) in Level::available()
+            .into_iter()
+            .flat_map(|level| [(level, Rows::F32(tokens.units())), (level, Rows::F16(&half))])
+        {
+            let owned = Owned::new(level, rows, dim, tokens.offsets(), &owners);
+            let targets = Targets {
+                segments: vec![Segment {
+                    rows,
+                    norms: tokens.norms(),
+                    screen: Some(owned.screen()),
+                }],
+                groups: (&groups[..]).into(),
+                ..Targets::from_tokens(&tokens)
+            };
+            let subset: Vec<usize> = (0..targets.len()).filter(|t| t % 3 != 1).collect();
+            for (name, temperature) in
+                SCORERS.iter().flat_map(|name| [(name, 0.5), (name, 1e-3), (name, 50.0)])
+            {
+                let scorer = Scorer::new(name, temperature).unwrap();
+                for subset in [None, Some(&subset[..])] {
+                    let search =
+                        Search::at_level(level, &queries, &targets, subset, scorer, &never);
+                    let search = search.unwrap();
+                    let what = format!("kind {kind}, {}, {name}:{temperature}", level.name());
+                    let scores = search.scores().unwrap();
+                    let all = screened::bounds(&search);
+                    for (query, bounds) in all.iter().enumerate() {
+                        for position in 0..search.len() {
+                            let bound = bounds[subset.map_or(position, |subset| subset[position])];
+                            let score = scores[query * search.len() + position];
+                            assert!(bound >= score, "{what}: {bound} < {score}");
+                        }
+                    }
+                    for k in [1, 10, 33] {
+                        let found = screened::top_k(&search, k).unwrap();
+                        assert_eq!(found, search.scanned(k).unwrap(), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_query_and_many_on_any_number_of_threads() {
+    let mut random = Random(9);
+    let dim = 64;
+    let tokens = space(2, &mut random, dim);
+    let queries = queries(&tokens, &mut random);
+    let owners: Vec<u32> = (0..tokens.len() as u32).collect();
+    let level = *Level::available().last().unwrap();
+    let rows = Rows::F32(tokens.units());
+    let owned = Owned::new(level, rows, dim, tokens.offsets(), &owners);
+    let targets = Targets {
+        segments: vec![Segment { rows, norms: tokens.norms(), screen: Some(owned.screen()) }],
+        ..Targets::from_tokens(&tokens)
+    };
+    let scorer = Scorer::new("soft", 0.5).unwrap();
+    let search = Search::at_level(level, &queries, &targets, None, scorer, &never).unwrap();
+    assert!(screened::pays(&search, 10));
+    let expected = search.scanned(10).unwrap();
+    for threads in [1, 2, 5, 0] {
+        set_threads(threads);
+        assert_eq!(search.top_k(10).unwrap(), expected);
+        for query in 0..queries.len() {
+            let rows = queries.offsets()[query]..queries.offsets()[query + 1];
+            let values = &queries.units()[rows.start * dim..rows.end * dim];
+            let one = TokenVectors::from_parts(values, &queries.norms()[rows], dim);
+            let one = Search::at_level(level, &one, &targets, None, scorer, &never)
+                .unwrap()
+                .top_k(10)
+                .unwrap();
+            assert_eq!(one[0], expected[query]);
+        }
+    }
+}
+
+/// The bounds' definition, in float64, from what is stored.
+fn twin(
+    attention: Attention,
+    tokens: &[(Vec<i8>, f32, f32, f32)],
+    group: &BoundGroup,
+    axes: usize,
+    lane: usize,
+) -> f64 {
+    let n = group.tokens[lane] as usize;
+    let cosine = |i: usize, j: usize| {
+        let (codes, step, error, remainder) = &tokens[i];
+        let code = |k: usize| {
+            let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
+            i64::from(group.codes[at]) - 128
+        };
+        let sum: i64 = (0..axes).map(|k| i64::from(codes[k]) * code(k)).sum();
+        let value = |part: usize| f64::from(group.values[j * ROW_VALUES + part * LANES + lane]);
+        f64::from(*step) * value(0) * sum as f64
+            + (1.000_001 + f64::from(*error)) * value(1)
+            + f64::from(*remainder) * value(2)
+            + 1.002 * f64::from(*error)
+    };
+    let max = f64::max;
+    let m = tokens.len();
+    let by_target: f64 =
+        (0..m).map(|i| (0..n).map(|j| cosine(i, j)).fold(f64::MIN, max)).sum::<f64>() / m as f64;
+    let by_query: f64 =
+        (0..n).map(|j| (0..m).map(|i| cosine(i, j)).fold(f64::MIN, max)).sum::<f64>() / n as f64;
+    match attention {
+        Attention::Query => by_query,
+        Attention::Both => 0.5 * (by_target + by_query),
+        Attention::Target | Attention::Max => by_target,
+    }
+}
+
+/// Codes as large as the limits let them be, or as they come.
+fn codes(random: &mut Random, axes: usize, limits: Codes, extreme: bool) -> Vec<i8> {
+    let mut codes = Vec::new();
+    let value = |random: &mut Random| match (extreme, random.below(3)) {
+        (true, 0) => 1.0,
+        (true, _) => -1.0,
+        _ => random.unit(),
+    };
+    let values: Vec<f32> = (0..axes).map(|_| value(random)).collect();
+    limits.cut(&values, &mut codes);
+    codes
+}
+
+#[test]
+fn bounds_of_every_level_are_the_twins() {
+    let mut random = Random(3);
+    for round in 0..40 {
+        let axes = BLOCK * (1 + random.below(4));
+        let extreme = round % 2 == 0;
+        let lengths: Vec<usize> = (0..LANES).map(|_| 1 + random.below(5)).collect();
+        let rows = *lengths.iter().max().unwrap();
+        let (mut stored, mut values) = (vec![0; rows * axes * LANES], vec![0.0; rows * ROW_VALUES]);
+        for lane in 0..LANES {
+            for j in 0..rows {
+                let own = codes(&mut random, axes, CODES, extreme);
+                for (k, code) in own.iter().enumerate() {
+                    let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
+                    stored[at] = (i16::from(*code) + 128) as u8;
+                }
+                let within = j < lengths[lane];
+                values[j * ROW_VALUES + lane] = if within { 2e-3 } else { 0.0 };
+                values[j * ROW_VALUES + LANES + lane] =
+                    if within { random.unit().abs() * 0.1 } else { NO_TOKEN };
+                values[j * ROW_VALUES + 2 * LANES + lane] = random.unit().abs() * 0.3;
+            }
+        }
+        let of_lanes: [f32; LANES] = std::array::from_fn(|lane| lengths[lane] as f32);
+        let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
+        for level in Level::available() {
+            let kernels = level.kernels().unwrap();
+            let tokens: Vec<_> = (0..1 + random.below(37))
+                .map(|_| {
+                    let own = codes(&mut random, axes, kernels.query_codes(), extreme);
+                    (own, 3e-3, random.unit().abs() * 0.05, random.unit().abs() * 0.3)
+                })
+                .collect();
+            let query = kernels.bound_query(
+                axes,
+                tokens.iter().map(|(codes, step, error, remainder)| BoundToken {
+                    codes,
+                    step: *step,
+                    error: *error,
+                    remainder: *remainder,
+                }),
+            );
+            let mut scratch = vec![0.0; query.scratch_len()];
+            for attention in [Attention::Target, Attention::Query, Attention::Both, Attention::Max]
+            {
+                let bounds = kernels.bounds(attention, &query, &group, &mut scratch);
+                for (lane, &bound) in bounds.iter().enumerate() {
+                    let exact = twin(attention, &tokens, &group, axes, lane);
+                    let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
+                    assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_keep_their_limits() {
+    let mut random = Random(4);
+    let wide = Codes { range: 127, energy: i32::MAX };
+    for limits in [CODES, Codes { range: 64, energy: 127 * 127 }, wide] {
+        for extreme in [true, false] {
+            let codes = codes(&mut random, 4 * BLOCK, limits, extreme);
+            for block in codes.chunks(BLOCK) {
+                for half in [[0, 1], [2, 3]] {
+                    let own = block.chunks(CHUNK).flat_map(|four| half.map(|k| i32::from(four[k])));
+                    let energy: i32 = own.clone().map(|code| code * code).sum();
+                    assert!(own.map(i32::abs).max().unwrap() <= limits.range);
+                    assert!(energy <= limits.energy);
+                }
+            }
+        }
+    }
+    let mut codes = Vec::new();
+    assert_eq!(CODES.cut(&[0.0; BLOCK], &mut codes), 0.0);
+    assert!(codes.iter().all(|&code| code == 0));
+    let step = CODES.cut(&[1e-40; BLOCK], &mut codes);
+    assert!(step >= 0.0 && step.is_finite());
+}
+
+#[test]
+fn an_order_names_only_what_there_is() {
+    let lengths = [3, 1, 2];
+    let texts = sort(&lengths);
+    assert_eq!((&texts[..3], texts[3]), (&[1, 2, 0][..], NO_TEXT));
+    let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
+    assert_eq!((order.len(), order.row_count()), (1, 3));
+    assert!(Order::new(&texts[..15], |_| Some(1)).is_none());
+    let mut wrong = texts.clone();
+    wrong[0] = 3;
+    assert!(Order::new(&wrong, |text| lengths.get(text).copied()).is_none());
+}
+
+#[test]
+fn what_has_no_axes_has_no_screen() {
+    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31).is_none());
+    // One direction only: one block of axes holds it.
+    let rows = vec![0.125; 64 * 100];
+    assert_eq!(axes(Rows::F32(&rows), 64).unwrap().len(), BLOCK * 64);
+}
