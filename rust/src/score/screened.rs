@@ -19,8 +19,8 @@ use std::ops::Range;
 /// always among them.
 const FIRST: usize = 64;
 
-/// Groups of sixteen texts that one task bounds.
-const GROUPS: usize = 64;
+/// Groups of 32 texts that one task bounds.
+const GROUPS: usize = 32;
 
 /// Bounds held at a time, over all queries.
 const BOUNDS: usize = 1 << 23;
@@ -177,7 +177,7 @@ impl Query {
 struct Bounds {
     /// Segment and groups.
     tasks: Vec<(usize, Range<usize>)>,
-    /// For each task `(queries, groups, 16)`.
+    /// For each task `(queries, groups, 32)`.
     parts: Vec<Vec<f32>>,
 }
 

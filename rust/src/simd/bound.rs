@@ -1,4 +1,4 @@
-//! Upper bounds of scores from vectors cut to bytes: sixteen texts at a time, a lane each.
+//! Upper bounds of scores from vectors cut to bytes: 32 texts at a time, a lane each.
 //!
 //! A cosine is at most what two short vectors of bytes give, plus what was cut off, which both
 //! sides know of themselves (`docs/method.md`). A score is a mean of mixtures of cosines, so a
@@ -8,7 +8,7 @@ use super::attend::Attention;
 use super::bytes::{Bytes, HALF_BLOCK, dots};
 
 /// Texts of a group.
-pub const LANES: usize = 16;
+pub const LANES: usize = 32;
 
 /// Dimensions whose codes lie together: four of one text, then four of the next.
 pub const CHUNK: usize = 4;
@@ -154,12 +154,12 @@ impl BoundQuery {
     }
 }
 
-/// Up to sixteen texts, by row: row `j` holds token `j` of each text.
+/// Up to 32 texts, by row: row `j` holds token `j` of each text.
 #[derive(Debug, Clone, Copy)]
 pub struct BoundGroup<'a> {
-    /// `(rows, axes / 4, 16, 4)`, 128 added.
+    /// `(rows, axes / 4, 32, 4)`, 128 added.
     pub codes: &'a [u8],
-    /// `(rows, 3, 16)`: steps, errors, remainders. Beyond a text's end an error of -3.
+    /// `(rows, 3, 32)`: steps, errors, remainders. Beyond a text's end an error of -3.
     pub values: &'a [f32],
     /// Tokens of each text; 0 where the lane has none.
     pub tokens: &'a [f32; LANES],
@@ -204,7 +204,7 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
     let (best, cells) = (best.as_mut_ptr(), cells.as_mut_ptr());
     let mut sums = [0.0; LANES];
     let rows = group.values.len() / ROW_VALUES;
-    // SAFETY: every row has `axes` codes and three values for each of sixteen lanes, `cells` sixteen
+    // SAFETY: every row has `axes` codes and three values for each of 32 lanes, `cells` 32
     // values for each token of each panel, `best` for each token.
     unsafe {
         for j in 0..rows {

@@ -1,6 +1,6 @@
-//! Dot products of bytes: one query token against the same token of sixteen texts.
+//! Dot products of bytes: the tokens of a query against the same token of 32 texts.
 //!
-//! A lane is a text; four dimensions of each of the sixteen lie side by side, 64 bytes, so that
+//! A lane is a text; four dimensions of each of the 32 lie side by side, 128 bytes, so that
 //! four codes of the query, repeated, meet them in one instruction. [`portable`] is the definition.
 
 use super::bound::{BLOCK, BoundQuery, CHUNK, Codes, LANES};
@@ -16,10 +16,10 @@ pub(super) trait Bytes: Vector {
     /// What the codes of a query are held to.
     const QUERY: Codes;
 
-    /// `cells[i · 16 + lane] = Σ_k query[i][k] · (codes[lane][k] - 128)` for `M` tokens of a panel.
+    /// `cells[i · 32 + lane] = Σ_k query[i][k] · (codes[lane][k] - 128)` for `M` tokens of a panel.
     ///
     /// # Safety
-    /// As [`Vector`]. `codes` has 16 bytes for each dimension, `cells` 16 values for each token.
+    /// As [`Vector`]. `codes` has 32 bytes for each dimension, `cells` 32 values for each token.
     unsafe fn dots<const M: usize>(
         codes: *const u8,
         query: &[u32],
@@ -52,7 +52,7 @@ pub(super) unsafe fn dots<B: Bytes>(
             }
         };
     }
-    by_tokens!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+    by_tokens!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
 
 /// The definition, in plain integers: what levels without instructions of their own use.
@@ -71,7 +71,7 @@ pub(super) unsafe fn portable<const M: usize>(
         *sums = [offsets[i]; LANES];
     }
     for (c, tokens) in query.chunks_exact(M).enumerate() {
-        // SAFETY: the caller has 16 bytes for each dimension, four of which are a chunk.
+        // SAFETY: the caller has 32 bytes for each dimension, four of which are a chunk.
         let codes = unsafe { &*codes.add(c * CHUNK * LANES).cast::<[[u8; CHUNK]; LANES]>() };
         for (sums, token) in sums.iter_mut().zip(tokens) {
             let four = token.to_le_bytes().map(|code| i32::from(code.cast_signed()));
@@ -84,7 +84,7 @@ pub(super) unsafe fn portable<const M: usize>(
     }
     for (i, sums) in sums.iter().enumerate() {
         for (lane, &sum) in sums.iter().enumerate() {
-            // SAFETY: the caller has 16 values for each token.
+            // SAFETY: the caller has 32 values for each token.
             unsafe { *cells.add(i * LANES + lane) = sum as f32 };
         }
     }
@@ -133,8 +133,12 @@ mod x86 {
     use super::*;
     use std::arch::x86_64::*;
 
+    /// Bytes between what is computed and what is asked for from memory: codes are read from front to
+    /// back, across pages.
+    const AHEAD: usize = 4096;
+
     impl Bytes for crate::simd::avx2::Avx2 {
-        /// Two registers of sums a token, their targets and the query's codes: sixteen registers.
+        /// Half the texts at a time: two registers of sums a token and two of codes, of 16.
         const PANEL: usize = 4;
         /// `vpmaddubsw` saturates beyond 2 · 255 · 64. Its sums of half a block wrap, which
         /// the offset undoes, since what they stand for fits 16 bits by Cauchy and Schwarz:
@@ -153,41 +157,48 @@ mod x86 {
             // each block, which the panel guarantees.
             unsafe {
                 let ones = _mm256_set1_epi16(1);
-                let mut totals = [[_mm256_setzero_si256(); 2]; M];
-                let (mut codes, mut query) = (codes, query.as_ptr());
-                for halves in half_offsets.chunks_exact(M) {
-                    let mut sums = [[_mm256_setzero_si256(); 2]; M];
-                    for i in 0..M {
-                        sums[i] = [_mm256_set1_epi32(halves[i].cast_signed()); 2];
-                    }
-                    for _ in 0..BLOCK / CHUNK {
-                        let low = _mm256_loadu_si256(codes.cast());
-                        let high = _mm256_loadu_si256(codes.add(32).cast());
-                        for (i, sums) in sums.iter_mut().enumerate() {
-                            let four = _mm256_set1_epi32((*query.add(i)).cast_signed());
-                            let [a, b] =
-                                [_mm256_maddubs_epi16(low, four), _mm256_maddubs_epi16(high, four)];
-                            *sums = [_mm256_add_epi16(sums[0], a), _mm256_add_epi16(sums[1], b)];
+                for half in 0..2 {
+                    let mut totals = [[_mm256_setzero_si256(); 2]; M];
+                    let (mut codes, mut query) = (codes.add(half * 64), query.as_ptr());
+                    for halves in half_offsets.chunks_exact(M) {
+                        let mut sums = [[_mm256_setzero_si256(); 2]; M];
+                        for (sums, &half) in sums.iter_mut().zip(halves) {
+                            *sums = [_mm256_set1_epi32(half.cast_signed()); 2];
                         }
-                        codes = codes.add(CHUNK * LANES);
-                        query = query.add(M);
+                        for _ in 0..BLOCK / CHUNK {
+                            _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD).cast());
+                            let low = _mm256_loadu_si256(codes.cast());
+                            let high = _mm256_loadu_si256(codes.add(32).cast());
+                            for (i, sums) in sums.iter_mut().enumerate() {
+                                let four = _mm256_set1_epi32((*query.add(i)).cast_signed());
+                                let low = _mm256_maddubs_epi16(low, four);
+                                let high = _mm256_maddubs_epi16(high, four);
+                                sums[0] = _mm256_add_epi16(sums[0], low);
+                                sums[1] = _mm256_add_epi16(sums[1], high);
+                            }
+                            codes = codes.add(CHUNK * LANES);
+                            query = query.add(M);
+                        }
+                        for (totals, sums) in totals.iter_mut().zip(sums) {
+                            totals[0] =
+                                _mm256_add_epi32(totals[0], _mm256_madd_epi16(sums[0], ones));
+                            totals[1] =
+                                _mm256_add_epi32(totals[1], _mm256_madd_epi16(sums[1], ones));
+                        }
                     }
-                    for (total, sums) in totals.iter_mut().zip(sums) {
-                        total[0] = _mm256_add_epi32(total[0], _mm256_madd_epi16(sums[0], ones));
-                        total[1] = _mm256_add_epi32(total[1], _mm256_madd_epi16(sums[1], ones));
+                    for (i, totals) in totals.into_iter().enumerate() {
+                        let to = cells.add(i * LANES + half * 16);
+                        _mm256_storeu_ps(to, _mm256_cvtepi32_ps(totals[0]));
+                        _mm256_storeu_ps(to.add(8), _mm256_cvtepi32_ps(totals[1]));
                     }
-                }
-                for (i, total) in totals.into_iter().enumerate() {
-                    let cells = cells.add(i * LANES);
-                    _mm256_storeu_ps(cells, _mm256_cvtepi32_ps(total[0]));
-                    _mm256_storeu_ps(cells.add(8), _mm256_cvtepi32_ps(total[1]));
                 }
             }
         }
     }
 
     impl Bytes for crate::simd::avx512::Avx512 {
-        const PANEL: usize = 16;
+        /// Two registers of sums a token and two of codes, of 32.
+        const PANEL: usize = 12;
         const QUERY: Codes = WIDE;
 
         #[inline(always)]
@@ -201,21 +212,27 @@ mod x86 {
             // SAFETY: the caller has the level and the lengths; a query has M words for each chunk,
             // which the panel guarantees.
             unsafe {
-                let mut sums = [_mm512_setzero_si512(); M];
-                for (sum, &offset) in sums.iter_mut().zip(offsets) {
-                    *sum = _mm512_set1_epi32(offset);
+                let mut sums = [[_mm512_setzero_si512(); 2]; M];
+                for (sums, &offset) in sums.iter_mut().zip(offsets) {
+                    *sums = [_mm512_set1_epi32(offset); 2];
                 }
                 let mut codes = codes;
                 for tokens in query.chunks_exact(M) {
-                    let of_texts = _mm512_loadu_si512(codes.cast());
-                    for (sum, &four) in sums.iter_mut().zip(tokens) {
+                    _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD).cast());
+                    _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD + 64).cast());
+                    let low = _mm512_loadu_si512(codes.cast());
+                    let high = _mm512_loadu_si512(codes.add(64).cast());
+                    for (sums, &four) in sums.iter_mut().zip(tokens) {
                         let four = _mm512_set1_epi32(four.cast_signed());
-                        *sum = _mm512_dpbusd_epi32(*sum, of_texts, four);
+                        sums[0] = _mm512_dpbusd_epi32(sums[0], low, four);
+                        sums[1] = _mm512_dpbusd_epi32(sums[1], high, four);
                     }
                     codes = codes.add(CHUNK * LANES);
                 }
-                for (i, sum) in sums.into_iter().enumerate() {
-                    _mm512_storeu_ps(cells.add(i * LANES), _mm512_cvtepi32_ps(sum));
+                for (i, sums) in sums.into_iter().enumerate() {
+                    for (part, sum) in sums.into_iter().enumerate() {
+                        _mm512_storeu_ps(cells.add(i * LANES + 16 * part), _mm512_cvtepi32_ps(sum));
+                    }
                 }
             }
         }

@@ -20,9 +20,9 @@ pub struct Cutter<'a> {
 /// What is stored of one group.
 #[derive(Debug, Clone, Default)]
 pub struct GroupRows {
-    /// `(rows, axes / 4, 16, 4)`, 128 added.
+    /// `(rows, axes / 4, 32, 4)`, 128 added.
     pub codes: Vec<u8>,
-    /// `(rows, 3, 16)`: steps, errors, remainders.
+    /// `(rows, 3, 32)`: steps, errors, remainders.
     pub values: Vec<f32>,
 }
 

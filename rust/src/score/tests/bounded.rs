@@ -52,8 +52,8 @@ impl Owned {
 }
 
 /// Raw token vectors of a space, in which bounds are of little use or close to scores.
-fn space(kind: usize, random: &mut Random, dim: usize) -> TokenVectors {
-    let lengths = random.lengths(600, if kind == 5 { 40 } else { 6 });
+fn space(kind: usize, texts: usize, random: &mut Random, dim: usize) -> TokenVectors {
+    let lengths = random.lengths(texts, if kind == 5 { 40 } else { 6 });
     let rows: usize = lengths.iter().sum();
     let mut values: Vec<f32> = (0..rows * dim).map(|_| random.unit()).collect();
     let base: Vec<f32> = values[..dim].to_vec();
@@ -71,7 +71,9 @@ fn space(kind: usize, random: &mut Random, dim: usize) -> TokenVectors {
             // One dominant token among small ones.
             2 => {
                 let scale = if i % 7 == 0 { 50.0 } else { 0.01 };
-                row.iter_mut().for_each(|x| *x *= scale);
+                for x in row {
+                    *x *= scale;
+                }
             }
             // Most of a vector along one axis.
             3 => row[0] += 20.0,
@@ -97,12 +99,12 @@ fn space(kind: usize, random: &mut Random, dim: usize) -> TokenVectors {
 fn queries(space: &TokenVectors, random: &mut Random) -> TokenVectors {
     let dim = space.dim();
     let (mut values, mut offsets) = (Vec::new(), vec![0_i64]);
-    for text in [0, 7, 8, 300] {
+    for text in [0, 7, 200] {
         let rows = space.offsets()[text] * dim..space.offsets()[text + 1] * dim;
         values.extend(space.units()[rows].iter().map(|x| x * 2.0));
         offsets.push(values.len() as i64 / dim as i64);
     }
-    for tokens in [1, 3, 17, 70] {
+    for tokens in [1, 13, 70] {
         values.extend((0..tokens * dim).map(|_| random.unit()));
         offsets.push(values.len() as i64 / dim as i64);
     }
@@ -113,7 +115,7 @@ fn queries(space: &TokenVectors, random: &mut Random) -> TokenVectors {
 fn never_another_answer_than_a_scan() {
     for (kind, dim) in [(0, 64), (1, 96), (2, 100), (3, 64), (4, 64), (5, 96), (6, 128)] {
         let mut random = Random(kind as u64);
-        let tokens = space(kind, &mut random, dim);
+        let tokens = space(kind, 330, &mut random, dim);
         let queries = queries(&tokens, &mut random);
         // Every third target has two texts.
         let mut groups = vec![0_u32];
@@ -127,10 +129,9 @@ fn never_another_answer_than_a_scan() {
             .flat_map(|(target, pair)| vec![target as u32; (pair[1] - pair[0]) as usize])
             .collect();
         let half: Vec<f16> = tokens.units().iter().map(|&x| f16::from_f32(x)).collect();
-        for (level, rows) in Level::available()
-            .into_iter()
-            .flat_map(|level| [(level, Rows::F32(tokens.units())), (level, Rows::F16(&half))])
-        {
+        for level in Level::available() {
+            // Half precision with every second kind.
+            let rows = if kind % 2 == 0 { Rows::F32(tokens.units()) } else { Rows::F16(&half) };
             let owned = Owned::new(level, rows, dim, tokens.offsets(), &owners);
             let targets = Targets {
                 segments: vec![Segment {
@@ -174,7 +175,7 @@ fn never_another_answer_than_a_scan() {
 fn one_query_and_many_on_any_number_of_threads() {
     let mut random = Random(9);
     let dim = 64;
-    let tokens = space(2, &mut random, dim);
+    let tokens = space(2, 600, &mut random, dim);
     let queries = queries(&tokens, &mut random);
     let owners: Vec<u32> = (0..tokens.len() as u32).collect();
     let level = *Level::available().last().unwrap();
@@ -186,12 +187,12 @@ fn one_query_and_many_on_any_number_of_threads() {
     };
     let scorer = Scorer::new("soft", 0.5).unwrap();
     let search = Search::at_level(level, &queries, &targets, None, scorer, &never).unwrap();
-    assert!(screened::pays(&search, 10));
+    assert!(screened::pays(&search, 10) && !screened::pays(&search, 100));
     let expected = search.scanned(10).unwrap();
     for threads in [1, 2, 5, 0] {
         set_threads(threads);
         assert_eq!(search.top_k(10).unwrap(), expected);
-        for query in 0..queries.len() {
+        for (query, expected) in expected.iter().enumerate() {
             let rows = queries.offsets()[query]..queries.offsets()[query + 1];
             let values = &queries.units()[rows.start * dim..rows.end * dim];
             let one = TokenVectors::from_parts(values, &queries.norms()[rows], dim);
@@ -199,7 +200,7 @@ fn one_query_and_many_on_any_number_of_threads() {
                 .unwrap()
                 .top_k(10)
                 .unwrap();
-            assert_eq!(one[0], expected[query]);
+            assert_eq!(one[0], *expected);
         }
     }
 }
@@ -279,7 +280,7 @@ fn bounds_of_every_level_are_the_twins() {
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
         for level in Level::available() {
             let kernels = level.kernels().unwrap();
-            let tokens: Vec<_> = (0..1 + random.below(37))
+            let tokens: Vec<_> = (0..=random.below(37))
                 .map(|_| {
                     let own = codes(&mut random, axes, kernels.query_codes(), extreme);
                     (own, 3e-3, random.unit().abs() * 0.05, random.unit().abs() * 0.3)
@@ -326,7 +327,7 @@ fn codes_keep_their_limits() {
         }
     }
     let mut codes = Vec::new();
-    assert_eq!(CODES.cut(&[0.0; BLOCK], &mut codes), 0.0);
+    assert!(CODES.cut(&[0.0; BLOCK], &mut codes) <= 0.0);
     assert!(codes.iter().all(|&code| code == 0));
     let step = CODES.cut(&[1e-40; BLOCK], &mut codes);
     assert!(step >= 0.0 && step.is_finite());
@@ -339,7 +340,7 @@ fn an_order_names_only_what_there_is() {
     assert_eq!((&texts[..3], texts[3]), (&[1, 2, 0][..], NO_TEXT));
     let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
     assert_eq!((order.len(), order.row_count()), (1, 3));
-    assert!(Order::new(&texts[..15], |_| Some(1)).is_none());
+    assert!(Order::new(&texts[..LANES - 1], |_| Some(1)).is_none());
     let mut wrong = texts.clone();
     wrong[0] = 3;
     assert!(Order::new(&wrong, |text| lengths.get(text).copied()).is_none());
