@@ -23,10 +23,20 @@ struct Owned {
 impl Owned {
     /// Of texts whose rows follow one another, with the target of each.
     fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize], owner: &[u32]) -> Self {
+        Self::on_axes(axes(rows, dim).unwrap(), level, rows, dim, offsets, owner)
+    }
+
+    fn on_axes(
+        axes: Vec<f32>,
+        level: Level,
+        rows: Rows,
+        dim: usize,
+        offsets: &[usize],
+        owner: &[u32],
+    ) -> Self {
         let lengths: Vec<usize> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let texts = sort(&lengths);
         let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
-        let axes = axes(rows, dim).unwrap();
         let cutter = Cutter::new(level.kernels().unwrap(), &axes, rows, dim);
         let (mut codes, mut values) = (Vec::new(), Vec::new());
         for group in texts.chunks(LANES) {
@@ -166,6 +176,63 @@ fn never_another_answer_than_a_scan() {
                         assert_eq!(found, search.scanned(k).unwrap(), "{what}");
                     }
                 }
+            }
+        }
+    }
+}
+
+/// A vector that the axes and `limits` hold without error, close to what they lose of `unit`.
+fn lost(unit: &[f32], axes: &[f32], limits: Codes) -> Vec<f32> {
+    let dim = unit.len();
+    let on_axes: Vec<f32> = axes
+        .chunks_exact(dim)
+        .map(|axis| axis.iter().zip(unit).map(|(a, x)| a * x).sum())
+        .collect();
+    let mut codes = Vec::new();
+    let step = limits.cut(&on_axes, &mut codes);
+    let rest: Vec<f32> =
+        on_axes.iter().zip(&codes).map(|(x, &code)| x - step * f32::from(code)).collect();
+    limits.cut(&rest, &mut codes);
+    (0..dim)
+        .map(|k| codes.iter().enumerate().map(|(a, &c)| f32::from(c) * axes[a * dim + k]).sum())
+        .collect()
+}
+
+#[test]
+fn a_bound_holds_where_all_that_was_cut_counts() {
+    let (dim, count) = (64, 64);
+    let mut random = Random(5);
+    let plain = random.texts(&[1; 64], dim, 1.0);
+    let axes = axes(Rows::F32(plain.units()), dim).unwrap();
+    assert_eq!(axes.len(), dim * dim, "all that is lost is lost to rounding");
+    for level in Level::available() {
+        let limits = level.kernels().unwrap().query_codes();
+        let rows = |tokens: &TokenVectors, limits| -> Vec<f32> {
+            tokens.units().chunks_exact(dim).flat_map(|unit| lost(unit, &axes, limits)).collect()
+        };
+        let offsets: Vec<i64> = (0..=count).collect();
+        let of_targets = TokenVectors::new(&rows(&plain, CODES), dim, &offsets).unwrap();
+        let of_queries = TokenVectors::new(&rows(&plain, limits), dim, &offsets).unwrap();
+        // What targets lose, as queries; then what queries lose, as targets.
+        for (queries, tokens) in [(&of_targets, &plain), (&plain, &of_queries)] {
+            let owners: Vec<u32> = (0..count as u32).collect();
+            let all = Rows::F32(tokens.units());
+            let owned = Owned::on_axes(axes.clone(), level, all, dim, tokens.offsets(), &owners);
+            let targets = Targets {
+                segments: vec![Segment {
+                    rows: all,
+                    norms: tokens.norms(),
+                    screen: Some(owned.screen()),
+                }],
+                ..Targets::from_tokens(tokens)
+            };
+            let scorer = Scorer::new("max", 1.0).unwrap();
+            let search = Search::at_level(level, queries, &targets, None, scorer, &never).unwrap();
+            let scores = search.scores().unwrap();
+            for (i, bounds) in screened::bounds(&search).iter().enumerate() {
+                let (bound, score) = (bounds[i], scores[i * count as usize + i]);
+                assert!(bound >= score, "{}: {bound} < {score}", level.name());
+                assert!(bound - score < 6e-3, "{}: {bound} is far from {score}", level.name());
             }
         }
     }
