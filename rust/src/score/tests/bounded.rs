@@ -4,10 +4,7 @@ use super::super::screen::{Cutter, NO_TEXT, Order, Screen, axes, sort};
 use super::super::screened;
 use super::super::threads::set_threads;
 use super::*;
-use crate::simd::Attention;
-use crate::simd::bound::{
-    BLOCK, BoundGroup, BoundToken, CHUNK, CODES, Codes, LANES, NO_TOKEN, ROW_VALUES,
-};
+use crate::simd::bound::{BLOCK, CODES, Codes, LANES};
 
 const SCORERS: [&str; 4] = ["soft_target", "soft_query", "soft", "max"];
 
@@ -181,8 +178,8 @@ fn never_another_answer_than_a_scan() {
     }
 }
 
-/// A vector that the axes and `limits` hold without error, close to what they lose of `unit`.
-fn lost(unit: &[f32], axes: &[f32], limits: Codes) -> Vec<f32> {
+/// A vector close to what the axes and `limits` lose of `unit`, of which `kept` loses little.
+fn lost(unit: &[f32], axes: &[f32], limits: Codes, kept: Codes) -> Vec<f32> {
     let dim = unit.len();
     let on_axes: Vec<f32> = axes
         .chunks_exact(dim)
@@ -192,7 +189,7 @@ fn lost(unit: &[f32], axes: &[f32], limits: Codes) -> Vec<f32> {
     let step = limits.cut(&on_axes, &mut codes);
     let rest: Vec<f32> =
         on_axes.iter().zip(&codes).map(|(x, &code)| x - step * f32::from(code)).collect();
-    limits.cut(&rest, &mut codes);
+    kept.cut(&rest, &mut codes);
     (0..dim)
         .map(|k| codes.iter().enumerate().map(|(a, &c)| f32::from(c) * axes[a * dim + k]).sum())
         .collect()
@@ -207,12 +204,13 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
     assert_eq!(axes.len(), dim * dim, "all that is lost is lost to rounding");
     for level in Level::available() {
         let limits = level.kernels().unwrap().query_codes();
-        let rows = |tokens: &TokenVectors, limits| -> Vec<f32> {
-            tokens.units().chunks_exact(dim).flat_map(|unit| lost(unit, &axes, limits)).collect()
-        };
         let offsets: Vec<i64> = (0..=count).collect();
-        let of_targets = TokenVectors::new(&rows(&plain, CODES), dim, &offsets).unwrap();
-        let of_queries = TokenVectors::new(&rows(&plain, limits), dim, &offsets).unwrap();
+        let of = |limits, kept| {
+            let units = plain.units().chunks_exact(dim);
+            let rows: Vec<f32> = units.flat_map(|unit| lost(unit, &axes, limits, kept)).collect();
+            TokenVectors::new(&rows, dim, &offsets).unwrap()
+        };
+        let (of_targets, of_queries) = (of(CODES, limits), of(limits, CODES));
         // What targets lose, as queries; then what queries lose, as targets.
         for (queries, tokens) in [(&of_targets, &plain), (&plain, &of_queries)] {
             let owners: Vec<u32> = (0..count as u32).collect();
@@ -232,7 +230,7 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
             for (i, bounds) in screened::bounds(&search).iter().enumerate() {
                 let (bound, score) = (bounds[i], scores[i * count as usize + i]);
                 assert!(bound >= score, "{}: {bound} < {score}", level.name());
-                assert!(bound - score < 6e-3, "{}: {bound} is far from {score}", level.name());
+                assert!(bound - score < 2e-2, "{}: {bound} is far from {score}", level.name());
             }
         }
     }
@@ -270,134 +268,6 @@ fn one_query_and_many_on_any_number_of_threads() {
             assert_eq!(one[0], *expected);
         }
     }
-}
-
-/// The bounds' definition, in float64, from what is stored.
-fn twin(
-    attention: Attention,
-    tokens: &[(Vec<i8>, f32, f32, f32)],
-    group: &BoundGroup,
-    axes: usize,
-    lane: usize,
-) -> f64 {
-    let n = group.tokens[lane] as usize;
-    let cosine = |i: usize, j: usize| {
-        let (codes, step, error, remainder) = &tokens[i];
-        let code = |k: usize| {
-            let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
-            i64::from(group.codes[at]) - 128
-        };
-        let sum: i64 = (0..axes).map(|k| i64::from(codes[k]) * code(k)).sum();
-        let value = |part: usize| f64::from(group.values[j * ROW_VALUES + part * LANES + lane]);
-        f64::from(*step) * value(0) * sum as f64
-            + (1.000_001 + f64::from(*error)) * value(1)
-            + f64::from(*remainder) * value(2)
-            + 1.002 * f64::from(*error)
-    };
-    let max = f64::max;
-    let m = tokens.len();
-    let by_target: f64 =
-        (0..m).map(|i| (0..n).map(|j| cosine(i, j)).fold(f64::MIN, max)).sum::<f64>() / m as f64;
-    let by_query: f64 =
-        (0..n).map(|j| (0..m).map(|i| cosine(i, j)).fold(f64::MIN, max)).sum::<f64>() / n as f64;
-    match attention {
-        Attention::Query => by_query,
-        Attention::Both => 0.5 * (by_target + by_query),
-        Attention::Target | Attention::Max => by_target,
-    }
-}
-
-/// Codes as large as the limits let them be, or as they come.
-fn codes(random: &mut Random, axes: usize, limits: Codes, extreme: bool) -> Vec<i8> {
-    let mut codes = Vec::new();
-    let value = |random: &mut Random| match (extreme, random.below(3)) {
-        (true, 0) => 1.0,
-        (true, _) => -1.0,
-        _ => random.unit(),
-    };
-    let values: Vec<f32> = (0..axes).map(|_| value(random)).collect();
-    limits.cut(&values, &mut codes);
-    codes
-}
-
-#[test]
-fn bounds_of_every_level_are_the_twins() {
-    let mut random = Random(3);
-    for round in 0..40 {
-        let axes = BLOCK * (1 + random.below(4));
-        let extreme = round % 2 == 0;
-        let lengths: Vec<usize> = (0..LANES).map(|_| 1 + random.below(5)).collect();
-        let rows = *lengths.iter().max().unwrap();
-        let (mut stored, mut values) = (vec![0; rows * axes * LANES], vec![0.0; rows * ROW_VALUES]);
-        for lane in 0..LANES {
-            for j in 0..rows {
-                let own = codes(&mut random, axes, CODES, extreme);
-                for (k, code) in own.iter().enumerate() {
-                    let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
-                    stored[at] = (i16::from(*code) + 128) as u8;
-                }
-                let within = j < lengths[lane];
-                values[j * ROW_VALUES + lane] = if within { 2e-3 } else { 0.0 };
-                values[j * ROW_VALUES + LANES + lane] =
-                    if within { random.unit().abs() * 0.1 } else { NO_TOKEN };
-                values[j * ROW_VALUES + 2 * LANES + lane] = random.unit().abs() * 0.3;
-            }
-        }
-        let of_lanes: [f32; LANES] = std::array::from_fn(|lane| lengths[lane] as f32);
-        let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
-        for level in Level::available() {
-            let kernels = level.kernels().unwrap();
-            let tokens: Vec<_> = (0..=random.below(37))
-                .map(|_| {
-                    let own = codes(&mut random, axes, kernels.query_codes(), extreme);
-                    (own, 3e-3, random.unit().abs() * 0.05, random.unit().abs() * 0.3)
-                })
-                .collect();
-            let query = kernels.bound_query(
-                axes,
-                tokens.iter().map(|(codes, step, error, remainder)| BoundToken {
-                    codes,
-                    step: *step,
-                    error: *error,
-                    remainder: *remainder,
-                }),
-            );
-            let mut scratch = vec![0.0; query.scratch_len()];
-            for attention in [Attention::Target, Attention::Query, Attention::Both, Attention::Max]
-            {
-                let bounds = kernels.bounds(attention, &query, &group, &mut scratch);
-                for (lane, &bound) in bounds.iter().enumerate() {
-                    let exact = twin(attention, &tokens, &group, axes, lane);
-                    let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
-                    assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn codes_keep_their_limits() {
-    let mut random = Random(4);
-    let wide = Codes { range: 127, energy: i32::MAX };
-    for limits in [CODES, Codes { range: 64, energy: 127 * 127 }, wide] {
-        for extreme in [true, false] {
-            let codes = codes(&mut random, 4 * BLOCK, limits, extreme);
-            for block in codes.chunks(BLOCK) {
-                for half in [[0, 1], [2, 3]] {
-                    let own = block.chunks(CHUNK).flat_map(|four| half.map(|k| i32::from(four[k])));
-                    let energy: i32 = own.clone().map(|code| code * code).sum();
-                    assert!(own.map(i32::abs).max().unwrap() <= limits.range);
-                    assert!(energy <= limits.energy);
-                }
-            }
-        }
-    }
-    let mut codes = Vec::new();
-    assert!(CODES.cut(&[0.0; BLOCK], &mut codes) <= 0.0);
-    assert!(codes.iter().all(|&code| code == 0));
-    let step = CODES.cut(&[1e-40; BLOCK], &mut codes);
-    assert!(step >= 0.0 && step.is_finite());
 }
 
 #[test]

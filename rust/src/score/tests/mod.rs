@@ -1,6 +1,7 @@
 //! The search is held to the float64 twin and to itself under every cut of the work.
 
 mod bounded;
+mod bytes;
 mod exact;
 mod golden;
 mod pure;
