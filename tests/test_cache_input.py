@@ -299,7 +299,7 @@ def test_a_model_that_can_not_be_loaded_is_named(small_cache: TargetCache, tmp_p
 
 def test_a_newer_format_says_what_to_do(small_cache: TargetCache) -> None:
     manifest = small_cache.path / "manifest.json"
-    text = manifest.read_text().replace('"version":[1,0]', '"version":[2,3]')
+    text = manifest.read_text().replace('"version":[1,1]', '"version":[2,3]')
     manifest.write_text(text.replace('"readable_from":"0.1.0"', '"readable_from":"9.1"'))
     with pytest.raises(CacheFormatError, match=r"format 2\.3.*needs uwe 9\.1; update it"):
         TargetCache.open(small_cache.path)
