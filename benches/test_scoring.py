@@ -38,7 +38,7 @@ class Peers:
         pytest.importorskip("torch")
         from peer_torch import TorchPeer
 
-        model = uwe.load(threads=THREADS)
+        self.model = model = uwe.load(threads=THREADS)
         labels = uwe.target_space("esco-skills").labels
         self.tokens = model.encode(labels)
         cache = uwe.TargetCache.build(
@@ -57,6 +57,23 @@ class Peers:
             "torch compiled": TorchPeer(*space, packed=True, compiled=True, threads=THREADS),
         }
         _core.set_threads(THREADS)
+
+    def texts(self, m: int, count: int) -> list[str]:
+        """Occupations, one or several that follow each other, of `m` tokens together."""
+        labels = uwe.target_space("esco-occupations").labels
+        found: list[str] = []
+        for first in range(0, len(labels), 7):
+            text = labels[first]
+            for label in labels[first + 1 : first + m]:
+                tokens = len(self.model.encode([text]).values)
+                if tokens == m:
+                    found.append(text)
+                if tokens >= m:
+                    break
+                text = f"{text}, {label}"
+            if len(found) == count:
+                return found
+        raise ValueError(f"expected {count} texts of {m} tokens, found {len(found)}")
 
 
 class _Replay:
@@ -116,6 +133,58 @@ def test_one_query(
         f"{statistics.median(ratios):.2f} times as fast (minima {best:.2f})"
     )
     benchmark.pedantic(ours, rounds=5)
+
+
+@pytest.mark.parametrize("m", [8, 32, 64])
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("peer", ["torch", "torch prepacked"])
+def test_best_ten(benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int) -> None:
+    """The exact best ten, for texts of the length; torch makes all scores and takes the largest."""
+    queries = [
+        np.ascontiguousarray(peers.model.encode([text]).values) for text in peers.texts(m, ROUNDS)
+    ]
+    offsets = np.array([0, m])
+
+    def ours(query: NDArray[np.float32]) -> NDArray[np.int64]:
+        indices, *_ = _core.cache_rank(
+            peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE, k=10
+        )
+        return np.asarray(indices).ravel()
+
+    def scores(query: NDArray[np.float32]) -> NDArray[np.float32]:
+        return _core.cache_scores(
+            peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
+        ).ravel()
+
+    def theirs(query: NDArray[np.float32]) -> NDArray[np.float32]:
+        norms = np.linalg.norm(query.astype(np.float64), axis=1)
+        units = (query / norms[:, None]).astype(np.float32)
+        all_scores: NDArray[np.float32] = peers.torch[peer].scores(
+            units, norms.astype(np.float32), scorer, TEMPERATURE
+        )
+        return np.sort(np.partition(all_scores, -10)[-10:])[::-1]
+
+    times = []
+    for query in queries:
+        exact = scores(query)
+        np.testing.assert_array_equal(ours(query), np.argsort(-exact, kind="stable")[:10])
+        np.testing.assert_allclose(exact[ours(query)], theirs(query), atol=2e-5)
+        calls: list[Callable[[], object]] = [
+            lambda query=query: ours(query),  # type: ignore[misc]
+            lambda query=query: scores(query),  # type: ignore[misc]
+            lambda query=query: theirs(query),  # type: ignore[misc]
+        ]
+        times.append([_seconds(call) for call in calls])
+    own, scan, other = (statistics.median(column) * 1e3 for column in zip(*times, strict=True))
+    by_scan = statistics.median(row[1] / row[0] for row in times)
+    by_peer = statistics.median(row[2] / row[0] for row in times)
+    benchmark.group = f"best ten, {scorer}, {m} query tokens"
+    benchmark.extra_info.update(peer=peer, ratio=by_peer, level=_core.simd_level())
+    print(
+        f"\n{scorer:11} m = {m:2}  best ten ({_core.simd_level()}) {own:6.2f} ms, all scores {scan:6.2f} "
+        f"ms: {by_scan:.1f} times, {peer} {other:6.2f} ms: {by_peer:.1f} times as fast"
+    )
+    benchmark.pedantic(ours, args=(queries[0],), rounds=5)
 
 
 def _seconds(call: Callable[[], object]) -> float:
