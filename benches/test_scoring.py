@@ -138,7 +138,9 @@ def test_one_query(
 @pytest.mark.parametrize("m", [8, 32, 64])
 @pytest.mark.parametrize("scorer", SCORERS)
 @pytest.mark.parametrize("peer", ["torch", "torch prepacked"])
-def test_best_ten(benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int) -> None:
+def test_best_ten(
+    benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int
+) -> None:
     """The exact best ten, for texts of the length; torch makes all scores and takes the largest."""
     queries = [
         np.ascontiguousarray(peers.model.encode([text]).values) for text in peers.texts(m, ROUNDS)
