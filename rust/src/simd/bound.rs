@@ -20,7 +20,7 @@ pub const BLOCK: usize = 2 * HALF_BLOCK;
 pub const ROW_VALUES: usize = 3 * LANES;
 
 /// The largest code of a target, and the largest sum of squares of half a block of its codes: with
-/// the same of a query, [`Bytes::QUERY`], a sum of products fits 16 bits.
+/// the same of a query, `Bytes::QUERY`, a sum of products fits 16 bits.
 pub const CODES: Codes = Codes { range: 127, energy: 256 * 256 };
 
 /// What codes are held to.

@@ -1,7 +1,7 @@
 //! A screen: a target space's tokens on its main axes, cut to bytes, from which a bound of every
 //! score is computed by reading a sixth of what the scores themselves would read.
 //!
-//! [`axes`] finds the axes, [`cut`](mod@cut) stores the tokens, `query` cuts a query's tokens;
+//! [`axes`] finds the axes, `cut` stores the tokens, `query` cuts a query's tokens;
 //! `simd::bound` is the arithmetic, and `docs/method.md` has the proof. What is stored says of
 //! itself how far it may be off, so a bound holds for whatever axes.
 
@@ -27,7 +27,7 @@ pub(super) const SKEW: f64 = 1e-5;
 /// The screen of one segment.
 #[derive(Debug, Clone, Copy)]
 pub struct Screen<'a> {
-    /// `(axes, dim)`, rows orthonormal up to [`SKEW`].
+    /// `(axes, dim)`, rows orthonormal up to 1e-5.
     pub axes: &'a [f32],
     /// Bytes of all groups, one after the other.
     pub codes: &'a [u8],
