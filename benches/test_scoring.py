@@ -184,7 +184,8 @@ def test_best_ten(
     benchmark.extra_info.update(peer=peer, ratio=by_peer, level=_core.simd_level())
     print(
         f"\n{scorer:11} m = {m:2}  best ten ({_core.simd_level()}) {own:6.2f} ms, "
-        f"all scores {scan:6.2f} ms: {by_scan:.1f} times, {peer} {other:6.2f} ms: {by_peer:.1f} times as fast"
+        f"all scores {scan:6.2f} ms: {by_scan:.1f} times, "
+        f"{peer} {other:6.2f} ms: {by_peer:.1f} times as fast"
     )
     benchmark.pedantic(ours, args=(queries[0],), rounds=5)
 
