@@ -26,9 +26,16 @@ from uwe.errors import ModelError
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxSession", "available_threads"]
+__all__ = ["OnnxSession", "available_threads", "open_session"]
+
+# Numbers in a layer's output (tokens times width) up to which products of bytes are done before
+# other threads are awake: 42 tokens of MiniLM.
+_ALONE = 1 << 14
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+# Fusions that take longer than what they replace: the norm of a sum goes number by number.
+_SLOWER = ["SkipLayerNormFusion"]
 
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
@@ -61,17 +68,22 @@ class OnnxSession:
         dim: Width that the output must have.
         threads: Threads of one call; None takes all processors that this process may use.
             `run` computes one batch with all of them, `run_all` a batch on each.
+        quick: Whether the file multiplies bytes (`int8-rows`), so that one thread does best with
+            a batch of few tokens.
 
     Raises:
         InputError: If `threads` is no integer >= 1.
     """
 
-    def __init__(self, path: Path, *, dim: int, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, *, dim: int, threads: int | None = None, quick: bool = False
+    ) -> None:
         if threads is None:
             threads = available_threads()
         self.path = path
         self.dim = dim
         self.threads = positive("threads", threads)
+        self._alone = _ALONE if quick else 0
         self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
 
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -86,7 +98,8 @@ class OnnxSession:
         Raises:
             ModelError: If the ONNX file is broken, is no such encoder, or fails on these ids.
         """
-        return self._run(self._session(self.threads), ids)
+        alone = ids.size * self.dim <= self._alone
+        return self._run(self._session(1 if alone else self.threads), ids)
 
     def run_all(self, batches: Sequence[NDArray[np.int64]]) -> Generator[NDArray[np.float32]]:
         """What `run` gives for each batch, in their order; several are computed side by side.
@@ -142,7 +155,7 @@ class OnnxSession:
         with _lock:
             process, found = self._made.get(threads, (0, None))
             if found is None or process != os.getpid():
-                found = _open(self.path, threads)
+                found = open_session(self.path, threads)
                 self._made[threads] = os.getpid(), found
             return found
 
@@ -163,7 +176,8 @@ def _import_onnxruntime() -> None:
         del os.environ[variable]
 
 
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """A session on an ONNX file; ModelError if it is none."""
     _import_onnxruntime()
     import onnxruntime
 
@@ -176,7 +190,10 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
+            str(path),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=_SLOWER,
         )
     except Exception as error:
         raise ModelError(

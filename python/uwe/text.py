@@ -83,7 +83,12 @@ class TextEncoder:
         except UnicodeDecodeError as error:
             raise ModelError(f"{path}: expected UTF-8, got {error}: export it anew") from None
         self._config = ModelConfig.from_json(text, path=path)
-        self._session = OnnxSession(self._onnx, dim=self._config.dim, threads=threads)
+        self._session = OnnxSession(
+            self._onnx,
+            dim=self._config.dim,
+            threads=threads,
+            quick=self._config.weights == "int8-rows",
+        )
         self._threads = threads
         self._tokenizer: Tokenizer | None = None
         self._fingerprint: str | None = None
@@ -166,20 +171,24 @@ class TextEncoder:
         check_counter(progress)
         checked = checked_texts(texts)
         ids: list[NDArray[np.int64]] = []
-        kept: list[NDArray[np.bool_]] = []
+        kept: list[NDArray[np.bool_] | None] = []
+        counts: list[int] = []
         cut: list[int] = []
         truncations = Truncations()
         with gathered(truncations) as gathering:
             for i, text in enumerate(checked):
                 encoding = self._tokenized(text, gathering.texts + i)
                 ids.append(np.array(encoding.ids, dtype=np.int64))
-                kept.append(self._kept(encoding))
+                mask = self._kept(encoding)
+                kept.append(mask)
+                counts.append(len(ids[-1]) if mask is None else int(mask.sum()))
                 if encoding.overflowing:
                     cut.append(i)
             name, max_tokens = self._config.name, self._config.max_tokens
             gathering.add(checked, cut, name=name, max_tokens=max_tokens)
         truncations.warn()
-        offsets = np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64)
+        offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
         values = np.empty((offsets[-1], self.dim), dtype=np.float32)
         done = 0
         most = max(1, _BATCH_TOKENS // self.threads)
@@ -188,7 +197,8 @@ class TextEncoder:
         with closing(self._session.run_all(stacked)) as found:
             for batch, vectors in zip(batches, found, strict=True):
                 for i, rows in zip(batch, vectors, strict=True):
-                    values[offsets[i] : offsets[i + 1]] = rows[kept[i]]
+                    mask = kept[i]
+                    values[offsets[i] : offsets[i + 1]] = rows if mask is None else rows[mask]
                 done += len(batch)
                 if progress is not None:
                     progress(done)
@@ -204,12 +214,13 @@ class TextEncoder:
         """
         (checked,) = checked_texts([text])
         encoding = self._tokenized(checked, 0)
+        kept = self._kept(encoding)
         columns = zip(
             encoding.tokens,
             encoding.offsets,
             encoding.word_ids,
             encoding.special_tokens_mask,
-            self._kept(encoding),
+            [True] * len(encoding.ids) if kept is None else kept,
             strict=True,
         )
         return [
@@ -228,11 +239,12 @@ class TextEncoder:
             )
         return encoding
 
-    def _kept(self, encoding: Encoding) -> NDArray[np.bool_]:
+    def _kept(self, encoding: Encoding) -> NDArray[np.bool_] | None:
+        """Which tokens' vectors are kept; None for all of them."""
+        if self._config.special_tokens == "keep":
+            return None
         special = np.array(encoding.special_tokens_mask, dtype=np.bool_)
-        if self._config.special_tokens == "keep" or special.all():
-            return np.ones(len(special), dtype=np.bool_)
-        return ~special
+        return None if special.all() else ~special
 
     def _load_tokenizer(self) -> Tokenizer:
         # Two threads may both read it; the last one wins and both are equal, so no lock that a
@@ -322,6 +334,9 @@ def _batches(
     lengths: NDArray[np.int64], batch_size: int, tokens: int
 ) -> Iterator[NDArray[np.int64]]:
     """Indices of texts of one length each, shortest first; at most `tokens` in several texts."""
+    if len(lengths) == 1:
+        yield np.zeros(1, dtype=np.int64)
+        return
     order = np.argsort(lengths, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
         size = min(batch_size, max(1, tokens // int(lengths[group[0]])))

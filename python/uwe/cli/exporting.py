@@ -29,7 +29,7 @@ def export_command(
         float | None, typer.Option(help="Temperature of a soft scorer.")
     ] = None,
     weights: Annotated[
-        str, typer.Option(metavar="FORM", help="float32, float16, int8 or int8-block.")
+        str, typer.Option(metavar="FORM", help="float32, float16, int8, int8-block or int8-rows.")
     ] = "int8",
     max_tokens: Annotated[
         int | None, typer.Option(help="Longest text; the default is what the folder says.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Exported", "export"]
 
+# Batch and length of the probes that are compared with torch, and of those that show how large
+# activations are.
+_COMPARED = ((1, 3), (3, 8), (2, 33), (1, sys.maxsize))
+_RANGES = ((64, 8), (32, 16), (32, 32), (16, 64))
 # Largest difference to torch in any component that float32 rounding can explain; measured ones
 # are below 1e-5.
 _TOLERANCE = 1e-3
@@ -152,10 +158,11 @@ def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float
     import onnx
 
     from uwe.model.quantize import quantize
+    from uwe.model.rows import column_ranges
 
     traced = _token_vectors(encoder)
     _trace(traced, path)
-    probes = _probes(encoder.tokenizer, config.max_tokens)
+    probes = _probes(encoder.tokenizer, config.max_tokens, _COMPARED)
     wanted = [_torch_vectors(traced, ids) for ids in probes]
     exact = _onnx_vectors(path, config.dim, probes)
     error = max(float(np.abs(w - v).max()) for w, v in zip(wanted, exact, strict=True))
@@ -164,8 +171,11 @@ def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float
             f"the exported {traced.architecture} differs from torch by {error:.2g}: this "
             "architecture can not be exported"
         )
+    ranges = None
+    if config.weights == "int8-rows":
+        ranges = column_ranges(path, _probes(encoder.tokenizer, config.max_tokens, _RANGES))
     model = onnx.load(path)
-    quantize(model, config.weights)  # type: ignore[arg-type]
+    quantize(model, config.weights, ranges)  # type: ignore[arg-type]
     del model.metadata_props[:]
     for node in model.graph.node:
         del node.metadata_props[:]  # the tracer's stack, with paths of this machine
@@ -229,14 +239,16 @@ def _trace(encoder: Any, path: Path) -> None:
         ) from error
 
 
-def _probes(tokenizer: Tokenizer, max_tokens: int) -> list[NDArray[np.int64]]:
-    """Token ids of some lengths and batch sizes, made of the vocabulary, between special tokens."""
+def _probes(
+    tokenizer: Tokenizer, max_tokens: int, shapes: Sequence[tuple[int, int]]
+) -> list[NDArray[np.int64]]:
+    """Random token ids of the vocabulary between special tokens, no longer than `max_tokens`."""
     empty = tokenizer.encode("")
     special = np.array(empty.ids, dtype=np.int64)
     size = tokenizer.get_vocab_size()
     generator = np.random.default_rng(0)
     probes = []
-    for batch, length in ((1, 3), (3, 8), (2, 33), (1, max_tokens)):
+    for batch, length in shapes:
         inner = max(1, min(length, max_tokens) - len(special))
         ids = generator.integers(0, size, (batch, inner))
         split = len(special) // 2

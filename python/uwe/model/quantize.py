@@ -6,7 +6,7 @@ activations per batch, so a text's vectors do not depend on the texts beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from uwe.config import WEIGHT_FORMS, WeightForm
 from uwe.errors import InputError
+from uwe.model.rows import multiply_by_rows
 
 __all__ = ["quantize"]
 
@@ -24,18 +25,24 @@ _SMALLEST = 4096
 _BLOCK = 32
 
 
-def quantize(model: onnx.ModelProto, form: WeightForm) -> None:
+def quantize(
+    model: onnx.ModelProto,
+    form: WeightForm,
+    ranges: Mapping[str, NDArray[np.float32]] | None = None,
+) -> None:
     """Store the weights of `model` in another form, in place.
 
     `float16` casts them up when the session starts. `int8` stores symmetric int8 with one scale
     per output channel of a matrix and per row of an embedding, the rest as `float16`; matrices
     are widened when the session starts, embedding rows when they are looked up. `int8-block`
     multiplies with onnxruntime's `MatMulNBits` (8 bits, blocks of 32, activations in 8 bits per
-    block and row), embeddings as `float16`.
+    block and row), embeddings as `float16`. `int8-rows` multiplies bytes, with one scale for each
+    row of activations and each output channel, embeddings as `int8`.
 
     Args:
         model: An encoder in float32 with its weights inside.
         form: One of `WEIGHT_FORMS`; `float32` leaves it as it is.
+        ranges: For `int8-rows`: what `uwe.model.rows.column_ranges` gives.
 
     Raises:
         InputError: If there is no such form.
@@ -47,13 +54,15 @@ def quantize(model: onnx.ModelProto, form: WeightForm) -> None:
     if form == "float32":
         return
     graph = model.graph
+    if form == "int8-rows":
+        multiply_by_rows(model, ranges or {})
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             users.setdefault(name, []).append(node)
     rewrites: dict[str, Callable[[_Weight], _Rewrite]] = {
         "MatMul": {"int8": _int8_matrix, "int8-block": _int8_blocks}.get(form, _float16),
-        "Gather": {"int8": _int8_rows}.get(form, _float16),
+        "Gather": {"int8": _int8_rows, "int8-rows": _int8_rows}.get(form, _float16),
     }
     widening: list[onnx.NodeProto] = []
     instead: dict[str, list[onnx.NodeProto]] = {}
