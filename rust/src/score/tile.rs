@@ -12,46 +12,91 @@ const TILE_ROWS: usize = 72;
 /// Bytes of packed query tokens that stay in a second-level cache beside a tile.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Consecutive queries, packed into lanes side by side.
+/// Bytes of the packed tokens of one bundle, at most.
+const BUNDLE_BYTES: usize = 1024 * 1024;
+
+/// Queries that are scored together, their tokens in lanes.
 pub(super) struct QueryBlock {
-    /// Index of the first query.
-    pub first: usize,
+    /// Index of each query.
+    pub queries: Vec<usize>,
     packed: PackedQuery,
-    /// First lane and number of tokens of each query.
-    spans: Vec<(usize, usize)>,
+    layout: Layout,
+}
+
+/// Which lanes a query's tokens are in.
+enum Layout {
+    /// One query after the other: its first lane and number of tokens.
+    InARow(Vec<(usize, usize)>),
+    /// Bundles of queries of so many tokens: a register holds one token of each.
+    Bundles(usize),
 }
 
 impl QueryBlock {
-    /// Cuts queries into blocks; a long query is a block of its own.
+    /// Cuts queries into blocks: those of equal length into bundles, where there are enough of them
+    /// to fill a register, the others in a row. A long query is a block of its own.
     pub fn cut(kernels: &Kernels, queries: &TokenVectors) -> Vec<Self> {
-        let dim = queries.dim();
+        let (dim, width) = (queries.dim(), kernels.width());
         let lanes = (BLOCK_BYTES / (4 * dim)).clamp(48, 384) / 48 * 48;
-        let offsets = queries.offsets();
-        let mut blocks = Vec::new();
-        let mut first = 0;
-        while first < queries.len() {
-            let start = offsets[first];
+        let longest = (BUNDLE_BYTES / (4 * dim * width)).min(kernels.longest_in_bundle());
+        let mut order: Vec<usize> = (0..queries.len()).collect();
+        order.sort_by_key(|&query| queries.tokens(query));
+        let (mut blocks, mut rest) = (Vec::new(), Vec::new());
+        for equal in order.chunk_by(|&a, &b| queries.tokens(a) == queries.tokens(b)) {
+            let tokens = queries.tokens(equal[0]);
+            let whole = equal.len() / width * width;
+            // A bundle costs the same however many of its lanes are empty.
+            let bundled = match equal.len() - whole {
+                _ if tokens > longest => 0,
+                left if 2 * left > width => equal.len(),
+                _ => whole,
+            };
+            let (bundled, others) = equal.split_at(bundled);
+            let bundles = (lanes / (tokens * width)).max(1);
+            let block = |part: &[usize]| Self::bundles(kernels, queries, part.to_vec());
+            blocks.extend(bundled.chunks(bundles * width).map(block));
+            rest.extend_from_slice(others);
+        }
+        rest.sort_unstable();
+        let mut rest = &rest[..];
+        while !rest.is_empty() {
+            let mut filled = 0;
             // As many queries as fit, but one at least.
-            let fitting = offsets[first + 1..].partition_point(|&end| end - start <= lanes);
-            let last = first + fitting.max(1);
-            let rows = start..offsets[last];
-            let spans = (first..last).map(|i| (offsets[i] - start, queries.tokens(i))).collect();
-            let units = &queries.units()[rows.start * dim..rows.end * dim];
-            let packed = kernels.pack(units, &queries.norms()[rows], dim);
-            blocks.push(Self { first, packed, spans });
-            first = last;
+            let fit = rest.iter().take_while(|&&query| {
+                filled += queries.tokens(query);
+                filled <= lanes
+            });
+            let (block, left) = rest.split_at(fit.count().max(1));
+            blocks.push(Self::in_a_row(kernels, queries, block.to_vec()));
+            rest = left;
         }
         blocks
     }
 
     /// One query alone.
     pub fn one(kernels: &Kernels, queries: &TokenVectors, query: usize) -> Self {
-        let (dim, offsets) = (queries.dim(), queries.offsets());
-        let rows = offsets[query]..offsets[query + 1];
-        let units = &queries.units()[rows.start * dim..rows.end * dim];
-        let tokens = rows.len();
-        let packed = kernels.pack(units, &queries.norms()[rows], dim);
-        Self { first: query, packed, spans: vec![(0, tokens)] }
+        Self::in_a_row(kernels, queries, vec![query])
+    }
+
+    fn in_a_row(kernels: &Kernels, all: &TokenVectors, queries: Vec<usize>) -> Self {
+        let mut spans = Vec::with_capacity(queries.len());
+        let mut rows = Vec::new();
+        for &query in &queries {
+            spans.push((rows.len(), all.tokens(query)));
+            rows.extend((all.offsets()[query]..all.offsets()[query + 1]).map(Some));
+        }
+        Self { queries, packed: pack(kernels, all, &rows), layout: Layout::InARow(spans) }
+    }
+
+    fn bundles(kernels: &Kernels, all: &TokenVectors, queries: Vec<usize>) -> Self {
+        let (tokens, width) = (all.tokens(queries[0]), kernels.width());
+        let mut rows = Vec::new();
+        for bundle in queries.chunks(width) {
+            for i in 0..tokens {
+                let row = |lane| bundle.get(lane).map(|&query| all.offsets()[query] + i);
+                rows.extend((0..width).map(row));
+            }
+        }
+        Self { queries, packed: pack(kernels, all, &rows), layout: Layout::Bundles(tokens) }
     }
 
     /// Its tokens in lanes.
@@ -61,13 +106,29 @@ impl QueryBlock {
 
     /// Number of tokens of all its queries.
     pub fn tokens(&self) -> usize {
-        self.spans.iter().map(|span| span.1).sum()
+        match &self.layout {
+            Layout::InARow(spans) => spans.iter().map(|span| span.1).sum(),
+            Layout::Bundles(tokens) => tokens * self.len(),
+        }
     }
 
     /// Number of queries.
     pub fn len(&self) -> usize {
-        self.spans.len()
+        self.queries.len()
     }
+}
+
+/// Some rows in lanes; zeros where there is none.
+fn pack(kernels: &Kernels, queries: &TokenVectors, rows: &[Option<usize>]) -> PackedQuery {
+    let dim = queries.dim();
+    let (mut units, mut norms) = (vec![0.0; rows.len() * dim], vec![0.0; rows.len()]);
+    for ((unit, norm), row) in units.chunks_exact_mut(dim).zip(&mut norms).zip(rows) {
+        if let Some(row) = *row {
+            unit.copy_from_slice(&queries.units()[row * dim..(row + 1) * dim]);
+            *norm = queries.norms()[row];
+        }
+    }
+    kernels.pack(&units, &norms, dim)
 }
 
 /// Memory that one thread reuses from tile to tile.
@@ -76,9 +137,11 @@ pub(super) struct Scratch {
     /// Rows of a half-precision tile, widened.
     widened: AlignedBuffer,
     cosines: AlignedBuffer,
-    columns: AlignedBuffer,
+    logits: AlignedBuffer,
     rows: Vec<*const f32>,
     norms: Vec<f32>,
+    /// Scores of one text.
+    text: Vec<f32>,
     scores: Vec<f32>,
     texts: Vec<u32>,
 }
@@ -155,42 +218,72 @@ impl Scan<'_> {
         unsafe {
             self.kernels.dots(&block.packed, &scratch.rows, scratch.cosines.values_mut());
         }
-        let lanes = block.packed.lanes();
-        let inverse_temperature = self.scorer.temperature().recip() as f32;
         let mut row = 0;
         for position in positions {
             let texts = self.targets.target(self.target(position));
-            scratch.scores.clear();
-            scratch.scores.resize(block.len(), f32::NEG_INFINITY);
             scratch.texts.clear();
             scratch.texts.resize(block.len(), 0);
             for (number, text) in texts.iter().enumerate() {
                 let tokens = text.tokens as usize;
-                for (query, &(lane, query_tokens)) in block.spans.iter().enumerate() {
-                    let score = if tokens == 1 && query_tokens == 1 {
-                        // Pooled vectors: the only cosine is the score, whatever the attention.
-                        scratch.cosines.values()[row * lanes + lane] + 0.0
-                    } else {
-                        scratch.columns.grow(self.kernels.columns_len(query_tokens));
-                        let pair = Pair {
-                            cosines: &scratch.cosines.values()[row * lanes + lane..],
-                            stride: lanes,
-                            query_norms: &block.packed.norms()[lane..],
-                            target_norms: &scratch.norms[row..row + tokens],
-                            query_tokens,
-                            inverse_temperature,
-                        };
-                        let columns = scratch.columns.values_mut();
-                        self.kernels.attend(self.scorer.attention(), &pair, columns)
-                    };
-                    if number == 0 || score > scratch.scores[query] {
-                        scratch.scores[query] = score;
-                        scratch.texts[query] = number as u32;
+                self.text(block, row..row + tokens, scratch);
+                row += tokens;
+                if number == 0 {
+                    std::mem::swap(&mut scratch.scores, &mut scratch.text);
+                    continue;
+                }
+                let best = scratch.scores.iter_mut().zip(&mut scratch.texts);
+                for ((best, best_text), &score) in best.zip(&scratch.text) {
+                    if score > *best {
+                        (*best, *best_text) = (score, number as u32);
                     }
                 }
-                row += tokens;
             }
-            each(TargetScores { position, scores: &scratch.scores, texts: &scratch.texts });
+            let scores = &scratch.scores[..block.len()];
+            each(TargetScores { position, scores, texts: &scratch.texts });
+        }
+    }
+
+    /// Scores of one text of a tile, whose rows are given, for each query of a block.
+    fn text(&self, block: &QueryBlock, rows: std::ops::Range<usize>, scratch: &mut Scratch) {
+        let (stride, width, tokens) = (block.packed.lanes(), self.kernels.width(), rows.len());
+        let cosines = &scratch.cosines.values()[rows.start * stride..];
+        scratch.text.resize(block.len().next_multiple_of(width), 0.0);
+        let pair = |lane: usize, query_tokens| Pair {
+            cosines: &cosines[lane..],
+            stride,
+            query_norms: &block.packed.norms()[lane..],
+            target_norms: &scratch.norms[rows.clone()],
+            query_tokens,
+            inverse_temperature: self.scorer.temperature().recip() as f32,
+        };
+        let attention = self.scorer.attention();
+        match &block.layout {
+            Layout::Bundles(1) if tokens == 1 => {
+                // Pooled vectors: the only cosine is the score, whatever the attention.
+                let cosines = &cosines[..scratch.text.len()];
+                scratch
+                    .text
+                    .iter_mut()
+                    .zip(cosines)
+                    .for_each(|(score, cosine)| *score = cosine + 0.0);
+            }
+            &Layout::Bundles(query_tokens) => {
+                scratch.logits.grow(self.kernels.bundle_len(query_tokens, tokens));
+                for (bundle, scores) in scratch.text.chunks_exact_mut(width).enumerate() {
+                    let pair = pair(bundle * query_tokens * width, query_tokens);
+                    let logits = scratch.logits.values_mut();
+                    self.kernels.attend_bundle(attention, &pair, logits, scores);
+                }
+            }
+            Layout::InARow(spans) => {
+                for (score, &(lane, query_tokens)) in scratch.text.iter_mut().zip(spans) {
+                    *score = if tokens == 1 && query_tokens == 1 {
+                        cosines[lane] + 0.0
+                    } else {
+                        self.kernels.attend(attention, &pair(lane, query_tokens))
+                    };
+                }
+            }
         }
     }
 

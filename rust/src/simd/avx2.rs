@@ -70,10 +70,11 @@ impl Vector for Avx2 {
         })
     }
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn scale(self, exponents: Self) -> Self {
         unsafe {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(self.0), _mm256_set1_epi32(127));
-            Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
+            let exponents =
+                _mm256_add_epi32(_mm256_cvtps_epi32(exponents.0), _mm256_set1_epi32(127));
+            self.mul(Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponents))))
         }
     }
     #[inline(always)]

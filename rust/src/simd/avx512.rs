@@ -70,11 +70,8 @@ impl Vector for Avx512 {
         })
     }
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
-        unsafe {
-            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
-            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
-        }
+    unsafe fn scale(self, exponents: Self) -> Self {
+        Self(unsafe { _mm512_scalef_ps(self.0, exponents.0) })
     }
     #[inline(always)]
     unsafe fn first(count: usize) -> Self::Mask {
@@ -95,9 +92,10 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
         unsafe {
-            let eight =
-                _mm256_add_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
-            let four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
+            let four =
+                _mm_add_ps(_mm512_castps512_ps128(self.0), _mm512_extractf32x4_ps::<1>(self.0));
+            let four = _mm_add_ps(four, _mm512_extractf32x4_ps::<2>(self.0));
+            let four = _mm_add_ps(four, _mm512_extractf32x4_ps::<3>(self.0));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }

@@ -24,7 +24,7 @@ pub(super) unsafe fn exp<V: Vector>(x: V) -> V {
             p = p.mul_add(r, V::splat(coefficient));
         }
         let p = p.mul_add(r.mul(r), r).add(V::splat(1.0));
-        p.mul(n.power_of_two())
+        p.scale(n)
     }
 }
 

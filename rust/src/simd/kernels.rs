@@ -1,7 +1,8 @@
 //! The functions of one level, compiled for it.
 
-use super::attend::{Attention, Pair, attend};
+use super::attend::{Attention, Pair, RUN, attend};
 use super::bound::{BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES, bounds};
+use super::bundle::{attend_bundle, scratch_len};
 use super::bytes::Bytes;
 use super::count::{count_above, has_nan, keep_from};
 use super::dots::dots;
@@ -22,7 +23,8 @@ const GROUP: usize = 12;
 pub struct Kernels {
     width: usize,
     dots: unsafe fn(&PackedQuery, &[*const f32], &mut [f32]),
-    attend: unsafe fn(Attention, &Pair, &mut [f32]) -> f32,
+    attend: unsafe fn(Attention, &Pair) -> f32,
+    attend_bundle: unsafe fn(Attention, &Pair, &mut [f32], &mut [f32]),
     exp: unsafe fn(&mut [f32]),
     widen: unsafe fn(&[f16], &mut [f32]),
     count_above: unsafe fn(&[f32], f32) -> (usize, usize),
@@ -50,9 +52,20 @@ macro_rules! compile {
             }
 
             $(#[$feature])*
-            unsafe fn level_attend(attention: Attention, pair: &Pair, columns: &mut [f32]) -> f32 {
+            unsafe fn level_attend(attention: Attention, pair: &Pair) -> f32 {
                 // SAFETY: `Kernels::attend` checks the lengths; the caller has the level.
-                unsafe { attend::<$vector>(attention, pair, columns) }
+                unsafe { attend::<$vector>(attention, pair) }
+            }
+
+            $(#[$feature])*
+            unsafe fn level_attend_bundle(
+                attention: Attention,
+                pair: &Pair,
+                scratch: &mut [f32],
+                scores: &mut [f32],
+            ) {
+                // SAFETY: `Kernels::attend_bundle` checks the lengths; the caller has the level.
+                unsafe { attend_bundle::<$vector>(attention, pair, scratch, scores) }
             }
 
             $(#[$feature])*
@@ -109,6 +122,7 @@ macro_rules! compile {
                 width: <$vector>::LANES,
                 dots: level_dots,
                 attend: level_attend,
+                attend_bundle: level_attend_bundle,
                 exp: level_exp,
                 widen: level_widen,
                 count_above: level_count_above,
@@ -174,11 +188,6 @@ impl Kernels {
         (rows + GROUP - 1) * query.lanes() + self.width
     }
 
-    /// Scratch that [`Kernels::attend`] needs for so many query tokens.
-    pub fn columns_len(&self, query_tokens: usize) -> usize {
-        4 * (query_tokens + self.width)
-    }
-
     /// `out[row · lanes + lane]` = dot product of a target row with a query token.
     ///
     /// # Safety
@@ -197,14 +206,54 @@ impl Kernels {
     ///
     /// # Panics
     /// If a slice is too short for the pair.
-    pub fn attend(&self, attention: Attention, pair: &Pair, columns: &mut [f32]) -> f32 {
+    pub fn attend(&self, attention: Attention, pair: &Pair) -> f32 {
         let lanes = pair.query_tokens.next_multiple_of(self.width);
         assert!(pair.query_tokens > 0 && !pair.target_norms.is_empty());
-        assert!(pair.query_norms.len() >= lanes && columns.len() >= 4 * lanes);
+        assert!(pair.query_norms.len() >= lanes);
         assert!(pair.cosines.len() >= (pair.target_norms.len() - 1) * pair.stride + lanes);
         // SAFETY: the lengths were checked, and this table exists only for a level that the
         // processor has.
-        unsafe { (self.attend)(attention, pair, columns) }
+        unsafe { (self.attend)(attention, pair) }
+    }
+
+    /// Queries of a bundle.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Scratch that [`Kernels::attend_bundle`] needs for so many tokens of a query and a target.
+    pub fn bundle_len(&self, query_tokens: usize, target_tokens: usize) -> usize {
+        scratch_len(self.width, query_tokens, target_tokens)
+    }
+
+    /// Scores of [`Kernels::width`] queries of one length against one target: the same bits as
+    /// [`Kernels::attend`] gives for each. Register `i` of a row of cosines, and of the query norms,
+    /// has token `i` of each query.
+    ///
+    /// # Panics
+    /// If a slice is too short for the bundle, or the queries are too long for one.
+    pub fn attend_bundle(
+        &self,
+        attention: Attention,
+        pair: &Pair,
+        scratch: &mut [f32],
+        scores: &mut [f32],
+    ) {
+        let (m, n) = (pair.query_tokens, pair.target_norms.len());
+        assert!(m > 0 && n > 0 && m <= self.longest_in_bundle());
+        let lanes = m * self.width;
+        assert!(
+            pair.query_norms.len() >= lanes && pair.cosines.len() >= (n - 1) * pair.stride + lanes
+        );
+        assert!(scratch.len() >= self.bundle_len(m, n) && scores.len() >= self.width);
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.attend_bundle)(attention, pair, scratch, scores) }
+    }
+
+    /// Most tokens of a query in a bundle.
+    pub fn longest_in_bundle(&self) -> usize {
+        RUN * self.width
     }
 
     /// `exp` of every value in place, for `x <= 0`.

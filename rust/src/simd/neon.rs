@@ -68,10 +68,10 @@ impl Vector for Neon {
         Self(unsafe { vrndnq_f32(self.0) })
     }
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
+    unsafe fn scale(self, exponents: Self) -> Self {
         unsafe {
-            let exponent = vaddq_s32(vcvtnq_s32_f32(self.0), vdupq_n_s32(127));
-            Self(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
+            let exponents = vaddq_s32(vcvtnq_s32_f32(exponents.0), vdupq_n_s32(127));
+            self.mul(Self(vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponents))))
         }
     }
     #[inline(always)]
@@ -104,7 +104,7 @@ impl Vector for Neon {
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        unsafe { vaddvq_f32(self.0) }
+        unsafe { vaddv_f32(vadd_f32(vget_low_f32(self.0), vget_high_f32(self.0))) }
     }
     #[inline(always)]
     unsafe fn largest(self) -> f32 {

@@ -76,8 +76,10 @@ impl Vector for Scalar {
         Self(self.0.map(|x| (x + MAGIC) - MAGIC))
     }
     #[inline(always)]
-    unsafe fn power_of_two(self) -> Self {
-        Self(self.0.map(|x| f32::from_bits(((x as i32 + 127) << 23) as u32)))
+    unsafe fn scale(self, exponents: Self) -> Self {
+        let powers = exponents.0.map(|x| f32::from_bits(((x as i32 + 127) << 23) as u32));
+        // SAFETY: plain arithmetic.
+        unsafe { self.mul(Self(powers)) }
     }
     #[inline(always)]
     unsafe fn first(count: usize) -> Self::Mask {

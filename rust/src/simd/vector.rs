@@ -31,8 +31,8 @@ pub(super) trait Vector: Copy {
     unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
     /// To the nearest integer, ties to even.
     unsafe fn round(self) -> Self;
-    /// `2^self` for integers in `-126..=127`.
-    unsafe fn power_of_two(self) -> Self;
+    /// `self · 2^exponents`, for integers in `-126..=127`.
+    unsafe fn scale(self, exponents: Self) -> Self;
     /// The first `count` lanes.
     unsafe fn first(count: usize) -> Self::Mask;
     /// `self` where the mask is set, `other` elsewhere.
@@ -41,7 +41,8 @@ pub(super) trait Vector: Copy {
     unsafe fn at_least(self, other: Self) -> u32;
     /// The lanes whose bits are set, moved to the front; what follows them is of no meaning.
     unsafe fn compact(self, bits: u32) -> Self;
-    /// Sum of the lanes, in an order of the level's own.
+    /// Sum of the lanes: first those four apart, from the lowest on, then the first and third of the
+    /// four sums, the second and fourth, and the two. `super::bundle` adds in this order too.
     unsafe fn sum(self) -> f32;
     /// Largest lane.
     unsafe fn largest(self) -> f32;

@@ -64,7 +64,10 @@ fn scores_do_not_depend_on_batch_subset_or_threads() {
     for dim in [24, 384] {
         let space = Space::new(&mut random, dim);
         let targets = space.targets();
-        let lengths: Vec<usize> = random.lengths(40, 30).into_iter().chain([200, 1, 64]).collect();
+        let mut lengths = random.lengths(40, 30);
+        lengths.extend([200, 1, 64]);
+        // Enough of one length for bundles, whole ones and some with empty lanes.
+        lengths.extend([[8; 20], [19; 20], [1; 20]].as_flattened());
         let queries = random.texts(&lengths, dim, 3.0);
         let subset: Vec<usize> = (0..targets.len()).filter(|_| random.below(3) == 0).collect();
         for level in Level::available() {
