@@ -1,4 +1,4 @@
-"""MAP and RP@10 of given scores: `uwe` side by side with NumPy, as ratios, on one thread.
+"""MAP and RP@10 side by side with NumPy, as ratios, on one thread, and what streaming adds to scoring.
 
 All 3,039 job titles of job2skill against its 13,939 skills, 42 relevant skills a title, in the
 order that pooled vectors give them. NumPy comes as the two shapes that people write: a sort of each
@@ -11,19 +11,21 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import uwe
+from uwe import _core
 from uwe.data.layout import data_folder, read_split
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-ROUNDS = 5
+ROUNDS, STREAMED = 5, 1000
 NAMES = ("MAP", "RP@10")
 Scores = NDArray[np.float32]
 Relevant = list[list[int]]
@@ -89,6 +91,37 @@ def test_given_scores(
     benchmark.extra_info.update(peer=peer.__name__, ratio=ratio)
     print(f"\nuwe {own:.0f} ms, NumPy {peer.__name__} {other:.0f} ms: {ratio:.1f} times as fast")
     benchmark.pedantic(ours, args=block, rounds=3)
+
+
+@pytest.mark.parametrize("scorer", ["soft", "soft_target", "soft_query", "max"])
+def test_streaming(benchmark: BenchmarkFixture, tmp_path: Path, scorer: str) -> None:
+    task = read_split(data_folder() / "workbench" / "job2skill", "test").task
+    model = uwe.load()
+    core = uwe.TargetCache.build(model, task.targets, path=tmp_path / "skills.uwe").core
+    queries = model.encode(task.queries[:STREAMED])
+    own = task.relevant[:STREAMED]
+    offsets = np.cumsum([0, *map(len, own)])
+    flat = np.concatenate([np.array(row, dtype=np.int64) for row in own])
+    form: dict[str, Any] = {"scorer": scorer, "temperature": 1.0 if scorer == "max" else 0.5}
+
+    def scores() -> NDArray[np.float32]:
+        return _core.cache_scores(core, queries.values, queries.offsets, **form)
+
+    def ranks() -> NDArray[np.int64]:
+        return _core.cache_ranks(core, queries.values, queries.offsets, flat, offsets, **form)
+
+    np.testing.assert_array_equal(ranks(), _core.ranks(scores(), flat, offsets))
+    pairs = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        scores()
+        middle = time.perf_counter()
+        ranks()
+        pairs.append((middle - start, time.perf_counter() - middle))
+    added = statistics.median(other / alone for alone, other in pairs) - 1
+    benchmark.extra_info.update(scorer=scorer, added=added)
+    print(f"\n{scorer}: ranks take {added:+.1%} beside scores alone")
+    benchmark.pedantic(ranks, rounds=1)
 
 
 def _seconds(call: Callable[[Scores, Relevant], object], block: tuple[Scores, Relevant]) -> float:

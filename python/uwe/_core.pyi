@@ -5,7 +5,7 @@ E relevant (query, target) pairs, d the width of a token vector. Every call that
 releases the interpreter; long calls answer Ctrl-C. Errors are those of `uwe.errors`.
 """
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +82,9 @@ def top_k(
     scores: NDArray[np.float32],  # (B, T)
     k: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...  # (B, min(k, T))
+def concatenate(
+    lists: list[Any],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None: ...  # (E,), (lists + 1,); lists of ints
 def ranks(
     scores: NDArray[np.float32],  # (B, T)
     relevant: NDArray[np.int64],  # (E,)

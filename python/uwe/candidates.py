@@ -151,7 +151,7 @@ def _nearest(
 ) -> NDArray[np.int64]:
     while True:
         # ef is not saved with an index, and must be at least what is asked for.
-        index.set_ef(max(2 * wanted, _BUILD_EFFORT))
+        index.set_ef(max(wanted, _BUILD_EFFORT))
         try:
             texts, _ = index.knn_query(vector, k=wanted, num_threads=1, filter=keep)
         except RuntimeError:

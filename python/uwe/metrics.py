@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -199,24 +197,22 @@ def _ragged(
             f"{type(relevant).__name__}: pass relevant=[[0, 7], [], ...]"
         )
     rows = list(relevant)
-    flat = _plain(rows)
-    if flat is None:
+    # NumPy would take thousands of lists one by one.
+    plain = _core.concatenate(rows)
+    if plain is None:
         checked = [_indices(row, query) for query, row in enumerate(rows)]
-        flat = np.concatenate([np.zeros(0, dtype=np.int64), *checked])
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
-    _check_indices(flat, offsets, targets)
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in checked], out=offsets[1:])
+        plain = np.concatenate([np.zeros(0, dtype=np.int64), *checked]), offsets
+    flat, offsets = plain
+    outside = np.flatnonzero((flat < 0) | (flat >= targets))
+    if len(outside):
+        query = np.searchsorted(offsets, outside[0], side="right") - 1
+        raise InputError(
+            f"query {query}: relevant targets must be from 0 to below {targets}, "
+            f"got {flat[outside[0]]}"
+        )
     return flat, offsets
-
-
-def _plain(rows: list[Sequence[int]]) -> NDArray[np.int64] | None:
-    """All rows as one array if they are lists of ints: NumPy would take thousands one by one."""
-    if any(type(row) is not list for row in rows) or not {*map(type, chain(*rows))} <= {int}:
-        return None
-    try:
-        return np.array(array("q", chain(*rows)))
-    except OverflowError:
-        return None
 
 
 def _indices(row: Sequence[int], query: int) -> NDArray[np.int64]:
@@ -229,21 +225,6 @@ def _indices(row: Sequence[int], query: int) -> NDArray[np.int64]:
             f"query {query}: expected a list of target indices as relevant, got {row!r}"
         )
     return indices.astype(np.int64)
-
-
-def _check_indices(flat: NDArray[np.int64], offsets: NDArray[np.int64], targets: int) -> None:
-    queries = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    outside = np.flatnonzero((flat < 0) | (flat >= targets))
-    if len(outside):
-        raise InputError(
-            f"query {queries[outside[0]]}: relevant targets must be from 0 to below {targets}, "
-            f"got {flat[outside[0]]}"
-        )
-    pairs = np.sort(queries * targets + flat)
-    twice = np.flatnonzero(pairs[1:] == pairs[:-1])
-    if len(twice):
-        query = pairs[twice[0]] // targets
-        raise InputError(f"query {query}: a relevant target is listed twice: list it once")
 
 
 def _same_length(queries: int, offsets: NDArray[np.int64]) -> None:

@@ -11,65 +11,67 @@ mod tests;
 
 use crate::error::{Error, Result};
 use crate::simd::Kernels;
-use std::cmp::Ordering;
 
-/// Counts, for the relevant targets of one query, how many targets stand before each.
+/// The relevant targets of one query, with the scores that others are held to.
 #[derive(Debug, Clone)]
-pub(crate) struct RankCounter {
-    /// `(target, score)` of the relevant targets, best first.
-    marks: Vec<(usize, f32)>,
-    /// Place of each mark among the relevant targets as the caller gave them.
-    places: Vec<usize>,
-    /// `before[p]`: targets that stand before mark `p` but not before mark `p - 1`.
-    before: Vec<u64>,
+pub(crate) struct Marks {
+    /// Score, target, and place among the relevant targets as the caller gave them; lowest scores
+    /// first.
+    marks: Vec<(f32, usize, usize)>,
 }
 
-/// Better first: the greater score, then the lower index.
-fn order(left: (usize, f32), right: (usize, f32)) -> Ordering {
-    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
-}
-
-impl RankCounter {
-    /// Relevant targets with their scores, in the caller's order.
+impl Marks {
+    /// Relevant targets with their scores.
     pub fn new(relevant: impl Iterator<Item = (usize, f32)>) -> Self {
-        let mut marks: Vec<(usize, (usize, f32))> = relevant.enumerate().collect();
-        marks.sort_unstable_by(|left, right| order(left.1, right.1));
-        let (places, marks): (Vec<_>, Vec<_>) = marks.into_iter().unzip();
-        let before = vec![0; marks.len()];
-        Self { marks, places, before }
+        let mut marks: Vec<_> =
+            relevant.enumerate().map(|(place, (target, score))| (score, target, place)).collect();
+        marks.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        Self { marks }
     }
 
-    /// The lowest score of a relevant target; infinite if there is none. What scores below it
-    /// needs no counting.
-    pub fn floor(&self) -> f32 {
-        self.marks.last().map_or(f32::INFINITY, |mark| mark.1)
+    /// Number of relevant targets.
+    pub fn len(&self) -> usize {
+        self.marks.len()
     }
 
-    /// Takes one target into account. Each target of the space is counted once, relevant or not.
-    pub fn count(&mut self, target: usize, score: f32) {
-        let Some(&last) = self.marks.last() else { return };
-        if order((target, score), last).is_lt() {
-            let mark = self.marks.partition_point(|&mark| order((target, score), mark).is_ge());
-            self.before[mark] += 1;
+    /// Adds to `before`, for each relevant target in the caller's order, how many of the targets from
+    /// `first` on, whose scores are given, stand before it. False if a score is NaN.
+    ///
+    /// Lowest scores first: what can not stand before the others is dropped on the way, whenever that
+    /// halves what is left. So the work follows the sum of the ranks, not the product of relevant
+    /// targets and targets. `kept` is scratch.
+    pub fn count(
+        &self,
+        kernels: &Kernels,
+        first: usize,
+        scores: &[f32],
+        before: &mut [u64],
+        kept: &mut Vec<f32>,
+    ) -> bool {
+        kept.resize(kept.len().max(scores.len()), 0.0);
+        let floor = self.marks.first().map_or(f32::INFINITY, |lowest| lowest.0);
+        let Some(mut len) = kernels.copy_from(floor, scores, kept) else { return false };
+        for &(mark, target, place) in &self.marks {
+            let (above, at_least) = kernels.count_above(&kept[..len], mark);
+            let equal = at_least - above;
+            // Of equal scores the lower index stands before; the target itself is one of them.
+            let lower = target.saturating_sub(first).min(scores.len());
+            let itself = usize::from((first..first + scores.len()).contains(&target));
+            let ties = if lower == 0 || equal == itself {
+                0
+            } else if lower == scores.len() {
+                equal
+            } else {
+                let (above, at_least) = kernels.count_above(&scores[..lower], mark);
+                at_least - above
+            };
+            before[place] += (above + ties) as u64;
+            // What stands behind is of no more use.
+            if at_least <= len / 2 {
+                len = kernels.keep_from(mark, &mut kept[..len]);
+            }
         }
-    }
-
-    /// Adds what another counter of the same marks has seen.
-    pub fn absorb(&mut self, other: &Self) {
-        for (sum, more) in self.before.iter_mut().zip(&other.before) {
-            *sum += more;
-        }
-    }
-
-    /// Ranks in the caller's order.
-    pub fn ranks(&self) -> Vec<u64> {
-        let mut ranks = vec![0; self.marks.len()];
-        let mut rank = 1;
-        for (&place, before) in self.places.iter().zip(&self.before) {
-            rank += before;
-            ranks[place] = rank;
-        }
-        ranks
+        true
     }
 }
 
@@ -87,19 +89,23 @@ pub(crate) fn check_relevant(
             offsets.len() - 1,
         )));
     }
+    let mut seen = vec![false; targets];
     for query in 0..queries {
-        let mut own = relevant[offsets[query]..offsets[query + 1]].to_vec();
-        own.sort_unstable();
-        if let Some(&target) = own.last().filter(|&&target| target >= targets) {
+        let own = &relevant[offsets[query]..offsets[query + 1]];
+        if let Some(target) = own.iter().find(|&&target| target >= targets) {
             return Err(Error::input(format!(
-                "query {query} names relevant target {target}, but there are {targets} targets",
+                "query {query}: relevant targets must be from 0 to below {targets}, got {target}",
             )));
         }
-        if let Some(at) = own.windows(2).position(|pair| pair[0] == pair[1]) {
-            return Err(Error::input(format!(
-                "query {query} names relevant target {} twice: name each once",
-                own[at],
-            )));
+        for &target in own {
+            if std::mem::replace(&mut seen[target], true) {
+                return Err(Error::input(format!(
+                    "query {query}: relevant target {target} is listed twice: list it once",
+                )));
+            }
+        }
+        for &target in own {
+            seen[target] = false;
         }
     }
     Ok(())
@@ -118,10 +124,6 @@ fn check_offsets(len: usize, offsets: &[usize]) -> Result<()> {
     )))
 }
 
-/// Relevant targets of a query up to which the whole row is read once for each of them: for more
-/// it pays to put the scores that matter together first.
-const FEW: usize = 8;
-
 /// Ranks of relevant targets from a block of scores, row-major `(queries, targets)`.
 ///
 /// # Errors
@@ -136,64 +138,19 @@ pub fn ranks(
     let kernels = Kernels::active()?;
     let queries = scores.len().checked_div(targets).unwrap_or(offsets.len().saturating_sub(1));
     check_relevant(relevant, offsets, queries, targets)?;
-    let mut all = vec![0; relevant.len()];
+    let mut ranks = vec![1; relevant.len()];
     let mut kept = Vec::new();
     for (query, row) in scores.chunks_exact(targets.max(1)).enumerate() {
-        if kernels.has_nan(row) {
+        let own = offsets[query]..offsets[query + 1];
+        let marks = Marks::new(relevant[own.clone()].iter().map(|&target| (target, row[target])));
+        if !marks.count(kernels, 0, row, &mut ranks[own], &mut kept) {
             let target = row.iter().position(|score| score.is_nan()).unwrap_or(0);
             return Err(Error::input(format!(
                 "query {query}: the score of target {target} is NaN, which has no rank",
             )));
         }
-        let own = offsets[query]..offsets[query + 1];
-        let ranks = &mut all[own.clone()];
-        if own.len() <= FEW {
-            for (rank, &target) in ranks.iter_mut().zip(&relevant[own]) {
-                *rank = rank_in(kernels, row, target, row);
-            }
-        } else {
-            ranks_in(kernels, row, &relevant[own], ranks, &mut kept);
-        }
     }
-    Ok(all)
-}
-
-/// The rank of a target's score among some of the scores of its row, its own among them: 1 and what
-/// stands before it. An equal score does where its index is lower.
-fn rank_in(kernels: &Kernels, row: &[f32], target: usize, scores: &[f32]) -> u64 {
-    let (above, at_least) = kernels.count_above(scores, row[target]);
-    let mut rank = 1 + above;
-    if at_least - above > 1 {
-        let (above, at_least) = kernels.count_above(&row[..target], row[target]);
-        rank += at_least - above;
-    }
-    rank as u64
-}
-
-/// Ranks in a row of one relevant target or more, those of the lowest scores first. What can not
-/// stand before the others is dropped on the way, whenever that halves what is left: so the work
-/// follows the sum of the ranks, not the product of relevant targets and targets.
-///
-/// `kept` is scratch.
-fn ranks_in(
-    kernels: &Kernels,
-    row: &[f32],
-    relevant: &[usize],
-    ranks: &mut [u64],
-    kept: &mut Vec<f32>,
-) {
-    let mut order: Vec<usize> = (0..relevant.len()).collect();
-    order.sort_unstable_by(|&a, &b| row[relevant[a]].total_cmp(&row[relevant[b]]));
-    kept.resize(row.len(), 0.0);
-    let mut len = kernels.copy_from(row[relevant[order[0]]], row, kept);
-    for place in order {
-        let target = relevant[place];
-        ranks[place] = rank_in(kernels, row, target, &kept[..len]);
-        // What stands behind is of no more use.
-        if ranks[place] <= len as u64 / 2 {
-            len = kernels.keep_from(row[target], &mut kept[..len]);
-        }
-    }
+    Ok(ranks)
 }
 
 /// A ranking metric of one query.

@@ -74,9 +74,10 @@ fn a_score_that_is_not_a_number_is_named() {
 
 proptest! {
     #[test]
-    fn both_counts_equal_a_sort_at_every_level(
+    fn counts_equal_a_sort_at_every_level_in_one_piece_and_in_many(
         scores in prop::collection::vec(-3_i16..1000, 1..9000),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
+        piece in 1_usize..700,
     ) {
         // Signed zeros, infinities and equal scores.
         let row: Vec<f32> = scores
@@ -95,15 +96,25 @@ proptest! {
         let expected: Vec<u64> = relevant.iter().map(rank).collect();
         for level in Level::available() {
             let kernels = level.kernels().unwrap();
-            let mut got = vec![0; relevant.len()];
-            ranks_in(kernels, &row, &relevant, &mut got, &mut Vec::new());
-            prop_assert_eq!(&got, &expected, "{}", level.name());
-            let each = |&target: &usize| rank_in(kernels, &row, target, &row);
-            prop_assert_eq!(&relevant.iter().map(each).collect::<Vec<_>>(), &expected);
-            prop_assert!(!kernels.has_nan(&row));
-            let mut damaged = row.clone();
-            damaged[relevant[0]] = f32::NAN;
-            prop_assert!(kernels.has_nan(&damaged));
+            let count = |own: &[usize], row: &[f32], piece| {
+                let marks = Marks::new(own.iter().map(|&target| (target, row[target] + 0.0)));
+                let (mut ranks, mut kept) = (vec![1; own.len()], Vec::new());
+                let mut pieces = (0..).step_by(piece).zip(row.chunks(piece));
+                let counted = pieces.all(|(first, scores)| {
+                    marks.count(kernels, first, scores, &mut ranks, &mut kept)
+                });
+                counted.then_some(ranks)
+            };
+            for piece in [row.len(), piece] {
+                let got = count(&relevant, &row, piece);
+                prop_assert_eq!(got.as_ref(), Some(&expected), "{}, {}", level.name(), piece);
+                for at in [0, row.len() / 2, row.len() - 1] {
+                    let mut damaged = row.clone();
+                    damaged[at] = f32::NAN;
+                    prop_assert!(count(&relevant, &damaged, piece).is_none());
+                    prop_assert!(count(&[], &damaged, piece).is_none());
+                }
+            }
         }
     }
 

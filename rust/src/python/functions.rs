@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::metrics::{self as ranking_metrics, Metric};
 use crate::score::{self, Scorer, Search, Targets};
 use crate::simd::{Kernels, Level, twin as definition};
-use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyList};
 
 type Matrix<'py> = PyReadonlyArray2<'py, f32>;
 type Indices<'py> = PyReadonlyArray1<'py, i64>;
@@ -101,6 +102,23 @@ pub(super) fn top_k<'py>(
         .detach(|| values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Vec<_>>());
     let (indices, scores, _) = convert::ranking(py, &hits)?;
     Ok((indices, scores))
+}
+
+/// Lists of ints one after the other, and where each begins: (E,) and (lists + 1,), int64. None if one
+/// of them is no list, or an entry no int of 64 bits.
+#[pyfunction]
+#[allow(clippy::type_complexity)]
+pub(super) fn concatenate<'py>(
+    lists: &Bound<'py, PyList>,
+) -> Option<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
+    let (mut flat, mut offsets) = (Vec::new(), vec![0]);
+    for list in lists {
+        for entry in list.cast_exact::<PyList>().ok()? {
+            flat.push(entry.cast_exact::<PyInt>().ok()?.extract::<i64>().ok()?);
+        }
+        offsets.push(flat.len() as i64);
+    }
+    Some((flat.into_pyarray(lists.py()), offsets.into_pyarray(lists.py())))
 }
 
 /// Ranks of relevant targets in a block of scores: (relevant,), int64, first place 1.

@@ -7,7 +7,7 @@ use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::{Error, Result};
-use crate::metrics::RankCounter;
+use crate::metrics::Marks;
 use crate::simd::Level;
 use crate::tokens::TokenVectors;
 use rayon::prelude::*;
@@ -22,6 +22,9 @@ const WAVE: usize = 64 * CHUNK;
 
 /// Tokens of an average label; longer texts make a wave shorter.
 const LABEL_TOKENS: usize = 8;
+
+/// Queries whose relevant targets are scored between two looks at `interrupted`.
+const MARKED: usize = 256;
 
 /// A matrix of zeros, or an error where there is no memory for it.
 ///
@@ -123,17 +126,7 @@ impl<'a> Search<'a> {
         let width = self.len();
         let mut scores = room_for_scores(self.queries.len(), width)?;
         self.each_task(
-            |block, positions, scratch| {
-                let (start, len) = (positions.start, positions.len());
-                let mut part = vec![0.0; len * block.len()];
-                self.scan.run(block, positions, scratch, |target| {
-                    let column = part.iter_mut().skip(target.position - start).step_by(len);
-                    for (to, &score) in column.zip(target.scores) {
-                        *to = score;
-                    }
-                });
-                part
-            },
+            |block, positions, scratch| self.task_scores(block, positions, scratch),
             |block, start, part| {
                 let len = part.len() / block.len();
                 for (&query, row) in block.queries.iter().zip(part.chunks_exact(len)) {
@@ -192,72 +185,68 @@ impl<'a> Search<'a> {
             return Err(Error::input("ranks are counted over all targets, not over a subset"));
         }
         crate::metrics::check_relevant(relevant, offsets, self.queries.len(), self.len())?;
-        let mut counters = vec![RankCounter::new(std::iter::empty()); self.queries.len()];
+        let of = |query: usize| self.marks(query, &relevant[offsets[query]..offsets[query + 1]]);
+        let mut marks = Vec::with_capacity(self.queries.len());
         let pool = if self.blocks.len() > 1 { pool() } else { None };
-        for blocks in self.blocks.chunks(threads()) {
-            let of = |block| self.counters(block, relevant, offsets);
-            let parts: Vec<Vec<RankCounter>> = match &pool {
-                Some(pool) => pool.install(|| blocks.par_iter().map(of).collect()),
-                None => blocks.iter().map(of).collect(),
+        while marks.len() < self.queries.len() {
+            let some = marks.len()..self.queries.len().min(marks.len() + MARKED);
+            let part: Vec<Marks> = match &pool {
+                Some(pool) => pool.install(|| some.into_par_iter().map(of).collect()),
+                None => some.map(of).collect(),
             };
-            for (block, part) in blocks.iter().zip(parts) {
-                for (&query, counter) in block.queries.iter().zip(part) {
-                    counters[query] = counter;
-                }
-            }
+            marks.extend(part);
             self.check_interrupt()?;
         }
-        let marks = counters.clone();
-        let floors: Vec<f32> = marks.iter().map(RankCounter::floor).collect();
+        let mut ranks = vec![1; relevant.len()];
         self.each_task(
             |block, positions, scratch| {
-                let own = || block.queries.iter();
-                let mut part: Vec<_> = own().map(|&query| marks[query].clone()).collect();
-                let floors: Vec<_> = own().map(|&query| floors[query]).collect();
-                self.scan.run(block, positions, scratch, |target| {
-                    for (query, (&score, &floor)) in target.scores.iter().zip(&floors).enumerate() {
-                        // Most targets stand behind every relevant one.
-                        if score >= floor {
-                            part[query].count(target.position, score);
-                        }
-                    }
-                });
-                part
+                let (start, len) = (positions.start, positions.len());
+                let scores = self.task_scores(block, positions, scratch);
+                let mut kept = Vec::new();
+                let count = |(&query, row): (&usize, &[f32])| {
+                    let mut before = vec![0; marks[query].len()];
+                    marks[query].count(self.scan.kernels, start, row, &mut before, &mut kept);
+                    before
+                };
+                block.queries.iter().zip(scores.chunks_exact(len)).map(count).collect()
             },
-            |block, _, part| {
-                for (&query, part) in block.queries.iter().zip(part) {
-                    counters[query].absorb(&part);
+            |block, _, part: Vec<Vec<u64>>| {
+                for (&query, before) in block.queries.iter().zip(part) {
+                    let own = &mut ranks[offsets[query]..offsets[query + 1]];
+                    own.iter_mut().zip(before).for_each(|(rank, before)| *rank += before);
                 }
             },
         )?;
-        Ok(counters.iter().flat_map(RankCounter::ranks).collect())
+        Ok(ranks)
     }
 
-    /// Scores the relevant targets of each query of a block: the marks that others are held to.
-    fn counters(
+    /// Scores of one task: one query's after the other's.
+    fn task_scores(
         &self,
         block: &QueryBlock,
-        relevant: &[usize],
-        offsets: &[usize],
-    ) -> Vec<RankCounter> {
-        let own = |query: usize| &relevant[offsets[query]..offsets[query + 1]];
-        let mut wanted: Vec<usize> =
-            block.queries.iter().flat_map(|&query| own(query)).copied().collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let scan = Scan { subset: Some(&wanted), ..self.scan };
-        let mut scores = Vec::with_capacity(wanted.len() * block.len());
-        scan.run(block, 0..wanted.len(), &mut Scratch::default(), |target| {
-            scores.extend_from_slice(target.scores);
+        positions: Range<usize>,
+        scratch: &mut Scratch,
+    ) -> Vec<f32> {
+        let (start, len) = (positions.start, positions.len());
+        let mut part = vec![0.0; len * block.len()];
+        self.scan.run(block, positions, scratch, |target| {
+            let column = part.iter_mut().skip(target.position - start).step_by(len);
+            for (to, &score) in column.zip(target.scores) {
+                *to = score;
+            }
         });
-        let mark = |place: usize, target: usize| {
-            let row = wanted.partition_point(|&other| other < target);
-            (target, scores[row * block.len() + place])
-        };
-        let counter = |(place, &query): (usize, &usize)| {
-            RankCounter::new(own(query).iter().map(|&target| mark(place, target)))
-        };
-        block.queries.iter().enumerate().map(counter).collect()
+        part
+    }
+
+    /// Scores the relevant targets of one query, alone: those of a whole block are many more.
+    fn marks(&self, query: usize, relevant: &[usize]) -> Marks {
+        let block = QueryBlock::one(self.scan.kernels, self.queries, query);
+        let scan = Scan { subset: Some(relevant), ..self.scan };
+        let mut scores = Vec::with_capacity(relevant.len());
+        scan.run(&block, 0..relevant.len(), &mut Scratch::default(), |target| {
+            scores.push(target.scores[0]);
+        });
+        Marks::new(relevant.iter().copied().zip(scores))
     }
 
     /// Runs `work` for every block and chunk of targets on the pool, and hands what comes of it,

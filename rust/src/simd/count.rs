@@ -22,16 +22,9 @@ pub(super) fn count_above(scores: &[f32], mark: f32) -> (usize, usize) {
     count
 }
 
-/// Whether one of `scores` is NaN.
-#[inline(always)]
-pub(super) fn has_nan(scores: &[f32]) -> bool {
-    scores
-        .chunks(BLOCK)
-        .any(|block| block.iter().map(|score| u32::from(score.is_nan())).sum::<u32>() > 0)
-}
-
-/// Copies the scores that are at least `floor`, in their order; returns how many. What follows them
-/// is of no meaning.
+/// Copies the scores that are at least `floor`, in their order; returns how many, and whether each
+/// score is a number at all. What follows the kept ones is of no meaning. Asks for the memory of as
+/// many scores again behind those read, where the next row of a block lies.
 ///
 /// # Safety
 /// As [`Vector`]. Both are `len` values; they may be the same ones.
@@ -41,23 +34,29 @@ pub(super) unsafe fn keep_from<V: Vector>(
     from: *const f32,
     to: *mut f32,
     len: usize,
-) -> usize {
+) -> (usize, bool) {
     let whole = len / V::LANES * V::LANES;
-    let mut kept = 0;
+    let (mut kept, mut numbers) = (0, true);
     // SAFETY: registers from `at` on end within `len`, and `kept` is never beyond `at`: so what is
     // written lies within `len` too, and, where both are the same, has been read before.
     unsafe {
+        let floors = V::splat(floor);
+        let mut ordered = u32::MAX;
         for at in (0..whole).step_by(V::LANES) {
+            V::prefetch(from.wrapping_add(at + len));
             let scores = V::load(from.add(at));
-            let bits = scores.at_least(V::splat(floor));
+            ordered &= scores.at_least(scores);
+            let bits = scores.at_least(floors);
             scores.compact(bits).store(to.add(kept));
             kept += bits.count_ones() as usize;
         }
+        numbers &= whole == 0 || ordered == V::splat(0.0).at_least(V::splat(0.0));
         for at in whole..len {
             let score = *from.add(at);
+            numbers &= !score.is_nan();
             *to.add(kept) = score;
             kept += usize::from(score >= floor);
         }
     }
-    kept
+    (kept, numbers)
 }

@@ -4,7 +4,7 @@ use super::attend::{Attention, Pair, RUN, attend};
 use super::bound::{BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES, bounds};
 use super::bundle::{attend_bundle, scratch_len};
 use super::bytes::Bytes;
-use super::count::{count_above, has_nan, keep_from};
+use super::count::{count_above, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
 use super::level::Level;
@@ -28,8 +28,7 @@ pub struct Kernels {
     exp: unsafe fn(&mut [f32]),
     widen: unsafe fn(&[f16], &mut [f32]),
     count_above: unsafe fn(&[f32], f32) -> (usize, usize),
-    has_nan: unsafe fn(&[f32]) -> bool,
-    keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> usize,
+    keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> (usize, bool),
     multiply_add: unsafe fn(u64) -> f32,
     bounds: unsafe fn(Attention, &BoundQuery, &BoundGroup, &mut [f32]) -> [f32; LANES],
     query_codes: Codes,
@@ -86,17 +85,12 @@ macro_rules! compile {
             }
 
             $(#[$feature])*
-            unsafe fn level_has_nan(scores: &[f32]) -> bool {
-                has_nan(scores)
-            }
-
-            $(#[$feature])*
             unsafe fn level_keep_from(
                 floor: f32,
                 from: *const f32,
                 to: *mut f32,
                 len: usize,
-            ) -> usize {
+            ) -> (usize, bool) {
                 // SAFETY: `Kernels` checks the lengths; the caller has the level.
                 unsafe { keep_from::<$vector>(floor, from, to, len) }
             }
@@ -126,7 +120,6 @@ macro_rules! compile {
                 exp: level_exp,
                 widen: level_widen,
                 count_above: level_count_above,
-                has_nan: level_has_nan,
                 keep_from: level_keep_from,
                 multiply_add: level_multiply_add,
                 bounds: level_bounds,
@@ -284,30 +277,26 @@ impl Kernels {
         unsafe { (self.count_above)(scores, mark) }
     }
 
-    /// Whether one of `scores` is NaN.
-    pub fn has_nan(&self, scores: &[f32]) -> bool {
-        // SAFETY: this table exists only for a level that the processor has.
-        unsafe { (self.has_nan)(scores) }
-    }
-
-    /// Copies the scores that are at least `floor`, in their order; returns how many. What follows
-    /// them is of no meaning.
+    /// Copies the scores that are at least `floor`, in their order; returns how many, or none if a
+    /// score is NaN. What follows the kept ones is of no meaning.
     ///
     /// # Panics
     /// If there is less room than there are scores.
-    pub fn copy_from(&self, floor: f32, scores: &[f32], to: &mut [f32]) -> usize {
+    pub fn copy_from(&self, floor: f32, scores: &[f32], to: &mut [f32]) -> Option<usize> {
         assert!(to.len() >= scores.len());
         // SAFETY: the length was checked, and this table exists only for a level that the
         // processor has.
-        unsafe { (self.keep_from)(floor, scores.as_ptr(), to.as_mut_ptr(), scores.len()) }
+        let (kept, numbers) =
+            unsafe { (self.keep_from)(floor, scores.as_ptr(), to.as_mut_ptr(), scores.len()) };
+        numbers.then_some(kept)
     }
 
-    /// The same where the scores lie.
+    /// The same where the scores lie, none of which is NaN.
     pub fn keep_from(&self, floor: f32, scores: &mut [f32]) -> usize {
         let at = scores.as_mut_ptr();
         // SAFETY: reading and writing go through the same pointer, and this table exists only for
         // a level that the processor has.
-        unsafe { (self.keep_from)(floor, at.cast_const(), at, scores.len()) }
+        unsafe { (self.keep_from)(floor, at.cast_const(), at, scores.len()).0 }
     }
 
     /// What the codes of a query's tokens are held to at this level.
