@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,54 +17,12 @@ import pytest
 from test_scoring import THREADS, Peers
 
 from uwe import _core
+from uwe.bench.speed.limits import multiply_add_peak
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 QUERIES, TOKENS, BLOCK, ROUNDS, TEMPERATURE = 1000, 8, 50, 3, 0.5
-
-
-def peak() -> float:
-    """Floating point operations a second of all threads, nothing read from memory."""
-    rounds = 20_000_000
-    with ThreadPoolExecutor(THREADS) as pool:
-        start = time.perf_counter()
-        operations = sum(pool.map(_core.multiply_add, [rounds] * THREADS))
-        return operations / (time.perf_counter() - start)
-
-
-class TorchBlocks:
-    """Many queries of one length at a time: a product a group of targets of equal length."""
-
-    def __init__(self, units: Any, norms: Any, offsets: Any) -> None:
-        import torch
-
-        torch.set_num_threads(THREADS)
-        lengths = np.diff(offsets)
-        self.targets = len(lengths)
-        self.groups = []
-        for length in np.unique(lengths):
-            targets = np.flatnonzero(lengths == length)
-            rows = (offsets[targets][:, None] + np.arange(length)).ravel()
-            raw = torch.from_numpy(units[rows] * norms[rows, None])
-            shape = (len(targets), int(length))
-            self.groups.append((targets, shape, raw, torch.from_numpy(norms[rows])))
-
-    def soft(self, queries: Any) -> Any:
-        """(B, m, d) raw query tokens to (B, targets) scores."""
-        import torch
-
-        count, m, dim = queries.shape
-        scores = torch.empty(count, self.targets)
-        lengths = queries.norm(dim=2)
-        for targets, (n, length), raw, norms in self.groups:
-            logits = (queries.reshape(-1, dim) / TEMPERATURE) @ raw.T
-            logits = logits.view(count, m, n, length)
-            weights = torch.softmax(logits, 3).mul_(0.5 / m)
-            weights.add_(torch.softmax(logits, 1), alpha=0.5 / length)
-            cells = weights.mul_(logits).mul_(TEMPERATURE / lengths[:, :, None, None])
-            scores[:, targets] = (cells.sum(1) / norms.view(n, length)).sum(2)
-        return scores
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +33,11 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
 def test_batch(benchmark: BenchmarkFixture, peers: Peers) -> None:
     import torch
 
+    from uwe.bench.speed.torch_peer import TorchBlocks
+
     values = np.ascontiguousarray(peers.tokens.values[1000 : 1000 + QUERIES * TOKENS])
     offsets = np.arange(0, len(values) + 1, TOKENS)
-    norms = np.linalg.norm(peers.tokens.values.astype(np.float64), axis=1)
-    units = (peers.tokens.values / norms[:, None]).astype(np.float32)
-    blocks = TorchBlocks(units, norms.astype(np.float32), peers.tokens.offsets)
+    blocks = TorchBlocks(*peers.space, temperature=TEMPERATURE, threads=THREADS)
     queries = torch.from_numpy(values).view(QUERIES, TOKENS, -1)
     options: dict[str, Any] = {"scorer": "soft", "temperature": TEMPERATURE}
 
@@ -100,7 +57,7 @@ def test_batch(benchmark: BenchmarkFixture, peers: Peers) -> None:
     operations = 2 * len(values) * peers.tokens.values.size
     rows = []
     for _ in range(ROUNDS):
-        limit = peak()
+        limit = multiply_add_peak(THREADS)
         rows.append((limit, *map(_seconds, (all_scores, top_ten, torch_scores))))
     limit, scores, ten, theirs = (statistics.median(column) for column in zip(*rows, strict=True))
     share = statistics.median(operations / row[1] / row[0] for row in rows)

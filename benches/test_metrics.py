@@ -1,4 +1,4 @@
-"""MAP and RP@10 side by side with NumPy, as ratios, on one thread, and what streaming adds to scoring.
+"""MAP and RP@10 beside NumPy, as ratios, on one thread; and what streaming adds to scoring.
 
 All 3,039 job titles of job2skill against its 13,939 skills, 42 relevant skills a title, in the
 order that pooled vectors give them. NumPy comes as the two shapes that people write: a sort of each

@@ -1,9 +1,9 @@
 """Scoring one query against all 13,939 ESCO skills: `uwe` side by side with torch, as a ratio.
 
 Both have the target space prepared: `uwe` as a memory-mapped float32 cache, torch as in
-`peer_torch.py` (grouped by length, no padding): with public operators alone, with its private
-prepacked product, and with both that and `torch.compile`. Each round times both, one after the
-other, so that the ratio holds when the machine's speed drifts; the answers must be equal.
+`uwe.bench.speed.torch_peer` (grouped by length, no padding): with public operators alone, with its
+private prepacked product, and with both that and `torch.compile`. Each round times both, one after
+the other, so that the ratio holds when the machine's speed drifts; the answers must be equal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
+from uwe.bench.speed.material import Skills, texts_of_tokens, units_and_norms
 
 if TYPE_CHECKING:
-    from peer_torch import TorchPeer
     from pytest_benchmark.fixture import BenchmarkFixture
+
+    from uwe.bench.speed.torch_peer import TorchPeer
 
 THREADS = 2
 ROUNDS = 21
@@ -36,55 +38,17 @@ class Peers:
 
     def __init__(self, folder: Path) -> None:
         pytest.importorskip("torch")
-        from peer_torch import TorchPeer
+        from uwe.bench.speed.torch_peer import TorchPeer
 
-        self.model = model = uwe.load(threads=THREADS)
-        labels = uwe.target_space("esco-skills").labels
-        self.tokens = model.encode(labels)
-        cache = uwe.TargetCache.build(
-            _Replay(self.tokens),
-            labels,
-            path=folder / "esco.uwe",
-            scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
-        )
-        self.core = cache.core
-        norms = np.linalg.norm(self.tokens.values.astype(np.float64), axis=1)
-        units = (self.tokens.values / norms[:, None]).astype(np.float32)
-        space = units, norms.astype(np.float32), self.tokens.offsets
+        skills = Skills(uwe.load(threads=THREADS), folder)
+        self.model, self.tokens, self.core = skills.model, skills.tokens, skills.cache.core
+        self.space = skills.units, skills.norms, skills.tokens.offsets
         self.torch: dict[str, TorchPeer] = {
-            "torch": TorchPeer(*space, packed=False, threads=THREADS),
-            "torch prepacked": TorchPeer(*space, packed=True, threads=THREADS),
-            "torch compiled": TorchPeer(*space, packed=True, compiled=True, threads=THREADS),
+            "torch": TorchPeer(*self.space, packed=False, threads=THREADS),
+            "torch prepacked": TorchPeer(*self.space, packed=True, threads=THREADS),
+            "torch compiled": TorchPeer(*self.space, packed=True, compiled=True, threads=THREADS),
         }
         _core.set_threads(THREADS)
-
-    def texts(self, m: int, count: int) -> list[str]:
-        """Occupations, one or several that follow each other, of `m` tokens together."""
-        labels = uwe.target_space("esco-occupations").labels
-        found: list[str] = []
-        for first in range(0, len(labels), 7):
-            text = labels[first]
-            for label in labels[first + 1 : first + m]:
-                tokens = len(self.model.encode([text]).values)
-                if tokens == m:
-                    found.append(text)
-                if tokens >= m:
-                    break
-                text = f"{text}, {label}"
-            if len(found) == count:
-                return found
-        raise ValueError(f"expected {count} texts of {m} tokens, found {len(found)}")
-
-
-class _Replay:
-    """Hands out vectors that were encoded before, in order."""
-
-    def __init__(self, tokens: uwe.TokenVectors) -> None:
-        self._tokens, self._next = tokens, 0
-
-    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
-        first, self._next = self._next, self._next + len(texts)
-        return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +65,7 @@ def test_one_query(
     if peer == "torch compiled" and scorer == "max":
         pytest.skip("the largest of a few cosines leaves nothing to fuse")
     query = np.ascontiguousarray(peers.tokens.values[1000 : 1000 + m])
-    norms = np.linalg.norm(query.astype(np.float64), axis=1)
-    units = (query / norms[:, None]).astype(np.float32)
+    units, norms = units_and_norms(query)
     offsets = np.array([0, m])
 
     def ours() -> NDArray[np.float32]:
@@ -112,9 +75,7 @@ def test_one_query(
         return scores.ravel()
 
     def theirs() -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = peers.torch[peer].scores(
-            units, norms.astype(np.float32), scorer, TEMPERATURE
-        )
+        scores: NDArray[np.float32] = peers.torch[peer].scores(units, norms, scorer, TEMPERATURE)
         return scores
 
     # Both sum in float32; logits reach some hundred, where an ulp moves a softmax by 1e-5.
@@ -142,9 +103,8 @@ def test_best_ten(
     benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int
 ) -> None:
     """The exact best ten, for texts of the length; torch makes all scores and takes the largest."""
-    queries = [
-        np.ascontiguousarray(peers.model.encode([text]).values) for text in peers.texts(m, ROUNDS)
-    ]
+    texts = texts_of_tokens(peers.model, m, ROUNDS)
+    queries = [np.ascontiguousarray(peers.model.encode([text]).values) for text in texts]
     offsets = np.array([0, m])
 
     def ours(query: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -159,10 +119,8 @@ def test_best_ten(
         ).ravel()
 
     def theirs(query: NDArray[np.float32]) -> NDArray[np.float32]:
-        norms = np.linalg.norm(query.astype(np.float64), axis=1)
-        units = (query / norms[:, None]).astype(np.float32)
         all_scores: NDArray[np.float32] = peers.torch[peer].scores(
-            units, norms.astype(np.float32), scorer, TEMPERATURE
+            *units_and_norms(query), scorer, TEMPERATURE
         )
         return np.sort(np.partition(all_scores, -10)[-10:])[::-1]
 
@@ -188,6 +146,65 @@ def test_best_ten(
         f"{peer} {other:6.2f} ms: {by_peer:.1f} times as fast"
     )
     benchmark.pedantic(ours, args=(queries[0],), rounds=5)
+
+
+@pytest.mark.parametrize("temperature", [0.01, 0.5, 50.0])
+@pytest.mark.parametrize("space", ["labels", "all alike", "noise"])
+@pytest.mark.parametrize("scorer", SCORERS)
+def test_bounds_of_little_help(
+    benchmark: BenchmarkFixture, tmp_path: Path, scorer: str, space: str, temperature: float
+) -> None:
+    """The best ten beside a scan of all, for spaces in which hardly any target can be left out."""
+    _core.set_threads(THREADS)
+    core, query = _hard(space, tmp_path)
+    offsets = np.array([0, len(query)])
+    form: dict[str, Any] = {"scorer": scorer, "temperature": temperature}
+
+    def best() -> Any:
+        return _core.cache_rank(core, query, offsets, k=10, **form)
+
+    def scan() -> Any:
+        return _core.top_k(_core.cache_scores(core, query, offsets, **form), 10)
+
+    np.testing.assert_array_equal(best()[0], scan()[0])
+    pairs = [(_seconds(best), _seconds(scan)) for _ in range(ROUNDS)]
+    part = statistics.median(own / other for own, other in pairs)
+    own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
+    benchmark.extra_info.update(part=part, level=_core.simd_level())
+    print(
+        f"\n{space:9} {scorer:11} t = {temperature:5}  best ten {own:6.2f} ms, "
+        f"scan {other:6.2f} ms: {part:.2f} of it"
+    )
+    benchmark.pedantic(best, rounds=1)
+
+
+def _hard(space: str, folder: Path) -> tuple[Any, NDArray[np.float32]]:
+    """A space of 13,939 targets of 6 tokens, 384 dimensions, and a query of 8."""
+    random = np.random.default_rng(0)
+    count, dim = 13_939, 384
+    if space == "labels":
+        skills = Skills(uwe.load(threads=THREADS), folder)
+        return skills.cache.core, np.ascontiguousarray(skills.tokens.values[1000:1008])
+    values = random.standard_normal((count * 6, dim), dtype=np.float32)
+    query = random.standard_normal((8, dim), dtype=np.float32)
+    if space == "all alike":  # so near to one another that no bound tells them apart
+        values = np.tile(query[:6], (count, 1)) + np.float32(1e-3) * values
+    texts = [str(number) for number in range(count)]
+    model = _Made(uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6)))
+    scorer = uwe.Scorer("soft", temperature=TEMPERATURE)
+    cache = uwe.TargetCache.build(model, texts, path=folder / "hard.uwe", scorer=scorer)
+    return cache.core, query
+
+
+class _Made:
+    """Hands out vectors, in order."""
+
+    def __init__(self, tokens: uwe.TokenVectors) -> None:
+        self._tokens, self._next = tokens, 0
+
+    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
+        first, self._next = self._next, self._next + len(texts)
+        return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -16,9 +16,9 @@ from tiny_graphs import graph_of, write_graphs
 from uwe.cli.training.inspect import inspect_command
 from uwe.corpus import RankingTask
 from uwe.data.layout import write_task
+from uwe.drawing import drawing
 from uwe.errors import InputError, MissingExtraError
 from uwe.training.degree_plot import draw_degrees, plot_degrees
-from uwe.training.drawing import drawing
 from uwe.training.graph import BipartiteGraph, read_graphs
 from uwe.training.inspection import Leak, Overlap, find_leaks, find_overlaps, graph_facts
 

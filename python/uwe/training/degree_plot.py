@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.drawing import drawing
 from uwe.errors import InputError
-from uwe.training.drawing import drawing
 from uwe.training.graph import BipartiteGraph, Nodes
 from uwe.training.inspection import degrees_of
 

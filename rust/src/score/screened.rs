@@ -19,14 +19,20 @@ use std::ops::Range;
 /// always among them.
 const FIRST: usize = 64;
 
+/// More than one in so many targets take as long, here and there, as all one after the other.
+const SCATTERED: usize = 4;
+
 /// Groups of 32 texts that one task bounds.
 const GROUPS: usize = 32;
 
 /// Bounds held at a time, over all queries.
 const BOUNDS: usize = 1 << 23;
 
-/// Targets that one task scores.
+/// Targets that one task scores, unless there are more than some tasks a thread would take.
 const CHUNK: usize = 32;
+
+/// Tasks a thread, where there are many targets: few enough to keep what each takes to start low.
+const TASKS: usize = 4;
 
 /// Most queries whose bounds are computed side by side: while one group's bytes are in the cache.
 const QUERIES: usize = 64;
@@ -138,7 +144,7 @@ impl Query {
         let bar = best.bar();
         let left = (0..search.len()).map(|position| search.scan.target(position));
         let left: Vec<usize> = left.filter(|&target| bounds[target] >= bar).collect();
-        if left.len() > search.len() / 4 {
+        if left.len() > search.len() / SCATTERED {
             best = TopK::new(k);
             self.score(search, search.scan.subset, pool, &mut best);
         } else {
@@ -165,8 +171,9 @@ impl Query {
             });
             part
         };
+        let chunk = CHUNK.max(scan.len().div_ceil(TASKS * threads()));
         let chunks: Vec<Range<usize>> =
-            (0..scan.len()).step_by(CHUNK).map(|at| at..scan.len().min(at + CHUNK)).collect();
+            (0..scan.len()).step_by(chunk).map(|at| at..scan.len().min(at + chunk)).collect();
         for part in each(pool, &chunks, of) {
             best.absorb(part);
         }

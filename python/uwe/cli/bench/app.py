@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.bench import audit, card, compare, probes, report, run, tasks
+from uwe.cli.bench import audit, card, compare, probes, report, run, speed, tasks
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -21,3 +21,4 @@ app.command("audit")(guarded(audit.audit_command))
 app.command("compare")(guarded(compare.compare_command))
 app.command("report")(guarded(report.report_command))
 app.command("card")(guarded(card.card_command))
+app.command("speed")(guarded(speed.speed_command))

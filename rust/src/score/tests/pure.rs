@@ -180,7 +180,7 @@ fn wrong_questions_are_refused() {
     assert!(message(subset.ranks(&[], &[0, 0, 0, 0]).map(drop)).contains("subset"));
     let all = ask(&tokens, None).unwrap();
     assert!(message(all.ranks(&[0], &[0, 1]).map(drop)).contains("3 queries"));
-    assert!(message(all.ranks(&[3], &[0, 1, 1, 1]).map(drop)).contains("3 targets"));
+    assert!(message(all.ranks(&[3], &[0, 1, 1, 1]).map(drop)).contains("below 3, got 3"));
     assert!(message(all.ranks(&[1, 1], &[0, 2, 2, 2]).map(drop)).contains("twice"));
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(Scorer::new("soft", temperature).is_err());

@@ -1,9 +1,10 @@
-"""Figures of training as files: one style, and the same bytes for the same figure."""
+"""Figures as files: one style, and the same bytes for the same figure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from uwe.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "drawing"]
+__all__ = ["FORMATS", "check_drawing", "drawing"]
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -39,9 +40,27 @@ _UNDATED: dict[str, dict[str, Any]] = {
 _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 
 
+def check_drawing(extra: str) -> None:
+    """Refuse early what could not be drawn in the end.
+
+    Args:
+        extra: The extra of this package that brings matplotlib.
+
+    Raises:
+        MissingExtraError: If matplotlib is missing.
+    """
+    if not find_spec("matplotlib"):
+        raise MissingExtraError(extra, "a plot")
+
+
 @contextmanager
 def drawing(
-    path: str | Path, size: tuple[float, float], *, title: str, description: str = ""
+    path: str | Path,
+    size: tuple[float, float],
+    *,
+    title: str,
+    description: str = "",
+    extra: str = "train",
 ) -> Iterator[Figure]:
     """A figure to draw on, which is a file when the block ends well.
 
@@ -52,6 +71,7 @@ def drawing(
         size: Width and height in inches.
         title: What the file says that it is, for those who do not see it.
         description: What it says of the figure then: the numbers.
+        extra: The extra of this package that brings matplotlib to who draws this.
 
     Raises:
         InputError: If the path ends otherwise.
@@ -61,11 +81,10 @@ def drawing(
     path = Path(path)
     if path.suffix not in FORMATS:
         raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
-    try:
-        from matplotlib import rc_context, rcdefaults, rcParams
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("train", "a plot of training") from None
+    check_drawing(extra)
+    from matplotlib import rc_context, rcdefaults, rcParams
+    from matplotlib.figure import Figure
+
     with rc_context():
         rcdefaults()  # whatever a user's own settings say
         rcParams.update(_SETTINGS)
