@@ -4,7 +4,7 @@ CARGO ?= cargo
 CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports lines tree tree-check rust test slow fuzz bench wheel
+.PHONY: help install check format format-check lint types stubs imports lines tree tree-check rust test slow fuzz bench speed wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ fuzz:  ## A minute of random bytes opened as a target cache (cargo install cargo
 
 bench:  ## The benches: ratios to torch and NumPy, answers asserted equal
 	$(PYTHON) -m pytest benches --benchmark-only -s
+
+speed:  ## What this machine does: its limits, torch, ever more targets
+	$(PYTHON) -m uwe bench speed
 
 # Panics name the source file that they come from: without the folders of the machine that builds.
 wheel:  ## The wheel for a release, into target/wheels

@@ -32,7 +32,7 @@ from uwe import _core, candidates
 from uwe.bench.speed.limits import memory_bandwidth
 from uwe.bench.speed.material import composed_labels
 from uwe.corpus import read_task
-from uwe.drawing import drawing
+from uwe.drawing import drawing, plain_ticks
 from uwe.queries import core_temperature
 
 K, TITLES, ROUNDS, OPENINGS = 10, 48, 3, 7
@@ -129,7 +129,7 @@ def exact(folder: Path) -> dict[str, Any]:
     cache = uwe.TargetCache.open(folder / "million.uwe")
     small = uwe.TargetCache.open(folder / "float32.uwe")
     scorer = cache.scorer
-    form = {"scorer": scorer.name, "temperature": core_temperature(scorer)}
+    form: dict[str, Any] = {"scorer": scorer.name, "temperature": core_temperature(scorer)}
     scale = cache.core.token_count / small.core.token_count
     screen = screen_bytes(cache)
     times: dict[str, list[float]] = {"rank": [], "float16": [], "float32": []}
@@ -147,7 +147,7 @@ def exact(folder: Path) -> dict[str, Any]:
         times["rank"].append(seconds)
         seconds, (wanted, wanted_scores) = timed(lambda: scan(cache), 1)
         times["float16"].append(seconds)
-        seconds, _ = timed(lambda: scan(small), 1)
+        seconds, _ = timed(lambda: scan(small), ROUNDS)
         times["float32"].append(seconds * scale)
         assert (indices == wanted).all(), title
         assert (scores == wanted_scores).all(), title
@@ -180,7 +180,7 @@ def screen_bytes(cache: uwe.TargetCache) -> int:
 
 def timed(call: Callable[[], Any], rounds: int) -> tuple[float, Any]:
     """Least seconds of some calls, and what the last gave."""
-    least = float("inf")
+    least, found = float("inf"), None
     for _ in range(rounds):
         start = time.perf_counter()
         found = call()
@@ -273,9 +273,10 @@ def draw(folder: Path) -> dict[str, Any]:
             axes.plot(times, [row["recall"] for row in rows], "o-", label=f"{count:,} candidates")
         axes.axvline(exact_ms, color="k", linestyle=":", label="exact, no candidates")
         axes.set_xscale("log")
+        plain_ticks(axes)
         axes.set_xlabel("milliseconds from token vectors; along a line the effort ef doubles")
         axes.set_ylabel("recall@10")
-        axes.legend(loc="lower right")
+        axes.legend(loc="center right")
     return {"drawn": "candidates.svg"}
 
 

@@ -12,9 +12,10 @@ from uwe.data.commit import replaced_file
 from uwe.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "check_drawing", "drawing"]
+__all__ = ["FORMATS", "check_drawing", "drawing", "plain_ticks"]
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -95,3 +96,10 @@ def drawing(
         path.parent.mkdir(parents=True, exist_ok=True)
         with replaced_file(path) as file:
             figure.savefig(file, format=path.suffix[1:], metadata={**said, **_UNDATED[path.suffix]})
+
+
+def plain_ticks(axes: Axes) -> None:
+    """Numbers as people write them: powers of ten would be formulas, which `drawing` leaves."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
+        axis.set_minor_formatter(lambda *_: "")

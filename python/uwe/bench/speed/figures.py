@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uwe.drawing import drawing
+from uwe.drawing import drawing, plain_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,6 +42,7 @@ def draw_speed(figures: dict[str, Any], folder: Path) -> list[Path]:
             axes = figure.subplots()
             axes.set_title(titles[name])
             plot(axes, figures)
+            plain_ticks(axes)
             axes.legend()
     return [folder / name for name in plots]
 
@@ -87,5 +88,6 @@ def _roofline(axes: Axes, figures: dict[str, Any]) -> None:
     batch = figures["batch"]
     intensity = [2 * batch["queries"] * batch["tokens"] / _BYTES]
     axes.loglog(intensity, [batch["flop_s"] / 1e9], "k*", label=f"soft: {batch['queries']:,} x 8")
+    axes.set_ylim(bottom=10)
     axes.set_xlabel("operations a byte of the target space")
     axes.set_ylabel("GFLOP/s")
