@@ -18,6 +18,7 @@ __all__ = [
     "cache_ranks",
     "cache_remove",
     "cache_scores",
+    "concatenate",
     "late_interaction",
     "metrics",
     "multiply_add",
