@@ -3,7 +3,7 @@
 //! A lane is a text; four dimensions of each of the 32 lie side by side, 128 bytes, so that
 //! four codes of the query, repeated, meet them in one instruction. [`portable`] is the definition.
 
-use super::bound::{BLOCK, BoundQuery, CHUNK, Codes, LANES};
+use super::bound::{BoundQuery, CHUNK, Codes, LANES};
 use super::vector::Vector;
 
 /// Dimensions of half a block: what sixteen bits sum at the level that has no more.
@@ -130,6 +130,7 @@ impl Bytes for super::neon::Neon {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    use super::super::bound::BLOCK;
     use super::*;
     use std::arch::x86_64::*;
 
