@@ -34,8 +34,14 @@ def batch(skills: Skills, peak: float, torch_blocks: TorchBlocks | None) -> dict
     offsets = np.arange(0, len(values) + 1, TOKENS)
     given = (skills.cache.core, values, offsets)
     form: dict[str, Any] = {"scorer": "soft", "temperature": TEMPERATURE}
-    scores_s, scores = _timed(lambda: _core.cache_scores(*given, **form))
-    ten_s, best = _timed(lambda: _core.cache_rank(*given, k=K, **form))
+    # The first call of each finds memory and threads cold.
+    (scores_s, scores), (ten_s, best) = (
+        min((_timed(call) for _ in range(2)), key=lambda timed: timed[0])
+        for call in (
+            lambda: _core.cache_scores(*given, **form),
+            lambda: _core.cache_rank(*given, k=K, **form),
+        )
+    )
     equal(bool(np.array_equal(best[0], _core.top_k(scores, K)[0])), "the best ten of a batch")
     torch_s = None
     if torch_blocks is not None:

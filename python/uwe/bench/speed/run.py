@@ -31,7 +31,7 @@ def measure_speed(
     targets: int = MOST_TARGETS,
     said: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Measure this machine: two to three minutes on two cores.
+    """Measure this machine: one to three minutes on two cores.
 
     Caches lie in a temporary folder meanwhile, 700 bytes a token vector at most: 0.5 GB.
 

@@ -38,7 +38,7 @@ def speed_command(
     ] = None,
     as_json: arguments.AsJson = False,
 ) -> None:
-    """Measure how fast this machine ranks: two to three minutes, the machine otherwise idle.
+    """Measure how fast this machine ranks: one to three minutes, the machine otherwise idle.
 
     The exact best ten beside a full scan and torch (if installed), a batch beside the limit of
     multiply-adds, metrics beside NumPy, texts one after the other, and ever more targets. The
