@@ -23,10 +23,13 @@ pub(crate) struct Marks {
 impl Marks {
     /// Relevant targets with their scores.
     pub fn new(relevant: impl Iterator<Item = (usize, f32)>) -> Self {
-        let mut marks: Vec<_> =
+        let marks: Vec<_> =
             relevant.enumerate().map(|(place, (target, score))| (score, target, place)).collect();
-        marks.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        Self { marks }
+        // Numbers sort in half the time of what has to be compared by a function.
+        let key = |&(score, _, place): &(f32, usize, usize)| ordered(score) << 32 | place as u64;
+        let mut keys: Vec<u64> = marks.iter().map(key).collect();
+        keys.sort_unstable();
+        Self { marks: keys.into_iter().map(|key| marks[key as u32 as usize]).collect() }
     }
 
     /// Number of relevant targets.
@@ -73,6 +76,12 @@ impl Marks {
         }
         true
     }
+}
+
+/// The bits of a score as a number that grows with it.
+fn ordered(score: f32) -> u64 {
+    let bits = score.to_bits();
+    u64::from(if bits >> 31 == 1 { !bits } else { bits | 1 << 31 })
 }
 
 /// Relevant targets must lie in the space and be named once a query; offsets must tile them.

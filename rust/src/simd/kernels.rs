@@ -132,13 +132,13 @@ macro_rules! compile {
 
 compile!(scalar, Scalar, [4, 2, 1],);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c")]);
+compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c,popcnt")]);
 #[cfg(target_arch = "x86_64")]
 compile!(
     avx512,
     crate::simd::avx512::Avx512,
     [12, 12, 8],
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]
 );
 #[cfg(target_arch = "aarch64")]
 compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);

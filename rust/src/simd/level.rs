@@ -29,6 +29,7 @@ impl Level {
             if is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
                 && is_x86_feature_detected!("f16c")
+                && is_x86_feature_detected!("popcnt")
             {
                 levels.push(Self::Avx2);
                 if is_x86_feature_detected!("avx512f")
