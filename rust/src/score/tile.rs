@@ -260,12 +260,9 @@ impl Scan<'_> {
         match &block.layout {
             Layout::Bundles(1) if tokens == 1 => {
                 // Pooled vectors: the only cosine is the score, whatever the attention.
-                let cosines = &cosines[..scratch.text.len()];
-                scratch
-                    .text
-                    .iter_mut()
-                    .zip(cosines)
-                    .for_each(|(score, cosine)| *score = cosine + 0.0);
+                for (score, cosine) in scratch.text.iter_mut().zip(cosines) {
+                    *score = cosine + 0.0;
+                }
             }
             &Layout::Bundles(query_tokens) => {
                 scratch.logits.grow(self.kernels.bundle_len(query_tokens, tokens));
