@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
-from uwe.bench.speed.material import Skills, texts_of_tokens, units_and_norms
+from uwe.bench.speed.material import Replay, Skills, texts_of_tokens, units_and_norms
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -31,6 +31,7 @@ THREADS = 2
 ROUNDS = 21
 TEMPERATURE = 0.5
 SCORERS = ("soft_target", "soft_query", "soft", "max")
+Hard = tuple[str, Any, NDArray[np.float32]]
 
 
 class Peers:
@@ -54,6 +55,27 @@ class Peers:
 @pytest.fixture(scope="module")
 def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
     return Peers(tmp_path_factory.mktemp("scoring"))
+
+
+@pytest.fixture(scope="module", params=["labels", "all alike", "noise"])
+def hard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Hard:
+    """A space of 13,939 targets, of 6 tokens where they are made up, and a query of 8."""
+    folder, random = tmp_path_factory.mktemp("hard"), np.random.default_rng(0)
+    space, count, dim = request.param, 13_939, 384
+    if space == "labels":
+        skills = Skills(uwe.load(threads=THREADS), folder)
+        return space, skills.cache.core, np.ascontiguousarray(skills.tokens.values[1000:1008])
+    values = random.standard_normal((count * 6, dim), dtype=np.float32)
+    query = random.standard_normal((8, dim), dtype=np.float32)
+    if space == "all alike":  # so near to one another that no bound tells them apart
+        values = np.tile(query[:6], (count, 1)) + np.float32(1e-3) * values
+    cache = uwe.TargetCache.build(
+        Replay(uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6))),
+        [str(number) for number in range(count)],
+        path=folder / "hard.uwe",
+        scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
+    )
+    return space, cache.core, query
 
 
 @pytest.mark.parametrize("m", [8, 32, 64])
@@ -149,14 +171,13 @@ def test_best_ten(
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.5, 50.0])
-@pytest.mark.parametrize("space", ["labels", "all alike", "noise"])
 @pytest.mark.parametrize("scorer", SCORERS)
 def test_bounds_of_little_help(
-    benchmark: BenchmarkFixture, tmp_path: Path, scorer: str, space: str, temperature: float
+    benchmark: BenchmarkFixture, hard: Hard, scorer: str, temperature: float
 ) -> None:
     """The best ten beside a scan of all, for spaces in which hardly any target can be left out."""
     _core.set_threads(THREADS)
-    core, query = _hard(space, tmp_path)
+    space, core, query = hard
     offsets = np.array([0, len(query)])
     form: dict[str, Any] = {"scorer": scorer, "temperature": temperature}
 
@@ -176,35 +197,6 @@ def test_bounds_of_little_help(
         f"scan {other:6.2f} ms: {part:.2f} of it"
     )
     benchmark.pedantic(best, rounds=1)
-
-
-def _hard(space: str, folder: Path) -> tuple[Any, NDArray[np.float32]]:
-    """A space of 13,939 targets of 6 tokens, 384 dimensions, and a query of 8."""
-    random = np.random.default_rng(0)
-    count, dim = 13_939, 384
-    if space == "labels":
-        skills = Skills(uwe.load(threads=THREADS), folder)
-        return skills.cache.core, np.ascontiguousarray(skills.tokens.values[1000:1008])
-    values = random.standard_normal((count * 6, dim), dtype=np.float32)
-    query = random.standard_normal((8, dim), dtype=np.float32)
-    if space == "all alike":  # so near to one another that no bound tells them apart
-        values = np.tile(query[:6], (count, 1)) + np.float32(1e-3) * values
-    texts = [str(number) for number in range(count)]
-    model = _Made(uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6)))
-    scorer = uwe.Scorer("soft", temperature=TEMPERATURE)
-    cache = uwe.TargetCache.build(model, texts, path=folder / "hard.uwe", scorer=scorer)
-    return cache.core, query
-
-
-class _Made:
-    """Hands out vectors, in order."""
-
-    def __init__(self, tokens: uwe.TokenVectors) -> None:
-        self._tokens, self._next = tokens, 0
-
-    def encode(self, texts: Sequence[str], /) -> uwe.TokenVectors:
-        first, self._next = self._next, self._next + len(texts)
-        return uwe.TokenVectors.from_list([self._tokens[i] for i in range(first, self._next)])
 
 
 def _seconds(call: Callable[[], object]) -> float:

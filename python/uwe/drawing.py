@@ -99,7 +99,7 @@ def drawing(
 
 
 def plain_ticks(axes: Axes) -> None:
-    """Numbers as people write them: powers of ten would be formulas, which `drawing` leaves."""
+    """Numbers as people write them: a power of ten would be a formula that nothing typesets."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
         axis.set_minor_formatter(lambda *_: "")

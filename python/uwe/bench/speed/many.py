@@ -34,14 +34,8 @@ def batch(skills: Skills, peak: float, torch_blocks: TorchBlocks | None) -> dict
     offsets = np.arange(0, len(values) + 1, TOKENS)
     given = (skills.cache.core, values, offsets)
     form: dict[str, Any] = {"scorer": "soft", "temperature": TEMPERATURE}
-    # The first call of each finds memory and threads cold.
-    (scores_s, scores), (ten_s, best) = (
-        min((_timed(call) for _ in range(2)), key=lambda timed: timed[0])
-        for call in (
-            lambda: _core.cache_scores(*given, **form),
-            lambda: _core.cache_rank(*given, k=K, **form),
-        )
-    )
+    scores_s, scores = _better(lambda: _core.cache_scores(*given, **form))
+    ten_s, best = _better(lambda: _core.cache_rank(*given, k=K, **form))
     equal(bool(np.array_equal(best[0], _core.top_k(scores, K)[0])), "the best ten of a batch")
     torch_s = None
     if torch_blocks is not None:
@@ -49,7 +43,7 @@ def batch(skills: Skills, peak: float, torch_blocks: TorchBlocks | None) -> dict
 
         some = torch.from_numpy(values[: _TORCH_QUERIES * TOKENS]).view(_TORCH_QUERIES, TOKENS, -1)
         parts, blocks = torch.split(some, _TORCH_BLOCK), torch_blocks
-        seconds, theirs = _timed(lambda: torch.cat([blocks.soft(part) for part in parts]).numpy())
+        seconds, theirs = _better(lambda: torch.cat([blocks.soft(part) for part in parts]).numpy())
         same = np.allclose(theirs, scores[:_TORCH_QUERIES], atol=2e-5)
         equal(bool(same), "torch in blocks")
         torch_s = seconds * BATCH / _TORCH_QUERIES
@@ -150,6 +144,11 @@ def python_threads(skills: Skills, counts: Sequence[int] = (1, 2, 4)) -> list[di
         equal(answers == alone, f"{count} Python threads")
         found.append({"threads": count, "titles_s": len(titles) / seconds})
     return found
+
+
+def _better(call: Callable[[], Any]) -> tuple[float, Any]:
+    """The better of two calls: the first finds memory and threads cold."""
+    return min((_timed(call) for _ in range(2)), key=lambda timed: timed[0])
 
 
 def _timed(call: Callable[[], Any]) -> tuple[float, Any]:

@@ -15,7 +15,7 @@ from uwe.spaces import target_space
 from uwe.text import TextEncoder
 from uwe.tokens import TokenVectors
 
-__all__ = ["Skills", "composed_labels", "texts_of_tokens", "units_and_norms"]
+__all__ = ["Replay", "Skills", "composed_labels", "texts_of_tokens", "units_and_norms"]
 
 
 def composed_labels(count: int) -> list[str]:
@@ -71,7 +71,7 @@ class Skills:
     def __init__(self, model: TextEncoder, folder: Path) -> None:
         labels = target_space("esco-skills").labels
         self.model, self.tokens = model, model.encode(labels)
-        TargetCache.build(_Replay(model, self.tokens), labels, path=folder / "skills.uwe")
+        TargetCache.build(Replay(self.tokens, model), labels, path=folder / "skills.uwe")
         self.cache = TargetCache.open(folder / "skills.uwe", model=model)
         self.units, self.norms = units_and_norms(self.tokens.values)
 
@@ -84,14 +84,17 @@ def units_and_norms(
     return (values / norms[:, None]).astype(np.float32), norms.astype(np.float32)
 
 
-class _Replay:
-    """A model that hands out vectors which it encoded before, in order."""
+class Replay:
+    """Hands out token vectors that are there already, in order; those of a model, if named."""
 
-    def __init__(self, model: TextEncoder, tokens: TokenVectors) -> None:
-        self.source, self.fingerprint, self.config = model.source, model.fingerprint, model.config
+    def __init__(self, tokens: TokenVectors, model: TextEncoder | None = None) -> None:
+        if model is not None:
+            self.source, self.fingerprint = model.source, model.fingerprint
+            self.config = model.config
         self._tokens, self._next = tokens, 0
 
     def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        """Those of the next `len(texts)` texts."""
         offsets = self._tokens.offsets[self._next : self._next + len(texts) + 1]
         self._next += len(texts)
         return TokenVectors(self._tokens.values[offsets[0] : offsets[-1]], offsets - offsets[0])
