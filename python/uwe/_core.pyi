@@ -39,6 +39,7 @@ def late_interaction(
     *,
     scorer: str,
     temperature: float,
+    pivot: float | None = None,
     subset: NDArray[np.int64] | None = None,  # (S,), strictly increasing
 ) -> NDArray[np.float32]: ...  # (B, T) or (B, S)
 def twin(
@@ -49,6 +50,7 @@ def twin(
     *,
     scorer: str,
     temperature: float,
+    pivot: float | None = None,
 ) -> NDArray[np.float64]: ...  # (B, T)
 def cache_scores(
     cache: TargetCache,
@@ -57,6 +59,7 @@ def cache_scores(
     *,
     scorer: str,
     temperature: float,
+    pivot: float | None = None,
     subset: NDArray[np.int64] | None = None,  # (S,), strictly increasing
 ) -> NDArray[np.float32]: ...  # (B, T) or (B, S)
 def cache_rank(
@@ -66,6 +69,7 @@ def cache_rank(
     *,
     scorer: str,
     temperature: float,
+    pivot: float | None = None,
     k: int,
     subset: NDArray[np.int64] | None = None,  # (S,), strictly increasing
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...  # (B, min(k, T or S))
@@ -78,6 +82,7 @@ def cache_ranks(
     *,
     scorer: str,
     temperature: float,
+    pivot: float | None = None,
 ) -> NDArray[np.int64]: ...  # (E,), the first place is 1
 def top_k(
     scores: NDArray[np.float32],  # (B, T)
@@ -144,6 +149,7 @@ class CacheWriter:
         fingerprint: str,
         scorer: str,
         temperature: float | None,
+        pivot: float | None = None,
         dtype: str,
         tokens: str,
         columns: list[str],

@@ -39,7 +39,7 @@ _KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar, or a callable that takes (done, total)."""
 
-Dtype = Literal["float32", "float16"]
+Dtype = Literal["float32", "float16", "int8"]
 """How unit vectors are stored."""
 
 Tokens = Literal["all", "pooled"]

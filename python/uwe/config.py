@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from uwe.errors import InputError, ModelError
 
@@ -34,33 +34,53 @@ WEIGHT_FORMS: tuple[str, ...] = get_args(WeightForm)
 """All of them, by name."""
 
 
+_Tokens = TypeVar("_Tokens", bound=Any)
+
+
 @dataclass(frozen=True)
 class Scorer:
     """How token vectors of a query and of a target become one score; a hashable value.
 
     `soft_target` attends from every query token to the target's tokens, `soft_query` from every
-    target token to the query's, `soft` is their mean; `max` is ColBERT's MaxSim as a mean;
-    `pooled` is the cosine of the means of the raw token vectors. Prints as `soft:0.5`, which
-    `parse` reads.
+    target token to the query's, `soft` mixes the two; `max` is ColBERT's MaxSim as a mean;
+    `pooled` is the cosine of the means of the raw token vectors. Prints as `soft:0.5`, or
+    `soft:0.5:4` with a pivot, which `parse` reads.
 
     Attributes:
         name: One of `SCORERS`.
         temperature: What the dot products are divided by before the softmax, > 0. The soft
             scorers have no meaning without it; `max` and `pooled` ignore it.
+        pivot: Weighs the two axes of `soft` by the query's length: one of m tokens scores
+            `w * soft_query + (1 - w) * soft_target` with `w = m / (m + pivot)`, so at `pivot`
+            tokens both weigh the same. Tokens, >= 0; None weighs both the same at any length.
 
     Raises:
-        InputError: If the name is unknown, or the temperature is missing, not finite or <= 0.
+        InputError: If the name is unknown, the temperature is missing, not finite or <= 0, or the
+            pivot is not finite, < 0, or given to another scorer than `soft`.
     """
 
     name: str
     _: KW_ONLY
     temperature: float | None = None
+    pivot: float | None = None
 
     def __post_init__(self) -> None:
         if self.name not in SCORERS:
             raise InputError(
                 f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct it"
             )
+        if self.pivot is not None:
+            if self.name != "soft":
+                raise InputError(
+                    f"expected a pivot with the scorer soft alone, got {self.pivot!r} for "
+                    f"{self.name}: leave it out"
+                )
+            pivot = _as_float(self.pivot)
+            if pivot is None or not math.isfinite(pivot) or pivot < 0:
+                raise InputError(
+                    f"expected a pivot of 0 or more tokens, got {self.pivot!r}: correct it"
+                )
+            object.__setattr__(self, "pivot", pivot)
         if self.temperature is None:
             if self.attends:
                 raise InputError(
@@ -81,30 +101,37 @@ class Scorer:
         """Whether it has a softmax over tokens, and so needs a temperature."""
         return self.name in SOFT_SCORERS
 
+    def query_weight(self, tokens: _Tokens) -> _Tokens | float:
+        """Weight of `soft_query` in `soft` for queries of so many tokens, from 0 to 1.
+
+        Args:
+            tokens: A number, or an array or tensor of any shape.
+
+        Returns:
+            One weight for each number; 0.5 for all without a pivot.
+        """
+        return 0.5 if self.pivot is None else tokens / (tokens + self.pivot)
+
     @classmethod
     def parse(cls, text: str) -> Scorer:
-        """Read `pooled`, `max` or, with a temperature after a colon, `soft:0.5`.
+        """Read `pooled`, `max` or, with a temperature and perhaps a pivot after colons, `soft:0.5:4`.
 
         Raises:
-            InputError: If it is neither, or the name or the temperature is wrong.
+            InputError: If it is none of them, or the name or a number is wrong.
         """
-        name, colon, temperature = text.partition(":")
-        if not colon:
-            return cls(name)
+        name, *numbers = text.split(":")
         try:
-            return cls(name, temperature=float(temperature))
-        except ValueError as error:
-            if isinstance(error, InputError):
-                raise
+            temperature, pivot = [float(number) for number in numbers] + [None] * (2 - len(numbers))
+        except ValueError:
             raise InputError(
-                f"expected a number after the colon of {text!r}, as in 'soft:0.5': correct it"
+                f"expected one number or two after the name of the scorer {text!r}, as in "
+                "'soft:0.5' or 'soft:0.5:4': correct it"
             ) from None
+        return cls(name, temperature=temperature, pivot=pivot)
 
     def __str__(self) -> str:
-        if self.temperature is None:
-            return self.name
-        short = f"{self.temperature:g}"
-        return f"{self.name}:{short if float(short) == self.temperature else self.temperature}"
+        numbers = [self.temperature, self.pivot] if self.temperature is not None else []
+        return ":".join([self.name, *(_short(number) for number in numbers if number is not None)])
 
 
 def checked_scorer(scorer: object) -> Scorer:
@@ -176,6 +203,8 @@ class ModelConfig:
         scorer: dict[str, Any] = {"name": self.scorer.name}
         if self.scorer.temperature is not None:
             scorer["temperature"] = self.scorer.temperature
+        if self.scorer.pivot is not None:
+            scorer["pivot"] = self.scorer.pivot
         document = {
             "format": FORMAT,
             "name": self.name,
@@ -214,7 +243,10 @@ class ModelConfig:
         _check_format(document.pop("format", None), path)
         fields = _checked(document, _FIELDS, str(path), optional=_OPTIONAL)
         scorer = _checked(
-            fields.pop("scorer"), _SCORER_FIELDS, f"{path}: scorer", optional={"temperature"}
+            fields.pop("scorer"),
+            _SCORER_FIELDS,
+            f"{path}: scorer",
+            optional={"temperature", "pivot"},
         )
         sources = [
             _checked(source, _SOURCE_FIELDS, f"{path}: trained_on[{i}]")
@@ -222,7 +254,11 @@ class ModelConfig:
         ]
         try:
             return cls(
-                scorer=Scorer(scorer["name"], temperature=scorer.get("temperature")),
+                scorer=Scorer(
+                    scorer["name"],
+                    temperature=scorer.get("temperature"),
+                    pivot=scorer.get("pivot"),
+                ),
                 trained_on=tuple(TrainingSource(**source) for source in sources),
                 **fields,
             )
@@ -243,7 +279,7 @@ _FIELDS: dict[str, type] = {
     "trained_on": list,
 }
 _OPTIONAL = {"language", "licence", "base_model", "trained_on"}
-_SCORER_FIELDS: dict[str, type] = {"name": str, "temperature": float}
+_SCORER_FIELDS: dict[str, type] = {"name": str, "temperature": float, "pivot": float}
 _SOURCE_FIELDS: dict[str, type] = {"name": str, "sha256": str}
 _KINDS = {
     str: "text",
@@ -296,6 +332,11 @@ def _checked(
                 f"{place}: expected {key!r} to be {_KINDS[wanted]}, got {_kind(item)}: correct it"
             )
     return dict(value)
+
+
+def _short(number: float) -> str:
+    short = f"{number:g}"
+    return short if float(short) == number else str(number)
 
 
 def _as_float(value: object) -> float | None:

@@ -198,12 +198,10 @@ def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer
     if scorer.temperature is None:
         raise InputError(f"scorer '{scorer.name}' needs a temperature, got none: give one")
     logits = query_norms[:, None] * cosines * norms / scorer.temperature
-    total = np.zeros((m, n))
-    if scorer.name in ("soft_target", "soft"):
-        total += _softmax(logits, axis=1) * cosines / m
-    if scorer.name in ("soft_query", "soft"):
-        total += _softmax(logits, axis=0) * cosines / n
-    return total / 2 if scorer.name == "soft" else total
+    of_query = {"soft_target": 0.0, "soft_query": 1.0}.get(scorer.name, scorer.query_weight(m))
+    by_target: Floats = _softmax(logits, axis=1) * cosines / m
+    by_query: Floats = _softmax(logits, axis=0) * cosines / n
+    return (1.0 - of_query) * by_target + of_query * by_query
 
 
 def _split(vectors: Floats) -> tuple[Floats, Floats]:

@@ -146,6 +146,7 @@ def cache_metrics(
                 offsets[start : end + 1] - offsets[start],
                 scorer=chosen.name,
                 temperature=core_temperature(chosen),
+                pivot=chosen.pivot,
             )
         )
         if progress is not None:

@@ -264,6 +264,7 @@ def late_interaction(
         targets.offsets,
         scorer=chosen.name,
         temperature=core_temperature(chosen),
+        pivot=chosen.pivot,
     )
     of_query: NDArray[np.float32] = scores[0]
     return of_query
@@ -339,6 +340,7 @@ def _best(
         queries.offsets,
         scorer=scorer.name,
         temperature=core_temperature(scorer),
+        pivot=scorer.pivot,
         k=settings.k,
         subset=subset,
     )

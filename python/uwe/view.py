@@ -48,7 +48,9 @@ class CacheView:
     def scorer(self) -> Scorer:
         """What ranks against it by default."""
         scorer = self._manifest["scorer"]
-        return Scorer(scorer["name"], temperature=scorer["temperature"])
+        return Scorer(
+            scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot")
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -175,6 +175,7 @@ class _EncodedSpace:
                 offsets,
                 scorer=scoring.scorer.name,
                 temperature=core_temperature(scoring.scorer),
+                pivot=scoring.scorer.pivot,
             )
             self.score_seconds[name] += time.perf_counter() - started
             yield name, found
@@ -192,6 +193,7 @@ class _EncodedSpace:
             vectors.offsets,
             scorer=chosen.scorer.name,
             temperature=core_temperature(chosen.scorer),
+            pivot=chosen.scorer.pivot,
             k=k,
         )
         return indices, scores

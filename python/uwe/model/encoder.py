@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -142,7 +143,7 @@ class TorchEncoder(torch.nn.Module):
         """The scorer with the temperature as it stands."""
         if not self.scorer.attends:
             return self.scorer
-        return Scorer(self.scorer.name, temperature=float(self.temperature.detach()))
+        return replace(self.scorer, temperature=float(self.temperature.detach()))
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with special tokens, cut to `max_tokens`.

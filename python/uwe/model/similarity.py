@@ -66,17 +66,20 @@ def late_interaction_scores(
     if temperature is None:
         temperature = dots.new_tensor(scorer.temperature)
     logits = dots / temperature
-    sides = []
+    sides = {}
     if scorer.name in ("soft_target", "soft"):
         # Padding never takes part: minus infinity before the softmax, not a zero after it.
         attention = logits.masked_fill(~columns, -torch.inf).softmax(dim=-1)
         found = (attention * cosines).sum(dim=-1)
-        sides.append(_mean(found[..., None], left[:, None, :])[..., 0])
+        sides["soft_target"] = _mean(found[..., None], left[:, None, :])[..., 0]
     if scorer.name in ("soft_query", "soft"):
         attention = logits.masked_fill(~rows, -torch.inf).softmax(dim=-2)
         found = (attention * cosines).sum(dim=-2)
-        sides.append(_mean(found[..., None], right[None, :, :])[..., 0])
-    return torch.stack(sides).mean(dim=0)
+        sides["soft_query"] = _mean(found[..., None], right[None, :, :])[..., 0]
+    if scorer.name != "soft":
+        return sides[scorer.name]
+    weight = scorer.query_weight(left.sum(dim=1, keepdim=True).to(dots.dtype))
+    return weight * sides["soft_query"] + (1.0 - weight) * sides["soft_target"]
 
 
 def similarity_function(scorer: Scorer) -> Callable[..., torch.Tensor]:

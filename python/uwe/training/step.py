@@ -192,7 +192,7 @@ def _scores(
     if objective.queries == "right":
         return scored(right, left).T, None
     forward = scored(left, right)
-    symmetric = scorer.name in ("soft", "pooled")
+    symmetric = scorer.name == "pooled" or (scorer.name == "soft" and scorer.pivot is None)
     if objective.queries == "anchor" and not symmetric and objective.settings.backward:
         return forward, scored(right, left)
     return forward, None

@@ -94,7 +94,7 @@ def tiled_scores(
         temperature = torch.tensor(scorer.temperature or 1.0, device=queries.values.device)
     scores: torch.Tensor = _Tiled.apply(
         queries.values, targets.values, temperature, queries.lengths, targets.lengths,
-        scorer.name, tile_pairs,
+        scorer, tile_pairs,
     )  # fmt: skip
     return scores
 
@@ -108,18 +108,18 @@ class _Tiled(torch.autograd.Function):
         temperature: torch.Tensor,
         query_lengths: list[int],
         target_lengths: list[int],
-        name: str,
+        scorer: Scorer,
         tile_pairs: int,
     ) -> torch.Tensor:
         ctx.save_for_backward(queries, targets, temperature)
-        ctx.lengths, ctx.name = (query_lengths, target_lengths), name
+        ctx.lengths, ctx.scorer = (query_lengths, target_lengths), scorer
         ctx.tile_pairs = tile_pairs
         scores = queries.new_empty((len(query_lengths), len(target_lengths)))
         scale = float(temperature.detach())
         for left, right in _tiles(queries, targets, ctx.lengths, tile_pairs):
             tile = _Tile(left, right, scale)
-            sides = torch.stack([weight * tile.scores(side) for side, weight in _SIDES[name]])
-            scores[left.texts[:, None], right.texts] = sides.sum(dim=0).to(scores.dtype)
+            sides = [weight * tile.scores(side) for side, weight in _weights(scorer, left)]
+            scores[left.texts[:, None], right.texts] = torch.stack(sides).sum(dim=0).to(scores.dtype)
         return scores
 
     @staticmethod
@@ -136,7 +136,7 @@ class _Tiled(torch.autograd.Function):
             tile = _Tile(left, right, scale)
             given = upstream[left.texts[:, None], right.texts].to(tile.dots.dtype)
             to_dots, to_cosines, part = tile.gradients(
-                {side: weight * given for side, weight in _SIDES[ctx.name]}
+                {side: weight * given for side, weight in _weights(ctx.scorer, left)}
             )
             to_temperature += part
             for side, other, into, transposed in (
@@ -150,13 +150,15 @@ class _Tiled(torch.autograd.Function):
         )  # fmt: skip
 
 
-# Which softmaxes a scorer takes, and how much each counts. `max` is a softmax at temperature 0.
-_SIDES = {
-    "soft_target": (("target", 1.0),),
-    "soft_query": (("query", 1.0),),
-    "soft": (("target", 0.5), ("query", 0.5)),
-    "max": (("max", 1.0),),
-}
+def _weights(scorer: Scorer, queries: _Side) -> list[tuple[str, torch.Tensor | float]]:
+    """Which softmaxes a scorer takes, and how much each counts, () or (u, 1) in a tile.
+
+    `max` is a softmax at temperature 0.
+    """
+    if scorer.name == "soft":
+        weight = scorer.query_weight(queries.lengths[:, None])
+        return [("target", 1.0 - weight), ("query", weight)]
+    return [(scorer.name.removeprefix("soft_"), 1.0)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ use super::read::{Place, TargetCache};
 use super::spool::{SegmentWriter, StoredRows};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
-use crate::score::Rows;
+use crate::score::{self, Rows};
+use std::ops::Range;
 use std::path::Path;
 
 /// Removes targets of an open cache from its folder. Returns how many were still there.
@@ -104,19 +105,9 @@ fn copy(disk: &dyn Disk, cache: &TargetCache, check: Check) -> Result<Stored> {
         {
             let (rows, pooled) = &pieces[text.segment as usize];
             let tokens = text.row..text.row + text.tokens as usize;
-            let units = raw(rows.rows, tokens.start * dim..tokens.end * dim);
-            copied += units.len();
-            writer.rows(
-                disk,
-                &StoredRows {
-                    units,
-                    norms: &rows.norms[tokens.clone()],
-                    pooled: (
-                        raw(pooled.rows, one.row * dim..(one.row + 1) * dim),
-                        &pooled.norms[one.row..=one.row],
-                    ),
-                },
-            )?;
+            let units = raw(rows, tokens.clone(), dim);
+            copied += units.units.len();
+            writer.rows(disk, &units, &raw(pooled, one.row..one.row + 1, dim))?;
             writer.text(disk, cache.text(target, number)?, tokens.len())?;
         }
         let metadata: Vec<&str> = (0..manifest.columns.len())
@@ -142,9 +133,13 @@ pub(super) fn begin(disk: &dyn Disk, path: &Path) -> Result<(folder::Lock, Targe
     Ok((lock, cache))
 }
 
-fn raw(rows: Rows<'_>, values: std::ops::Range<usize>) -> &[u8] {
-    match rows {
-        Rows::F32(all) => bytemuck::cast_slice(&all[values]),
-        Rows::F16(all) => bytemuck::cast_slice(&all[values]),
-    }
+/// Some rows of a segment as they are stored.
+fn raw<'a>(of: &score::Segment<'a>, rows: Range<usize>, dim: usize) -> StoredRows<'a> {
+    let values = rows.start * dim..rows.end * dim;
+    let (units, scales): (&[u8], &[f32]) = match of.rows {
+        Rows::F32(all) => (bytemuck::cast_slice(&all[values]), &[]),
+        Rows::F16(all) => (bytemuck::cast_slice(&all[values]), &[]),
+        Rows::I8(codes, scales) => (bytemuck::cast_slice(&codes[values]), &scales[rows.clone()]),
+    };
+    StoredRows { units: units.into(), scales: scales.into(), norms: &of.norms[rows] }
 }

@@ -2,6 +2,8 @@
 
 use super::folder;
 use crate::error::{Error, Result};
+use crate::score::Rows;
+use safetensors::tensor::Dtype as Element;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::path::Path;
 /// The format's name, in every manifest.
 pub(super) const FORMAT: &str = "uwe-target-cache";
 /// Major and minor version that this release writes. A reader takes every minor version.
-const VERSION: [u32; 2] = [1, 1];
+const VERSION: [u32; 2] = [1, 2];
 /// The oldest release that reads [`VERSION`].
 const READABLE_FROM: &str = "0.1.0";
 /// What stands before the checksum; the checksum covers every byte after its line.
@@ -25,8 +27,28 @@ pub enum Dtype {
     Float32,
     /// Half precision: half the size, about 1e-3 of a score.
     Float16,
-    /// Bytes with a scale for each row: has its place in the format, read by a later release.
+    /// Bytes with a scale for each row: a quarter of the size.
     Int8,
+}
+
+impl Dtype {
+    /// As safetensors calls it.
+    pub(super) fn element(self) -> Element {
+        match self {
+            Self::Float32 => Element::F32,
+            Self::Float16 => Element::F16,
+            Self::Int8 => Element::I8,
+        }
+    }
+
+    /// Stored bytes as rows; `scales` are read for bytes only.
+    pub(super) fn rows<'a>(self, units: &'a [u8], scales: &'a [u8]) -> Rows<'a> {
+        match self {
+            Self::Float32 => Rows::F32(bytemuck::cast_slice(units)),
+            Self::Float16 => Rows::F16(bytemuck::cast_slice(units)),
+            Self::Int8 => Rows::I8(bytemuck::cast_slice(units), bytemuck::cast_slice(scales)),
+        }
+    }
 }
 
 /// Which rows a text has.
@@ -55,6 +77,9 @@ pub struct Scorer {
     pub name: String,
     /// The attention's temperature, where the scorer has one.
     pub temperature: Option<f64>,
+    /// The query's tokens at which both axes of `soft` weigh the same, where the scorer has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pivot: Option<f64>,
 }
 
 /// One data file and which of its targets are gone.
@@ -158,18 +183,6 @@ impl Manifest {
         let wrong = |what: String| {
             Error::corrupt(path, format!("{what}, which no release writes: rebuild the cache"))
         };
-        if self.dtype == Dtype::Int8 {
-            return Err(Error::format(
-                path,
-                format!(
-                    "vectors are stored as int8, which this release ({}) does not read: it needs \
-                     uwe {} or newer; update it, or build the cache with \
-                     dtype=\"float16\"",
-                    env!("CARGO_PKG_VERSION"),
-                    self.readable_from,
-                ),
-            ));
-        }
         if self.dim == 0 || self.dim > u64::from(u32::MAX) {
             return Err(wrong(format!("vectors have {} dimensions", self.dim)));
         }

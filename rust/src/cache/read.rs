@@ -89,13 +89,13 @@ impl TargetCache {
         let read: &Segment = &self.segments[segment];
         let rows: Vec<i64> = read.text_rows().iter().collect();
         let texts: Vec<i64> = read.target_texts().iter().collect();
-        let mut owners = vec![NO_TEXT; rows.len() - 1];
+        let mut live = vec![NO_TEXT; rows.len() - 1];
         for target in self.manifest.segments[segment].live().into_iter().flatten() {
             let first = texts[target as usize];
             let end = texts[target as usize + 1];
-            owners[first as usize..end as usize].fill(self.places.len() as u32);
             self.places.push(Place { segment: segment as u32, target, text: first as u32 });
             for text in first as usize..end as usize {
+                live[text] = self.texts.len() as u32;
                 let tokens = rows[text + 1] - rows[text];
                 self.texts.push(Text {
                     segment: segment as u32,
@@ -107,7 +107,7 @@ impl TargetCache {
             }
             self.groups.push(self.texts.len() as u32);
         }
-        self.segments[segment].own(&owners);
+        self.segments[segment].set_live(&live);
     }
 
     /// Number of targets.
@@ -219,23 +219,26 @@ impl TargetCache {
         value.ok_or_else(|| damaged_text(segment, "metadata", place))
     }
 
-    /// Unit vectors `(n, dim)` and norms `(n,)` of one text as stored, half precision widened.
+    /// Unit vectors `(n, dim)` and norms `(n,)` of one text as stored, widened.
     pub fn token_vectors(&self, target: usize, text: usize) -> (Vec<f32>, Vec<f32>) {
         let place = self.texts[self.groups[target] as usize + text];
         let segment = self.segments[place.segment as usize].rows();
         let rows = place.row..place.row + place.tokens as usize;
         let mut units = Vec::with_capacity(rows.len() * self.dim());
-        segment.rows.widen(rows.start * self.dim()..rows.end * self.dim(), &mut units);
+        segment.rows.widen(rows.clone(), self.dim(), &mut units);
         (units, segment.norms[rows].to_vec())
     }
 
-    /// Pooled unit vectors of every text, `(texts, dim)`, half precision widened.
+    /// Pooled unit vectors of every text, `(texts, dim)`, widened.
     pub fn pooled(&self) -> Vec<f32> {
         let segments: Vec<_> = self.segments.iter().map(Segment::pooled).collect();
         let mut units = Vec::with_capacity(self.texts.len() * self.dim());
         for text in &self.pooled {
-            let values = text.row * self.dim()..(text.row + 1) * self.dim();
-            segments[text.segment as usize].rows.widen(values, &mut units);
+            segments[text.segment as usize].rows.widen(
+                text.row..text.row + 1,
+                self.dim(),
+                &mut units,
+            );
         }
         units
     }
@@ -243,9 +246,9 @@ impl TargetCache {
     /// Pooled unit vector of one text of a target, its label first.
     pub fn pooled_vector(&self, target: usize, text: usize) -> Vec<f32> {
         let place = self.pooled[self.groups[target] as usize + text];
-        let values = place.row * self.dim()..(place.row + 1) * self.dim();
         let mut unit = Vec::with_capacity(self.dim());
-        self.segments[place.segment as usize].pooled().rows.widen(values, &mut unit);
+        let rows = self.segments[place.segment as usize].pooled().rows;
+        rows.widen(place.row..place.row + 1, self.dim(), &mut unit);
         unit
     }
 

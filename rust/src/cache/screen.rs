@@ -2,10 +2,10 @@
 
 use super::disk::Disk;
 use super::labels::Offsets;
+use super::manifest::Dtype;
 use super::spool::{Spool, Tensor};
 use super::{Check, map, stop};
 use crate::error::Result;
-use crate::score::Rows;
 use crate::score::screen::{self, Cutter, LEAST_TEXTS, NO_TEXT, Order, axes, sort};
 use crate::simd::Kernels;
 use crate::simd::bound::{BLOCK, LANES, ROW_VALUES};
@@ -39,22 +39,21 @@ impl ScreenSpools {
     pub(super) fn write(
         disk: &dyn Disk,
         root: &Path,
-        (units, text_rows): (&Path, &Path),
-        half: bool,
+        [units, scales, text_rows]: [Option<&Path>; 3],
+        dtype: Dtype,
         dim: usize,
         check: Check,
     ) -> Result<Option<Self>> {
-        let starts = map::map(text_rows)?;
+        let mapped = |path: Option<&Path>| path.map(map::map).transpose();
+        let (Some(starts), Some(units)) = (mapped(text_rows)?, mapped(units)?) else {
+            return Ok(None);
+        };
         let starts: Vec<usize> = Offsets::new(&starts).iter().map(|start| start as usize).collect();
         if starts.len() <= LEAST_TEXTS {
             return Ok(None);
         }
-        let units = map::map(units)?;
-        let rows = if half {
-            Rows::F16(bytemuck::cast_slice(&units))
-        } else {
-            Rows::F32(bytemuck::cast_slice(&units))
-        };
+        let scales = mapped(scales)?;
+        let rows = dtype.rows(&units, scales.as_deref().unwrap_or_default());
         let Some(axes) = axes(rows, dim) else { return Ok(None) };
         let lengths: Vec<usize> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let texts = sort(&lengths);
@@ -100,8 +99,8 @@ impl ScreenSpools {
 pub(super) struct Screen {
     at: Ranges,
     order: Order,
-    /// The live target of each lane's text.
-    owners: Vec<u32>,
+    /// Which of the cache's texts is in each lane.
+    live: Vec<u32>,
 }
 
 /// Where its tensors lie.
@@ -133,14 +132,14 @@ impl Screen {
         if !fits {
             return Err(wrong());
         }
-        Ok(Self { at, order, owners: Vec::new() })
+        Ok(Self { at, order, live: Vec::new() })
     }
 
-    /// Says which live target each text belongs to: `target[text]`, or [`NO_TEXT`].
-    pub(super) fn own(&mut self, map: &[u8], target: &[u32]) {
+    /// Says which of the cache's texts each text of the file is: `live[text]`, or [`NO_TEXT`].
+    pub(super) fn set_live(&mut self, map: &[u8], live: &[u32]) {
         let lanes: &[u32] = bytemuck::cast_slice(&map[self.at.texts.clone()]);
-        let of = |&text: &u32| target.get(text as usize).copied().unwrap_or(NO_TEXT);
-        self.owners = lanes.iter().map(of).collect();
+        let of = |&text: &u32| live.get(text as usize).copied().unwrap_or(NO_TEXT);
+        self.live = lanes.iter().map(of).collect();
     }
 
     pub(super) fn view<'a>(&'a self, map: &'a [u8]) -> screen::Screen<'a> {
@@ -149,7 +148,7 @@ impl Screen {
             codes: &map[self.at.codes.clone()],
             values: bytemuck::cast_slice(&map[self.at.values.clone()]),
             order: &self.order,
-            owners: &self.owners,
+            texts: &self.live,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
 use super::screen::{self, Screen};
 use super::{Check, PIECE, folder, map, stop};
 use crate::error::{Error, Result};
-use crate::score::{self, Rows};
+use crate::score;
 use crate::simd::bound::LANES;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
@@ -77,11 +77,11 @@ impl Segment {
         ))
     }
 
-    /// Says which live target each text belongs to, for bounds: `target[text]`, or
+    /// Says which of the cache's texts each text of the file is, for bounds: `live[text]`, or
     /// [`NO_TEXT`](crate::score::screen::NO_TEXT).
-    pub(super) fn own(&mut self, target: &[u32]) {
+    pub(super) fn set_live(&mut self, live: &[u32]) {
         if let Some(screen) = &mut self.screen {
-            screen.own(&self.map, target);
+            screen.set_live(&self.map, live);
         }
     }
 
@@ -92,20 +92,15 @@ impl Segment {
     /// Unit vectors and norms of all texts' tokens.
     pub(super) fn rows(&self) -> score::Segment<'_> {
         score::Segment {
-            rows: self.vectors(&self.at.units),
-            norms: self.floats(&self.at.norms),
             screen: self.screen.as_ref().map(|screen| screen.view(&self.map)),
+            ..self.vectors(&self.at.vectors)
         }
     }
 
     /// Unit vectors and norms of all texts' pooled vectors.
     pub(super) fn pooled(&self) -> score::Segment<'_> {
         match &self.at.pooled {
-            Some([units, norms]) => score::Segment {
-                rows: self.vectors(units),
-                norms: self.floats(norms),
-                screen: None,
-            },
+            Some(pooled) => self.vectors(pooled),
             None => self.rows(),
         }
     }
@@ -138,32 +133,42 @@ impl Segment {
         Strings::new(&self.map[bytes.clone()], Offsets::new(&self.map[offsets.clone()]))
     }
 
-    fn vectors(&self, range: &Range<usize>) -> Rows<'_> {
-        let bytes = &self.map[range.clone()];
-        match self.dtype {
-            Dtype::Float16 => Rows::F16(bytemuck::cast_slice(bytes)),
-            _ => Rows::F32(bytemuck::cast_slice(bytes)),
+    fn vectors(&self, at: &Vectors) -> score::Segment<'_> {
+        score::Segment {
+            rows: self.dtype.rows(&self.map[at.units.clone()], &self.map[at.scales.clone()]),
+            norms: bytemuck::cast_slice(&self.map[at.norms.clone()]),
+            screen: None,
         }
-    }
-
-    fn floats(&self, range: &Range<usize>) -> &[f32] {
-        bytemuck::cast_slice(&self.map[range.clone()])
     }
 }
 
 /// Where each tensor lies in the file.
 #[derive(Debug)]
 struct Ranges {
-    units: Range<usize>,
-    norms: Range<usize>,
-    /// Units and norms of the pooled vectors; None where the units are the pooled vectors.
-    pooled: Option<[Range<usize>; 2]>,
+    vectors: Vectors,
+    /// The pooled vectors; None where those above are pooled themselves.
+    pooled: Option<Vectors>,
     screen: Option<screen::Ranges>,
     text_rows: Range<usize>,
     target_texts: Range<usize>,
     texts: [Range<usize>; 2],
     ids: [Range<usize>; 2],
     columns: Vec<[Range<usize>; 2]>,
+}
+
+/// Names of the tensors of token vectors: units, scales, norms.
+pub(super) const UNITS: [&str; 3] = ["units", "unit_scales", "norms"];
+
+/// The same of pooled vectors.
+pub(super) const POOLED: [&str; 3] = ["pooled", "pooled_scales", "pooled_norms"];
+
+/// Where rows of vectors lie.
+#[derive(Debug)]
+struct Vectors {
+    units: Range<usize>,
+    /// Empty unless units are bytes.
+    scales: Range<usize>,
+    norms: Range<usize>,
 }
 
 impl Ranges {
@@ -205,21 +210,26 @@ impl Layout<'_> {
         let dim = to_usize(manifest.dim)?;
         let (targets, texts) = (stored.targets as usize, stored.texts as usize);
         let rows = to_usize(stored.rows)?;
-        let element = if manifest.dtype == Dtype::Float16 { Element::F16 } else { Element::F32 };
+        let vectors = |[units, scales, norms]: [&str; 3], rows| {
+            Checked::Ok(Vectors {
+                units: self.tensor(units, manifest.dtype.element(), &[Some(rows), Some(dim)])?,
+                scales: match manifest.dtype {
+                    Dtype::Int8 => self.tensor(scales, Element::F32, &[Some(rows)])?,
+                    _ => 0..0,
+                },
+                norms: self.tensor(norms, Element::F32, &[Some(rows)])?,
+            })
+        };
         let strings = |bytes: &str, offsets: &str, count: usize| {
             let bytes = self.tensor(bytes, Element::U8, &[None])?;
             Checked::Ok([bytes, self.tensor(offsets, Element::I64, &[Some(count + 1)])?])
         };
         let pooled = match manifest.tokens {
             Tokens::Pooled => None,
-            Tokens::All => Some([
-                self.tensor("pooled", element, &[Some(texts), Some(dim)])?,
-                self.tensor("pooled_norms", Element::F32, &[Some(texts)])?,
-            ]),
+            Tokens::All => Some(vectors(POOLED, texts)?),
         };
         Ok(Ranges {
-            units: self.tensor("units", element, &[Some(rows), Some(dim)])?,
-            norms: self.tensor("norms", Element::F32, &[Some(rows)])?,
+            vectors: vectors(UNITS, rows)?,
             pooled,
             screen: self.screen(manifest, dim)?,
             text_rows: self.tensor("text_rows", Element::I64, &[Some(texts + 1)])?,

@@ -4,11 +4,12 @@
 use super::disk::Disk;
 use super::manifest::{Dtype, Stored, Tokens, hex};
 use super::screen::ScreenSpools;
-use super::segment::{column_bytes, column_offsets};
+use super::segment::{POOLED, UNITS, column_bytes, column_offsets};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
 use safetensors::tensor::{Dtype as Element, TensorInfo};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -71,14 +72,67 @@ impl Strings {
     }
 }
 
-/// Rows of one or more whole texts, as they are stored.
+/// Rows as they are stored.
 pub(super) struct StoredRows<'a> {
     /// `(rows, dim)` in the cache's dtype.
-    pub(super) units: &'a [u8],
+    pub(super) units: Cow<'a, [u8]>,
+    /// `(rows,)` for bytes, none else.
+    pub(super) scales: Cow<'a, [f32]>,
     /// `(rows,)`
     pub(super) norms: &'a [f32],
-    /// `(texts, dim)` and `(texts,)`; ignored where units are the pooled vectors.
-    pub(super) pooled: (&'a [u8], &'a [f32]),
+}
+
+/// Rows in the making, all of one kind.
+#[derive(Debug)]
+struct Vectors {
+    units: Spool,
+    scales: Option<Spool>,
+    norms: Spool,
+}
+
+impl Vectors {
+    fn create(
+        disk: &dyn Disk,
+        root: &Path,
+        [units, scales, norms]: [&str; 3],
+        dtype: Dtype,
+    ) -> Result<Self> {
+        let spool = |name: &str| Spool::create(disk, root, name);
+        Ok(Self {
+            units: spool(units)?,
+            scales: (dtype == Dtype::Int8).then(|| spool(scales)).transpose()?,
+            norms: spool(norms)?,
+        })
+    }
+
+    fn push(&mut self, disk: &dyn Disk, rows: &StoredRows) -> Result<()> {
+        self.units.push(disk, &rows.units)?;
+        if let Some(scales) = &mut self.scales {
+            scales.push(disk, bytemuck::cast_slice(&rows.scales))?;
+        }
+        self.norms.push(disk, bytemuck::cast_slice(rows.norms))
+    }
+
+    fn flush(&mut self, disk: &dyn Disk) -> Result<()> {
+        self.units.flush(disk)?;
+        self.scales.as_mut().map_or(Ok(()), |scales| scales.flush(disk))
+    }
+
+    /// Norms and scales, and the units.
+    fn tensors(
+        &mut self,
+        names: [&str; 3],
+        element: Element,
+        shape: [usize; 2],
+    ) -> (Vec<Tensor<'_>>, Tensor<'_>) {
+        let [units, scales, norms] = names;
+        let rows = shape[0];
+        let mut floats = vec![Tensor::new(norms, Element::F32, vec![rows], &mut self.norms)];
+        if let Some(spool) = &mut self.scales {
+            floats.push(Tensor::new(scales, Element::F32, vec![rows], spool));
+        }
+        (floats, Tensor::new(units, element, shape.to_vec(), &mut self.units))
+    }
 }
 
 /// Streams targets into one data file.
@@ -90,9 +144,8 @@ pub(super) struct SegmentWriter {
     targets: u64,
     texts: u64,
     rows: u64,
-    units: Spool,
-    norms: Spool,
-    pooled: Option<[Spool; 2]>,
+    vectors: Vectors,
+    pooled: Option<Vectors>,
     screen: Option<ScreenSpools>,
     text_rows: Spool,
     target_texts: Spool,
@@ -118,10 +171,9 @@ impl SegmentWriter {
             targets: 0,
             texts: 0,
             rows: 0,
-            units: spool("units")?,
-            norms: spool("norms")?,
+            vectors: Vectors::create(disk, root, UNITS, dtype)?,
             pooled: match tokens {
-                Tokens::All => Some([spool("pooled")?, spool("pooled_norms")?]),
+                Tokens::All => Some(Vectors::create(disk, root, POOLED, dtype)?),
                 Tokens::Pooled => None,
             },
             screen: None,
@@ -142,15 +194,16 @@ impl SegmentWriter {
         Ok(writer)
     }
 
-    /// Appends the vectors of whole texts; [`SegmentWriter::text`] follows for each of them.
-    pub(super) fn rows(&mut self, disk: &dyn Disk, rows: &StoredRows) -> Result<()> {
-        self.units.push(disk, rows.units)?;
-        self.norms.push(disk, bytemuck::cast_slice(rows.norms))?;
-        if let Some([units, norms]) = &mut self.pooled {
-            units.push(disk, rows.pooled.0)?;
-            norms.push(disk, bytemuck::cast_slice(rows.pooled.1))?;
-        }
-        Ok(())
+    /// Appends the vectors of whole texts and their pooled ones, which are ignored where the vectors are
+    /// pooled themselves; [`SegmentWriter::text`] follows for each of them.
+    pub(super) fn rows(
+        &mut self,
+        disk: &dyn Disk,
+        rows: &StoredRows,
+        pooled: &StoredRows,
+    ) -> Result<()> {
+        self.vectors.push(disk, rows)?;
+        self.pooled.as_mut().map_or(Ok(()), |spools| spools.push(disk, pooled))
     }
 
     /// Appends a text and how many rows it has.
@@ -189,13 +242,14 @@ impl SegmentWriter {
     pub(super) fn finish(mut self, disk: &dyn Disk, check: Check) -> Result<Stored> {
         let root = self.root.clone();
         if self.pooled.is_some() {
-            self.units.flush(disk)?;
+            self.vectors.flush(disk)?;
             self.text_rows.flush(disk)?;
             self.screen = ScreenSpools::write(
                 disk,
                 &root,
-                (&self.units.path, &self.text_rows.path),
-                self.dtype == Dtype::Float16,
+                [Some(&self.vectors.units), self.vectors.scales.as_ref(), Some(&self.text_rows)]
+                    .map(|spool| spool.map(|spool| spool.path.as_path())),
+                self.dtype,
                 self.dim,
                 check,
             )?;
@@ -240,19 +294,19 @@ impl SegmentWriter {
     fn tensors(&mut self) -> Vec<Tensor<'_>> {
         let (targets, texts, rows) =
             (self.targets as usize, self.texts as usize, self.rows as usize);
-        let element = if self.dtype == Dtype::Float16 { Element::F16 } else { Element::F32 };
-        let mut floats = vec![Tensor::new("norms", Element::F32, vec![rows], &mut self.norms)];
-        let mut vectors =
-            vec![Tensor::new("units", element, vec![rows, self.dim], &mut self.units)];
+        let element = self.dtype.element();
+        let (mut floats, units) = self.vectors.tensors(UNITS, element, [rows, self.dim]);
+        let mut vectors = vec![units];
         if let Some(screen) = &mut self.screen {
             let (wide, codes) = screen.tensors(self.dim);
             floats.extend(wide);
             // Whole cache lines, so that units after them start at one too.
             vectors.insert(0, codes);
         }
-        if let Some([units, norms]) = &mut self.pooled {
-            floats.push(Tensor::new("pooled_norms", Element::F32, vec![texts], norms));
-            vectors.push(Tensor::new("pooled", element, vec![texts, self.dim], units));
+        if let Some(pooled) = &mut self.pooled {
+            let (wide, units) = pooled.tensors(POOLED, element, [texts, self.dim]);
+            floats.extend(wide);
+            vectors.push(units);
         }
         let mut offsets = vec![
             Tensor::new("text_rows", Element::I64, vec![texts + 1], &mut self.text_rows),

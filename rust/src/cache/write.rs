@@ -71,12 +71,6 @@ impl Writer {
     }
 
     pub(super) fn create_on(disk: Box<dyn Disk>, path: &Path, spec: Spec) -> Result<Self> {
-        if spec.dtype == Dtype::Int8 {
-            return Err(Error::input(
-                "expected dtype \"float32\" or \"float16\", got \"int8\", which this release does \
-                 not write",
-            ));
-        }
         if let Some(twice) = duplicate(&spec.columns) {
             return Err(Error::input(format!(
                 "expected metadata columns of different names, got {twice:?} twice"
@@ -190,11 +184,8 @@ impl Writer {
         let dtype = self.manifest.dtype;
         segment.rows(
             disk,
-            &StoredRows {
-                units: &narrow(stored.units(), dtype),
-                norms: stored.norms(),
-                pooled: (&narrow(pooled.units(), dtype), pooled.norms()),
-            },
+            &narrow(stored.units(), stored.norms(), dim, dtype),
+            &narrow(pooled.units(), pooled.norms(), dim, dtype),
         )?;
         let mut text = 0;
         for (target, texts) in block.texts.iter().enumerate() {
@@ -312,13 +303,31 @@ fn generation_of(path: &Path) -> Result<u64> {
     }
 }
 
-/// Unit vectors as bytes in the cache's dtype.
-fn narrow(units: &[f32], dtype: Dtype) -> Cow<'_, [u8]> {
-    match dtype {
+/// Rows in the cache's dtype.
+fn narrow<'a>(units: &'a [f32], norms: &'a [f32], dim: usize, dtype: Dtype) -> StoredRows<'a> {
+    let mut scales = Vec::new();
+    let units = match dtype {
+        Dtype::Float32 => Cow::Borrowed(bytemuck::cast_slice(units)),
         Dtype::Float16 => {
             let half: Vec<f16> = units.iter().map(|&unit| f16::from_f32(unit)).collect();
             Cow::Owned(bytemuck::cast_slice(&half).to_vec())
         }
-        _ => Cow::Borrowed(bytemuck::cast_slice(units)),
-    }
+        Dtype::Int8 => {
+            let mut codes: Vec<i8> = Vec::with_capacity(units.len());
+            scales.extend(units.chunks_exact(dim).map(|unit| quantise(unit, &mut codes)));
+            Cow::Owned(bytemuck::cast_slice(&codes).to_vec())
+        }
+    };
+    StoredRows { units, scales: scales.into(), norms }
+}
+
+/// Appends the codes of a unit vector, the nearest multiples of a 127th of its largest value. Returns
+/// the scale that makes them a unit vector again; 0 for zeros.
+fn quantise(unit: &[f32], codes: &mut Vec<i8>) -> f32 {
+    let largest = unit.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
+    let first = codes.len();
+    codes.extend(unit.iter().map(|value| (value * inverse).round() as i8));
+    let square: i64 = codes[first..].iter().map(|&code| i64::from(code) * i64::from(code)).sum();
+    if square == 0 { 0.0 } else { (square as f64).sqrt().recip() as f32 }
 }

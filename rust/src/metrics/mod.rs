@@ -1,8 +1,9 @@
 //! Ranking metrics from ranks, and ranks from scores.
 //!
-//! The rank of a target is `1 + #{greater score} + #{equal score, lower index}`. Ranks are
-//! counted, not sorted: a task of any size never exists as a matrix. Every metric is a function
-//! of the relevant targets' ranks alone.
+//! The rank of a target is 1 + the number of targets before it: those of a greater score, and at equal
+//! score those matched by their label before those matched by an alias, then those of a lower index.
+//! Ranks are counted, not sorted: a task of any size never exists as a matrix. Every metric is a
+//! function of the relevant targets' ranks alone.
 
 #![forbid(unsafe_code)]
 
@@ -15,18 +16,39 @@ use crate::simd::Kernels;
 /// The relevant targets of one query, with the scores that others are held to.
 #[derive(Debug, Clone)]
 pub(crate) struct Marks {
-    /// Score, target, and place among the relevant targets as the caller gave them; lowest scores
-    /// first.
-    marks: Vec<(f32, usize, usize)>,
+    /// Lowest scores first.
+    marks: Vec<Mark>,
+}
+
+/// A relevant target.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    score: f32,
+    /// Whether an alias scored.
+    by_alias: bool,
+    target: usize,
+    /// Among the relevant targets as the caller gave them.
+    place: usize,
+}
+
+/// Some of one query's scores.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scored<'a> {
+    /// Target of the first score; the others follow.
+    pub first: usize,
+    /// One a target.
+    pub scores: &'a [f32],
+    /// Whether an alias scored, one a target; empty where none did.
+    pub by_alias: &'a [bool],
 }
 
 impl Marks {
-    /// Relevant targets with their scores.
-    pub fn new(relevant: impl Iterator<Item = (usize, f32)>) -> Self {
-        let marks: Vec<_> =
-            relevant.enumerate().map(|(place, (target, score))| (score, target, place)).collect();
+    /// Relevant targets with their scores, and whether an alias scored.
+    pub fn new(relevant: impl Iterator<Item = (usize, f32, bool)>) -> Self {
+        let mark = |(place, (target, score, by_alias))| Mark { score, by_alias, target, place };
+        let marks: Vec<Mark> = relevant.enumerate().map(mark).collect();
         // Numbers sort in half the time of what has to be compared by a function.
-        let key = |&(score, _, place): &(f32, usize, usize)| ordered(score) << 32 | place as u64;
+        let key = |mark: &Mark| ordered(mark.score) << 32 | mark.place as u64;
         let mut keys: Vec<u64> = marks.iter().map(key).collect();
         keys.sort_unstable();
         Self { marks: keys.into_iter().map(|key| marks[key as u32 as usize]).collect() }
@@ -37,8 +59,8 @@ impl Marks {
         self.marks.len()
     }
 
-    /// Adds to `before`, for each relevant target in the caller's order, how many of the targets from
-    /// `first` on, whose scores are given, stand before it. False if a score is NaN.
+    /// Adds to `before`, for each relevant target in the caller's order, how many of the targets whose
+    /// scores are given stand before it. False if a score is NaN.
     ///
     /// Lowest scores first: what can not stand before the others is dropped on the way, whenever that
     /// halves what is left. So the work follows the sum of the ranks, not the product of relevant
@@ -46,35 +68,48 @@ impl Marks {
     pub fn count(
         &self,
         kernels: &Kernels,
-        first: usize,
-        scores: &[f32],
+        some: Scored,
         before: &mut [u64],
         kept: &mut Vec<f32>,
     ) -> bool {
+        let Scored { first, scores, .. } = some;
         kept.resize(kept.len().max(scores.len()), 0.0);
-        let floor = self.marks.first().map_or(f32::INFINITY, |lowest| lowest.0);
+        let floor = self.marks.first().map_or(f32::INFINITY, |lowest| lowest.score);
         let Some(mut len) = kernels.copy_from(floor, scores, kept) else { return false };
-        for &(mark, target, place) in &self.marks {
-            let (above, at_least) = kernels.count_above(&kept[..len], mark);
+        for mark in &self.marks {
+            let (above, at_least) = kernels.count_above(&kept[..len], mark.score);
             let equal = at_least - above;
-            // Of equal scores the lower index stands before; the target itself is one of them.
-            let lower = target.saturating_sub(first).min(scores.len());
-            let itself = usize::from((first..first + scores.len()).contains(&target));
-            let ties = if lower == 0 || equal == itself {
-                0
-            } else if lower == scores.len() {
-                equal
-            } else {
-                let (above, at_least) = kernels.count_above(&scores[..lower], mark);
-                at_least - above
-            };
-            before[place] += (above + ties) as u64;
+            // The target itself is one of those with its score.
+            let itself = usize::from((first..first + scores.len()).contains(&mark.target));
+            let ties = if equal == itself { 0 } else { mark.ties(kernels, some, equal) };
+            before[mark.place] += (above + ties) as u64;
             // What stands behind is of no more use.
             if at_least <= len / 2 {
-                len = kernels.keep_from(mark, &mut kept[..len]);
+                len = kernels.keep_from(mark.score, &mut kept[..len]);
             }
         }
         true
+    }
+}
+
+impl Mark {
+    /// How many of `equal` targets with its score, itself among them, stand before it: those matched by
+    /// their label before those matched by an alias, then those of a lower index.
+    fn ties(&self, kernels: &Kernels, some: Scored, equal: usize) -> usize {
+        let Scored { first, scores, by_alias } = some;
+        if by_alias.is_empty() && !self.by_alias {
+            let lower = self.target.saturating_sub(first).min(scores.len());
+            if lower == scores.len() {
+                return equal;
+            }
+            let (above, at_least) = kernels.count_above(&scores[..lower], self.score);
+            return at_least - above;
+        }
+        let by_alias = |i: usize| by_alias.get(i).copied().unwrap_or(false);
+        let before = |&(i, &score): &(usize, &f32)| {
+            score == self.score && (by_alias(i), first + i) < (self.by_alias, self.target)
+        };
+        scores.iter().enumerate().filter(before).count()
     }
 }
 
@@ -151,8 +186,11 @@ pub fn ranks(
     let mut kept = Vec::new();
     for (query, row) in scores.chunks_exact(targets.max(1)).enumerate() {
         let own = offsets[query]..offsets[query + 1];
-        let marks = Marks::new(relevant[own.clone()].iter().map(|&target| (target, row[target])));
-        if !marks.count(kernels, 0, row, &mut ranks[own], &mut kept) {
+        let scored = relevant[own.clone()].iter().map(|&target| (target, row[target], false));
+        let marks = Marks::new(scored);
+        let row = Scored { first: 0, scores: row, by_alias: &[] };
+        if !marks.count(kernels, row, &mut ranks[own], &mut kept) {
+            let row = row.scores;
             let target = row.iter().position(|score| score.is_nan()).unwrap_or(0);
             return Err(Error::input(format!(
                 "query {query}: the score of target {target} is NaN, which has no rank",

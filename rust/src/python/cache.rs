@@ -183,7 +183,7 @@ pub(super) struct CacheWriter {
 #[pymethods]
 impl CacheWriter {
     #[staticmethod]
-    #[pyo3(signature = (path, *, source, fingerprint, scorer, temperature, dtype, tokens, columns))]
+    #[pyo3(signature = (path, *, source, fingerprint, scorer, temperature, pivot=None, dtype, tokens, columns))]
     #[allow(clippy::too_many_arguments)] // keywords, all of them
     fn create(
         py: Python<'_>,
@@ -192,13 +192,14 @@ impl CacheWriter {
         fingerprint: String,
         scorer: String,
         temperature: Option<f64>,
+        pivot: Option<f64>,
         dtype: &str,
         tokens: &str,
         columns: Vec<String>,
     ) -> PyResult<Self> {
         let spec = Spec {
             model: Model { source, fingerprint },
-            scorer: Scorer { name: scorer, temperature },
+            scorer: Scorer { name: scorer, temperature, pivot },
             dtype: parse_dtype(dtype)?,
             tokens: parse_tokens(tokens)?,
             columns,
@@ -286,7 +287,10 @@ fn parse_dtype(name: &str) -> Result<Dtype> {
     match name {
         "float32" => Ok(Dtype::Float32),
         "float16" => Ok(Dtype::Float16),
-        _ => Err(Error::input(format!("expected dtype \"float32\" or \"float16\", got {name:?}"))),
+        "int8" => Ok(Dtype::Int8),
+        _ => Err(Error::input(format!(
+            "expected dtype \"float32\", \"float16\" or \"int8\", got {name:?}"
+        ))),
     }
 }
 

@@ -14,7 +14,7 @@ type Indices<'py> = PyReadonlyArray1<'py, i64>;
 
 /// Scores of queries against targets: (queries, targets or subset), float32.
 #[pyfunction]
-#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, subset=None))]
+#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, pivot=None, subset=None))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn late_interaction<'py>(
     py: Python<'py>,
@@ -24,9 +24,10 @@ pub(super) fn late_interaction<'py>(
     target_offsets: Indices<'py>,
     scorer: &str,
     temperature: f64,
+    pivot: Option<f64>,
     subset: Option<Indices<'py>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let scorer = Scorer::new(scorer, temperature)?;
+    let scorer = Scorer::new(scorer, temperature, pivot)?;
     let (query_values, query_dim) = slice2(&query_values, "query_values")?;
     let (target_values, target_dim) = slice2(&target_values, "target_values")?;
     let query_offsets = slice1(&query_offsets, "query_offsets")?;
@@ -45,7 +46,7 @@ pub(super) fn late_interaction<'py>(
 
 /// The definition of `late_interaction` in plain float64 loops: (queries, targets), float64.
 #[pyfunction]
-#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature))]
+#[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, pivot=None))]
 #[allow(clippy::needless_pass_by_value)]
 pub(super) fn twin<'py>(
     py: Python<'py>,
@@ -55,8 +56,9 @@ pub(super) fn twin<'py>(
     target_offsets: Indices<'py>,
     scorer: &str,
     temperature: f64,
+    pivot: Option<f64>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    let scorer = Scorer::new(scorer, temperature)?;
+    let scorer = Scorer::new(scorer, temperature, pivot)?;
     let (query_values, query_dim) = slice2(&query_values, "query_values")?;
     let (target_values, target_dim) = slice2(&target_values, "target_values")?;
     let query_offsets = slice1(&query_offsets, "query_offsets")?;
@@ -70,11 +72,12 @@ pub(super) fn twin<'py>(
                 "expected vectors of one width, got {query_dim} and {target_dim}"
             )));
         }
-        let (attention, t) = (scorer.attention(), scorer.temperature());
+        let t = scorer.temperature();
         let mut scores: Vec<f64> = score::room_for_scores(queries.len(), targets.len())?;
         scores.clear();
         for query in 0..queries.len() {
             for target in 0..targets.len() {
+                let attention = scorer.attention(queries.tokens(query));
                 let (query, target) = (queries.text(query), targets.text(target));
                 scores.push(definition::score(attention, t, query, target, query_dim));
             }

@@ -12,7 +12,7 @@ type Indices<'py> = PyReadonlyArray1<'py, i64>;
 
 /// Scores of every target, or of a subset: (queries, targets or subset), float32.
 #[pyfunction]
-#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, subset=None))]
+#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, pivot=None, subset=None))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_scores<'py>(
     py: Python<'py>,
@@ -21,9 +21,10 @@ pub(super) fn cache_scores<'py>(
     query_offsets: Indices<'py>,
     scorer: &str,
     temperature: f64,
+    pivot: Option<f64>,
     subset: Option<Indices<'py>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature, pivot)?;
     let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
     let (scores, width) = py.detach(|| {
         query.search(cache, subset.as_deref(), |search| Ok((search.scores()?, search.len())))
@@ -33,7 +34,7 @@ pub(super) fn cache_scores<'py>(
 
 /// The best k targets of each query: indices, scores, and which text matched (0 is the label).
 #[pyfunction]
-#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, k, subset=None))]
+#[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, pivot=None, k, subset=None))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_rank<'py>(
     py: Python<'py>,
@@ -42,10 +43,11 @@ pub(super) fn cache_rank<'py>(
     query_offsets: Indices<'py>,
     scorer: &str,
     temperature: f64,
+    pivot: Option<f64>,
     k: usize,
     subset: Option<Indices<'py>>,
 ) -> PyResult<Ranking<'py>> {
-    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature, pivot)?;
     let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
     let hits = py.detach(|| query.search(cache, subset.as_deref(), |search| search.top_k(k)))?;
     Ok(convert::ranking(py, &hits)?)
@@ -53,7 +55,7 @@ pub(super) fn cache_rank<'py>(
 
 /// Ranks of relevant targets, counted block by block: (relevant,), int64, first place 1.
 #[pyfunction]
-#[pyo3(signature = (cache, query_values, query_offsets, relevant, relevant_offsets, *, scorer, temperature))]
+#[pyo3(signature = (cache, query_values, query_offsets, relevant, relevant_offsets, *, scorer, temperature, pivot=None))]
 #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_ranks<'py>(
     py: Python<'py>,
@@ -64,8 +66,9 @@ pub(super) fn cache_ranks<'py>(
     relevant_offsets: Indices<'py>,
     scorer: &str,
     temperature: f64,
+    pivot: Option<f64>,
 ) -> PyResult<Bound<'py, PyArray1<i64>>> {
-    let query = Query::new(&query_values, &query_offsets, scorer, temperature)?;
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature, pivot)?;
     let relevant = indices(slice1(&relevant, "relevant")?, "relevant")?;
     let offsets = indices(slice1(&relevant_offsets, "relevant_offsets")?, "relevant_offsets")?;
     let ranks =
@@ -87,8 +90,9 @@ impl<'a> Query<'a> {
         offsets: &'a Indices<'_>,
         scorer: &str,
         temperature: f64,
+        pivot: Option<f64>,
     ) -> Result<Self> {
-        let scorer = Scorer::new(scorer, temperature)?;
+        let scorer = Scorer::new(scorer, temperature, pivot)?;
         let (values, dim) = slice2(values, "query_values")?;
         Ok(Self { values, dim, offsets: slice1(offsets, "query_offsets")?, scorer })
     }

@@ -3,16 +3,22 @@
 use crate::error::{Error, Result};
 use crate::simd::Attention;
 
-/// A scorer and its temperature, checked.
+/// A scorer and its numbers, checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scorer {
     kind: Kind,
     temperature: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    Tokens(Attention),
+    SoftTarget,
+    SoftQuery,
+    /// Both axes: as much of one as of the other, or by the query's length.
+    Soft {
+        pivot: Option<f64>,
+    },
+    Max,
     Pooled,
 }
 
@@ -22,14 +28,18 @@ impl Scorer {
 
     /// A scorer by name; `temperature` is ignored by `max` and `pooled`.
     ///
+    /// `soft` with a `pivot` weighs its axes by the query's length: a query of as many tokens as the
+    /// pivot says has them weigh the same.
+    ///
     /// # Errors
-    /// [`Error::Input`] for an unknown name, or a temperature outside `1e-30..=1e30`.
-    pub fn new(name: &str, temperature: f64) -> Result<Self> {
+    /// [`Error::Input`] for an unknown name, a temperature outside `1e-30..=1e30`, a pivot outside
+    /// `0..=1e30`, or one that is given to another scorer.
+    pub fn new(name: &str, temperature: f64, pivot: Option<f64>) -> Result<Self> {
         let kind = match name {
-            "soft_target" => Kind::Tokens(Attention::Target),
-            "soft_query" => Kind::Tokens(Attention::Query),
-            "soft" => Kind::Tokens(Attention::Both),
-            "max" => Kind::Tokens(Attention::Max),
+            "soft_target" => Kind::SoftTarget,
+            "soft_query" => Kind::SoftQuery,
+            "soft" => Kind::Soft { pivot },
+            "max" => Kind::Max,
             "pooled" => Kind::Pooled,
             _ => {
                 return Err(Error::input(format!(
@@ -38,7 +48,19 @@ impl Scorer {
                 )));
             }
         };
-        let soft = !matches!(kind, Kind::Pooled | Kind::Tokens(Attention::Max));
+        if let Some(pivot) = pivot {
+            if !matches!(kind, Kind::Soft { .. }) {
+                return Err(Error::input(format!(
+                    "scorer {name} has one axis and no pivot, got {pivot}: leave it out",
+                )));
+            }
+            if !(0.0..=1e30).contains(&pivot) {
+                return Err(Error::input(format!(
+                    "expected a pivot of 0 or more tokens (up to 1e30), got {pivot}",
+                )));
+            }
+        }
+        let soft = !matches!(kind, Kind::Pooled | Kind::Max);
         // Beyond, a logit or its reciprocal leaves float32 while the product of norms is still in it.
         if soft && !(1e-30..=1e30).contains(&temperature) {
             return Err(Error::input(format!(
@@ -53,12 +75,18 @@ impl Scorer {
         self.kind == Kind::Pooled
     }
 
-    /// The attention over tokens. Pooled vectors are single tokens, whose only cosine every
-    /// attention returns.
-    pub fn attention(self) -> Attention {
+    /// How a query of so many tokens and a target attend. Pooled vectors are single tokens, whose only
+    /// cosine every attention returns.
+    pub fn attention(self, query_tokens: usize) -> Attention {
         match self.kind {
-            Kind::Tokens(attention) => attention,
-            Kind::Pooled => Attention::Max,
+            Kind::SoftTarget => Attention::Target,
+            Kind::SoftQuery => Attention::Query,
+            Kind::Soft { pivot: None } => Attention::Both { by_query: 0.5 },
+            Kind::Soft { pivot: Some(pivot) } => {
+                let tokens = query_tokens as f64;
+                Attention::Both { by_query: tokens / (tokens + pivot) }
+            }
+            Kind::Max | Kind::Pooled => Attention::Max,
         }
     }
 

@@ -1,11 +1,13 @@
 //! The best `k` by bounds first: whatever can not be among them is never scored.
 //!
-//! Every target gets an upper bound from the screens of its segments. Those with the highest
-//! bounds are scored; the worst of their best `k` is the bar; whoever's bound reaches it is scored
-//! too. What comes out is what a scan of all targets would give, scores and ties included.
+//! Every text gets an upper bound from the screen of its segment. The best text of each of the
+//! targets with the highest bounds is scored; the k-th best of these scores is the bar; every text
+//! whose bound reaches it is scored too. What comes out is what a scan of all targets would give,
+//! scores and ties included.
 
 use super::screen::{NO_TEXT, Screen, bound_query};
 use super::search::Search;
+use super::targets::{Targets, Text};
 use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
@@ -19,7 +21,7 @@ use std::ops::Range;
 /// always among them.
 const FIRST: usize = 64;
 
-/// More than one in so many targets take as long, here and there, as all one after the other.
+/// More than one in so many texts take as long, here and there, as all one after the other.
 const SCATTERED: usize = 4;
 
 /// Groups of 32 texts that one task bounds.
@@ -28,10 +30,10 @@ const GROUPS: usize = 32;
 /// Bounds held at a time, over all queries.
 const BOUNDS: usize = 1 << 23;
 
-/// Targets that one task scores, unless there are more than some tasks a thread would take.
+/// Texts that one task scores, unless there are more than some tasks a thread would take.
 const CHUNK: usize = 32;
 
-/// Tasks a thread, where there are many targets: few enough to keep what each takes to start low.
+/// Tasks a thread, where there are many texts: few enough to keep what each takes to start low.
 const TASKS: usize = 4;
 
 /// Most queries whose bounds are computed side by side: while one group's bytes are in the cache.
@@ -52,34 +54,90 @@ fn first(k: usize) -> usize {
 
 /// The best `k` targets of each query, best first.
 pub(super) fn top_k(search: &Search, k: usize) -> Result<Vec<Vec<Hit>>> {
-    let side_by_side = (BOUNDS / search.scan.targets.len()).clamp(1, QUERIES);
+    let side_by_side = (BOUNDS / search.scan.targets.texts.len()).clamp(1, QUERIES);
     let mut best = Vec::with_capacity(search.queries.len());
     let queries: Vec<usize> = (0..search.queries.len()).collect();
+    let asked = Asked::new(search);
     for wave in queries.chunks(side_by_side) {
         let pool = pool();
-        let wave: Vec<Query> = each(pool.as_deref(), wave, |&query| Query::new(search, query));
-        let bounds = Bounds::new(search, &wave, pool.as_deref());
-        if wave.len() < threads() {
-            best.extend(wave.iter().enumerate().map(|(number, query)| {
-                query.best(search, k, bounds.of_targets(search, number), pool.as_deref())
-            }));
-        } else {
-            let numbers: Vec<usize> = (0..wave.len()).collect();
-            best.extend(each(pool.as_deref(), &numbers, |&number| {
-                wave[number].best(search, k, bounds.of_targets(search, number), None)
-            }));
-        }
+        let of_wave = || wave_top_k(search, &asked, wave, k, pool.as_deref());
+        // Entered once: to wake a pool takes as long as some of the steps inside.
+        best.extend(match &pool {
+            Some(pool) => pool.install(of_wave),
+            None => of_wave(),
+        });
         search.check_interrupt()?;
     }
     Ok(best)
 }
 
-/// The bound of every target, by query: what [`top_k`] goes by.
+/// The same for as many queries as are bounded side by side.
+fn wave_top_k(
+    search: &Search,
+    asked: &Asked,
+    wave: &[usize],
+    k: usize,
+    pool: Option<&ThreadPool>,
+) -> Vec<Vec<Hit>> {
+    let wave: Vec<Query> = each(pool, wave, |&query| Query::new(search, query));
+    let bounds = Bounds::new(search, &wave, pool);
+    let best = |number: usize, pool| wave[number].best(search, asked, k, &bounds, number, pool);
+    if wave.len() < threads() {
+        return (0..wave.len()).map(|number| best(number, pool)).collect();
+    }
+    let numbers: Vec<usize> = (0..wave.len()).collect();
+    each(pool, &numbers, |&number| best(number, None))
+}
+
+/// The bound of every text, by query: what [`top_k`] goes by. Infinite for a text without one.
 #[cfg(test)]
 pub(super) fn bounds(search: &Search) -> Vec<Vec<f32>> {
     let wave: Vec<Query> = (0..search.queries.len()).map(|i| Query::new(search, i)).collect();
     let bounds = Bounds::new(search, &wave, None);
-    (0..wave.len()).map(|number| bounds.of_targets(search, number)).collect()
+    let of_query = |number| {
+        let mut found = vec![f32::INFINITY; search.scan.targets.texts.len()];
+        for (texts, bounds) in bounds.groups(search, number) {
+            for (&text, &bound) in texts.iter().zip(bounds).filter(|(text, _)| **text != NO_TEXT) {
+                found[text as usize] = bound;
+            }
+        }
+        found
+    };
+    (0..wave.len()).map(of_query).collect()
+}
+
+/// Which texts are asked for.
+struct Asked {
+    /// One a text; empty where all are.
+    texts: Vec<bool>,
+    /// Those of segments without a screen, which have no bound.
+    unbounded: Vec<usize>,
+}
+
+impl Asked {
+    fn new(search: &Search) -> Self {
+        let targets = search.scan.targets;
+        let mut texts = Vec::new();
+        if let Some(subset) = search.scan.subset {
+            texts.resize(targets.texts.len(), false);
+            for &target in subset {
+                texts[targets.text_range(target)].fill(true);
+            }
+        }
+        let mut asked = Self { texts, unbounded: Vec::new() };
+        if targets.segments.iter().any(|segment| segment.screen.is_none()) {
+            let without = |text: &usize| {
+                targets.segments[targets.texts[*text].segment as usize].screen.is_none()
+            };
+            let all = 0..targets.texts.len();
+            asked.unbounded = all.filter(|&text| asked.has(text)).filter(without).collect();
+        }
+        asked
+    }
+
+    fn has(&self, text: usize) -> bool {
+        self.texts.is_empty() || self.texts[text]
+    }
 }
 
 /// `work` on each item, in order: on the pool where there is one and more than one item.
@@ -119,50 +177,85 @@ impl Query {
     fn best(
         &self,
         search: &Search,
+        asked: &Asked,
         k: usize,
-        mut bounds: Vec<f32>,
+        bounds: &Bounds,
+        number: usize,
         pool: Option<&ThreadPool>,
     ) -> Vec<Hit> {
-        let mut likely = TopK::new(first(k));
-        let mut chosen = Vec::new();
-        for position in 0..search.len() {
-            let target = search.scan.target(position);
-            let bound = bounds[target];
-            if bound == f32::INFINITY {
-                chosen.push(target);
-            } else {
-                likely.push(Hit { target, score: bound, text: 0 });
+        let targets = search.scan.targets;
+        // Each of the texts that were scored, in their order.
+        let mut scored = self.score(search, &asked.unbounded, pool);
+        let mut first = first(k);
+        let bar = loop {
+            let mut likely = TopK::new(first);
+            bounds.each_reaching(
+                search,
+                asked,
+                number,
+                TopK::floor,
+                &mut likely,
+                |likely, text, bound| {
+                    likely.push(Hit { target: text, score: bound, text: 0 });
+                },
+            );
+            let known = |text: &usize| scored.binary_search_by_key(text, |&(text, _)| text).is_ok();
+            let mut likely: Vec<usize> = likely.finish().iter().map(|hit| hit.target).collect();
+            let all = likely.len() < first;
+            likely.retain(|text| !known(text));
+            likely.sort_unstable();
+            scored.extend(self.score(search, &likely, pool));
+            scored.sort_unstable_by_key(|&(text, _)| text);
+            let bar = best_of(targets, &scored, k).bar();
+            // Many texts of few targets say nothing of the k-th.
+            if bar > f32::NEG_INFINITY || all {
+                break bar;
             }
+            first = first.saturating_mul(8);
+        };
+        let mut left = Vec::new();
+        bounds.each_reaching(
+            search,
+            asked,
+            number,
+            |_| bar,
+            &mut left,
+            |left, text, _| left.push(text),
+        );
+        left.retain(|text| scored.binary_search_by_key(text, |&(text, _)| text).is_err());
+        if left.len() > targets.texts.len() / SCATTERED {
+            return self.scan(search, k, pool);
         }
-        chosen.extend(likely.finish().iter().map(|hit| hit.target));
-        chosen.sort_unstable();
-        let mut best = TopK::new(k);
-        self.score(search, Some(&chosen), pool, &mut best);
-        for target in chosen {
-            bounds[target] = f32::NEG_INFINITY;
-        }
-        let bar = best.bar();
-        let left = (0..search.len()).map(|position| search.scan.target(position));
-        let left: Vec<usize> = left.filter(|&target| bounds[target] >= bar).collect();
-        if left.len() > search.len() / SCATTERED {
-            best = TopK::new(k);
-            self.score(search, search.scan.subset, pool, &mut best);
-        } else {
-            self.score(search, Some(&left), pool, &mut best);
-        }
-        best.finish()
+        left.sort_unstable();
+        scored.extend(self.score(search, &left, pool));
+        scored.sort_unstable_by_key(|&(text, _)| text);
+        best_of(targets, &scored, k).finish()
     }
 
-    /// Scores a subset of the targets, or all.
+    /// Scores of some texts, each by itself.
     fn score(
         &self,
         search: &Search,
-        subset: Option<&[usize]>,
+        texts: &[usize],
         pool: Option<&ThreadPool>,
-        best: &mut TopK,
-    ) {
-        let scan = Scan { subset, ..search.scan };
-        let k = best.k();
+    ) -> Vec<(usize, f32)> {
+        let all = search.scan.targets;
+        let rows: Vec<Text> = texts.iter().map(|&text| all.texts[text]).collect();
+        let targets = Targets::of_texts(all, rows);
+        let scan = Scan { targets: &targets, subset: None, ..search.scan };
+        let of = |positions: &Range<usize>| {
+            let mut part = Vec::with_capacity(positions.len());
+            scan.run(&self.block, positions.clone(), &mut Scratch::default(), |target| {
+                part.push((texts[target.position], target.scores[0]));
+            });
+            part
+        };
+        each(pool, &chunks(texts.len()), of).concat()
+    }
+
+    /// Scores all targets that take part.
+    fn scan(&self, search: &Search, k: usize, pool: Option<&ThreadPool>) -> Vec<Hit> {
+        let scan = search.scan;
         let of = |positions: &Range<usize>| {
             let mut part = TopK::new(k);
             scan.run(&self.block, positions.clone(), &mut Scratch::default(), |target| {
@@ -171,13 +264,41 @@ impl Query {
             });
             part
         };
-        let chunk = CHUNK.max(scan.len().div_ceil(TASKS * threads()));
-        let chunks: Vec<Range<usize>> =
-            (0..scan.len()).step_by(chunk).map(|at| at..scan.len().min(at + chunk)).collect();
-        for part in each(pool, &chunks, of) {
+        let mut best = TopK::new(k);
+        for part in each(pool, &chunks(scan.len()), of) {
             best.absorb(part);
         }
+        best.finish()
     }
+}
+
+/// Ranges of so many items, a task each.
+fn chunks(count: usize) -> Vec<Range<usize>> {
+    let chunk = CHUNK.max(count.div_ceil(TASKS * threads()));
+    (0..count).step_by(chunk).map(|at| at..count.min(at + chunk)).collect()
+}
+
+/// The best targets by scores of texts, which ascend: a target scores as the best of them, the first of
+/// equal ones.
+fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> TopK {
+    let mut best = TopK::new(k);
+    let owner = |text: usize| targets.groups.partition_point(|&start| start as usize <= text) - 1;
+    let mut at = 0;
+    while at < scored.len() {
+        let target = owner(scored[at].0);
+        let texts = targets.text_range(target);
+        let mut hit = Hit { target, score: f32::NEG_INFINITY, text: 0 };
+        while at < scored.len() && scored[at].0 < texts.end {
+            let (text, score) = scored[at];
+            // NaN, of a damaged file, stands where a scan puts it: a later text never beats it.
+            if text == texts.start || hit.score == f32::NEG_INFINITY || score > hit.score {
+                (hit.score, hit.text) = (score, (text - texts.start) as u32);
+            }
+            at += 1;
+        }
+        best.push(hit);
+    }
+    best
 }
 
 /// Bounds of texts, lane after lane of some groups at a time, for every query of a wave.
@@ -204,32 +325,45 @@ impl Bounds {
         Self { tasks, parts }
     }
 
-    /// The bound of each target by query `number` of the wave: the largest of its texts', infinite where
-    /// one of them has no screen.
-    fn of_targets(&self, search: &Search, number: usize) -> Vec<f32> {
-        let targets = search.scan.targets;
-        let mut bounds = vec![f32::NEG_INFINITY; targets.len()];
-        for ((segment, groups), part) in self.tasks.iter().zip(&self.parts) {
-            let Some(screen) = targets.segments[*segment].screen else { continue };
+    /// The texts in the lanes of each group, and their bounds by query `number` of the wave.
+    fn groups<'a>(
+        &'a self,
+        search: &'a Search,
+        number: usize,
+    ) -> impl Iterator<Item = (&'a [u32], &'a [f32])> {
+        self.tasks.iter().zip(&self.parts).flat_map(move |((segment, groups), part)| {
             let lanes = groups.start * LANES..groups.end * LANES;
             let own = &part[number * lanes.len()..(number + 1) * lanes.len()];
-            for (&target, &bound) in screen.owners[lanes].iter().zip(own) {
-                if target != NO_TEXT {
-                    let best = &mut bounds[target as usize];
-                    *best = best.max(bound);
+            let screen = search.scan.targets.segments[*segment].screen;
+            let texts = screen.map_or(&[][..], |screen| &screen.texts[lanes]);
+            texts.chunks_exact(LANES).zip(own.chunks_exact(LANES))
+        })
+    }
+
+    /// Calls `take` for every text that is asked for and whose bound is not below the bar, which `take`
+    /// may raise.
+    fn each_reaching<T>(
+        &self,
+        search: &Search,
+        asked: &Asked,
+        number: usize,
+        bar: impl Fn(&T) -> f32,
+        taken: &mut T,
+        take: impl Fn(&mut T, usize, f32),
+    ) {
+        for (texts, bounds) in self.groups(search, number) {
+            let least = bar(taken);
+            // A bound that is no number, of a damaged file, keeps its text.
+            if bounds.iter().fold(true, |below, &bound| below & (bound < least)) {
+                continue;
+            }
+            for (&text, &bound) in texts.iter().zip(bounds) {
+                let reaches = text != NO_TEXT && !(bound < least);
+                if reaches && asked.has(text as usize) {
+                    take(taken, text as usize, bound);
                 }
             }
         }
-        if targets.segments.iter().any(|segment| segment.screen.is_none()) {
-            for (target, bound) in bounds.iter_mut().enumerate() {
-                let without =
-                    |text: &super::Text| targets.segments[text.segment as usize].screen.is_none();
-                if targets.target(target).iter().any(without) {
-                    *bound = f32::INFINITY;
-                }
-            }
-        }
-        bounds
     }
 }
 
@@ -253,8 +387,10 @@ fn bound(
             if scratch.len() < bounded.scratch_len() {
                 scratch.resize(bounded.scratch_len(), 0.0);
             }
-            let of_lanes = kernels.bounds(scorer.attention(), bounded, &group, &mut scratch);
-            let margin = margin(targets.dim, query.block.tokens() as f32 + longest);
+            let tokens = query.block.tokens();
+            let attention = scorer.attention(tokens);
+            let of_lanes = kernels.bounds(attention, bounded, &group, &mut scratch);
+            let margin = margin(targets.dim, tokens as f32 + longest);
             let to = &mut bounds[(number * groups.len() + place) * LANES..][..LANES];
             for (to, bound) in to.iter_mut().zip(of_lanes) {
                 *to = bound + margin;

@@ -7,7 +7,7 @@ use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::{Error, Result};
-use crate::metrics::Marks;
+use crate::metrics::{Marks, Scored};
 use crate::simd::Level;
 use crate::tokens::TokenVectors;
 use rayon::prelude::*;
@@ -126,7 +126,7 @@ impl<'a> Search<'a> {
         let width = self.len();
         let mut scores = room_for_scores(self.queries.len(), width)?;
         self.each_task(
-            |block, positions, scratch| self.task_scores(block, positions, scratch),
+            |block, positions, scratch| self.task_scores(block, positions, scratch).0,
             |block, start, part| {
                 let len = part.len() / block.len();
                 for (&query, row) in block.queries.iter().zip(part.chunks_exact(len)) {
@@ -200,15 +200,18 @@ impl<'a> Search<'a> {
         let mut ranks = vec![1; relevant.len()];
         self.each_task(
             |block, positions, scratch| {
-                let (start, len) = (positions.start, positions.len());
-                let scores = self.task_scores(block, positions, scratch);
+                let (first, len) = (positions.start, positions.len());
+                let (scores, by_alias) = self.task_scores(block, positions, scratch);
                 let mut kept = Vec::new();
-                let count = |(&query, row): (&usize, &[f32])| {
+                let count = |(number, (&query, scores)): (usize, (&usize, &[f32]))| {
+                    let by_alias = by_alias.get(number * len..(number + 1) * len);
+                    let row = Scored { first, scores, by_alias: by_alias.unwrap_or_default() };
                     let mut before = vec![0; marks[query].len()];
-                    marks[query].count(self.scan.kernels, start, row, &mut before, &mut kept);
+                    marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
                     before
                 };
-                block.queries.iter().zip(scores.chunks_exact(len)).map(count).collect()
+                let rows = block.queries.iter().zip(scores.chunks_exact(len));
+                rows.enumerate().map(count).collect()
             },
             |block, _, part: Vec<Vec<u64>>| {
                 for (&query, before) in block.queries.iter().zip(part) {
@@ -220,22 +223,28 @@ impl<'a> Search<'a> {
         Ok(ranks)
     }
 
-    /// Scores of one task: one query's after the other's.
+    /// Scores of one task: one query's after the other's; and whether an alias scored, unless no target
+    /// has any.
     fn task_scores(
         &self,
         block: &QueryBlock,
         positions: Range<usize>,
         scratch: &mut Scratch,
-    ) -> Vec<f32> {
+    ) -> (Vec<f32>, Vec<bool>) {
         let (start, len) = (positions.start, positions.len());
         let mut part = vec![0.0; len * block.len()];
+        let aliases = self.scan.targets.texts.len() > self.scan.targets.len();
+        let mut by_alias = vec![false; if aliases { part.len() } else { 0 }];
         self.scan.run(block, positions, scratch, |target| {
-            let column = part.iter_mut().skip(target.position - start).step_by(len);
-            for (to, &score) in column.zip(target.scores) {
+            let at = target.position - start;
+            for (to, &score) in part.iter_mut().skip(at).step_by(len).zip(target.scores) {
                 *to = score;
             }
+            for (to, &text) in by_alias.iter_mut().skip(at).step_by(len).zip(target.texts) {
+                *to = text > 0;
+            }
         });
-        part
+        (part, by_alias)
     }
 
     /// Scores the relevant targets of one query, alone: those of a whole block are many more.
@@ -244,9 +253,9 @@ impl<'a> Search<'a> {
         let scan = Scan { subset: Some(relevant), ..self.scan };
         let mut scores = Vec::with_capacity(relevant.len());
         scan.run(&block, 0..relevant.len(), &mut Scratch::default(), |target| {
-            scores.push(target.scores[0]);
+            scores.push((relevant[target.position], target.scores[0], target.texts[0] > 0));
         });
-        Marks::new(relevant.iter().copied().zip(scores))
+        Marks::new(scores.into_iter())
     }
 
     /// Runs `work` for every block and chunk of targets on the pool, and hands what comes of it,

@@ -12,6 +12,9 @@ pub enum Rows<'a> {
     F32(&'a [f32]),
     /// Half precision: the *stored* values are what a score is exact for.
     F16(&'a [f16]),
+    /// Bytes: a unit is its codes times its scale, one scale a row. These products are the stored
+    /// values.
+    I8(&'a [i8], &'a [f32]),
 }
 
 impl Rows<'_> {
@@ -20,6 +23,7 @@ impl Rows<'_> {
         match self {
             Self::F32(all) => all.len(),
             Self::F16(all) => all.len(),
+            Self::I8(codes, _) => codes.len(),
         }
     }
 
@@ -28,11 +32,17 @@ impl Rows<'_> {
         self.len() == 0
     }
 
-    /// Appends some values in single precision.
-    pub fn widen(&self, values: Range<usize>, to: &mut Vec<f32>) {
+    /// Appends some rows, of `dim` values each, in single precision.
+    pub fn widen(&self, rows: Range<usize>, dim: usize, to: &mut Vec<f32>) {
+        let values = rows.start * dim..rows.end * dim;
         match self {
             Self::F32(all) => to.extend_from_slice(&all[values]),
             Self::F16(all) => to.extend(all[values].iter().map(|value| value.to_f32())),
+            Self::I8(codes, scales) => {
+                for (codes, scale) in codes[values].chunks_exact(dim).zip(&scales[rows]) {
+                    to.extend(codes.iter().map(|&code| f32::from(code) * scale));
+                }
+            }
         }
     }
 }
@@ -94,6 +104,12 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Some texts of a space as a space of their own, a target each.
+    pub(super) fn of_texts(all: &Self, texts: Vec<Text>) -> Self {
+        let groups = (0..=texts.len() as u32).collect();
+        Self { dim: all.dim, segments: all.segments.clone(), texts: texts.into(), groups }
+    }
+
     /// Number of targets.
     pub fn len(&self) -> usize {
         self.groups.len() - 1
@@ -106,6 +122,11 @@ impl<'a> Targets<'a> {
 
     /// The texts of one target: its label, then its aliases.
     pub fn target(&self, target: usize) -> &[Text] {
-        &self.texts[self.groups[target] as usize..self.groups[target + 1] as usize]
+        &self.texts[self.text_range(target)]
+    }
+
+    /// Where the texts of one target lie.
+    pub fn text_range(&self, target: usize) -> Range<usize> {
+        self.groups[target] as usize..self.groups[target + 1] as usize
     }
 }

@@ -134,7 +134,7 @@ fn pack(kernels: &Kernels, queries: &TokenVectors, rows: &[Option<usize>]) -> Pa
 /// Memory that one thread reuses from tile to tile.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Rows of a half-precision tile, widened.
+    /// Rows of a tile that is not stored in single precision, widened.
     widened: AlignedBuffer,
     cosines: AlignedBuffer,
     logits: AlignedBuffer,
@@ -256,7 +256,6 @@ impl Scan<'_> {
             query_tokens,
             inverse_temperature: self.scorer.temperature().recip() as f32,
         };
-        let attention = self.scorer.attention();
         match &block.layout {
             Layout::Bundles(1) if tokens == 1 => {
                 // Pooled vectors: the only cosine is the score, whatever the attention.
@@ -265,6 +264,7 @@ impl Scan<'_> {
                 }
             }
             &Layout::Bundles(query_tokens) => {
+                let attention = self.scorer.attention(query_tokens);
                 scratch.logits.grow(self.kernels.bundle_len(query_tokens, tokens));
                 for (bundle, scores) in scratch.text.chunks_exact_mut(width).enumerate() {
                     let pair = pair(bundle * query_tokens * width, query_tokens);
@@ -277,6 +277,7 @@ impl Scan<'_> {
                     *score = if tokens == 1 && query_tokens == 1 {
                         cosines[lane] + 0.0
                     } else {
+                        let attention = self.scorer.attention(query_tokens);
                         self.kernels.attend(attention, &pair(lane, query_tokens))
                     };
                 }
@@ -289,7 +290,7 @@ impl Scan<'_> {
         let dim = self.targets.dim;
         scratch.rows.clear();
         scratch.norms.clear();
-        if self.targets.segments.iter().any(|s| matches!(s.rows, Rows::F16(_))) {
+        if self.targets.segments.iter().any(|s| !matches!(s.rows, Rows::F32(_))) {
             scratch.widened.grow(rows * dim);
         }
         for position in positions {
@@ -297,18 +298,21 @@ impl Scan<'_> {
                 let segment = &self.targets.segments[text.segment as usize];
                 let tokens = text.row..text.row + text.tokens as usize;
                 let values = tokens.start * dim..tokens.end * dim;
-                scratch.norms.extend_from_slice(&segment.norms[tokens]);
+                scratch.norms.extend_from_slice(&segment.norms[tokens.clone()]);
+                if let Rows::F32(all) = segment.rows {
+                    scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
+                    continue;
+                }
+                let at = scratch.rows.len() * dim;
+                let to = &mut scratch.widened.values_mut()[at..at + values.len()];
                 match segment.rows {
-                    Rows::F32(all) => {
-                        scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
-                    }
-                    Rows::F16(all) => {
-                        let at = scratch.rows.len() * dim;
-                        let to = &mut scratch.widened.values_mut()[at..at + values.len()];
-                        self.kernels.widen(&all[values], to);
-                        scratch.rows.resize(scratch.norms.len(), std::ptr::null());
+                    Rows::F32(_) => unreachable!("taken as they are"),
+                    Rows::F16(all) => self.kernels.widen(&all[values], to),
+                    Rows::I8(codes, scales) => {
+                        self.kernels.widen_codes(&codes[values], &scales[tokens], to);
                     }
                 }
+                scratch.rows.resize(scratch.norms.len(), std::ptr::null());
             }
         }
         // Only now that nothing is written to it any more.

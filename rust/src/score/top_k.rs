@@ -14,10 +14,16 @@ pub struct Hit {
 }
 
 impl Hit {
-    /// Better first: the greater score, then the lower index. Total, so that any order of arrival
-    /// and any number of threads give one ranking.
+    /// Better first: the greater score, then who is matched by its label, then the lower index. Total,
+    /// so that any order of arrival and any number of threads give one ranking.
     pub fn order(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then(self.target.cmp(&other.target))
+        let by_score = other.score.total_cmp(&self.score);
+        by_score.then(self.by_alias().cmp(&other.by_alias())).then(self.target.cmp(&other.target))
+    }
+
+    /// Whether another text than the label scored.
+    pub fn by_alias(&self) -> bool {
+        self.text > 0
     }
 }
 
@@ -46,9 +52,9 @@ impl TopK {
         }
     }
 
-    /// How many are kept.
-    pub fn k(&self) -> usize {
-        self.k
+    /// Whoever has less can not enter; minus infinity at first.
+    pub fn floor(&self) -> f32 {
+        self.floor
     }
 
     /// The worst score among the best `k`: who has less is none of them. Minus infinity while there

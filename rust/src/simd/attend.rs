@@ -4,14 +4,17 @@ use super::exp::exp;
 use super::vector::Vector;
 
 /// Which side attends to which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Attention {
     /// Every query token looks for its counterpart among the target's.
     Target,
     /// Every target token looks for its evidence among the query's.
     Query,
-    /// The mean of both.
-    Both,
+    /// A mixture of both, from one set of dot products.
+    Both {
+        /// Weight of `Query`, from 0 to 1; the rest is that of `Target`.
+        by_query: f64,
+    },
     /// The best cosine for each query token.
     Max,
 }
@@ -54,7 +57,10 @@ pub(super) unsafe fn attend<V: Vector>(attention: Attention, pair: &Pair) -> f32
         match attention {
             Attention::Target => each_query_token::<V>(pair),
             Attention::Query => each_target_token::<V>(pair),
-            Attention::Both => 0.5 * (each_query_token::<V>(pair) + each_target_token::<V>(pair)),
+            Attention::Both { by_query } => {
+                let weight = by_query as f32;
+                (1.0 - weight) * each_query_token::<V>(pair) + weight * each_target_token::<V>(pair)
+            }
             Attention::Max => best_of_each_query_token::<V>(pair),
         }
     };

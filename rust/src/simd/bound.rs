@@ -184,15 +184,18 @@ pub(super) unsafe fn bounds<B: Bytes>(
     // SAFETY: passed on to the caller.
     unsafe {
         match attention {
-            Attention::Target | Attention::Max => by::<B, true, false>(query, group, scratch),
-            Attention::Query => by::<B, false, true>(query, group, scratch),
-            Attention::Both => by::<B, true, true>(query, group, scratch),
+            Attention::Target | Attention::Max => by::<B, true, false>(0.0, query, group, scratch),
+            Attention::Query => by::<B, false, true>(1.0, query, group, scratch),
+            Attention::Both { by_query } => {
+                by::<B, true, true>(by_query as f32, query, group, scratch)
+            }
         }
     }
 }
 
 #[inline(always)]
 unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
+    weight: f32,
     query: &BoundQuery,
     group: &BoundGroup,
     scratch: &mut [f32],
@@ -252,7 +255,10 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
             let tokens = B::load(group.tokens.as_ptr().add(lane)).max(B::splat(1.0));
             let by_query = B::load(sums.as_ptr().add(lane)).div(tokens);
             let bound = match (TARGET, QUERY) {
-                (true, true) => by_target.add(by_query).mul(B::splat(0.5)),
+                (true, true) => {
+                    let by_query = by_query.mul(B::splat(weight));
+                    by_target.mul_add(B::splat(1.0 - weight), by_query)
+                }
                 (true, false) => by_target,
                 _ => by_query,
             };

@@ -37,9 +37,10 @@ pub(super) unsafe fn attend_bundle<V: Vector>(
         let scored: V = match attention {
             Attention::Target => bundle.each_query_token(),
             Attention::Query => bundle.each_target_token(),
-            Attention::Both => {
-                let by_target: V = bundle.each_query_token();
-                by_target.add(bundle.each_target_token()).mul(V::splat(0.5))
+            Attention::Both { by_query } => {
+                let weight = by_query as f32;
+                let by_target = bundle.each_query_token::<V>().mul(V::splat(1.0 - weight));
+                by_target.add(bundle.each_target_token::<V>().mul(V::splat(weight)))
             }
             Attention::Max => bundle.best_of_each_query_token(),
         };

@@ -27,6 +27,7 @@ pub struct Kernels {
     attend_bundle: unsafe fn(Attention, &Pair, &mut [f32], &mut [f32]),
     exp: unsafe fn(&mut [f32]),
     widen: unsafe fn(&[f16], &mut [f32]),
+    widen_codes: unsafe fn(&[i8], &[f32], &mut [f32]),
     count_above: unsafe fn(&[f32], f32) -> (usize, usize),
     keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> (usize, bool),
     multiply_add: unsafe fn(u64) -> f32,
@@ -80,6 +81,12 @@ macro_rules! compile {
             }
 
             $(#[$feature])*
+            unsafe fn level_widen_codes(codes: &[i8], scales: &[f32], to: &mut [f32]) {
+                // SAFETY: `Kernels::widen_codes` checks the lengths; the caller has the level.
+                unsafe { widen_codes::<$vector>(codes, scales, to) }
+            }
+
+            $(#[$feature])*
             unsafe fn level_count_above(scores: &[f32], mark: f32) -> (usize, usize) {
                 count_above(scores, mark)
             }
@@ -119,6 +126,7 @@ macro_rules! compile {
                 attend_bundle: level_attend_bundle,
                 exp: level_exp,
                 widen: level_widen,
+                widen_codes: level_widen_codes,
                 count_above: level_count_above,
                 keep_from: level_keep_from,
                 multiply_add: level_multiply_add,
@@ -271,6 +279,17 @@ impl Kernels {
         unsafe { (self.widen)(from, to) }
     }
 
+    /// Multiplies the codes of each row by its scale.
+    ///
+    /// # Panics
+    /// If the lengths differ, or the codes are no whole rows.
+    pub fn widen_codes(&self, codes: &[i8], scales: &[f32], to: &mut [f32]) {
+        assert!(codes.len() == to.len() && codes.len().is_multiple_of(scales.len()));
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
+        unsafe { (self.widen_codes)(codes, scales, to) }
+    }
+
     /// How many of `scores` are above `mark`, and how many are at least that.
     pub fn count_above(&self, scores: &[f32], mark: f32) -> (usize, usize) {
         // SAFETY: this table exists only for a level that the processor has.
@@ -356,5 +375,24 @@ unsafe fn widen<V: Vector>(from: &[f16], to: &mut [f32]) {
     }
     for (to, from) in to[whole..].iter_mut().zip(&from[whole..]) {
         *to = from.to_f32();
+    }
+}
+
+/// Whole registers first, then what is left one by one: one rounding a value either way.
+#[inline(always)]
+unsafe fn widen_codes<V: Vector>(codes: &[i8], scales: &[f32], to: &mut [f32]) {
+    let dim = codes.len() / scales.len();
+    let whole = dim / V::LANES * V::LANES;
+    for ((codes, to), &scale) in codes.chunks_exact(dim).zip(to.chunks_exact_mut(dim)).zip(scales) {
+        for at in (0..whole).step_by(V::LANES) {
+            // SAFETY: LANES values remain on both sides.
+            unsafe {
+                let values = V::widen_bytes(codes.as_ptr().add(at)).mul(V::splat(scale));
+                values.store(to.as_mut_ptr().add(at));
+            }
+        }
+        for (to, &code) in to[whole..].iter_mut().zip(&codes[whole..]) {
+            *to = f32::from(code) * scale;
+        }
     }
 }

@@ -30,6 +30,12 @@ impl Vector for Neon {
         Self(unsafe { vld1q_f32(wide.as_ptr()) })
     }
     #[inline(always)]
+    unsafe fn widen_bytes(from: *const i8) -> Self {
+        let four = unsafe { from.cast::<[i8; 4]>().read_unaligned() };
+        let wide = four.map(f32::from);
+        Self(unsafe { vld1q_f32(wide.as_ptr()) })
+    }
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {

@@ -33,6 +33,11 @@ impl Vector for Scalar {
         Self(unsafe { from.cast::<[f16; 8]>().read_unaligned() }.map(f16::to_f32))
     }
     #[inline(always)]
+    unsafe fn widen_bytes(from: *const i8) -> Self {
+        // SAFETY: the trait asks callers for LANES readable values.
+        Self(unsafe { from.cast::<[i8; 8]>().read_unaligned() }.map(f32::from))
+    }
+    #[inline(always)]
     unsafe fn prefetch(_: *const f32) {}
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {

@@ -14,10 +14,10 @@ pub fn score(attention: Attention, temperature: f64, query: Side, target: Side, 
     match attention {
         Attention::Target => soft(temperature, query, target, dim),
         Attention::Query => soft(temperature, target, query, dim),
-        Attention::Both => {
-            let by_target = soft(temperature, query, target, dim);
-            let by_query = soft(temperature, target, query, dim);
-            0.5 * (by_target + by_query)
+        Attention::Both { by_query } => {
+            let of_target = soft(temperature, query, target, dim);
+            let of_query = soft(temperature, target, query, dim);
+            by_query * of_query + (1.0 - by_query) * of_target
         }
         Attention::Max => max(query, target, dim),
     }

@@ -18,6 +18,8 @@ pub(super) trait Vector: Copy {
     unsafe fn load(from: *const f32) -> Self;
     /// Widens LANES half-precision values, exactly.
     unsafe fn widen(from: *const f16) -> Self;
+    /// Widens LANES signed bytes, exactly.
+    unsafe fn widen_bytes(from: *const i8) -> Self;
     /// Asks for the cache line at an address, which need not be valid.
     unsafe fn prefetch(at: *const f32);
     unsafe fn store(self, to: *mut f32);

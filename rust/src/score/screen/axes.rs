@@ -28,7 +28,7 @@ pub fn axes(rows: Rows, dim: usize) -> Option<Vec<f32>> {
     let mut sample = Vec::with_capacity(sampled * dim);
     for i in 0..sampled {
         let row = i * count / sampled;
-        rows.widen(row * dim..(row + 1) * dim, &mut sample);
+        rows.widen(row..row + 1, dim, &mut sample);
     }
     let sample = DMatrix::from_vec(dim, sampled, sample);
     let moments = (&sample * sample.transpose()).cast::<f64>();

@@ -93,7 +93,7 @@ impl<'a> Cutter<'a> {
             return;
         }
         scratch.units.clear();
-        self.rows.widen(text.start * self.dim..text.end * self.dim, &mut scratch.units);
+        self.rows.widen(text.clone(), self.dim, &mut scratch.units);
         scratch.out.grow(self.kernels.out_len(&self.axes, text.len()));
         let rows: Vec<_> = scratch.units.chunks_exact(self.dim).map(<[f32]>::as_ptr).collect();
         // SAFETY: every row is a slice of `dim` values that outlives the call.

@@ -35,8 +35,8 @@ pub struct Screen<'a> {
     pub values: &'a [f32],
     /// Which rows belong to which group.
     pub order: &'a Order,
-    /// The target that the text in each lane of each group belongs to; [`NO_TEXT`] for none.
-    pub owners: &'a [u32],
+    /// Which text of the target space is in each lane of each group; [`NO_TEXT`] for none.
+    pub texts: &'a [u32],
 }
 
 impl<'a> Screen<'a> {

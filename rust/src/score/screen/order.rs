@@ -4,7 +4,7 @@
 use crate::simd::bound::LANES;
 use std::ops::Range;
 
-/// In place of a text or a target: the lane is empty.
+/// In place of a text: the lane is empty, or its text was removed.
 pub const NO_TEXT: u32 = u32::MAX;
 
 /// The text of each lane of each group: by length, then by index, the last group filled up.
