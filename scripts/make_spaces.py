@@ -1,10 +1,11 @@
 """Make python/uwe/assets/spaces from the publisher's ESCO files: the same bytes in, the same out.
 
-    python scripts/make_spaces.py FOLDER_WITH_ESCO_ZIPS
+    python scripts/make_spaces.py DATA_FOLDER        # with esco/, lexicon/ and written/
 
 A space is one `<name>.jsonl.gz`, a target a line, and `spaces.json` describes them all. Targets
 stand in the order of the publisher's labels as they are spelt, surrounding blanks included, which
 is how WorkBench orders its targets; ties are broken by that order. Then labels are stripped.
+`space_names.py` chooses the aliases of ESCO 1.2.0.
 """
 
 from __future__ import annotations
@@ -16,16 +17,22 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+from space_names import names_of
 
 ASSETS = Path(__file__).parents[1] / "python" / "uwe" / "assets" / "spaces"
 URI_PREFIX = "http://data.europa.eu/esco/"
-REBUILT_1_2_0 = "1.2.0/ESCO_v1.2.0_rebuilt_part_en_csv.zip"
-OFFICIAL_1_2_0 = "1.2.0/ESCO_v1.2.0_official_part_en_csv.zip"
-COMPLETE_1_1_1 = "1.1.1/ESCO_dataset_v1.1.1_classification_en_csv.zip"
+REBUILT_1_2_0 = "esco/1.2.0/ESCO_v1.2.0_rebuilt_part_en_csv.zip"
+OFFICIAL_1_2_0 = "esco/1.2.0/ESCO_v1.2.0_official_part_en_csv.zip"
+COMPLETE_1_1_1 = "esco/1.1.1/ESCO_dataset_v1.1.1_classification_en_csv.zip"
 LICENCE = "Commission Decision 2011/833/EU"
 ATTRIBUTION = "This service uses the ESCO classification of the European Commission."
+NAMES = (
+    " Names from the uwe lexicon and the uwe written texts, CC BY 4.0, and from O*NET 29.2 "
+    "(USDOL/ETA, CC BY 4.0, modified)."
+)
 
 Row = dict[str, str]
 
@@ -36,14 +43,32 @@ def main(folder: Path) -> None:
     skills = read_rows(folder / REBUILT_1_2_0, "skills_en.csv")
     occupations = read_rows(folder / OFFICIAL_1_2_0, "occupations_en.csv")
     skills_1_1_1 = read_rows(folder / COMPLETE_1_1_1, "skills_en.csv")
+    groups = {
+        row["code"]: row["preferredLabel"]
+        for row in read_rows(folder / OFFICIAL_1_2_0, "ISCOGroups_en.csv")
+    }
     spaces = {
-        "esco-skills": write_space("esco-skills", "ESCO skills", "1.2.0", skills, no_columns),
+        "esco-skills": write_space(
+            "esco-skills",
+            "ESCO skills with the names that people use",
+            "1.2.0",
+            skills,
+            no_columns,
+            aliases=named("esco-skills", skills, folder),
+            attribution=ATTRIBUTION + NAMES,
+        ),
         "esco-occupations": write_space(
             "esco-occupations",
-            "ESCO occupations",
+            "ESCO occupations with the titles that people use",
             "1.2.0",
             occupations,
-            lambda row: {"code": row["code"], "isco_group": row["iscoGroup"]},
+            lambda row: {
+                "code": row["code"],
+                "isco_group": row["iscoGroup"],
+                "isco_label": groups[row["iscoGroup"]],
+            },
+            aliases=named("esco-occupations", occupations, folder),
+            attribution=ATTRIBUTION + NAMES,
         ),
         "esco-skills@1.1.1": write_space(
             "esco-skills-1.1.1",
@@ -51,7 +76,7 @@ def main(folder: Path) -> None:
             "1.1.1",
             skills_1_1_1,
             lambda row: {"skill_type": row["skillType"], "reuse_level": row["reuseLevel"]},
-            aliases=True,
+            aliases=[alternative_labels(row) for row in skills_1_1_1],
         ),
     }
     text = json.dumps({"format": 1, "spaces": spaces}, indent=2, ensure_ascii=False)
@@ -63,6 +88,12 @@ def read_rows(archive: Path, name: str) -> list[Row]:
     with zipfile.ZipFile(archive) as zipped, zipped.open(name) as raw:
         rows = list(csv.DictReader(io.TextIOWrapper(raw, encoding="utf-8", newline="")))
     return sorted(rows, key=lambda row: row["preferredLabel"])
+
+
+def named(space: str, rows: Sequence[Row], data: Path) -> list[list[str]]:
+    """The names of each target that its aliases become."""
+    ids = [row["conceptUri"].removeprefix(URI_PREFIX) for row in rows]
+    return names_of(space, ids, [row["preferredLabel"].strip() for row in rows], data)
 
 
 def no_columns(_: Row) -> dict[str, str]:
@@ -77,18 +108,18 @@ def write_space(
     rows: Iterable[Row],
     columns: Callable[[Row], dict[str, str]],
     *,
-    aliases: bool = False,
+    aliases: Sequence[list[str]],
+    attribution: str = ATTRIBUTION,
 ) -> dict[str, object]:
     """Write `<file>.jsonl.gz`; returns its entry for spaces.json."""
     lines = []
     metadata: list[str] = []
-    for row in rows:
+    for row, others in zip(rows, aliases, strict=True):
         target: dict[str, object] = {
             "id": row["conceptUri"].removeprefix(URI_PREFIX),
             "label": row["preferredLabel"].strip(),
         }
-        if aliases:
-            target["aliases"] = alternative_labels(row)
+        target["aliases"] = others
         values = columns(row)
         metadata = list(values)
         target.update(values)
@@ -109,7 +140,7 @@ def write_space(
         "uri_prefix": URI_PREFIX,
         "sha256": hashlib.sha256(content).hexdigest(),
         "licence": LICENCE,
-        "attribution": ATTRIBUTION,
+        "attribution": attribution,
     }
 
 

@@ -75,7 +75,7 @@ fn read(folder: &Path) {
     let values: Vec<f32> = (0..2 * cache.dim()).map(|i| 1.0 + i as f32).collect();
     let query = TokenVectors::new(&values, cache.dim(), &[0, 2]).unwrap();
     for (name, targets) in [("soft", cache.targets()), ("pooled", cache.pooled_targets())] {
-        let scorer = score::Scorer::new(name, 0.5).unwrap();
+        let scorer = score::Scorer::new(name, 0.5, None).unwrap();
         let query = if name == "pooled" {
             TokenVectors::pooled(&values, cache.dim(), &[0, 2]).unwrap()
         } else {
@@ -97,7 +97,7 @@ fn sound() -> &'static Sound {
         let folder = tempfile::tempdir().unwrap();
         let spec = Spec {
             model: Model { source: "m".into(), fingerprint: "f".into() },
-            scorer: Scorer { name: "soft".into(), temperature: Some(0.5) },
+            scorer: Scorer { name: "soft".into(), temperature: Some(0.5), pivot: None },
             dtype: Dtype::Float32,
             tokens: Tokens::All,
             columns: vec!["k".into()],

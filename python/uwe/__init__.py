@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 # reads a cache loads no onnxruntime. The type checker sees plain imports.
 if TYPE_CHECKING:
     from uwe._core import simd_level as simd_level
+    from uwe.arrays import late_interaction as late_interaction
     from uwe.bench.evaluation import evaluate as evaluate
     from uwe.cache import TargetCache as TargetCache
     from uwe.config import Scorer as Scorer
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
+    from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.loading import load as load
     from uwe.metrics import QueryMetrics as QueryMetrics
     from uwe.metrics import cache_metrics as cache_metrics
     from uwe.metrics import score_metrics as score_metrics
     from uwe.ranking import Match as Match
-    from uwe.ranking import late_interaction as late_interaction
     from uwe.ranking import rank as rank
     from uwe.ranking import rank_many as rank_many
     from uwe.ranking import rank_stream as rank_stream
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _ROOMS = {
+    "Abbreviations": "lexicon",
     "CacheCorruptError": "errors",
     "CacheError": "errors",
     "CacheFormatError": "errors",
@@ -81,7 +83,7 @@ _ROOMS = {
     "evaluate": "bench.evaluation",
     "explain": "explanation",
     "explain_many": "explanation",
-    "late_interaction": "ranking",
+    "late_interaction": "arrays",
     "load": "loading",
     "rank": "ranking",
     "rank_many": "ranking",

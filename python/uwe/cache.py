@@ -78,8 +78,8 @@ class TargetCache(CacheView):
             metadata: Columns to filter by, each with texts, numbers or booleans, one kind in a
                 column; None for a target that has none.
             scorer: What ranks against this cache by default; None takes `model.config.scorer`.
-            dtype: How unit vectors are stored: `"float32"`, exact, `"float16"`, half the size, or `"int8"`, a
-                quarter. What is stored is what a score is exact for.
+            dtype: How unit vectors are stored: `"float32"`, exact, `"float16"`, half the size, or
+                `"int8"`, a quarter. What is stored is what a score is exact for.
             tokens: `"all"` stores every token vector, as the soft scorers want them; `"pooled"`
                 only the mean of each text: the smallest, and all that the scorer `pooled` needs.
             block: Texts encoded and held in memory at a time.

@@ -114,7 +114,7 @@ class Scorer:
 
     @classmethod
     def parse(cls, text: str) -> Scorer:
-        """Read `pooled`, `max` or, with a temperature and perhaps a pivot after colons, `soft:0.5:4`.
+        """Read `pooled`, or with a temperature `soft:0.5`, or with a pivot too `soft:0.5:4`.
 
         Raises:
             InputError: If it is none of them, or the name or a number is wrong.

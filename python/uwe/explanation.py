@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.lexicon import checked_abbreviations
 from uwe.queries import check_targets, chosen_scorer, encode_queries
-from uwe.ranking import Match
+from uwe.ranking import Abbreviate, Match, rank
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -49,6 +50,8 @@ class Explanation:
         query: The query.
         label: The target's label.
         alias: The alias that is explained because it matched better than the label, or None.
+        read_as: The query as it was read, with abbreviations written out, whose words these are;
+            None where it was taken as it stands.
         index: The target's place in the target space.
         score: Computed in float64 from the token vectors; equal to the ranked score within the
             kernels' tolerance.
@@ -62,6 +65,7 @@ class Explanation:
     query: str
     label: str
     alias: str | None
+    read_as: str | None
     index: int
     score: float
     scorer: Scorer
@@ -80,6 +84,7 @@ class Explanation:
             "query": self.query,
             "label": self.label,
             "alias": self.alias,
+            "read_as": self.read_as,
             "index": self.index,
             "score": self.score,
             "scorer": str(self.scorer),
@@ -98,7 +103,9 @@ class Explanation:
         )
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         alias = "" if self.alias is None else f" (alias {self.alias!r})"
-        lines = [f"{self.query!r} -> {self.label!r}{alias}: {self.score:.4f} ({self.scorer})", ""]
+        read = "" if self.read_as is None else f", read as {self.read_as!r},"
+        head = f"{self.query!r}{read} -> {self.label!r}{alias}: {self.score:.4f} ({self.scorer})"
+        lines = [head, ""]
         for row in rows:
             name, *values = (text.rjust(w) for text, w in zip(row, widths, strict=True))
             lines.append("  ".join([name.strip().ljust(widths[0]), *values]).rstrip())
@@ -109,7 +116,12 @@ class Explanation:
 
 
 def explain(
-    query: str, targets: TargetCache, target: str | int | Match, *, scorer: Scorer | None = None
+    query: str,
+    targets: TargetCache,
+    target: str | int | Match,
+    *,
+    scorer: Scorer | None = None,
+    abbreviations: Abbreviate = True,
 ) -> Explanation:
     """Explain the score of one target.
 
@@ -118,9 +130,11 @@ def explain(
         targets: The target space.
         target: The target's label, its index, or a match of `rank`.
         scorer: None takes the cache's own.
+        abbreviations: As in `rank`.
 
     Returns:
-        The explanation of the target's best text for this query: its label, or an alias.
+        The explanation of the target's best text for this query: its label, or an alias; and of
+        the reading of the query that scores best, or that of the match.
 
     Raises:
         InputError: If there is no such target, several have that label, the match is of another
@@ -128,7 +142,8 @@ def explain(
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
     """
-    return explain_many(query, targets, [target], scorer=scorer)[0]
+    found = explain_many(query, targets, [target], scorer=scorer, abbreviations=abbreviations)
+    return found[0]
 
 
 def explain_many(
@@ -137,6 +152,7 @@ def explain_many(
     wanted: Iterable[str | int | Match],
     *,
     scorer: Scorer | None = None,
+    abbreviations: Abbreviate = True,
 ) -> list[Explanation]:
     """`explain` for several targets, such as all matches of a query, which is encoded once.
 
@@ -145,6 +161,7 @@ def explain_many(
         targets: The target space.
         wanted: Labels, indices or matches.
         scorer: None takes the cache's own.
+        abbreviations: As in `rank`.
 
     Returns:
         One explanation for each target, in their order.
@@ -157,13 +174,29 @@ def explain_many(
     check_targets(targets)
     if not isinstance(query, str):
         raise InputError(f"expected one query as text, got {type(query).__name__}")
+    wanted = list(wanted)
     indices = [_index(targets, target) for target in wanted]
     if not indices:
         return []
     chosen = chosen_scorer(targets, scorer)
-    vectors = encode_queries([query], targets)[0].astype(np.float64)
-    rows = _words(targets.model, query, len(vectors))
-    return [_explained(query, vectors, rows, targets, index, chosen) for index in indices]
+    table = checked_abbreviations(abbreviations)
+
+    def read(target: str | int | Match, index: int) -> str:
+        if not isinstance(target, Match):
+            (target,) = rank(
+                query, targets, k=1, where=[index], scorer=chosen, abbreviations=table or False
+            )
+        return query if target.read_as is None else target.read_as
+
+    texts = [read(target, index) for target, index in zip(wanted, indices, strict=True)]
+    encoded = {}
+    for text in dict.fromkeys(texts):
+        vectors = encode_queries([text], targets)[0].astype(np.float64)
+        encoded[text] = vectors, _words(targets.model, text, len(vectors))
+    return [
+        _explained(query, text, *encoded[text], targets, index, chosen)
+        for text, index in zip(texts, indices, strict=True)
+    ]
 
 
 def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer) -> Floats:
@@ -219,6 +252,7 @@ def _softmax(logits: Floats, axis: int) -> Floats:
 
 def _explained(
     query: str,
+    read: str,
     vectors: Floats,
     rows: _Grouping,
     targets: TargetCache,
@@ -251,6 +285,7 @@ def _explained(
         query=query,
         label=label,
         alias=text if best_text else None,
+        read_as=None if read == query else read,
         index=index,
         score=float(best.sum()),
         scorer=scorer,

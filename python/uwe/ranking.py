@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.checks import check_counter, floats, positive
-from uwe.config import Scorer, checked_scorer
+from uwe.checks import check_counter, positive
+from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.queries import check_targets, chosen_scorer, core_temperature, encode_queries
+from uwe.readings import Found, Hits, best_of_readings
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, gathered
 
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from uwe.cache import TargetCache
     from uwe.filters import Where
 
-__all__ = ["Match", "late_interaction", "rank", "rank_many", "rank_stream"]
+__all__ = ["Abbreviate", "Match", "rank", "rank_many", "rank_stream"]
+
+Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
+"""True for the table of the package, False for none, or a table of one's own."""
 
 _BLOCK = 64
 """Queries that are encoded and scored at once: enough to keep two cores busy, small in memory."""
@@ -40,6 +46,8 @@ class Match:
         index: Its place in the target space; ties are broken by it.
         id: Its id, or None where the space has none.
         alias: The alias that matched better than the label, or None where the label did best.
+        read_as: The query as it was read for this match, with abbreviations written out, or None
+            where it was taken as it stands.
         metadata: Its values in the space's metadata columns.
     """
 
@@ -49,6 +57,7 @@ class Match:
     id: str | None
     alias: str | None
     metadata: dict[str, Any] = field(hash=False)
+    read_as: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dictionary that `json.dumps` takes."""
@@ -58,6 +67,7 @@ class Match:
             "index": self.index,
             "id": self.id,
             "alias": self.alias,
+            "read_as": self.read_as,
             "metadata": dict(self.metadata),
         }
 
@@ -71,6 +81,7 @@ def rank(
     min_score: float | None = None,
     scorer: Scorer | None = None,
     candidates: int | None = None,
+    abbreviations: Abbreviate = True,
 ) -> list[Match]:
     """The best targets for one query, best first; equal scores in the order of the targets.
 
@@ -87,6 +98,11 @@ def rank(
         candidates: None ranks exactly over every target. A number takes that many targets which
             an approximate index over pooled vectors proposes (extra `ann`), and ranks those
             exactly; one below `k` counts as `k`.
+        abbreviations: True reads the query also with its abbreviations written out, by the table
+            that comes with the package, and keeps the better match of each target
+            (`Match.read_as`); a query that scores 0.9 or more as it stands is left alone. A
+            table of your own does the same: `uwe.Abbreviations`, a mapping, or a file's path.
+            False takes the query as it stands.
 
     Returns:
         At most `k` matches.
@@ -96,6 +112,7 @@ def rank(
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model can not be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
+        DataError: If a file of abbreviations is wrong.
 
     Warns:
         TruncationWarning: If the model cut the query because it is too long for it.
@@ -112,6 +129,7 @@ def rank(
         min_score=min_score,
         scorer=scorer,
         candidates=candidates,
+        abbreviations=abbreviations,
     )[0]
 
 
@@ -124,6 +142,7 @@ def rank_many(
     min_score: float | None = None,
     scorer: Scorer | None = None,
     candidates: int | None = None,
+    abbreviations: Abbreviate = True,
     progress: Callable[[int], object] | None = None,
 ) -> list[list[Match]]:
     """`rank` for many queries: the same matches, in less time than one call for each.
@@ -136,6 +155,7 @@ def rank_many(
         min_score: As in `rank`.
         scorer: As in `rank`.
         candidates: As in `rank`.
+        abbreviations: As in `rank`.
         progress: Called after each block with the number of queries finished so far.
 
     Returns:
@@ -160,6 +180,7 @@ def rank_many(
         min_score=min_score,
         scorer=scorer,
         candidates=candidates,
+        abbreviations=abbreviations,
     )
     found = []
     with gathered(cuts):
@@ -182,6 +203,7 @@ def rank_stream(
     min_score: float | None = None,
     scorer: Scorer | None = None,
     candidates: int | None = None,
+    abbreviations: Abbreviate = True,
     block: int = _BLOCK,
 ) -> Iterator[list[Match]]:
     """`rank_many`, one query's matches after the other, for more queries than fit into memory.
@@ -196,6 +218,7 @@ def rank_stream(
         min_score: As in `rank`.
         scorer: As in `rank`.
         candidates: As in `rank`.
+        abbreviations: As in `rank`.
         block: Queries that are encoded and scored at once; 1 answers each as soon as it comes.
 
     Returns:
@@ -220,54 +243,8 @@ def rank_stream(
         raise InputError(
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         ) from None
-    settings = _Settings.checked(targets, k, where, min_score, scorer, candidates)
+    settings = _Settings.checked(targets, k, where, min_score, scorer, candidates, abbreviations)
     return _ranked(source, settings, min(positive("block", block), sys.maxsize))
-
-
-def late_interaction(
-    query_vectors: ArrayLike, values: ArrayLike, offsets: ArrayLike, *, scorer: Scorer
-) -> NDArray[np.float32]:
-    """Scores of one query against targets given as bare arrays.
-
-    Args:
-        query_vectors: (m, dim), raw token vectors of the query.
-        values: (tokens, dim), raw token vectors of all targets, one after the other.
-        offsets: (targets + 1,), integers; target `t` owns rows `offsets[t]:offsets[t + 1]`.
-        scorer: One of the five; its temperature belongs to the model that made the vectors.
-
-    Returns:
-        (targets,), float32.
-
-    Raises:
-        InputError: If shapes or dtypes do not fit, a target has no token, or a vector is zero or
-            not finite.
-    """
-    chosen = checked_scorer(scorer)
-    array = floats("query_vectors", query_vectors)
-    if array.ndim != 2:
-        raise InputError(
-            f"expected query_vectors of shape (tokens, dim), got {array.shape}: pass the token "
-            "vectors of one query"
-        )
-    query = TokenVectors.from_list([array])
-    # It takes whatever `floats` and an array of integers can be made of, and refuses the rest.
-    targets = TokenVectors(values, offsets)  # type: ignore[arg-type]
-    if query.dim != targets.dim:
-        raise InputError(
-            f"expected query and target vectors of one width, got {query.dim} and {targets.dim}: "
-            "take both from one model"
-        )
-    scores = _core.late_interaction(
-        query.values,
-        query.offsets,
-        targets.values,
-        targets.offsets,
-        scorer=chosen.name,
-        temperature=core_temperature(chosen),
-        pivot=chosen.pivot,
-    )
-    of_query: NDArray[np.float32] = scores[0]
-    return of_query
 
 
 @dataclass(frozen=True)
@@ -280,6 +257,7 @@ class _Settings:
     min_score: np.float32
     scorer: Scorer
     candidates: int | None
+    abbreviations: Abbreviations | None
 
     @classmethod
     def checked(
@@ -290,6 +268,7 @@ class _Settings:
         min_score: float | None,
         scorer: Scorer | None,
         candidates: int | None,
+        abbreviations: Abbreviate,
     ) -> _Settings:
         check_targets(targets)
         return cls(
@@ -299,6 +278,7 @@ class _Settings:
             min_score=_score_bound(min_score),
             scorer=chosen_scorer(targets, scorer),
             candidates=None if candidates is None else positive("candidates", candidates),
+            abbreviations=checked_abbreviations(abbreviations),
         )
 
 
@@ -306,68 +286,67 @@ def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[
     done = 0
     cuts = Truncations()
     while queries := list(islice(source, block)):
+
+        def search(texts: Sequence[str], first: int = done) -> list[Found]:
+            return _found(encode_queries(texts, settings.targets, first=first), settings)
+
         with gathered(cuts):
-            vectors = encode_queries(queries, settings.targets, first=done)
+            hits = best_of_readings(
+                queries,
+                search,
+                k=settings.k,
+                targets=settings.targets,
+                table=settings.abbreviations,
+            )
         cuts.warn()
-        yield from _ranked_block(vectors, settings)
+        for query, of_query in zip(queries, hits, strict=True):
+            yield _matches(query, of_query, settings)
         done += len(queries)
 
 
-def _ranked_block(queries: TokenVectors, settings: _Settings) -> list[list[Match]]:
-    targets = settings.targets
+def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
+    """Indices, scores and texts of the best targets of each query."""
     if settings.subset is not None and len(settings.subset) == 0:
-        return [[] for _ in range(len(queries))]
+        nothing = np.zeros(0, dtype=np.int64)
+        return [(nothing, nothing.astype(np.float32), nothing)] * len(queries)
     if settings.candidates is not None:
         from uwe.candidates import propose
 
         count = max(settings.candidates, settings.k)
-        proposed = propose(queries, targets, count=count, subset=settings.subset)
-        found = []
-        for i, subset in enumerate(proposed):
-            one = TokenVectors.from_list([queries[i]])
-            found += _best(one, settings, subset)
-        return found
-    return _best(queries, settings, settings.subset)
+        proposed = propose(queries, settings.targets, count=count, subset=settings.subset)
+        alone = [TokenVectors.from_list([queries[i]]) for i in range(len(queries))]
+        found = [_best(*one, settings) for one in zip(alone, proposed, strict=True)]
+        return [one for (one,) in found]
+    return _best(queries, settings.subset, settings)
 
 
 def _best(
-    queries: TokenVectors, settings: _Settings, subset: NDArray[np.int64] | None
-) -> list[list[Match]]:
-    scorer = settings.scorer
-    indices, scores, texts = _core.cache_rank(
+    queries: TokenVectors, subset: NDArray[np.int64] | None, settings: _Settings
+) -> list[Found]:
+    arrays = _core.cache_rank(
         settings.targets.core,
         queries.values,
         queries.offsets,
-        scorer=scorer.name,
-        temperature=core_temperature(scorer),
-        pivot=scorer.pivot,
+        scorer=settings.scorer.name,
+        temperature=core_temperature(settings.scorer),
+        pivot=settings.scorer.pivot,
         k=settings.k,
         subset=subset,
     )
-    found = []
-    for row in range(len(queries)):
-        enough = scores[row] >= settings.min_score
-        found.append(
-            _matches(
-                settings.targets, indices[row][enough], scores[row][enough], texts[row][enough]
-            )
-        )
-    return found
+    return list(zip(*arrays, strict=True))
 
 
-def _matches(
-    targets: TargetCache,
-    indices: NDArray[np.int64],
-    scores: NDArray[np.float32],
-    texts: NDArray[np.int64],
-) -> list[Match]:
-    core = targets.core
+def _matches(query: str, hits: Hits, settings: _Settings) -> list[Match]:
+    targets, core = settings.targets, settings.targets.core
+    enough = hits.scores >= settings.min_score
+    indices = hits.indices[enough]
     rows = zip(
         core.labels(indices),
         core.ids(indices),
         indices.tolist(),
-        scores.tolist(),
-        texts.tolist(),
+        hits.scores[enough].tolist(),
+        hits.texts[enough].tolist(),
+        hits.readings[enough].tolist(),
         strict=True,
     )
     return [
@@ -378,8 +357,9 @@ def _matches(
             id=id_,
             alias=core.aliases(index)[text - 1] if text else None,
             metadata=targets.metadata(index),
+            read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
         )
-        for label, id_, index, score, text in rows
+        for label, id_, index, score, text, reading in rows
     ]
 
 

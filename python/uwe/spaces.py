@@ -162,7 +162,7 @@ def space_cache(
     *,
     model: Encoder | None = None,
     tokens: Tokens = "all",
-    dtype: Dtype = "float32",
+    dtype: Dtype = "int8",
     progress: Progress = False,
 ) -> TargetCache:
     """The target cache of a built-in space; built at first use, then opened in milliseconds.
@@ -179,7 +179,7 @@ def space_cache(
         name: One of `target_spaces()`.
         model: Any model with a `fingerprint`; None takes the shipped one.
         tokens: What a target keeps: all its token vectors, or their mean alone.
-        dtype: How the vectors are stored.
+        dtype: How the vectors are stored; `"int8"` takes a quarter of the room and ranks alike.
         progress: True for a bar on standard error (if that is a terminal), or a callable that takes
             the number of finished texts and of all texts; unused if the cache is there.
 

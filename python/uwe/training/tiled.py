@@ -119,7 +119,9 @@ class _Tiled(torch.autograd.Function):
         for left, right in _tiles(queries, targets, ctx.lengths, tile_pairs):
             tile = _Tile(left, right, scale)
             sides = [weight * tile.scores(side) for side, weight in _weights(scorer, left)]
-            scores[left.texts[:, None], right.texts] = torch.stack(sides).sum(dim=0).to(scores.dtype)
+            scores[left.texts[:, None], right.texts] = (
+                torch.stack(sides).sum(dim=0).to(scores.dtype)
+            )
         return scores
 
     @staticmethod

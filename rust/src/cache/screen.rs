@@ -121,9 +121,17 @@ impl Screen {
         text_rows: Offsets,
     ) -> std::result::Result<Self, String> {
         let lanes: &[u32] = bytemuck::cast_slice(&map[at.texts.clone()]);
-        let tokens = |text: usize| Some(text_rows.get(text + 1)? - text_rows.get(text)?);
+        let mut seen = vec![false; text_rows.iter().count() - 1];
+        let tokens = |text: usize| {
+            let twice = std::mem::replace(seen.get_mut(text)?, true);
+            (!twice).then_some(text_rows.get(text + 1)? - text_rows.get(text)?)
+        };
         let wrong = || "expected a screen of this file's texts, got another one".to_owned();
         let order = Order::new(lanes, tokens).ok_or_else(wrong)?;
+        // A text that no lane held would never be found.
+        if !seen.into_iter().all(|seen| seen) {
+            return Err(wrong());
+        }
         let (axes, rows) = (at.axes.len() / 4 / dim, order.row_count());
         let fits = axes > 0
             && axes.is_multiple_of(BLOCK)

@@ -77,8 +77,10 @@ proptest! {
     fn counts_equal_a_sort_at_every_level_in_one_piece_and_in_many(
         scores in prop::collection::vec(-3_i16..1000, 1..9000),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 1..60),
-        piece in 1_usize..700,
+        piece in 1_usize..700, aliases in 0_usize..4,
     ) {
+        // An alias scored none of the targets, all, or every second or third.
+        let by_alias = |target: usize| aliases > 0 && target.is_multiple_of(aliases);
         // Signed zeros, infinities and equal scores.
         let row: Vec<f32> = scores
             .iter()
@@ -91,17 +93,23 @@ proptest! {
             .collect();
         let relevant: Vec<usize> = picks.iter().map(|pick| pick.index(row.len())).collect();
         let mut order: Vec<usize> = (0..row.len()).collect();
-        order.sort_by(|&a, &b| (row[b] + 0.0).total_cmp(&(row[a] + 0.0)));
+        order.sort_by(|&a, &b| {
+            let by_score = (row[b] + 0.0).total_cmp(&(row[a] + 0.0));
+            by_score.then(by_alias(a).cmp(&by_alias(b)))
+        });
         let rank = |&target| order.iter().position(|&other| other == target).unwrap() as u64 + 1;
         let expected: Vec<u64> = relevant.iter().map(rank).collect();
         for level in Level::available() {
             let kernels = level.kernels().unwrap();
             let count = |own: &[usize], row: &[f32], piece| {
-                let marks = Marks::new(own.iter().map(|&target| (target, row[target] + 0.0)));
+                let marks = Marks::new(own.iter().map(|&target| (target, row[target] + 0.0, by_alias(target))));
                 let (mut ranks, mut kept) = (vec![1; own.len()], Vec::new());
                 let mut pieces = (0..).step_by(piece).zip(row.chunks(piece));
                 let counted = pieces.all(|(first, scores)| {
-                    marks.count(kernels, first, scores, &mut ranks, &mut kept)
+                    let own: Vec<bool> = (first..first + scores.len()).map(by_alias).collect();
+                    let by_alias = if aliases == 0 { &[][..] } else { &own };
+                    let some = Scored { first, scores, by_alias };
+                    marks.count(kernels, some, &mut ranks, &mut kept)
                 });
                 counted.then_some(ranks)
             };

@@ -7,7 +7,6 @@ mod round_trip;
 use super::disk::Disk;
 use super::{Block, Check, Dtype, Model, Scorer, Spec, TargetCache, Tokens, Writer};
 use crate::error::Result;
-use crate::score::Rows;
 use std::path::Path;
 
 const NEVER: Check = &|| false;
@@ -43,7 +42,7 @@ fn more() -> Vec<Target> {
 fn spec(dtype: Dtype, tokens: Tokens) -> Spec {
     Spec {
         model: Model { source: "uwe-mini".into(), fingerprint: "f00".into() },
-        scorer: Scorer { name: "soft".into(), temperature: Some(0.5) },
+        scorer: Scorer { name: "soft".into(), temperature: Some(0.5), pivot: Some(4.0) },
         dtype,
         tokens,
         columns: vec!["kind".into()],
@@ -106,11 +105,10 @@ fn seen(cache: &TargetCache) -> Seen {
             let vectors = (0..texts.len()).map(|text| cache.token_vectors(i, text)).collect();
             let means = pooled.target(i).iter().map(|text| {
                 assert_eq!(text.tokens, 1);
-                let values = text.row * 3..text.row * 3 + 3;
-                match pooled.segments[text.segment as usize].rows {
-                    Rows::F32(all) => all[values].to_vec(),
-                    Rows::F16(all) => all[values].iter().map(|value| value.to_f32()).collect(),
-                }
+                let mut mean = Vec::new();
+                let rows = pooled.segments[text.segment as usize].rows;
+                rows.widen(text.row..text.row + 1, 3, &mut mean);
+                mean
             });
             let target = Target {
                 texts,

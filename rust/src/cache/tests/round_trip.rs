@@ -12,7 +12,7 @@ fn real() -> Box<dyn Disk> {
 
 #[test]
 fn a_cache_holds_what_was_built() {
-    for dtype in [Dtype::Float32, Dtype::Float16] {
+    for dtype in [Dtype::Float32, Dtype::Float16, Dtype::Int8] {
         for tokens in [Tokens::All, Tokens::Pooled] {
             let folder = tempfile::tempdir().unwrap();
             build(real(), folder.path(), spec(dtype, tokens), &first()).unwrap();
@@ -25,7 +25,11 @@ fn a_cache_holds_what_was_built() {
             } else {
                 pooled.clone()
             };
-            let tolerance = if dtype == Dtype::Float16 { 5e-4 } else { 0.0 };
+            let tolerance = match dtype {
+                Dtype::Float32 => 0.0,
+                Dtype::Float16 => 5e-4,
+                Dtype::Int8 => 4e-3,
+            };
             let near = |a: &[f32], b: &[f32]| {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= tolerance)
             };

@@ -25,8 +25,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Reads the texts of all lanes; none if one does not exist or no whole group is given.
-    pub fn new(lanes: &[u32], tokens: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+    /// Reads the texts of all lanes; none if `tokens` knows none of a text, or no whole group is given.
+    pub fn new(lanes: &[u32], mut tokens: impl FnMut(usize) -> Option<usize>) -> Option<Self> {
         let (groups, []) = lanes.as_chunks::<LANES>() else { return None };
         let mut order = Self { rows: vec![0], tokens: Vec::with_capacity(groups.len()) };
         let mut rows = 0;

@@ -6,7 +6,14 @@ use super::super::threads::set_threads;
 use super::*;
 use crate::simd::bound::{BLOCK, CODES, Codes, LANES};
 
-const SCORERS: [&str; 4] = ["soft_target", "soft_query", "soft", "max"];
+/// Names and pivots.
+const SCORERS: [(&str, Option<f64>); 5] = [
+    ("soft_target", None),
+    ("soft_query", None),
+    ("soft", None),
+    ("soft", Some(4.0)),
+    ("max", None),
+];
 
 /// A screen in memory.
 struct Owned {
@@ -14,23 +21,16 @@ struct Owned {
     codes: Vec<u8>,
     values: Vec<f32>,
     order: Order,
-    owners: Vec<u32>,
+    texts: Vec<u32>,
 }
 
 impl Owned {
-    /// Of texts whose rows follow one another, with the target of each.
-    fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize], owner: &[u32]) -> Self {
-        Self::on_axes(axes(rows, dim).unwrap(), level, rows, dim, offsets, owner)
+    /// Of texts whose rows follow one another.
+    fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
+        Self::on_axes(axes(rows, dim).unwrap(), level, rows, dim, offsets)
     }
 
-    fn on_axes(
-        axes: Vec<f32>,
-        level: Level,
-        rows: Rows,
-        dim: usize,
-        offsets: &[usize],
-        owner: &[u32],
-    ) -> Self {
+    fn on_axes(axes: Vec<f32>, level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
         let lengths: Vec<usize> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let texts = sort(&lengths);
         let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
@@ -42,9 +42,7 @@ impl Owned {
             codes.extend(group.codes);
             values.extend(group.values);
         }
-        let of = |&text: &u32| if text == NO_TEXT { NO_TEXT } else { owner[text as usize] };
-        let owners = texts.iter().map(of).collect();
-        Self { axes, codes, values, order, owners }
+        Self { axes, codes, values, order, texts }
     }
 
     fn screen(&self) -> Screen<'_> {
@@ -53,7 +51,7 @@ impl Owned {
             codes: &self.codes,
             values: &self.values,
             order: &self.order,
-            owners: &self.owners,
+            texts: &self.texts,
         }
     }
 }
@@ -130,16 +128,17 @@ fn never_another_answer_than_a_scan() {
             let texts = 1 + u32::from(groups.len() % 3 == 0);
             groups.push((groups.last().unwrap() + texts).min(tokens.len() as u32));
         }
-        let owners: Vec<u32> = groups
-            .windows(2)
-            .enumerate()
-            .flat_map(|(target, pair)| vec![target as u32; (pair[1] - pair[0]) as usize])
-            .collect();
         let half: Vec<f16> = tokens.units().iter().map(|&x| f16::from_f32(x)).collect();
+        let codes: Vec<i8> = tokens.units().iter().map(|x| (x * 127.0).round() as i8).collect();
+        let scales: Vec<f32> = codes.chunks(dim).map(scale_of).collect();
         for level in Level::available() {
-            // Half precision with every second kind.
-            let rows = if kind % 2 == 0 { Rows::F32(tokens.units()) } else { Rows::F16(&half) };
-            let owned = Owned::new(level, rows, dim, tokens.offsets(), &owners);
+            // Half precision with every second kind, bytes with one.
+            let rows = match kind {
+                4 => Rows::I8(&codes, &scales),
+                kind if kind % 2 == 0 => Rows::F32(tokens.units()),
+                _ => Rows::F16(&half),
+            };
+            let owned = Owned::new(level, rows, dim, tokens.offsets());
             let targets = Targets {
                 segments: vec![Segment {
                     rows,
@@ -150,10 +149,10 @@ fn never_another_answer_than_a_scan() {
                 ..Targets::from_tokens(&tokens)
             };
             let subset: Vec<usize> = (0..targets.len()).filter(|t| t % 3 != 1).collect();
-            for (name, temperature) in
-                SCORERS.iter().flat_map(|name| [(name, 0.5), (name, 1e-3), (name, 50.0)])
+            for ((name, pivot), temperature) in
+                SCORERS.iter().flat_map(|scorer| [(scorer, 0.5), (scorer, 1e-3), (scorer, 50.0)])
             {
-                let scorer = Scorer::new(name, temperature).unwrap();
+                let scorer = Scorer::new(name, temperature, *pivot).unwrap();
                 for subset in [None, Some(&subset[..])] {
                     let search =
                         Search::at_level(level, &queries, &targets, subset, scorer, &never);
@@ -163,7 +162,9 @@ fn never_another_answer_than_a_scan() {
                     let all = screened::bounds(&search);
                     for (query, bounds) in all.iter().enumerate() {
                         for position in 0..search.len() {
-                            let bound = bounds[subset.map_or(position, |subset| subset[position])];
+                            let target = subset.map_or(position, |subset| subset[position]);
+                            let own = &bounds[targets.text_range(target)];
+                            let bound = own.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                             let score = scores[query * search.len() + position];
                             assert!(bound >= score, "{what}: {bound} < {score}");
                         }
@@ -176,6 +177,11 @@ fn never_another_answer_than_a_scan() {
             }
         }
     }
+}
+
+/// The scale with which codes are a unit vector.
+fn scale_of(codes: &[i8]) -> f32 {
+    codes.iter().map(|&code| f32::from(code) * f32::from(code)).sum::<f32>().sqrt().recip()
 }
 
 /// A vector close to what the axes and `limits` lose of `unit`, of which `kept` loses little.
@@ -200,8 +206,8 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
     let (dim, count) = (64, 64);
     let mut random = Random(5);
     let plain = random.texts(&[1; 64], dim, 1.0);
-    let axes = axes(Rows::F32(plain.units()), dim).unwrap();
-    assert_eq!(axes.len(), dim * dim, "all that is lost is lost to rounding");
+    // All of them, so that all that is lost is lost to rounding.
+    let axes: Vec<f32> = (0..dim * dim).map(|i| f32::from(u8::from(i % (dim + 1) == 0))).collect();
     for level in Level::available() {
         let limits = level.kernels().unwrap().query_codes();
         let offsets: Vec<i64> = (0..=count).collect();
@@ -213,9 +219,8 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
         let (of_targets, of_queries) = (of(CODES, limits), of(limits, CODES));
         // What targets lose, as queries; then what queries lose, as targets.
         for (queries, tokens) in [(&of_targets, &plain), (&plain, &of_queries)] {
-            let owners: Vec<u32> = (0..count as u32).collect();
             let all = Rows::F32(tokens.units());
-            let owned = Owned::on_axes(axes.clone(), level, all, dim, tokens.offsets(), &owners);
+            let owned = Owned::on_axes(axes.clone(), level, all, dim, tokens.offsets());
             let targets = Targets {
                 segments: vec![Segment {
                     rows: all,
@@ -224,7 +229,7 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
                 }],
                 ..Targets::from_tokens(tokens)
             };
-            let scorer = Scorer::new("max", 1.0).unwrap();
+            let scorer = Scorer::new("max", 1.0, None).unwrap();
             let search = Search::at_level(level, queries, &targets, None, scorer, &never).unwrap();
             let scores = search.scores().unwrap();
             for (i, bounds) in screened::bounds(&search).iter().enumerate() {
@@ -242,15 +247,14 @@ fn one_query_and_many_on_any_number_of_threads() {
     let dim = 64;
     let tokens = space(2, 600, &mut random, dim);
     let queries = queries(&tokens, &mut random);
-    let owners: Vec<u32> = (0..tokens.len() as u32).collect();
     let level = *Level::available().last().unwrap();
     let rows = Rows::F32(tokens.units());
-    let owned = Owned::new(level, rows, dim, tokens.offsets(), &owners);
+    let owned = Owned::new(level, rows, dim, tokens.offsets());
     let targets = Targets {
         segments: vec![Segment { rows, norms: tokens.norms(), screen: Some(owned.screen()) }],
         ..Targets::from_tokens(&tokens)
     };
-    let scorer = Scorer::new("soft", 0.5).unwrap();
+    let scorer = Scorer::new("soft", 0.5, None).unwrap();
     let search = Search::at_level(level, &queries, &targets, None, scorer, &never).unwrap();
     assert!(screened::pays(&search, 10) && !screened::pays(&search, 100));
     let expected = search.scanned(10).unwrap();

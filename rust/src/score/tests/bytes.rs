@@ -36,7 +36,7 @@ fn twin(
         (0..n).map(|j| (0..m).map(|i| cosine(i, j)).fold(f64::MIN, max)).sum::<f64>() / n as f64;
     match attention {
         Attention::Query => by_query,
-        Attention::Both => 0.5 * (by_target + by_query),
+        Attention::Both { by_query: weight } => (1.0 - weight) * by_target + weight * by_query,
         Attention::Target | Attention::Max => by_target,
     }
 }
@@ -97,8 +97,12 @@ fn bounds_of_every_level_are_the_twins() {
                 }),
             );
             let mut scratch = vec![0.0; query.scratch_len()];
-            for attention in [Attention::Target, Attention::Query, Attention::Both, Attention::Max]
-            {
+            for attention in [
+                Attention::Target,
+                Attention::Query,
+                Attention::Both { by_query: 0.7 },
+                Attention::Max,
+            ] {
                 let bounds = kernels.bounds(attention, &query, &group, &mut scratch);
                 for (lane, &bound) in bounds.iter().enumerate() {
                     let exact = twin(attention, &tokens, &group, axes, lane);

@@ -4,9 +4,12 @@ use super::*;
 use proptest::prelude::*;
 
 fn scorers(temperature: f64) -> impl Iterator<Item = Scorer> {
-    ["soft_target", "soft_query", "soft", "max"]
+    let plain = ["soft_target", "soft_query", "soft", "max"].map(|name| (name, None));
+    let weighed = [0.0, 4.0, 1e30].map(|pivot| ("soft", Some(pivot)));
+    plain
         .into_iter()
-        .map(move |name| Scorer::new(name, temperature).unwrap())
+        .chain(weighed)
+        .map(move |(name, pivot)| Scorer::new(name, temperature, pivot).unwrap())
 }
 
 proptest! {
@@ -99,13 +102,67 @@ fn the_axes_mirror_each_other() {
     let left = random.texts(&[5, 9], 32, 5.0);
     let right = random.texts(&[4, 17], 32, 5.0);
     let (to_right, to_left) = (Targets::from_tokens(&right), Targets::from_tokens(&left));
-    let by = |name| Scorer::new(name, 0.5).unwrap();
+    let by = |name| Scorer::new(name, 0.5, None).unwrap();
     for level in Level::available() {
         for (forth, back) in [("soft_query", "soft_target"), ("soft", "soft")] {
             let a = scores(level, &left, &to_right, None, by(forth));
             let b = scores(level, &right, &to_left, None, by(back));
             for (i, j) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                 assert!((a[i * 2 + j] - b[j * 2 + i]).abs() < 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pivot_weighs_the_axes_by_the_length_of_the_query() {
+    let mut random = Random(11);
+    let queries = random.texts(&[1, 4, 12], 24, 3.0);
+    let targets = random.texts(&[5, 1, 9, 2], 24, 3.0);
+    let targets = Targets::from_tokens(&targets);
+    let by = |name, pivot| {
+        let scorer = Scorer::new(name, 0.5, pivot).unwrap();
+        scores(Level::Scalar, &queries, &targets, None, scorer)
+    };
+    let (by_query, by_target) = (by("soft_query", None), by("soft_target", None));
+    for (i, score) in by("soft", Some(4.0)).into_iter().enumerate() {
+        let weight = [0.2, 0.5, 0.75][i / 4];
+        let expected = weight * by_query[i] + (1.0 - weight) * by_target[i];
+        assert!((score - expected).abs() < 1e-6, "{score} is not {expected}");
+    }
+    assert_eq!(by("soft", Some(0.0)), by_query);
+    assert_eq!(
+        by("soft", Some(4.0))[4..8],
+        by("soft", None)[4..8],
+        "of as many tokens as the pivot"
+    );
+}
+
+#[test]
+fn bytes_are_exact_for_what_is_stored() {
+    let mut random = Random(12);
+    let lengths = random.lengths(50, 12);
+    for dim in [5, 48] {
+        let queries = random.texts(&[7, 20, 1], dim, 3.0);
+        let targets = random.texts(&lengths, dim, 3.0);
+        let codes: Vec<i8> = targets.units().iter().map(|x| (x * 127.0).round() as i8).collect();
+        let scales: Vec<f32> =
+            (0..targets.norms().len()).map(|i| 1.0 / (120 + i % 9) as f32).collect();
+        let rows = codes.chunks(dim).zip(&scales);
+        let widened: Vec<f32> = rows
+            .flat_map(|(row, scale)| row.iter().map(move |&code| f32::from(code) * scale))
+            .collect();
+        let whole = Targets::from_tokens(&targets);
+        let segment = |rows| Targets {
+            segments: vec![Segment { rows, norms: targets.norms(), screen: None }],
+            ..whole.clone()
+        };
+        for level in Level::available() {
+            for scorer in scorers(0.5) {
+                let bytes =
+                    scores(level, &queries, &segment(Rows::I8(&codes, &scales)), None, scorer);
+                let single = scores(level, &queries, &segment(Rows::F32(&widened)), None, scorer);
+                assert_eq!(bytes, single, "{scorer:?} at {level:?}");
             }
         }
     }
@@ -141,7 +198,7 @@ fn half_precision_is_exact_for_what_is_stored() {
 fn a_zero_mean_scores_zero() {
     let (values, offsets) = ([1.0, 2.0, -1.0, -2.0, 3.0, 4.0], [0, 2, 3]);
     let pooled = TokenVectors::pooled(&values, 2, &offsets).unwrap();
-    let scorer = Scorer::new("pooled", f64::NAN).unwrap();
+    let scorer = Scorer::new("pooled", f64::NAN, None).unwrap();
     for level in Level::available() {
         let got = scores(level, &pooled, &Targets::from_tokens(&pooled), None, scorer);
         assert_eq!(got[..3], [0.0, 0.0, 0.0]);

@@ -11,6 +11,7 @@ struct Golden {
 struct Case {
     scorer: String,
     temperature: f64,
+    pivot: Option<f64>,
     dim: usize,
     query: Vec<f32>,
     targets: Vec<f32>,
@@ -24,7 +25,7 @@ fn scores_equal_the_golden_ones() {
     let golden: Golden = serde_json::from_str(text).unwrap();
     assert!(golden.cases.len() >= 20);
     for case in golden.cases {
-        let scorer = Scorer::new(&case.scorer, case.temperature).unwrap();
+        let scorer = Scorer::new(&case.scorer, case.temperature, case.pivot).unwrap();
         let make = if scorer.is_pooled() { TokenVectors::pooled } else { TokenVectors::new };
         let tokens = (case.query.len() / case.dim) as i64;
         let query = make(&case.query, case.dim, &[0, tokens]).unwrap();

@@ -94,7 +94,8 @@ fn worst_error(queries: &TokenVectors, targets: &TokenVectors, scorer: Scorer) -
     for query in 0..queries.len() {
         for target in 0..targets.len() {
             let (left, right) = (queries.text(query), targets.text(target));
-            let exact = twin::score(scorer.attention(), t, left, right, dim);
+            let attention = scorer.attention(queries.tokens(query));
+            let exact = twin::score(attention, t, left, right, dim);
             let allowed = tolerance(left, right, dim, t);
             for (level, got) in levels.iter().zip(&got) {
                 let error = f64::from(got[query * targets.len() + target]) - exact;

@@ -4,6 +4,8 @@ use super::super::threads::set_threads;
 use super::super::top_k;
 use super::*;
 use crate::metrics;
+use crate::score::Hit;
+use std::cmp::Ordering;
 
 /// A space of three segments in both precisions, with aliases: what a grown cache looks like.
 struct Space {
@@ -72,7 +74,7 @@ fn scores_do_not_depend_on_batch_subset_or_threads() {
         let subset: Vec<usize> = (0..targets.len()).filter(|_| random.below(3) == 0).collect();
         for level in Level::available() {
             for name in SOFT.iter().chain(&["max"]) {
-                let scorer = Scorer::new(name, 0.3).unwrap();
+                let scorer = Scorer::new(name, 0.3, None).unwrap();
                 let mut reference = None;
                 for threads in [1, 2, 7] {
                     set_threads(threads);
@@ -105,7 +107,7 @@ fn a_target_scores_as_the_best_of_its_texts() {
     let targets = space.targets();
     let single = Targets { groups: (0..=1101).collect(), ..targets.clone() };
     let queries = random.texts(&[3, 8], 16, 3.0);
-    let scorer = Scorer::new("soft", 0.5).unwrap();
+    let scorer = Scorer::new("soft", 0.5, None).unwrap();
     let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
     let each = Search::new(&queries, &single, None, scorer, &never).unwrap().scores().unwrap();
     for (query, hits) in search.top_k(targets.len()).unwrap().into_iter().enumerate() {
@@ -142,18 +144,31 @@ fn top_k_and_ranks_follow_the_scores() {
         offsets.push(relevant.len());
     }
     for name in ["soft", "max"] {
-        let scorer = Scorer::new(name, 0.5).unwrap();
+        let scorer = Scorer::new(name, 0.5, None).unwrap();
         for threads in [1, 2] {
             set_threads(threads);
             let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
             let all = search.scores().unwrap();
             let ranks = search.ranks(&relevant, &offsets).unwrap();
-            assert_eq!(ranks, metrics::ranks(&all, targets.len(), &relevant, &offsets).unwrap());
-            let best = search.top_k(50).unwrap();
-            for (query, row) in all.chunks(targets.len()).enumerate() {
-                let found: Vec<_> = best[query].iter().map(|h| (h.target, h.score)).collect();
-                let sorted: Vec<_> = top_k(row, 50).iter().map(|h| (h.target, h.score)).collect();
-                assert_eq!(found, sorted);
+            let every = search.top_k(targets.len()).unwrap();
+            for (query, hits) in every.iter().enumerate() {
+                let scores = &all[query * targets.len()..][..targets.len()];
+                let key = |hit: &Hit| (-(scores[hit.target] + 0.0), hit.by_alias(), hit.target);
+                let ordered = |pair: &[Hit]| key(&pair[0]).partial_cmp(&key(&pair[1]));
+                assert!(hits.windows(2).all(|pair| ordered(pair) == Some(Ordering::Less)));
+                assert_eq!(search.top_k(50).unwrap()[query], hits[..50]);
+                let own = offsets[query]..offsets[query + 1];
+                for (target, rank) in relevant[own.clone()].iter().zip(&ranks[own]) {
+                    assert_eq!(hits[*rank as usize - 1].target, *target);
+                }
+            }
+            let plain = Targets { groups: (0..=2202).collect(), ..targets.clone() };
+            let plain = Search::new(&queries, &plain, None, scorer, &never).unwrap();
+            let all = plain.scores().unwrap();
+            let ranks = plain.ranks(&relevant, &offsets).unwrap();
+            assert_eq!(ranks, metrics::ranks(&all, 2202, &relevant, &offsets).unwrap());
+            for (query, row) in all.chunks(2202).enumerate() {
+                assert_eq!(plain.top_k(50).unwrap()[query], top_k(row, 50));
             }
         }
     }
@@ -166,7 +181,7 @@ fn wrong_questions_are_refused() {
     let tokens = random.texts(&[2, 3, 4], 8, 1.0);
     let narrow = random.texts(&[2], 7, 1.0);
     let targets = Targets::from_tokens(&tokens);
-    let scorer = Scorer::new("max", 1.0).unwrap();
+    let scorer = Scorer::new("max", 1.0, None).unwrap();
     let ask = |queries, subset| Search::new(queries, &targets, subset, scorer, &never);
     let message = |result: crate::error::Result<()>| match result {
         Ok(()) => panic!("expected an error"),
@@ -183,10 +198,16 @@ fn wrong_questions_are_refused() {
     assert!(message(all.ranks(&[3], &[0, 1, 1, 1]).map(drop)).contains("below 3, got 3"));
     assert!(message(all.ranks(&[1, 1], &[0, 2, 2, 2]).map(drop)).contains("twice"));
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert!(Scorer::new("soft", temperature).is_err());
-        assert!(Scorer::new("pooled", temperature).is_ok());
+        assert!(Scorer::new("soft", temperature, None).is_err());
+        assert!(Scorer::new("pooled", temperature, None).is_ok());
     }
-    assert!(Scorer::new("colbert", 1.0).unwrap_err().to_string().contains("soft_target"));
+    for pivot in [-1.0, f64::NAN, f64::INFINITY] {
+        assert!(Scorer::new("soft", 0.5, Some(pivot)).is_err());
+    }
+    for name in ["soft_target", "soft_query", "max", "pooled"] {
+        assert!(Scorer::new(name, 0.5, Some(4.0)).is_err());
+    }
+    assert!(Scorer::new("colbert", 1.0, None).unwrap_err().to_string().contains("soft_target"));
 }
 
 #[test]
@@ -194,7 +215,7 @@ fn a_call_stops_when_asked() {
     let mut random = Random(9);
     let tokens = random.texts(&vec![2; 3000], 8, 1.0);
     let targets = Targets::from_tokens(&tokens);
-    let scorer = Scorer::new("max", 1.0).unwrap();
+    let scorer = Scorer::new("max", 1.0, None).unwrap();
     let search = Search::new(&tokens, &targets, None, scorer, &|| true).unwrap();
     assert!(matches!(search.top_k(3), Err(crate::error::Error::Interrupted)));
     assert!(matches!(search.scores(), Err(crate::error::Error::Interrupted)));
@@ -217,7 +238,7 @@ fn damage_stays_with_the_text_that_has_it() {
     let queries = random.texts(&[3, 3, 6], 8, 1.0);
     for level in Level::available() {
         for name in SOFT.iter().chain(&["max"]) {
-            let scorer = Scorer::new(name, 0.5).unwrap();
+            let scorer = Scorer::new(name, 0.5, None).unwrap();
             let expected = bits(&scores(level, &queries, &sound, None, scorer));
             let got = bits(&scores(level, &queries, &damaged, None, scorer));
             for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
@@ -225,7 +246,7 @@ fn damage_stays_with_the_text_that_has_it() {
             }
         }
         // A damaged query leaves its neighbours in the block alone.
-        let scorer = Scorer::new("soft", 0.5).unwrap();
+        let scorer = Scorer::new("soft", 0.5, None).unwrap();
         let expected = bits(&scores(level, &tokens, &sound, None, scorer));
         let norms = tokens.norms().to_vec();
         let mut blocks = tokens.clone();
