@@ -18,6 +18,10 @@ _FLATTERS = (
     "space and its lexicon: they flatter what learned from those"
 )
 _PEOPLES = "its answers are people's, not a language model's"
+_ONE_ANSWER = (
+    "annotators saw the whole advert and gave one answer each: about a third of what counts as "
+    "wrong is not"
+)
 _SPANS = (
     _EXTRA,
     _PEOPLES,
@@ -52,11 +56,7 @@ _BY_LABELS = (
         measures="finds the occupation that people gave to a real advert, from its title alone",
         source="Tabiya's Hahu set: titles of real adverts from Ethiopia, half of it",
         licence="CC BY 4.0",
-        deviations=(
-            _EXTRA,
-            _PEOPLES,
-            "one answer each, by who saw the whole advert: a third of what counts as wrong is not",
-        ),
+        deviations=(_EXTRA, _PEOPLES, _ONE_ANSWER),
     ),
     Task(
         name="typed_spans_house", folder="typed/spans_house.tsv", paper="", typed="spans_house",
