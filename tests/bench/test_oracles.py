@@ -24,12 +24,13 @@ from uwe.data.layout import read_split
 
 IR_MEASURES = {
     "MAP": AP, "MRR": RR, "nDCG@10": nDCG @ 10, "nDCG@100": nDCG @ 100, "recall@100": R @ 100,
-    "hit@1": Success @ 1, "RP@1": P @ 1, "RP@5": P @ 5, "RP@10": P @ 10,
+    "hit@1": Success @ 1, "hit@5": Success @ 5, "hit@10": Success @ 10,
+    "RP@1": P @ 1, "RP@5": P @ 5, "RP@10": P @ 10,
 }  # fmt: skip
 RANX = {
     "MAP": "map", "MRR": "mrr", "nDCG@10": "ndcg@10", "nDCG@100": "ndcg@100",
-    "recall@100": "recall@100", "hit@1": "hit_rate@1", "RP@1": "precision@1",
-    "RP@5": "precision@5", "RP@10": "precision@10",
+    "recall@100": "recall@100", "hit@1": "hit_rate@1", "hit@5": "hit_rate@5",
+    "hit@10": "hit_rate@10", "RP@1": "precision@1", "RP@5": "precision@5", "RP@10": "precision@10",
 }  # fmt: skip
 Scored = tuple[NDArray[np.float32], Sequence[Sequence[int]], list[str], list[str]]
 

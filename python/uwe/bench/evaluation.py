@@ -61,8 +61,8 @@ def evaluate(
         model: What `uwe.load` gives; `uwe-mini`, a model folder or a hub id; `bm25`, `tfidf` or
             `sentence-transformers:FOLDER` (extra `bench`); a model object of sentence-transformers
             or WorkRB; anything with `encode(texts)`, or such a function.
-        tasks: `all` for every task of WorkBench that the data folder has; names out of
-            `uwe bench tasks`, or paths of task folders.
+        tasks: `all` for every task of WorkBench that the data folder has, `typed` for every task of
+            what people type; names out of `uwe bench tasks`, or paths of task folders.
         splits: `all`, or names such as `val` and `test`. Of all tasks, those without one are passed
             over; a task that was named must have one.
         data: The data folder; None takes the environment variable UWE_DATA.
@@ -140,7 +140,9 @@ def evaluate(
             sorts = (first.task.query, first.task.target)
             labels = first.data.task.targets
             bar.say(f"encoding {len(labels):,} targets")
-            with prepared(chosen, labels, aka, scorings, bar.encoded, sorts) as space:
+            with prepared(
+                chosen, labels, aka, scorings, bar.encoded, sorts, names=first.task.names
+            ) as space:
                 for part in group:
                     entries += _evaluated(space, part, run)
             if keep is not None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from uwe.bench.results import TaskRecord
-from uwe.bench.tasks import Task, chosen_tasks
+from uwe.bench.task import Task
+from uwe.bench.tasks import GROUPS, chosen_tasks
 from uwe.data.graph_files import folded
-from uwe.data.layout import TaskSplit, read_split, splits_of
+from uwe.data.layout import TaskSplit
 from uwe.errors import DataError, InputError
 
 __all__ = ["Part", "by_space", "chosen_splits", "planned"]
@@ -58,7 +59,7 @@ def planned(
         DataError: If a task is missing or malformed, or a named one has no such split.
     """
     return [
-        _part(task, read_split(path, split), limit, seed, aliases=aliases)
+        _part(task, task.read(path, split), limit, seed, aliases=aliases)
         for task, path, split in chosen_splits(tasks, splits, data)
     ]
 
@@ -77,7 +78,7 @@ def chosen_splits(
         splits: Names, or `all`.
         data: The data folder.
         named: Whether a task without such a split is an error, in place of being passed over; None
-            for all tasks but those of `all`.
+            unless only groups, such as `all`, are named.
 
     Raises:
         InputError: If a task is unknown, there is no data folder, or no task has such a split.
@@ -87,10 +88,11 @@ def chosen_splits(
     if not wanted:
         raise InputError("expected at least one split, got none: pass splits='all'")
     if named is None:
-        named = (list(tasks) if isinstance(tasks, list | tuple) else [tasks]) != ["all"]
+        several = [tasks] if isinstance(tasks, str | Path) else tasks
+        named = not all(name in GROUPS for name in several)
     found: list[tuple[Task, Path, str]] = []
     for task, path in chosen_tasks(tasks, data):
-        there = splits_of(path)
+        there = task.splits(path)
         chosen = there if "all" in wanted else [split for split in there if split in wanted]
         if not chosen and named:
             raise DataError(
@@ -108,6 +110,7 @@ def chosen_splits(
 
 
 def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases: bool) -> Part:
+    aliases = aliases or task.names
     available = len(data.task.queries)
     chosen = list(range(available))
     if limit is not None and limit < available:
@@ -122,18 +125,7 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
     others = sum(map(len, data.aliases)) if aliases else 0
     notes = list(data.notes)
     if aliases:
-        notes.append(
-            f"{others:,} aliases were scored as texts of their targets"
-            + (": not a task of WorkRB" if task.paper else "")
-            if others
-            else "its targets have no aliases: labels alone were scored"
-        )
-        found = sum(_is_text_of(data, query) for query in chosen) if others else 0
-        if found:
-            notes.append(
-                "queries that are themselves a text of a relevant target, which makes it a lookup: "
-                f"{found:,}"
-            )
+        notes += _notes_on_names(task, data, chosen, others)
     if len(chosen) < available:
         notes.append(f"a sample of {len(chosen):,} of {available:,} queries (seed {seed})")
     record = TaskRecord(
@@ -158,6 +150,33 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
     return Part(task, data, chosen, aliases and others > 0, record)
 
 
+def _notes_on_names(
+    task: Task, data: TaskSplit, chosen: Sequence[int], others: int
+) -> Iterator[str]:
+    """What a reader has to know of figures with other texts of targets, `others` in number."""
+    if not others:
+        yield "its targets have no aliases: labels alone were scored"
+    else:
+        extra = ": not a task of WorkRB" if task.paper else ""
+        yield f"{others:,} aliases were scored as texts of their targets{extra}"
+    if not (others or task.names):
+        return
+    found = sum(_is_text_of(data, query) for query in chosen)
+    if task.names:
+        # Said also where there is none: without it such a figure can not be judged.
+        names = {folded(text) for texts in (data.task.targets, *data.aliases) for text in texts}
+        literal = sum(folded(data.task.queries[query]) in names for query in chosen)
+        yield (
+            f"{literal:,} of {len(chosen):,} queries are, but for case, a name of the space, "
+            f"{found:,} of these a name of an accepted answer: they are looked up, which flatters"
+        )
+    elif found:
+        yield (
+            "queries that are themselves a text of a relevant target, which makes it a lookup: "
+            f"{found:,}"
+        )
+
+
 def _is_text_of(data: TaskSplit, query: int) -> bool:
     """Whether a query is a label or an alias of a target relevant to it."""
     text = folded(data.task.queries[query])
@@ -169,7 +188,7 @@ def _is_text_of(data: TaskSplit, query: int) -> bool:
 
 
 def by_space(parts: Sequence[Part], *, of_one_task: bool) -> Iterator[list[Part]]:
-    """Splits with the same target texts together, so that these are encoded once.
+    """Splits with the same target texts, ranked alike, together: these are encoded once.
 
     Args:
         parts: The splits.
@@ -179,5 +198,6 @@ def by_space(parts: Sequence[Part], *, of_one_task: bool) -> Iterator[list[Part]
     for part in parts:
         others = tuple(map(tuple, part.data.aliases)) if part.aliases else ()
         sorts = (part.task.query, part.task.target) if of_one_task else None
-        groups.setdefault((tuple(part.data.task.targets), others, sorts), []).append(part)
+        key = (tuple(part.data.task.targets), others, sorts, part.task.names)
+        groups.setdefault(key, []).append(part)
     yield from groups.values()

@@ -37,6 +37,7 @@ FORMAT, VERSION = "uwe-bench", 1
 
 METRICS = (
     "MAP", "RP@10", "RP@1", "RP@5", "MRR", "nDCG@10", "nDCG@100", "recall@100", "hit@1",
+    "hit@5", "hit@10",
 )  # fmt: skip
 """What is reported; the first two are WorkBench's."""
 

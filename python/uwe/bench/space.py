@@ -18,12 +18,13 @@ from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel, 
 from uwe.bench.scoring import Scoring
 from uwe.cache import TargetCache
 from uwe.checks import floats
+from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.explanation import explain
 from uwe.queries import core_temperature, encode_queries
 from uwe.tokens import Encoder, TokenVectors
 
-__all__ = ["PreparedSpace", "Relevant", "prepared"]
+__all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
 
 Count = Callable[[int], object]
 
@@ -92,6 +93,8 @@ def prepared(
     scorings: Sequence[Scoring],
     progress: Count,
     texts: tuple[str, str] = ("query", "target"),
+    *,
+    names: bool = False,
 ) -> Iterator[PreparedSpace]:
     """Prepare a target space; what it takes on disk is gone after the block.
 
@@ -102,6 +105,7 @@ def prepared(
         scorings: How an `EncoderModel` compares.
         progress: Called with the number of texts encoded so far.
         texts: What a query and what a target is, in a task's words.
+        names: Whether an `EncoderModel` ranks by `ranked_by_names`.
     """
     if isinstance(model, TaskModel):
         model = model.on(*texts)
@@ -111,7 +115,8 @@ def prepared(
     if not isinstance(model, EncoderModel):
         raise InputError(f"expected a model to evaluate, got {type(model).__name__}")
     with tempfile.TemporaryDirectory(prefix="uwe-bench-") as folder:
-        yield _EncodedSpace(model, labels, aliases, scorings, Path(folder), progress)
+        kind = _NamedSpace if names else _EncodedSpace
+        yield kind(model, labels, aliases, scorings, Path(folder), progress)
 
 
 class _EncodedSpace:
@@ -205,6 +210,58 @@ class _EncodedSpace:
         cache = self._caches[chosen.tokens]
         found = explain(query, cache, target, scorer=chosen.scorer)
         return [(word.text, word.share) for word in found.query_words]
+
+
+class _NamedSpace(_EncodedSpace):
+    """As users rank a space with names: whole rankings, as there is no score of a target alone."""
+
+    def ranks(
+        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
+    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        of_pair = np.repeat(np.arange(len(queries)), np.diff(offsets))
+        for name, scoring in self._by_name.items():
+            started = time.perf_counter()
+            cache = self._caches[scoring.tokens]
+            indices, _ = ranked_by_names(queries, cache, scoring.scorer, len(cache))
+            places = np.empty_like(indices)
+            np.put_along_axis(places, indices, np.arange(1, len(cache) + 1)[None], axis=1)
+            # Queries are encoded within: their time is not told apart.
+            self.score_seconds[name] += time.perf_counter() - started
+            yield name, places[of_pair, relevant]
+
+    def top(
+        self, queries: Sequence[str], scoring: str, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        chosen = self._by_name[scoring]
+        return ranked_by_names(queries, self._caches[chosen.tokens], chosen.scorer, k)
+
+
+def ranked_by_names(
+    queries: Sequence[str], cache: TargetCache, scorer: Scorer, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best targets by all their names: a target scores as the best of its texts.
+
+    Args:
+        queries: Texts as people type them.
+        cache: A space with its names as aliases.
+        scorer: How to compare token vectors.
+        k: How many to return at most.
+
+    Returns:
+        Indices and scores: (queries, min(k, targets)), int64 and float32, best first, scores not
+        ascending.
+    """
+    vectors = encode_queries(queries, cache)
+    indices, scores, _ = _core.cache_rank(
+        cache.core,
+        vectors.values,
+        vectors.offsets,
+        scorer=scorer.name,
+        temperature=core_temperature(scorer),
+        pivot=scorer.pivot,
+        k=k,
+    )
+    return indices, scores
 
 
 class _Recorder:

@@ -1,56 +1,27 @@
-"""The tasks: one literal table. A new task is one entry here and a folder of data."""
+"""The tasks: one literal table. A new task is one entry here and a folder of data.
+
+Those of what people type have a table of their own, `typed_tasks`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from uwe.data.layout import TARGETS, data_folder, splits_of
+from uwe.bench.task import Task
+from uwe.bench.typed_tasks import TYPED_TASKS
+from uwe.data.layout import TARGETS, data_folder
 from uwe.errors import DataError, InputError
 
-__all__ = ["PAPER_TASKS", "TASKS", "Task", "chosen_tasks", "task_named"]
+__all__ = ["GROUPS", "PAPER_TASKS", "TASKS", "Task", "chosen_tasks", "task_named"]
 
 PAPER_TASKS = ("job2skill", "skill2job", "jobnorm", "skillextract", "skillnorm", "skillsim")
 """The six tasks of the paper (arXiv 2511.07969), over which alone a macro mean is one."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a task measures, and what one has to know to read its figures.
-
-    Attributes:
-        name: Also the name of its folder.
-        folder: Where it lies below the data folder; for a user's own task its absolute path.
-        paper: Which of `PAPER_TASKS` it belongs to; empty for extras and users' own.
-        query: What a query is.
-        target: What a target is.
-        measures: What a high figure means, in a sentence.
-        space: The target space and its version.
-        source: Where the data come from.
-        licence: Under which terms.
-        origins: Relations, as the third column of training edges names them, that come from the
-            relation, data set or generator that made this task.
-        deviations: Each difference from WorkRB's task of that name.
-        made_by: The command that makes its folder; empty for a user's own.
-        substitute: Whether it only stands in for the paper's task.
-    """
-
-    name: str
-    folder: str
-    paper: str
-    query: str
-    target: str
-    measures: str
-    space: str
-    source: str
-    licence: str
-    made_by: str = ""
-    origins: tuple[str, ...] = ()
-    deviations: tuple[str, ...] = ()
-    substitute: bool = False
-
+GROUPS = {"all": "workbench/", "typed": "typed/"}
+"""Names for all tasks of a folder of the data folder that are there."""
 
 _ESCO = "ESCO, reusable with attribution (Commission Decision 2011/833/EU); adapted"
 _ONET = "O*NET 29.2, CC BY 4.0; modified"
@@ -220,6 +191,7 @@ TASKS: tuple[Task, ...] = (
         made_by=_BY_GRAPHS,
         origins=("esco-altlabel",), deviations=(_HELDOUT, _LABELS_120),
     ),
+    *TYPED_TASKS,
 )  # fmt: skip
 
 
@@ -264,38 +236,26 @@ def task_named(name: str) -> Task:
 def chosen_tasks(
     names: str | Path | Sequence[str | Path], data: str | Path | None
 ) -> list[tuple[Task, Path]]:
-    """Tasks and their folders: those named, or for `all` every task of WorkBench that is there.
+    """Tasks and where they lie: those named, or for a name of `GROUPS` all of it that are there.
 
-    `all` means what lies in `workbench/`; held-out parts of training data are named one by one.
+    `all` means what lies in `workbench/`, `typed` what lies in `typed/`; held-out parts of training
+    data are named one by one.
 
     Args:
-        names: Names of the table, and paths of task folders.
+        names: Names of the table or of `GROUPS`, and paths of task folders.
         data: The data folder, as `data_folder` takes it; not needed for folders alone.
 
     Raises:
         InputError: If a name is unknown, two tasks have one name, or there is no task at all.
-        DataError: If a named task has no folder.
+        DataError: If a named task is not there, or none of a group is.
     """
     several = [names] if isinstance(names, str | Path) else names
     # A path is a folder, also where a task of the table has its name.
     listed = [str(name.absolute()) if isinstance(name, Path) else name for name in several]
-    if listed == ["all"]:
-        data = data_folder(data)
-        found = [
-            (task, data / task.folder)
-            for task in TASKS
-            if task.folder.startswith("workbench/") and splits_of(data / task.folder)
-        ]
-        if not found:
-            raise DataError(
-                "expected tasks of WorkBench in workbench/, found none: make them with  "
-                "uwe data import, or name another folder",
-                path=data,
-            )
-        return found
     if not listed:
         raise InputError("expected at least one task, got none: pass tasks='all'")
-    tasks = [task_named(name) for name in listed]
+    groups = [_group(name, data) if name in GROUPS else [task_named(name)] for name in listed]
+    tasks = [task for group in groups for task in group]
     if len({task.name for task in tasks}) != len(tasks):
         raise InputError(
             f"expected different tasks, got {', '.join(listed)}: name each once, and rename a "
@@ -305,12 +265,30 @@ def chosen_tasks(
         data = data_folder(data)
     chosen = []
     for task in tasks:
-        folder = Path(data or "") / task.folder
-        if not (folder / TARGETS).is_file():
+        path = Path(data or "") / task.folder
+        if not task.is_in(path):
+            what = path.name if task.typed else TARGETS
+            made = f"make it with  {task.made_by}" if task.made_by else "name another data folder"
             raise DataError(
-                f"expected the task {task.name}, found no {TARGETS}: leave it out, or make it with"
-                f"  {task.made_by}",
-                path=folder,
+                f"expected the task {task.name}, found no {what}: leave it out, or {made}",
+                path=path.parent if task.typed else path,
             )
-        chosen.append((task, folder))
+        chosen.append((task, path))
     return chosen
+
+
+def _group(name: str, data: str | Path | None) -> list[Task]:
+    """The tasks of a group that are there."""
+    folder, start = data_folder(data), GROUPS[name]
+    found = [
+        task
+        for task in TASKS
+        if task.folder.startswith(start) and task.splits(folder / task.folder)
+    ]
+    if not found:
+        made = "make them with  uwe data import, or " if name == "all" else ""
+        what = "tasks of WorkBench" if name == "all" else "tasks of what people type"
+        raise DataError(
+            f"expected {what} in {start}, found none: {made}name another folder", path=folder
+        )
+    return found

@@ -26,6 +26,7 @@ __all__ = [
     "data_folder",
     "file_seal",
     "read_split",
+    "seals_of",
     "splits_of",
     "write_task",
 ]
@@ -132,13 +133,18 @@ def read_split(folder: Path, split: str) -> TaskSplit:
         split=split,
         task=task,
         aliases=_aliases(folder / TARGETS),
-        seals={
-            TARGETS: _seal(_texts(task.target_ids, task.targets)),
-            f"{split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
-            f"{split}{_QRELS}": _seal(_judgements(task)),
-        },
+        seals=seals_of(task, split),
         notes=tuple(notes),
     )
+
+
+def seals_of(task: RankingTask, split: str) -> dict[str, str]:
+    """`TaskSplit.seals` of a split, whatever it was read from."""
+    return {
+        TARGETS: _seal(_texts(task.target_ids, task.targets)),
+        f"{split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
+        f"{split}{_QRELS}": _seal(_judgements(task)),
+    }
 
 
 def file_seal(path: Path) -> str:

@@ -37,13 +37,15 @@ def audit_command(
     from uwe.bench.plan import chosen_splits
     from uwe.bench.regimes import Auditor
     from uwe.bench.tasks import TASKS
-    from uwe.data.layout import data_folder, read_split, splits_of
+    from uwe.data.layout import data_folder
 
     chosen, folder = bench_model(model), data_folder(data)
-    there = [known.name for known in TASKS if splits_of(folder / known.folder)]
+    there = [
+        known.name for known in TASKS if not known.typed and known.splits(folder / known.folder)
+    ]
     auditor = Auditor(folder)
     regimes = [
-        (each.name, name, auditor.regime(chosen, each, read_split(place, name)))
+        (each.name, name, auditor.regime(chosen, each, each.read(place, name)))
         for each, place, name in chosen_splits(
             task or there or "all", split or "all", folder, named=bool(task)
         )

@@ -29,7 +29,7 @@ Tasks = Annotated[
     typer.Option(
         "--task", "-t", metavar="NAME|FOLDER",
         help="A task (see: uwe bench tasks) or a task folder of yours; the default is all of "
-        "WorkBench that is there. Repeat for several.",
+        "WorkBench that is there, `typed` all of what people type. Repeat for several.",
     ),
 ]  # fmt: skip
 Splits = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from uwe.errors import InputError
 
 if TYPE_CHECKING:
     from uwe.bench.model import BenchModel
-    from uwe.bench.results import Results
+    from uwe.bench.results import Entry, Results
 
 __all__ = ["print_results", "run_command"]
 
@@ -36,7 +37,7 @@ def run_command(
         typer.Option(
             metavar="NAME",
             help="MAP, MRR, RP@k, nDCG@k, recall@k or hit@k; the default is MAP, RP@10 and "
-            "seven others. MAP is always measured. Repeatable.",
+            "nine others. MAP is always measured. Repeatable.",
         ),
     ] = None,
     aliases: Annotated[
@@ -160,29 +161,49 @@ def _models(
     return found
 
 
+def _columns(results: Results, entry: Entry, front: list[str]) -> tuple[str, ...]:
+    """The metrics that a task is read by, or what was asked for where some were not measured."""
+    from uwe.bench.tasks import TASKS
+
+    name = results.tasks[entry.task].name
+    shown = next((task.shown for task in TASKS if task.name == name), ())
+    return shown if shown and set(shown) <= set(entry.metrics) else tuple(front)
+
+
+def _row(results: Results, entry: Entry, columns: Sequence[str]) -> list[str]:
+    task = results.tasks[entry.task]
+    figures = [entry.metrics[name] for name in columns]
+    return [
+        entry.task,
+        entry.model,
+        entry.scorer or "-",
+        entry.regime.name,
+        f"{task.queries:,} x {task.targets:,}",
+        *(f"{100 * i.mean:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in figures),
+    ]
+
+
+def _print_figures(results: Results, front: list[str]) -> None:
+    """A table for each choice of metrics."""
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for key in results.tasks:
+        for entry in results.entries:
+            if entry.task == key:
+                columns = _columns(results, entry, front)
+                tables.setdefault(columns, []).append(_row(results, entry, columns))
+    for number, (columns, rows) in enumerate(tables.items()):
+        if number:
+            output.print_line("")
+        header = ["task/split", "model", "scorer", "regime", "queries x targets", *columns]
+        output.print_table(header, rows, right="567")
+
+
 def print_results(results: Results) -> None:
     """The table, the means that are allowed, and whatever qualifies the figures."""
     from uwe.bench.means import means
 
     front = list(next(iter(results.entries)).metrics)[:2]
-    rows = [
-        [
-            entry.task,
-            entry.model,
-            entry.scorer or "-",
-            entry.regime.name,
-            f"{results.tasks[entry.task].queries:,} x {results.tasks[entry.task].targets:,}",
-            *(
-                f"{100 * i.mean:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]"
-                for i in (entry.metrics[name] for name in front)
-            ),
-        ]
-        for key in results.tasks
-        for entry in results.entries
-        if entry.task == key
-    ]
-    header = ["task/split", "model", "scorer", "regime", "queries x targets", *front]
-    output.print_table(header, rows, right="56")
+    _print_figures(results, front)
     for mean in means(results):
         figures = ", ".join(f"{name} {100 * mean.metrics[name]:.1f}" for name in front)
         output.print_line(f"{mean.label}, {mean.split}, {mean.regime}: {mean.title}: {figures}")

@@ -29,7 +29,7 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
 
     named = data is not None or bool(os.environ.get(ENVIRONMENT))
     folder = data_folder(data) if named else None
-    found = [(task, [] if folder is None else _sizes(folder / task.folder)) for task in TASKS]
+    found = [(task, [] if folder is None else _sizes(task, folder / task.folder)) for task in TASKS]
     if as_json:
         output.print_json([{**vars(task), "splits": sizes} for task, sizes in found], indent=2)
         return
@@ -47,19 +47,17 @@ def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
         output.print_line("\nno data folder: set UWE_DATA or pass --data to see what is there")
 
 
-def _sizes(folder: Path) -> list[dict[str, Any]]:
-    """What each split of a task folder holds."""
-    from uwe.data.layout import read_split, splits_of
-
-    splits = [(split, read_split(folder, split).task) for split in splits_of(folder)]
+def _sizes(task: Task, path: Path) -> list[dict[str, Any]]:
+    """What each split of a task holds."""
+    splits = [(split, task.read(path, split).task) for split in task.splits(path)]
     return [
         {
             "split": split,
-            "queries": len(task.queries),
-            "targets": len(task.targets),
-            "pairs": sum(map(len, task.relevant)),
+            "queries": len(found.queries),
+            "targets": len(found.targets),
+            "pairs": sum(map(len, found.relevant)),
         }
-        for split, task in splits
+        for split, found in splits
     ]
 
 

@@ -1,0 +1,166 @@
+"""What people type, with the answers of a coder: `typed/` of the data folder, read as tasks.
+
+Files of lines, their values separated by tabs. The targets are a built-in space, so a line names
+its answers by their labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uwe.data.layout import TaskSplit, seals_of
+from uwe.data.rules import fold_targets, ranking_task
+from uwe.errors import DataError
+from uwe.records import checked, decoded, lines_of
+from uwe.spaces import target_space
+
+__all__ = ["NO_ANSWER", "SPLIT", "TYPED_SETS", "TypedSet", "read_typed"]
+
+NO_ANSWER = "NONE"
+"""Stands for the answers of a query to which the space has none."""
+SPLIT = "val"
+_SEPARATOR = " | "
+
+
+@dataclass(frozen=True)
+class TypedSet:
+    """The form of a set.
+
+    Attributes:
+        space: The built-in space that its answers are labels of.
+        columns: Names of a line's values.
+        query: The column that is the query.
+        answers: The columns with the accepted labels, the best first; only the first has to have
+            one.
+        header: Whether a file begins with the names of its columns.
+        release: The release of ESCO whose labels the answers are, where the space's lacks some: a
+            line with such a label is counted, and left out. Empty where every answer has to be a
+            label of the space.
+    """
+
+    space: str
+    columns: tuple[str, ...]
+    query: str
+    answers: tuple[str, ...]
+    header: bool = True
+    release: str = ""
+
+
+_TITLES = TypedSet(
+    "esco-occupations", ("title", "occupation", "also"), "title", ("occupation", "also")
+)
+_SPANS = TypedSet("esco-skills", ("sentence", "span", "skill"), "span", ("skill",), release="1.1.0")
+
+TYPED_SETS: dict[str, TypedSet] = {
+    "titles": _TITLES,
+    "keywords": TypedSet(
+        "esco-skills", ("keyword", "skill", "also"), "keyword", ("skill", "also")
+    ),
+    "advert_titles": _TITLES,
+    "spans_house": _SPANS,
+    "spans_tech": _SPANS,
+    "adverts": TypedSet("esco-skills", ("place", "skills"), "place", ("skills",), header=False),
+}  # fmt: skip
+"""The sets by name."""
+
+
+def read_typed(path: Path, name: str) -> TaskSplit:
+    """Read a set as the one split of a task.
+
+    Queries of equal text are merged, with the union of their answers, as those of other tasks are.
+    A query without an answer is kept: metrics leave it out and count it.
+
+    Args:
+        path: Its file; of several files their folder.
+        name: One of `TYPED_SETS`.
+
+    Returns:
+        The split, with the space's labels as targets and its other names as their aliases.
+
+    Raises:
+        DataError: If there is no line, a line is malformed, or an answer is no label of the space;
+            with its path and line.
+        OSError: If a file can not be read.
+    """
+    form = TYPED_SETS[name]
+    space = target_space(form.space)
+    index = {label.strip(): i for i, label in enumerate(space.labels)}
+    queries: list[tuple[str, list[int]]] = []
+    lost: Counter[str] = Counter()
+    files = sorted(path.glob("*.tsv")) if path.is_dir() else [path]
+    for file in files:
+        for line, query, answers in _lines(file, form):
+            unknown = [label for label in answers if label not in index]
+            if not unknown:
+                queries.append((query, [index[label] for label in answers]))
+            elif form.release:
+                # Not kept as a query without an answer: it has one, in another release.
+                lost[unknown[0]] += 1
+            else:
+                raise DataError(
+                    f"expected a label of {space.title} {space.version} or {NO_ANSWER}, got "
+                    f"{unknown[0]!r}: correct it",
+                    path=file,
+                    line=line,
+                )
+    if not any(answers for _, answers in queries):
+        raise DataError("expected at least one line with an answer, found none", path=path)
+    targets = fold_targets(space.ids, space.labels, space.aliases)
+    task, left_out = ranking_task(SPLIT, queries, targets)
+    notes = [f"{what}: {count:,}" for what, count in left_out.items()]
+    if lost:
+        notes.append(
+            f"lines left out, as ESCO {space.version} lacks the label that {form.release} has: "
+            f"{lost.total():,} ({', '.join(sorted(lost))})"
+        )
+    return TaskSplit(path, SPLIT, task, targets.aliases, seals_of(task, SPLIT), tuple(notes))
+
+
+def _lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
+    """Line number, query and accepted labels of each line; no label where it says NONE."""
+    width = len(form.columns)
+    with lines_of(file) as lines:
+        for number, raw in decoded(lines):
+            values = raw.rstrip("\r\n").split("\t")
+            checked({"": values}, file, number)
+            if form.header and number == 1:
+                if tuple(values) != form.columns:
+                    raise DataError(
+                        f"expected the columns {', '.join(form.columns)}, separated by tabs, got "
+                        f"{', '.join(values)}: mend the header",
+                        path=file,
+                        line=number,
+                    )
+                continue
+            if len(values) != width:
+                raise DataError(
+                    f"expected {width} values ({', '.join(form.columns)}), separated by tabs, got "
+                    f"{len(values)}: mend the line",
+                    path=file,
+                    line=number,
+                )
+            fields = dict(zip(form.columns, map(str.strip, values), strict=True))
+            for column in (form.query, form.answers[0]):
+                if not fields[column]:
+                    raise DataError(
+                        f"expected a text in {column}, got a blank value: mend the line, or leave it out",
+                        path=file,
+                        line=number,
+                    )
+            answers = _labels([fields[column] for column in form.answers])
+            if answers == [NO_ANSWER]:
+                answers = []
+            elif NO_ANSWER in answers:
+                raise DataError(
+                    f"expected {NO_ANSWER} or labels, got both: leave one out",
+                    path=file,
+                    line=number,
+                )
+            yield number, fields[form.query], answers
+
+
+def _labels(values: Sequence[str]) -> list[str]:
+    return [label.strip() for value in values if value for label in value.split(_SEPARATOR)]
