@@ -21,7 +21,9 @@ from uwe.checks import floats
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.explanation import explain
+from uwe.lexicon import checked_abbreviations
 from uwe.queries import core_temperature, encode_queries
+from uwe.readings import Found, best_of_readings
 from uwe.tokens import Encoder, TokenVectors
 
 __all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
@@ -239,7 +241,7 @@ class _NamedSpace(_EncodedSpace):
 def ranked_by_names(
     queries: Sequence[str], cache: TargetCache, scorer: Scorer, k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The best targets by all their names: a target scores as the best of its texts.
+    """The best targets as `uwe.rank` gives them: by all names, with abbreviations written out.
 
     Args:
         queries: Texts as people type them.
@@ -251,17 +253,23 @@ def ranked_by_names(
         Indices and scores: (queries, min(k, targets)), int64 and float32, best first, scores not
         ascending.
     """
-    vectors = encode_queries(queries, cache)
-    indices, scores, _ = _core.cache_rank(
-        cache.core,
-        vectors.values,
-        vectors.offsets,
-        scorer=scorer.name,
-        temperature=core_temperature(scorer),
-        pivot=scorer.pivot,
-        k=k,
-    )
-    return indices, scores
+
+    def search(texts: Sequence[str]) -> list[Found]:
+        vectors = encode_queries(texts, cache)
+        arrays = _core.cache_rank(
+            cache.core,
+            vectors.values,
+            vectors.offsets,
+            scorer=scorer.name,
+            temperature=core_temperature(scorer),
+            pivot=scorer.pivot,
+            k=k,
+        )
+        return list(zip(*arrays, strict=True))
+
+    table = checked_abbreviations(True)
+    hits = best_of_readings(queries, search, k=k, targets=cache, table=table)
+    return np.stack([hit.indices for hit in hits]), np.stack([hit.scores for hit in hits])
 
 
 class _Recorder:

@@ -42,7 +42,8 @@ ScorerName = Annotated[
         "--scorer",
         metavar="NAME",
         help="soft_target, soft_query, soft, max or pooled; the default is the cache's or model's "
-        "own. The first three need a temperature: --temperature, or in the name as in soft:0.5.",
+        "own. The first three need a temperature: --temperature, or in the name as in soft:0.5. "
+        "soft:0.5:4 weighs the axes by the query's length, alike at 4 tokens.",
     ),
 ]
 Temperature = Annotated[
@@ -58,6 +59,14 @@ Conditions = Annotated[
         "--where", metavar="COLUMN=VALUE",
         help="Only targets with this metadata; repeat for several columns (all must hold) or "
         "several values of one (any may).",
+    ),
+]  # fmt: skip
+AbbreviationTable = Annotated[
+    str | None,
+    typer.Option(
+        "--abbreviations", metavar="FILE|none",
+        help="A table of your own in place of the one that comes with the package: lines of an "
+        "abbreviation, a tab, and what it stands for. none takes queries as they stand.",
     ),
 ]  # fmt: skip
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -123,11 +132,14 @@ def read_scorer(
     """
     if name is None and temperature is None:
         return None
+    pivot = None
     if name is not None and ":" in name:
         if temperature is not None:
             raise typer.BadParameter(f"--scorer {name} has a temperature: leave out --temperature")
         scorer = Scorer.parse(name)
-        name, temperature = scorer.name, scorer.temperature
+        name, temperature, pivot = scorer.name, scorer.temperature, scorer.pivot
+    elif name is None and default is not None:
+        pivot = default.pivot
     chosen = name if name is not None else default.name if default is not None else ""
     if chosen in SCORERS and chosen not in SOFT_SCORERS and temperature is not None:
         raise typer.BadParameter(
@@ -141,7 +153,12 @@ def read_scorer(
                 f"scorer '{chosen}' needs a temperature, got none: add --temperature NUMBER, or "
                 f"write it into the name as in {chosen}:0.5"
             )
-    return Scorer(chosen, temperature=temperature)
+    return Scorer(chosen, temperature=temperature, pivot=pivot)
+
+
+def read_abbreviations(table: str | None) -> bool | str:
+    """`--abbreviations` as the functions take it."""
+    return True if table is None else False if table == "none" else table
 
 
 def read_where(conditions: list[str] | None, targets: TargetCache) -> Where | None:

@@ -12,7 +12,6 @@ from uwe.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
-    from uwe.config import Scorer
     from uwe.corpus import Record
 
 __all__ = ["explain_command"]
@@ -30,6 +29,7 @@ def explain_command(
     scorer: arguments.ScorerName = None,
     temperature: arguments.Temperature = None,
     model: arguments.Model = None,
+    abbreviations: arguments.AbbreviationTable = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -71,14 +71,17 @@ def explain_command(
     from uwe.explanation import explain
 
     space = arguments.open_targets(targets, model)
-    chosen = arguments.read_scorer(scorer, temperature, space.scorer)
+    settings: dict[str, Any] = {
+        "scorer": arguments.read_scorer(scorer, temperature, space.scorer),
+        "abbreviations": arguments.read_abbreviations(abbreviations),
+    }
     if source is not None:
-        _explain_stream(source, format_, skip_invalid, space, chosen, as_json)
+        _explain_stream(source, format_, skip_invalid, space, settings, as_json)
         return
     target = label if label is not None else index
     assert query is not None
     assert target is not None
-    explanation = explain(query, space, target, scorer=chosen)
+    explanation = explain(query, space, target, **settings)
     if as_json:
         output.print_json(explanation.to_dict(), indent=2)
     else:
@@ -90,7 +93,7 @@ def _explain_stream(
     format_: str | None,
     skip_invalid: bool,
     space: TargetCache,
-    scorer: Scorer | None,
+    settings: dict[str, Any],
     as_json: bool,
 ) -> None:
     from uwe.explanation import explain
@@ -101,7 +104,7 @@ def _explain_stream(
     with output.counting("pairs") as progress:
         for done, record in enumerate(_records(source, format_, skipped if skip_invalid else None)):
             try:
-                explanation = explain(record.text, space, _target(record), scorer=scorer)
+                explanation = explain(record.text, space, _target(record), **settings)
             except InputError as error:
                 path = None if source == "-" else source
                 wrong = DataError(str(error), path=path, line=record.line)

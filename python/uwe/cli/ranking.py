@@ -15,7 +15,6 @@ from uwe.errors import DataError
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
-    from uwe.config import Scorer
     from uwe.corpus import Record
     from uwe.explanation import Explanation
     from uwe.ranking import Match
@@ -43,6 +42,7 @@ def rank_command(
             help="Rank only as many targets as an approximate index proposes (extra: ann).",
         ),
     ] = None,
+    abbreviations: arguments.AbbreviationTable = None,
     source: Annotated[
         str | None,
         typer.Option(
@@ -71,12 +71,14 @@ def rank_command(
 
     One query prints a table: rank, label, score, and the words of the query that earned most of
     the score with their shares. Many print one line a match, of columns separated by tabs: query,
-    rank, label, score, id, alias (the text of the target that matched, if not its label), and with
-    --why the words; with --json one JSON object a query.
+    rank, label, score, id, alias (the text of the target that matched, if not its label), how the
+    query was read (if not as it stands), and with --why the words; with --json one JSON object a
+    query.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
-      uwe rank "head chef" --targets esco-occupations -k 5 --json
+      uwe rank "Sr. SWE (ML)" --targets esco-occupations -k 5
+      uwe rank "head chef" --targets esco-occupations --json
       uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
       uwe rank --input titles.csv --field title --json > ranked.jsonl
       cat titles.txt | uwe rank --input -
@@ -92,6 +94,7 @@ def rank_command(
         "min_score": min_score,
         "scorer": arguments.read_scorer(scorer, temperature, space.scorer),
         "candidates": candidates,
+        "abbreviations": arguments.read_abbreviations(abbreviations),
     }
     if source is None:
         assert query is not None
@@ -106,7 +109,7 @@ def _rank_one(
     from uwe.ranking import rank
 
     matches = rank(query, space, **settings)
-    reasons = _reasons(query, space, matches, settings["scorer"]) if why else None
+    reasons = _reasons(query, space, matches, settings) if why else None
     if as_json:
         output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)
         return
@@ -123,6 +126,8 @@ def _rank_one(
         earned = "" if reasons is None else _earned(reasons[place - 1])
         rows.append([str(place), label, f"{match.score:.3f}", earned])
     width = 4 if why else 3
+    for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
+        output.print_line(f"read as {reading}")
     output.print_table(header[:width], [row[:width] for row in rows], right="02")
 
 
@@ -156,7 +161,7 @@ def _rank_stream(
     with output.counting("queries") as progress:
         for done, matches in enumerate(ranked, 1):
             record = waiting.popleft()
-            reasons = _reasons(record.text, space, matches, settings["scorer"]) if why else None
+            reasons = _reasons(record.text, space, matches, settings) if why else None
             _print_ranked(record, matches, reasons, as_json)
             progress(done)
             if block == 1:
@@ -196,23 +201,25 @@ def _print_ranked(
         return
     for place, match in enumerate(matches, 1):
         columns = [record.text, str(place), match.label, f"{match.score:.4f}", match.id or ""]
-        columns.append(match.alias or "")
+        columns += [match.alias or "", match.read_as or ""]
         if reasons is not None:
             columns.append(_earned(reasons[place - 1]))
         output.print_line("\t".join(" ".join(column.split()) for column in columns))
 
 
 def _reasons(
-    query: str, space: TargetCache, matches: list[Match], scorer: Scorer | None
+    query: str, space: TargetCache, matches: list[Match], settings: dict[str, Any]
 ) -> list[Explanation]:
     from uwe.explanation import explain_many
 
-    return explain_many(query, space, matches, scorer=scorer)
+    scorer, table = settings["scorer"], settings["abbreviations"]
+    return explain_many(query, space, matches, scorer=scorer, abbreviations=table)
 
 
 def _earned(reason: Explanation) -> str:
-    # A word's comma belongs to the sentence that it was in.
-    return ", ".join(f"{w.text.rstrip(',;:.!?') or w.text} {w.share:+.3f}" for w in reason.top())
+    # A word's comma or bracket belongs to the sentence that it was in.
+    words = ((w.text.lstrip("([").rstrip(",;:.!?)]") or w.text, w.share) for w in reason.top())
+    return ", ".join(f"{word} {share:+.3f}" for word, share in words)
 
 
 def _as_dicts(matches: list[Match], reasons: list[Explanation] | None) -> list[dict[str, Any]]:

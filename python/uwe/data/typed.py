@@ -146,7 +146,8 @@ def _lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
             for column in (form.query, form.answers[0]):
                 if not fields[column]:
                     raise DataError(
-                        f"expected a text in {column}, got a blank value: mend the line, or leave it out",
+                        f"expected a text in {column}, got a blank value: mend the "
+                        "line, or leave it out",
                         path=file,
                         line=number,
                     )
