@@ -170,9 +170,9 @@ def test_a_wrong_removal_changes_nothing(
         ),
         ({"metadata": {"k": [1, True]}}, "target 1: expected a number or None.*true, a boolean"),
         ({"metadata": {"k": [False, "no"]}}, 'expected a boolean or None.*got "no", a text'),
-        ({"dtype": "float64"}, "dtype 'float32' or 'float16', got 'float64'"),
-        ({"dtype": "int8"}, "got 'int8'"),
-        ({"dtype": None}, "dtype 'float32' or 'float16', got None"),
+        ({"dtype": "float64"}, "dtype 'float32' or 'float16' or 'int8', got 'float64'"),
+        ({"dtype": "int4"}, "got 'int4'"),
+        ({"dtype": None}, "dtype 'float32' or 'float16' or 'int8', got None"),
         ({"tokens": "some"}, "tokens 'all' or 'pooled', got 'some'"),
         ({"tokens": None}, "tokens 'all' or 'pooled', got None"),
         ({"tokens": ["all"]}, "tokens 'all' or 'pooled', got"),
@@ -299,7 +299,9 @@ def test_a_model_that_can_not_be_loaded_is_named(small_cache: TargetCache, tmp_p
 
 def test_a_newer_format_says_what_to_do(small_cache: TargetCache) -> None:
     manifest = small_cache.path / "manifest.json"
-    text = manifest.read_text().replace('"version":[1,1]', '"version":[2,3]')
+    text = manifest.read_text()
+    assert '"version":[1,2]' in text
+    text = text.replace('"version":[1,2]', '"version":[2,3]')
     manifest.write_text(text.replace('"readable_from":"0.1.0"', '"readable_from":"9.1"'))
     with pytest.raises(CacheFormatError, match=r"format 2\.3.*needs uwe 9\.1; update it"):
         TargetCache.open(small_cache.path)

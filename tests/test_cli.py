@@ -96,7 +96,7 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
         (["rank", "a", "-t", "roles.uwe", "--where", "family"], "expected --where COLUMN=VALUE"),
         (["rank", "a", "-t", "roles.uwe", "--scorer", "sof"], "expected a scorer out of"),
         (["rank", "a", "-t", "roles.uwe", "--scorer", "soft"], "add --temperature NUMBER, or"),
-        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft:hot"], "expected a number after the"),
+        (["rank", "a", "-t", "roles.uwe", "--scorer", "soft:hot"], "expected one number or two"),
         (["rank", "a", "-t", "roles.uwe", "--candidates", "0"], "expected candidates"),
         (["rank", "a", "-t", "nowhere"], "built-in target space out of esco-skills"),
         (["rank", "a", "-t", "esco-skills@1.0"], "built-in target space out of esco-skills"),
@@ -285,7 +285,7 @@ def test_a_space_can_be_built_anywhere(shell: Shell) -> None:
     info = shell.json("cache", "build", "o.uwe", "--space", "esco-occupations", "--model", "tiny",
                       "--tokens", "pooled")  # fmt: skip
     assert (info["targets"], info["tokens"]) == (3039, "pooled")
-    assert info["columns"] == ["code", "isco_group", "uri"]
+    assert info["columns"] == ["code", "isco_group", "isco_label", "uri"]
 
 
 def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,9 +35,9 @@ def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
         for match in uwe.rank(query, uwe.TargetCache.open("roles.uwe"))
     }
     assert any(aliases.values())
-    assert [row[5:] for row in rows] == [[aliases[row[0], row[2]]] for row in rows]
+    assert [row[5:] for row in rows] == [[aliases[row[0], row[2]], ""] for row in rows]
     with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
-    assert all(len(line.split("\t")) == 7 for line in with_why.stdout.splitlines())
+    assert all(len(line.split("\t")) == 8 for line in with_why.stdout.splitlines())
 
 
 def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:

@@ -82,8 +82,15 @@ def test_an_unknown_scorer_is_refused_with_the_known_ones(name: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("soft:warm", "expected a number after the colon of 'soft:warm'"),
-        ("soft:", "expected a number after the colon"),
+        ("soft:warm", "expected one number or two after the name of the scorer 'soft:warm'"),
+        ("soft:", "expected one number or two"),
+        ("soft:0.5:", "expected one number or two"),
+        ("soft::4", "expected one number or two"),
+        ("soft:0.5:four", "expected one number or two"),
+        ("soft:0.5:4:1", "expected one number or two"),
+        ("soft:0.5:-4", "pivot of 0 or more tokens, got -4"),
+        ("soft:0.5:nan", "pivot of 0 or more tokens, got nan"),
+        ("max:1:4", "pivot with the scorer soft alone, got 4.0 for max"),
         ("soft:-1", "finite temperature > 0"),
         ("soft", "needs a temperature"),
         ("cosine", "expected a scorer out of"),

@@ -36,13 +36,15 @@ def allowed(query: Ragged, targets: Ragged, temperature: float) -> float:
     return 1e-5 * max(1.0, largest / (16 * temperature))
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda case: f"{case['scorer']}-{case['dim']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN, ids=lambda case: f"{case['scorer']}-{case['pivot']}-{case['dim']}"
+)
 def test_scores_equal_the_golden_ones(case: dict[str, object]) -> None:
     dim = case["dim"]
     query = np.array(case["query"], np.float32).reshape(-1, dim)  # type: ignore[call-overload]
     targets = np.array(case["targets"], np.float32).reshape(-1, dim)  # type: ignore[call-overload]
     spaces = (query, np.array([0, len(query)])), (targets, np.array(case["offsets"]))
-    options = {"scorer": case["scorer"], "temperature": case["temperature"]}
+    options = {key: case[key] for key in ("scorer", "temperature", "pivot")}
     exact = _core.twin(*spaces[0], *spaces[1], **options)  # type: ignore[arg-type]
     np.testing.assert_allclose(exact[0], case["scores"], atol=1e-12)
     got = _core.late_interaction(*spaces[0], *spaces[1], **options)  # type: ignore[arg-type]
@@ -54,6 +56,7 @@ def test_scores_equal_the_golden_ones(case: dict[str, object]) -> None:
 @given(
     seed=st.integers(0, 2**32 - 1),
     scorer=st.sampled_from(SCORERS),
+    pivot=st.none() | st.floats(0, 1e3),
     dim=st.integers(1, 40),
     queries=st.lists(st.integers(1, 40), min_size=1, max_size=4),
     targets=st.lists(st.integers(1, 20), min_size=1, max_size=8),
@@ -63,6 +66,7 @@ def test_scores_equal_the_golden_ones(case: dict[str, object]) -> None:
 def test_late_interaction_equals_the_twin(
     seed: int,
     scorer: str,
+    pivot: float | None,
     dim: int,
     queries: list[int],
     targets: list[int],
@@ -71,15 +75,14 @@ def test_late_interaction_equals_the_twin(
 ) -> None:
     rng = np.random.default_rng(seed)
     left, right = ragged(rng, queries, dim, scale), ragged(rng, targets, dim)
-    got = _core.late_interaction(*left, *right, scorer=scorer, temperature=temperature)
-    exact = _core.twin(*left, *right, scorer=scorer, temperature=temperature)
+    how = {"temperature": temperature, "pivot": pivot if scorer == "soft" else None}
+    got = _core.late_interaction(*left, *right, scorer=scorer, **how)
+    exact = _core.twin(*left, *right, scorer=scorer, **how)
     assert got.shape == exact.shape == (len(queries), len(targets))
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, exact, atol=allowed(left, right, temperature))
     subset = np.flatnonzero(rng.random(len(targets)) < 0.5)
-    part = _core.late_interaction(
-        *left, *right, scorer=scorer, temperature=temperature, subset=subset
-    )
+    part = _core.late_interaction(*left, *right, scorer=scorer, subset=subset, **how)
     np.testing.assert_array_equal(part, got[:, subset])
 
 
@@ -103,6 +106,10 @@ def test_the_twin_is_the_formula() -> None:
     for scorer, value in expected.items():
         got = _core.twin(q, q_offsets, y, y_offsets, scorer=scorer, temperature=0.7)
         assert got[0, 0] == pytest.approx(value, abs=1e-6), scorer
+    for pivot, weight in ((0.0, 1.0), (5.0, 0.5), (20.0, 0.2)):
+        value = weight * expected["soft_query"] + (1 - weight) * expected["soft_target"]
+        got = _core.twin(q, q_offsets, y, y_offsets, scorer="soft", temperature=0.7, pivot=pivot)
+        assert got[0, 0] == pytest.approx(value, abs=1e-6), pivot
 
 
 def good() -> dict[str, object]:
@@ -130,6 +137,10 @@ NAN = np.array([[1.0, 2, 3, np.nan]], np.float32)
         ({"scorer": "maxsim"}, "soft_target"),
         ({"temperature": 0.0}, "temperature above zero"),
         ({"temperature": float("nan")}, "temperature above zero"),
+        ({"pivot": -1.0}, "pivot"),
+        ({"pivot": float("nan")}, "pivot"),
+        ({"pivot": float("inf")}, "pivot"),
+        ({"pivot": 4.0, "scorer": "max"}, "pivot"),
         ({"query_offsets": np.array([0, 2, 4])}, "end at the number of tokens, 5"),
         ({"query_offsets": np.array([0, 2, 2, 5])}, "text 1"),
         ({"query_offsets": np.array([], np.int64)}, "must start at 0"),

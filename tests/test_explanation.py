@@ -24,6 +24,7 @@ from uwe.tokens import TokenVectors
 # For calls that a type checker would refuse.
 WRONGLY: Any = uwe
 NAMES = ("soft_target", "soft_query", "soft", "max", "pooled")
+SCORERS = [*(uwe.Scorer(name, temperature=0.5) for name in NAMES), uwe.Scorer.parse("soft:0.5:4")]
 SOFT = uwe.Scorer("soft", temperature=0.5)
 
 
@@ -35,18 +36,19 @@ SOFT = uwe.Scorer("soft", temperature=0.5)
     st.floats(-3, 3),
     st.floats(-2, 2),
     st.sampled_from(NAMES),
+    st.none() | st.floats(0, 50),
 )
 @settings(max_examples=200, deadline=None)
 def test_cells_add_up_to_the_definition(
-    dim: int, m: int, n: int, seed: int, size: float, heat: float, name: str
+    dim: int, m: int, n: int, seed: int, size: float, heat: float, name: str, pivot: float | None
 ) -> None:
     random = np.random.default_rng(seed)
     query = (random.standard_normal((m, dim)) * 10**size).astype(np.float32)
     target = (random.standard_normal((n, dim)) * 10**size).astype(np.float32)
-    scorer = uwe.Scorer(name, temperature=10**heat)
+    scorer = uwe.Scorer(name, temperature=10**heat, pivot=pivot if name == "soft" else None)
     wanted = _core.twin(
         query, np.array([0, m]), target, np.array([0, n]),
-        scorer=name, temperature=scorer.temperature or 1.0,
+        scorer=name, temperature=scorer.temperature or 1.0, pivot=scorer.pivot,
     )[0, 0]  # fmt: skip
     exact = np.linalg.norm(target.astype(np.float64), axis=1)
     found = cells(
@@ -69,6 +71,8 @@ def test_cells_are_the_formulas() -> None:
     np.testing.assert_allclose(by_query, [[kept / 2, 0], [0, lost / 2]])
     by_both = cells(query, units, norms, scorer=uwe.Scorer("soft", temperature=1.0))
     np.testing.assert_allclose(by_both, (by_target + by_query) / 2)
+    long = cells(query, units, norms, scorer=uwe.Scorer("soft", temperature=1.0, pivot=0.5))
+    np.testing.assert_allclose(long, 0.2 * by_target + 0.8 * by_query)
     best = cells(query, units, norms, scorer=uwe.Scorer("max"))
     np.testing.assert_allclose(best, [[0.5, 0], [0, 0.5]])
     lengths = np.hypot(1, 0.5) * np.hypot(0.5, 1.5)
@@ -112,10 +116,9 @@ def spelt(tmp_path_factory: pytest.TempPathFactory) -> uwe.TargetCache:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scorer", SCORERS, ids=str)
 @pytest.mark.parametrize("query", ["big data engineer", "pastry", "learning machine"])
-def test_explains_the_ranked_score(spelt: uwe.TargetCache, name: str, query: str) -> None:
-    scorer = uwe.Scorer(name, temperature=0.5)
+def test_explains_the_ranked_score(spelt: uwe.TargetCache, scorer: uwe.Scorer, query: str) -> None:
     matches = uwe.rank(query, spelt, scorer=scorer)
     for match, explanation in zip(
         matches, uwe.explain_many(query, spelt, matches, scorer=scorer), strict=True
@@ -136,11 +139,14 @@ def test_explains_the_ranked_score(spelt: uwe.TargetCache, name: str, query: str
         assert sum(columns) == pytest.approx(explanation.score, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_half_precision_is_explained_as_it_is_ranked(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("scorer", SCORERS, ids=str)
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_narrow_units_are_explained_as_they_are_ranked(
+    tmp_path: Path, dtype: Any, scorer: uwe.Scorer
+) -> None:
     cache = uwe.TargetCache.build(
-        Speller(), ["data science", "pastry baking"], path=tmp_path / "h.uwe", dtype="float16",
-        aliases=[["machine learning"], []], scorer=uwe.Scorer(name, temperature=0.5),
+        Speller(), ["data science", "pastry baking"], path=tmp_path / "h.uwe", dtype=dtype,
+        aliases=[["machine learning"], []], scorer=scorer,
     )  # fmt: skip
     matches = uwe.rank("learning machines", cache)
     for match, explanation in zip(

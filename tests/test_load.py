@@ -154,7 +154,7 @@ def test_the_shipped_model_is_the_default_and_has_a_name() -> None:
     model = load()
     assert model.source == SHIPPED_MODEL == "uwe-mini"
     assert model.config.name == "uwe-mini"
-    assert str(model.config.scorer) == "soft:0.5"
+    assert str(model.config.scorer) == "soft:0.5:4"
     assert model.config.language == "en"
     assert model.config.licence == "Apache-2.0"
     assert model.dim == 384

@@ -34,6 +34,7 @@ SCORERS = [
     uwe.Scorer("soft_target", temperature=0.5),
     uwe.Scorer("soft_query", temperature=0.5),
     uwe.Scorer("soft", temperature=0.1),
+    uwe.Scorer("soft", temperature=0.5, pivot=4),
     uwe.Scorer("max"),
     uwe.Scorer("pooled"),
 ]
@@ -62,7 +63,7 @@ def definition(query: str, scorer: uwe.Scorer) -> list[tuple[float, str]]:
         answers = encoder.encode(texts)
         scores = _core.twin(
             question.values, question.offsets, answers.values, answers.offsets,
-            scorer=scorer.name, temperature=scorer.temperature or 1.0,
+            scorer=scorer.name, temperature=scorer.temperature or 1.0, pivot=scorer.pivot,
         )[0]  # fmt: skip
         best = int(scores.argmax())
         found.append((float(scores[best]), texts[best]))
@@ -75,7 +76,7 @@ def test_equals_the_definition(skills: uwe.TargetCache, scorer: uwe.Scorer, quer
     matches = uwe.rank(query, skills, k=ALL, scorer=scorer)
     wanted = definition(query, scorer)
     assert sorted(m.index for m in matches) == list(range(len(LABELS)))
-    assert matches == sorted(matches, key=lambda m: (-m.score, m.index))
+    assert matches == sorted(matches, key=lambda m: (-m.score, m.alias is not None, m.index))
     for match in matches:
         score, text = wanted[match.index]
         assert match.score == pytest.approx(score, abs=1e-5)
@@ -90,7 +91,7 @@ def test_a_match_carries_what_the_space_says(skills: uwe.TargetCache) -> None:
     assert match.score == pytest.approx(1.0, abs=0.3)
     assert json.loads(json.dumps(match.to_dict())) == {
         "label": "big data", "score": match.score, "index": 3, "id": "S-3",
-        "alias": "spark pipelines", "metadata": {"family": "IT", "level": 3},
+        "alias": "spark pipelines", "read_as": None, "metadata": {"family": "IT", "level": 3},
     }  # fmt: skip
 
 
@@ -322,7 +323,7 @@ def test_late_interaction_equals_the_definition(
     wanted = _core.twin(
         query.astype(np.float32), np.array([0, tokens]),
         values.astype(np.float32), offsets,
-        scorer=scorer.name, temperature=scorer.temperature or 1.0,
+        scorer=scorer.name, temperature=scorer.temperature or 1.0, pivot=scorer.pivot,
     )[0]  # fmt: skip
     assert scores.shape == (len(lengths),)
     assert scores.dtype == np.float32

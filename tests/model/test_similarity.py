@@ -32,11 +32,17 @@ def padded(case: dict[str, Any]) -> tuple[Any, Any, Any]:
     return query, targets, mask
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['scorer']}:{c['temperature']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN, ids=lambda c: f"{c['scorer']}:{c['temperature']}:{c['pivot']}"
+)
 def test_the_twin_in_torch_gives_the_golden_scores(case: dict[str, Any]) -> None:
     query, targets, mask = padded(case)
     attends = case["scorer"].startswith("soft")
-    scorer = Scorer(case["scorer"], temperature=case["temperature"] if attends else None)
+    scorer = Scorer(
+        case["scorer"],
+        temperature=case["temperature"] if attends else None,
+        pivot=case["pivot"],
+    )
     found = late_interaction_scores(query, targets, scorer, targets_mask=mask)
     wanted = torch.tensor([case["scores"]], dtype=torch.float64)
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0.0)

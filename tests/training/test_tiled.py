@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
 
-from uwe import InputError, Scorer
+from uwe import InputError, Scorer, _core
 from uwe.model.similarity import late_interaction_scores
 from uwe.training.tiled import Ragged, tiled_scores
 
-SCORERS = ["soft:0.5", "soft_query:0.5", "soft_target:0.5", "max", "pooled"]
+SCORERS = [
+    "soft:0.5", "soft:0.5:0", "soft:0.5:4", "soft_query:0.5", "soft_target:0.5", "max", "pooled",
+]  # fmt: skip
 
 
 def ragged(
@@ -69,6 +72,23 @@ def test_values_and_gradients_are_the_twins(name: str, tile_pairs: int) -> None:
         for value, bound in zip(part[1:], (1e-5, 1e-12, 1e-5), strict=True):
             worst = (value.double() - reference).abs().max()
             assert worst <= bound * reference.abs().max().clamp(min=1.0)
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_both_are_the_definition(name: str) -> None:
+    scorer = Scorer.parse(name)
+    queries, targets = ragged([3, 1, 7, 20]), ragged([4, 1, 9], seed=1)
+    wanted = _core.twin(
+        *(arrays(queries)), *(arrays(targets)), scorer=scorer.name,
+        temperature=scorer.temperature or 1.0, pivot=scorer.pivot,
+    )  # fmt: skip
+    for score in (plain, tiled_scores):
+        found = score(queries, targets, scorer).detach().numpy()
+        np.testing.assert_allclose(found, wanted, atol=2e-6)
+
+
+def arrays(texts: Ragged) -> tuple[np.ndarray, np.ndarray]:
+    return texts.values.detach().numpy(), np.concatenate([[0], np.cumsum(texts.lengths)])
 
 
 @pytest.mark.parametrize("name", SCORERS)
