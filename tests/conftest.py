@@ -18,6 +18,7 @@ from real_data import (  # noqa: F401  and hooks likewise
 )
 from uwe.cache import TargetCache
 from uwe.config import Scorer
+from uwe.text import Token
 from uwe.tokens import TokenVectors
 
 
@@ -46,6 +47,26 @@ class HashEncoder:
     def _word(self, word: str) -> np.ndarray:
         digest = hashlib.sha256(word.encode()).digest()
         return np.frombuffer(digest, dtype=np.int8)[: self.dim].astype(np.float32) / 64 + 0.01
+
+
+class Speller(HashEncoder):
+    """Words cut into pieces of three letters, between two special tokens."""
+
+    def tokenize(self, text: str) -> list[Token]:
+        pieces = [Token("<s>", 0, 0, None, True)]
+        start = 0
+        for word, letters in enumerate(text.split()):
+            start = text.index(letters, start)
+            for at in range(start, start + len(letters), 3):
+                end = min(at + 3, start + len(letters))
+                pieces.append(Token(text[at:end], at, end, word, False))
+            start += len(letters)
+        return [*pieces, Token("</s>", len(text), len(text), None, True)]
+
+    def encode(self, texts: Sequence[str], /) -> TokenVectors:
+        return TokenVectors.from_list(
+            [np.stack([self._word(token.piece) for token in self.tokenize(t)]) for t in texts]
+        )
 
 
 @pytest.fixture

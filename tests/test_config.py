@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from uwe.config import FORMAT, SCORERS, ModelConfig, Scorer, TrainingSource
@@ -59,6 +61,46 @@ def test_soft_scorers_need_a_temperature(name: str) -> None:
     assert Scorer(name, temperature=1).attends
     with pytest.raises(InputError, match=f"'{name}' needs a temperature"):
         Scorer(name)
+
+
+@pytest.mark.parametrize("pivot", [0, 4, 20.5, 1 / 3, 1e-7, np.float32(2.5), np.int64(7)])
+def test_a_pivot_prints_as_it_is_typed(pivot: Any) -> None:
+    scorer = Scorer("soft", temperature=0.5, pivot=pivot)
+    assert type(scorer.pivot) is float
+    assert Scorer.parse(str(scorer)) == scorer
+    assert hash(Scorer.parse(str(scorer))) == hash(scorer)
+    assert scorer != Scorer("soft", temperature=0.5)
+    assert str(Scorer("soft", temperature=0.5, pivot=4)) == "soft:0.5:4"
+    assert str(Scorer("soft", temperature=0.5, pivot=0)) == "soft:0.5:0"
+
+
+@pytest.mark.parametrize("pivot", [-1, -1e-9, math.nan, math.inf, True, "4", b"4", [4], 10**400])
+def test_a_bad_pivot_is_refused(pivot: Any) -> None:
+    with pytest.raises(InputError, match="expected a pivot of 0 or more tokens"):
+        Scorer("soft", temperature=0.5, pivot=pivot)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name != "soft"])
+def test_a_pivot_is_for_soft_alone(name: str) -> None:
+    with pytest.raises(InputError, match=f"the scorer soft alone, got 4 for {name}: leave it out"):
+        Scorer(name, temperature=0.5, pivot=4)
+
+
+def test_the_longer_a_query_the_more_its_softmax_counts() -> None:
+    scorer = Scorer("soft", temperature=0.5, pivot=4)
+    assert scorer.query_weight(4) == 0.5
+    assert scorer.query_weight(12) == 0.75
+    weights = scorer.query_weight(np.array([[1], [4], [36]]))
+    np.testing.assert_allclose(weights, [[0.2], [0.5], [0.9]])
+    assert Scorer("soft", temperature=0.5, pivot=0).query_weight(3) == 1.0
+    assert Scorer("soft", temperature=0.5).query_weight(np.array([1, 100])) == 0.5
+
+
+@pytest.mark.parametrize("pivot", [None, 0.0, 4.0, 20.5])
+def test_a_config_keeps_the_pivot(pivot: float | None) -> None:
+    config = replace(CONFIG, scorer=Scorer("soft", temperature=0.5, pivot=pivot))
+    assert ModelConfig.from_json(config.to_json()) == config
+    assert json.loads(config.to_json())["scorer"].get("pivot") == pivot
 
 
 def test_a_temperature_becomes_a_float() -> None:
@@ -151,6 +193,12 @@ def test_a_missing_key_is_named(key: str) -> None:
             "expected 'temperature' to be a number, got null",
         ),
         ({"scorer": {"name": "soft"}}, "needs a temperature"),
+        (
+            {"scorer": {"name": "soft", "temperature": 1, "pivot": None}},
+            "expected 'pivot' to be a number, got null",
+        ),
+        ({"scorer": {"name": "soft", "temperature": 1, "pivot": -1}}, "pivot of 0 or more tokens"),
+        ({"scorer": {"name": "max", "pivot": 4}}, "pivot with the scorer soft alone"),
         ({"scorer": {"name": "loud"}}, "expected a scorer out of"),
         ({"special_tokens": "maybe"}, "'keep' or 'drop', got 'maybe'"),
         ({"max_tokens": 0}, "expected max_tokens to be an integer >= 1, got 0"),

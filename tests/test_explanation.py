@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import uwe
-from conftest import HashEncoder
+from conftest import HashEncoder, Speller
 from tiny_model import write_model
 from uwe import _core
 from uwe.errors import InputError
@@ -83,26 +83,6 @@ def test_cells_are_the_formulas() -> None:
 def test_a_zero_mean_earns_nothing() -> None:
     query = np.array([[1.0, 0.0], [-1.0, 0.0]])
     assert not cells(query, np.eye(2), np.ones(2), scorer=uwe.Scorer("pooled")).any()
-
-
-class Speller(HashEncoder):
-    """Words cut into pieces of three letters, between two special tokens."""
-
-    def tokenize(self, text: str) -> list[Token]:
-        pieces = [Token("<s>", 0, 0, None, True)]
-        start = 0
-        for word, letters in enumerate(text.split()):
-            start = text.index(letters, start)
-            for at in range(start, start + len(letters), 3):
-                end = min(at + 3, start + len(letters))
-                pieces.append(Token(text[at:end], at, end, word, False))
-            start += len(letters)
-        return [*pieces, Token("</s>", len(text), len(text), None, True)]
-
-    def encode(self, texts: Any, /) -> TokenVectors:
-        return TokenVectors.from_list(
-            [np.stack([self._word(token.piece) for token in self.tokenize(t)]) for t in texts]
-        )
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_it_says_what_it_is(name: str) -> None:
     model = uwe.load(FOLDERS[name])
     config = model.config
-    assert (config.name, str(config.scorer), config.max_tokens) == (name, "soft:0.5", 256)
+    assert (config.name, str(config.scorer), config.max_tokens) == (name, "soft:0.5:4", 256)
     assert (config.language, config.licence) == ("en", "Apache-2.0")
     assert config.base_model == "sentence-transformers/all-MiniLM-L6-v2"
     card = (FOLDERS[name] / "README.md").read_text(encoding="utf-8")

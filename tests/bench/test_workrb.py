@@ -151,7 +151,7 @@ def test_classification_ranks_the_classes() -> None:
 
 
 def test_names_tell_model_and_scorer() -> None:
-    assert workrb_model("uwe-mini").name == "uwe-mini soft:0.5"
+    assert workrb_model("uwe-mini").name == "uwe-mini soft:0.5:4"
     assert workrb_model(uwe.load(), scorer="pooled").name == "uwe-mini pooled"
     assert workrb_model(HashEncoder(), scorer="max", name="mine").name == "mine"
 
