@@ -71,6 +71,7 @@ def main() -> None:
                 cache,
                 k=FIRST,
                 scorer=uwe.Scorer.parse(scorer) if scorer else None,
+                abbreviations=False,  # the model is asked, not the table
             )
         firsts = [[match.label for match in matches] for matches in found]
         wanted = [{w.casefold() for w in names} for names in NAMED.values()]

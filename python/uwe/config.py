@@ -34,6 +34,8 @@ WEIGHT_FORMS: tuple[str, ...] = get_args(WeightForm)
 """All of them, by name."""
 
 
+_LARGEST_PIVOT = 1e30  # beyond, arithmetic in float32 ends
+
 _Tokens = TypeVar("_Tokens", bound=Any)
 
 
@@ -76,7 +78,7 @@ class Scorer:
                     f"{self.name}: leave it out"
                 )
             pivot = _as_float(self.pivot)
-            if pivot is None or not math.isfinite(pivot) or pivot < 0:
+            if pivot is None or not 0 <= pivot <= _LARGEST_PIVOT:
                 raise InputError(
                     f"expected a pivot of 0 or more tokens, got {self.pivot!r}: correct it"
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
 from uwe.queries import check_targets, chosen_scorer, encode_queries
-from uwe.ranking import Abbreviate, Match, rank
+from uwe.ranking import Abbreviate, Match
+from uwe.readings import readings_of
+from uwe.words import WordGroups, words_of
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -179,24 +181,33 @@ def explain_many(
     if not indices:
         return []
     chosen = chosen_scorer(targets, scorer)
-    table = checked_abbreviations(abbreviations)
+    readings = readings_of(query, targets, checked_abbreviations(abbreviations))
+    encoded = {text: encode_queries([text], targets)[0].astype(np.float64) for text in readings}
+    rows = {text: words_of(targets.model, text, len(encoded[text])) for text in readings}
 
-    def read(target: str | int | Match, index: int) -> str:
-        if not isinstance(target, Match):
-            (target,) = rank(
-                query, targets, k=1, where=[index], scorer=chosen, abbreviations=table or False
-            )
-        return query if target.read_as is None else target.read_as
+    def explained(target: str | int | Match, index: int) -> Explanation:
+        asked = _asked(query, target, readings)
+        found = [
+            _explained(query, text, encoded[text], rows[text], targets, index, chosen)
+            for text in asked
+        ]
+        # Of equal ones the first, as in the ranking.
+        return max(found, key=lambda explanation: explanation.score)
 
-    texts = [read(target, index) for target, index in zip(wanted, indices, strict=True)]
-    encoded = {}
-    for text in dict.fromkeys(texts):
-        vectors = encode_queries([text], targets)[0].astype(np.float64)
-        encoded[text] = vectors, _words(targets.model, text, len(vectors))
-    return [
-        _explained(query, text, *encoded[text], targets, index, chosen)
-        for text, index in zip(texts, indices, strict=True)
-    ]
+    return [explained(target, index) for target, index in zip(wanted, indices, strict=True)]
+
+
+def _asked(query: str, target: str | int | Match, readings: tuple[str, ...]) -> tuple[str, ...]:
+    """The readings that may have scored: that of a match, or all."""
+    if not isinstance(target, Match):
+        return readings
+    read = query if target.read_as is None else target.read_as
+    if read not in readings:
+        raise InputError(
+            f"the match {target.label!r} is of a query that was read as {read!r}, not of {query!r} "
+            "with these abbreviations: pass what was ranked"
+        )
+    return (read,)
 
 
 def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer) -> Floats:
@@ -254,7 +265,7 @@ def _explained(
     query: str,
     read: str,
     vectors: Floats,
-    rows: _Grouping,
+    rows: WordGroups,
     targets: TargetCache,
     index: int,
     scorer: Scorer,
@@ -274,9 +285,9 @@ def _explained(
         raise InputError(f"target {index} has no text")
     text = aliases[best_text - 1] if best_text else label
     if targets.core.tokens == "pooled":
-        columns = _Grouping((text,), (False,), np.zeros(1, dtype=np.int64))
+        columns = WordGroups((text,), (False,), np.zeros(1, dtype=np.int64))
     else:
-        columns = _words(targets.model, text, best.shape[1])
+        columns = words_of(targets.model, text, best.shape[1])
     by_row = np.zeros((len(rows.names), best.shape[1]))
     np.add.at(by_row, rows.groups, best)
     table = np.zeros((len(rows.names), len(columns.names)))
@@ -289,14 +300,19 @@ def _explained(
         index=index,
         score=float(best.sum()),
         scorer=scorer,
-        query_words=rows.words(table.sum(axis=1)),
-        target_words=columns.words(table.sum(axis=0)),
+        query_words=_shared(rows, table.sum(axis=1)),
+        target_words=_shared(columns, table.sum(axis=0)),
         cells=table,
     )
 
 
+def _shared(words: WordGroups, shares: Floats) -> tuple[Word, ...]:
+    rows = zip(words.names, shares.tolist(), words.special, strict=True)
+    return tuple(Word(name, share, special) for name, share, special in rows)
+
+
 def _of_stored_mean(pairs: Floats, vectors: Floats, mean: NDArray[np.float32]) -> Floats:
-    """Cells that add up to what is ranked: the stored mean, which float16 rounds by itself.
+    """Cells that add up to what is ranked: the stored mean, which narrower types round by itself.
 
     What that rounding did to a query token's row is spread over the row alike.
     """
@@ -306,62 +322,6 @@ def _of_stored_mean(pairs: Floats, vectors: Floats, mean: NDArray[np.float32]) -
     rows = vectors @ mean.astype(np.float64) / (len(vectors) * length)
     corrected: Floats = pairs + ((rows - pairs.sum(axis=1)) / pairs.shape[1])[:, None]
     return corrected
-
-
-@dataclass(frozen=True)
-class _Grouping:
-    """Which word each token belongs to."""
-
-    names: tuple[str, ...]
-    special: tuple[bool, ...]
-    groups: NDArray[np.int64]
-
-    def words(self, shares: Floats) -> tuple[Word, ...]:
-        rows = zip(self.names, shares.tolist(), self.special, strict=True)
-        return tuple(Word(name, share, special) for name, share, special in rows)
-
-
-def _words(model: Any, text: str, tokens: int) -> _Grouping:
-    """The words of a text that has `tokens` vectors; numbered tokens if the model names none."""
-    tokenize = getattr(model, "tokenize", None)
-    if tokenize is None:
-        names = tuple(f"token {i}" for i in range(tokens))
-        return _Grouping(names, (False,) * tokens, np.arange(tokens))
-    pieces: Sequence[Any] = tokenize(text)
-    if len(pieces) != tokens:
-        raise InputError(
-            f"expected {tokens} pieces from the model's tokenize({text!r}), one for each vector, "
-            f"got {len(pieces)}: correct the model, or remove its tokenize"
-        )
-    spans: list[tuple[int, int]] = []
-    names_: list[str] = []
-    special: list[bool] = []
-    groups = []
-    for piece in pieces:
-        start, end = piece.start, piece.end
-        # Byte-level tokenizers count the blank before a word into its first piece.
-        while start < end and text[start].isspace():
-            start += 1
-        if piece.special:
-            spans.append((start, start))
-            names_.append(piece.piece)
-            special.append(True)
-        elif special and not special[-1] and not _blank_between(text, spans[-1][1], start, end):
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
-            names_[-1] = text[slice(*spans[-1])].strip()
-        else:
-            spans.append((start, end))
-            names_.append(text[start:end].strip() or piece.piece)
-            special.append(False)
-        groups.append(len(names_) - 1)
-    return _Grouping(tuple(names_), tuple(special), np.array(groups, dtype=np.int64))
-
-
-def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:
-    """Whether a new word begins at `start`; a piece without extent belongs to the word before."""
-    if start >= piece_end:
-        return False
-    return start > end and any(c.isspace() for c in text[end:start])
 
 
 def _index(targets: TargetCache, target: str | int | Match) -> int:

@@ -1,11 +1,10 @@
-"""What people shorten: abbreviations, and the readings of a query that has some."""
+"""What people shorten: abbreviations, and the readings of a text that has some."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from os import PathLike
@@ -19,47 +18,36 @@ UNKNOWN = "?"
 """What a word is read as that nobody knows: every tokenizer has it, and it says nothing."""
 
 _BUILT_IN = Path(__file__).parent / "assets" / "lexicon" / "abbreviations.tsv"
-_HEADER = ("as typed", "written out", "kind")
-_SEPARATOR = " ; "
+_HEADER = ["as typed", "written out"]
 
 # Ambiguous abbreviations multiply: of more readings than these the first are taken.
 _MOST_READINGS = 8
+_SHOWN = 5
 
-# What an abbreviation stands between: neither letters nor digits, and no part of another such as
-# the R of "R&D".
-_BEFORE, _AFTER = re.compile(r"[\w&]$"), re.compile(r"[\w&]")
 _WORD = re.compile(r"\w+")
-_CAPITALS = re.compile(r"(?<![\w&/.+#-])[A-Z][A-Z0-9]{1,4}(?![\w&/+#-])")
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A form in which an abbreviation is found."""
-
-    form: str
-    typed: str
-    readings: tuple[str, ...]
+# What is part of the same word or abbreviation: the R of "R&D", the C of "C++", the HR of "hr.com".
+_BEFORE, _AFTER = re.compile(r"[\w&]$|\w\.$"), re.compile(r"[\w&+#]|\.\w")
+_CAPITALS = re.compile(r"(?<![\w&/.+#-])[A-Z][A-Z0-9]{1,4}(?![\w&/+#-]|\.\w)")
 
 
 class Abbreviations:
     """A table of abbreviations and what they stand for; a value that does not change.
 
-    An entry is found as it is typed in the table; with a full stop behind it; and in capitals,
-    where it has small letters ("MGR" for "Mgr"). In small letters it is found only if the table
-    says that it is no word then, by its kind `word`: "mgr" is a manager, "it" and "send" are left
-    alone. Of two entries that begin at one place the longer one counts.
+    An entry is found as it is typed in the table, and in capitals where it has small letters
+    ("MGR" for "Mgr"). In small letters it is found only where the table says that it is no word
+    then: "mgr" is a manager, "it" and "send" are left alone. A full stop behind an entry with
+    small letters belongs to it. Of entries that begin at one place the longest counts.
 
     Args:
         table: What each one stands for: a text, or several for an ambiguous one.
         words: Which of them are found in small letters too.
 
     Raises:
-        InputError: If one is blank, stands for nothing or something blank, or for a text that has
-            abbreviations of the table which lead back to it.
+        InputError: If the table is none, a text is blank, or entries stand for one another.
     """
 
     def __init__(
-        self, table: Mapping[str, str | Sequence[str]], *, words: Sequence[str] = ()
+        self, table: Mapping[str, str | Sequence[str]], *, words: Iterable[str] = ()
     ) -> None:
         if not isinstance(table, Mapping):
             raise InputError(
@@ -68,40 +56,42 @@ class Abbreviations:
             )
         self._table: dict[str, tuple[str, ...]] = {}
         for typed, readings in table.items():
-            listed = (readings,) if isinstance(readings, str) else tuple(readings)
-            texts = (typed, *listed)
-            if not listed or not all(isinstance(text, str) and text.strip() for text in texts):
-                raise InputError(
-                    f"abbreviation {typed!r}: expected texts that are not blank, got {readings!r}: "
-                    "write out what it stands for, or leave it out"
-                )
-            if not _WORD.search(typed):
-                raise InputError(
-                    f"abbreviation {typed!r}: expected a letter or digit in it: leave it out"
-                )
-            self._table[typed.strip()] = tuple(" ".join(text.split()) for text in listed)
-        self._words = frozenset(words)
-        # By the first word of the entry, longest first.
-        self._by_word: dict[str, list[_Entry]] = {}
-        for typed, readings in sorted(self._table.items(), key=lambda item: -len(item[0])):
-            for form in self._forms(typed):
-                first = _WORD.search(form)
-                assert first is not None  # it has a letter, as was checked
-                self._by_word.setdefault(first.group(), []).append(_Entry(form, typed, readings))
+            self._table[_checked_entry(typed)] = _checked_readings(typed, readings)
+        self._words = _checked_words(words, self._table)
+        # By the first word of a form: where that word begins in it and how long the form is,
+        # longest first; and the entry of each form.
+        self._shapes: dict[str, list[tuple[int, int]]] = {}
+        self._forms: dict[str, str] = {}
+        self._known: set[str] = set()
+        for typed in self._table:
+            for form in self._forms_of(typed):
+                self._forms[form] = typed
+                self._known.update(_WORD.findall(form))
+        for form in self._forms:
+            first = _WORD.search(form)
+            assert first is not None  # it was checked
+            self._shapes.setdefault(first[0], []).append((first.start(), len(form)))
+        for word, shapes in self._shapes.items():
+            self._shapes[word] = sorted(set(shapes), key=lambda shape: -shape[1])
         self._check_cycles()
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Abbreviations:
         """Read a table: lines of what is typed, a tab, what it stands for, and perhaps a kind.
 
-        Several meanings are separated by " ; ". The kind `word` makes an entry be found in small
-        letters too; others are for people. A first line `as typed`, `written out`, `kind`, blank
-        lines, and lines that begin with `#` are passed over.
+        Several meanings are separated by ";" between blanks. The kind `word` makes an entry be
+        found in small letters too; others are for people. A first line `as typed`, `written out`,
+        blank lines, and lines that begin with `#` are passed over.
 
         Raises:
-            DataError: If a line has no tab or a blank side, an entry comes twice, or entries lead
-                back to themselves; it names the file and the line.
+            InputError: If the path is blank.
+            DataError: If a line has no tab or a blank side, an entry comes twice, or entries stand
+                for one another; it names the file and the line.
         """
+        if not str(path).strip() or "\0" in str(path):
+            raise InputError(
+                f"expected the file of a table of abbreviations, got {path!r}: name it"
+            )
         file = Path(path)
         table: dict[str, tuple[str, ...]] = {}
         lines: dict[str, int] = {}
@@ -113,50 +103,50 @@ class Abbreviations:
         for number, line in enumerate(content.splitlines(), 1):
             if not line.strip() or line.startswith("#"):
                 continue
-            typed, *others = (cell.strip() for cell in line.split("\t"))
-            if number == 1 and (typed, *others)[:2] == _HEADER[:2]:
+            cells = [cell.strip() for cell in line.split("\t")]
+            if number == 1 and cells[:2] == _HEADER:
                 continue
-            readings = (
-                tuple(r.strip() for r in others[0].split(_SEPARATOR.strip())) if others else ()
-            )
-            if not others:
+            if len(cells) < 2:
                 raise DataError(
-                    f"expected an abbreviation, a tab, and what it stands for, got {line!r}: add a "
-                    "tab and its meaning",
+                    f"expected an abbreviation, a tab, and what it stands for, got {line!r}: add "
+                    "a tab and its meaning",
                     path=file,
                     line=number,
                 )
-            if not typed or not all(readings):
-                raise DataError(
-                    f"expected texts on both sides of the tab, got {line!r}: write out what it "
-                    "stands for, or remove the line",
-                    path=file,
-                    line=number,
-                )
+            typed, meaning, *kind = cells
             if typed in lines:
                 raise DataError(
                     f"{typed!r} stands in line {lines[typed]} already: join the two, separated by "
-                    f"{_SEPARATOR!r}",
+                    "';' between blanks",
                     path=file,
                     line=number,
                 )
-            table[typed], lines[typed] = readings, number
-            if len(others) > 1 and others[1] == "word":
+            try:
+                table[_checked_entry(typed)] = _checked_readings(typed, meaning.split(" ; "))
+            except InputError as error:
+                raise DataError(str(error), path=file, line=number) from None
+            lines[typed] = number
+            if kind[:1] == ["word"]:
                 words.append(typed)
         try:
             return cls(table, words=words)
-        except _TableError as error:
-            raise DataError(error.reason, path=file, line=lines.get(error.typed)) from None
+        except _CycleError as error:
+            raise DataError(str(error), path=file, line=lines[error.typed]) from None
 
     def updated(self, table: Mapping[str, str | Sequence[str]]) -> Abbreviations:
-        """This table with entries of yours added, or put in place of those it has."""
-        return Abbreviations({**self._table, **table}, words=tuple(self._words))
+        """This table with entries of yours added, or put in place of those it has.
+
+        Raises:
+            InputError: As the constructor.
+        """
+        added = Abbreviations(table)
+        return Abbreviations({**self._table, **added._table}, words=self._words)
 
     def __len__(self) -> int:
         return len(self._table)
 
-    def __contains__(self, word: object) -> bool:
-        return word in self._table
+    def __contains__(self, typed: object) -> bool:
+        return typed in self._table
 
     def __getitem__(self, typed: str) -> tuple[str, ...]:
         return self._table[typed]
@@ -164,17 +154,39 @@ class Abbreviations:
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Abbreviations):
+            return NotImplemented
+        return (self._table, self._words) == (other._table, other._words)
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self._table.items()), self._words))
+
+    def __repr__(self) -> str:
+        return f"Abbreviations({len(self)} entries)"
+
+    def knows(self, word: str) -> bool:
+        """Whether a word stands in an entry, in one of the forms in which that is found."""
+        return word in self._known
+
     def readings(self, text: str) -> tuple[str, ...]:
         """The text with its abbreviations written out, in each of their meanings.
 
         Returns:
             Up to eight texts, none of them the given one; none at all without an abbreviation.
+
+        Raises:
+            InputError: If it is no text.
         """
+        if not isinstance(text, str):
+            raise InputError(f"expected a text to read, got {text!r}: pass one")
         pieces: list[tuple[str, ...]] = []
         done = 0
-        for start, end, entry in self._found(text):
-            pieces += [(text[done:start],), entry.readings]
+        for start, end, typed in self._found(text):
+            pieces += [(text[done:start],), self._table[typed]]
             done = end
+            if text[end - 1] == "." and text[end : end + 1].strip():
+                pieces.append((" ",))  # of "Sr.Developer" the stop parts two words
         if not pieces:
             return ()
         pieces.append((text[done:],))
@@ -182,33 +194,33 @@ class Abbreviations:
         texts = (" ".join("".join(parts).split()) for parts in chosen)
         return tuple(dict.fromkeys(read for read in texts if read != text))
 
-    def _found(self, text: str) -> Iterator[tuple[int, int, _Entry]]:
-        """Where abbreviations stand, from front to back."""
+    def _found(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where abbreviations stand, from front to back, and their entries."""
         done = 0
         for word in _WORD.finditer(text):
-            start = word.start()
-            if start < done or _BEFORE.search(text[max(0, start - 1) : start]):
-                continue
-            for entry in self._by_word.get(word.group(), ()):
-                first = _WORD.search(entry.form)
-                begin = start - (first.start() if first else 0)
-                end = begin + len(entry.form)
-                if begin >= done and text[begin:end] == entry.form and not _AFTER.match(text, end):
-                    # The full stop belongs to it, unless it ends a sentence of several words.
-                    if text[end : end + 1] == "." and end + 1 < len(text):
-                        end += 1
-                    yield begin, end, entry
-                    done = end
-                    break
+            for offset, length in self._shapes.get(word[0], ()):
+                begin = word.start() - offset
+                end = begin + length
+                form = text[max(begin, 0) : end]
+                if begin < done or end > len(text) or form not in self._forms:
+                    continue
+                # "Sr." and "Sr.Developer"; the stop behind capitals ends a sentence.
+                stop = form != form.upper() and text[end : end + 1] == "."
+                bounded = not _BEFORE.search(text[max(begin - 2, 0) : begin])
+                if not bounded or (not stop and _AFTER.match(text, end)):
+                    continue
+                done = end + stop
+                yield begin, done, self._forms[form]
+                break
 
-    def _forms(self, typed: str) -> list[str]:
-        forms = [typed]
+    def _forms_of(self, typed: str) -> list[str]:
+        forms = {typed: None}
         if typed != typed.upper():
-            forms.append(typed.upper())
+            forms[typed.upper()] = None
             if typed in self._words:
-                forms.append(typed.lower())
+                forms[typed.lower()] = None
         # An entry of its own is not hidden by a form of another one.
-        return [form for form in dict.fromkeys(forms) if form == typed or form not in self._table]
+        return [form for form in forms if form == typed or form not in self._table]
 
     def _check_cycles(self) -> None:
         # Meanings are not read again. Yet entries that stand for one another say nothing.
@@ -219,20 +231,58 @@ class Abbreviations:
         try:
             TopologicalSorter(leads).prepare()
         except CycleError as error:
-            cycle = error.args[1]
-            raise _TableError(
-                cycle[0],
-                f"{' -> '.join(map(repr, cycle))}: they stand for one another: write one of them "
-                "out",
-            ) from None
+            raise _CycleError(error.args[1]) from None
 
 
-class _TableError(InputError):
-    """What is wrong with one entry of a table."""
+class _CycleError(InputError):
+    """Entries that stand for one another."""
 
-    def __init__(self, typed: str, reason: str) -> None:
-        super().__init__(f"abbreviation {reason}")
-        self.typed, self.reason = typed, reason
+    def __init__(self, cycle: Sequence[str]) -> None:
+        shown = " -> ".join(map(repr, cycle[:_SHOWN])) + (" -> ..." if len(cycle) > _SHOWN else "")
+        super().__init__(f"abbreviations {shown} stand for one another: write one of them out")
+        self.typed = cycle[0]
+
+
+def _checked_text(text: object, typed: object) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(
+            f"abbreviation {typed!r}: expected texts that are not blank, got {text!r}: write out "
+            "what it stands for, or leave it out"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"abbreviation {typed!r}: has a lone surrogate, which is no text: correct it"
+        ) from None
+    return " ".join(text.split())
+
+
+def _checked_entry(typed: object) -> str:
+    text = _checked_text(typed, typed)
+    if not _WORD.search(text):
+        raise InputError(f"abbreviation {typed!r}: expected a letter or digit in it: leave it out")
+    return text
+
+
+def _checked_readings(typed: object, readings: object) -> tuple[str, ...]:
+    listed = [readings] if isinstance(readings, str) else readings
+    if not isinstance(listed, Sequence) or isinstance(listed, bytes) or not listed:
+        raise InputError(
+            f"abbreviation {typed!r}: expected a text or a list of texts, got {readings!r}: write "
+            "out what it stands for, or leave it out"
+        )
+    return tuple(_checked_text(reading, typed) for reading in listed)
+
+
+def _checked_words(words: object, table: Mapping[str, object]) -> frozenset[str]:
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise InputError(f"expected words as a list of entries, got {words!r}: pass a list")
+    listed = list(words)
+    for word in listed:
+        if not isinstance(word, str) or word not in table:
+            raise InputError(f"expected words to be entries of the table, got {word!r}: add it")
+    return frozenset(listed)
 
 
 @cache
@@ -274,9 +324,10 @@ def with_unknown_words(text: str, known: Callable[[str], bool]) -> str:
 
     Args:
         text: A query.
-        known: Whether a word is.
+        known: Whether a word is; asked once for each.
     """
     # Where all is in capitals, they say nothing of a word.
     if text.upper() == text and len(_WORD.findall(text)) > 1:
         return text
-    return _CAPITALS.sub(lambda word: word[0] if known(word[0]) else UNKNOWN, text)
+    unknown = {word for word in set(_CAPITALS.findall(text)) if not known(word)}
+    return _CAPITALS.sub(lambda word: UNKNOWN if word[0] in unknown else word[0], text)

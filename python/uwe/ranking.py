@@ -43,7 +43,8 @@ class Match:
     Attributes:
         label: The target's label.
         score: Score of its best text, a float32 value.
-        index: Its place in the target space; ties are broken by it.
+        index: Its place in the target space, which breaks ties among those matched by their label,
+            and among those matched by an alias.
         id: Its id, or None where the space has none.
         alias: The alias that matched better than the label, or None where the label did best.
         read_as: The query as it was read for this match, with abbreviations written out, or None
@@ -83,7 +84,9 @@ def rank(
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
 ) -> list[Match]:
-    """The best targets for one query, best first; equal scores in the order of the targets.
+    """The best targets for one query, best first.
+
+    At equal score those matched by their label come first, then the order is that of the targets.
 
     Args:
         query: A job title, a sentence, a skill: any text that is not blank.
@@ -100,9 +103,9 @@ def rank(
             exactly; one below `k` counts as `k`.
         abbreviations: True reads the query also with its abbreviations written out, by the table
             that comes with the package, and keeps the better match of each target
-            (`Match.read_as`); a query that scores 0.9 or more as it stands is left alone. A
-            table of your own does the same: `uwe.Abbreviations`, a mapping, or a file's path.
-            False takes the query as it stands.
+            (`Match.read_as`); a query that is a text of the space is left alone. A table of your
+            own does the same: `uwe.Abbreviations`, a mapping, or a file's path. False takes the
+            query as it stands. Each reading takes as long as a query.
 
     Returns:
         At most `k` matches.

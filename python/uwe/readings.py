@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.lexicon import Abbreviations, with_unknown_words
+from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["SURE", "Hits", "best_of_readings", "first_reading"]
+__all__ = ["Found", "Hits", "best_of_readings", "readings_of"]
 
-SURE = 0.9
-"""A score from which on a query as it stands is not read in another way: what scores so is, nearly
-to the letter, a text of the target."""
+_BLOCK = 64
+"""Readings that are encoded and scored at once."""
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+"""Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,31 @@ class Hits:
     texts_read: tuple[str, ...]
 
 
-Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -> tuple[str, ...]:
+    """The ways to read a query against a target space; the first is nearest to what stands there.
 
+    That is the query but for short words in capitals that nobody knows: neither the table nor a
+    text of the space has them, and the model's tokenizer cuts them to pieces. The others have
+    abbreviations written out. A query that is, in whatever case, a text of the space has no other.
 
-def first_reading(query: str, targets: TargetCache, table: Abbreviations | None) -> str:
-    """The query as it stands, but for words in capitals that nobody knows.
-
-    A word is known if the table or a text of the space has it, or the model's tokenizer has it as
-    a whole.
+    Args:
+        query: A text.
+        targets: The target space.
+        table: Abbreviations; None for the query as it stands.
     """
     if table is None or query.islower():
-        return query
+        # Most of what has no capital has no abbreviation either, and the rest is soon asked.
+        others = () if table is None else table.readings(query)
+        return (query, *others) if others and not targets.core.has_text(query) else (query,)
 
     def known(word: str) -> bool:
-        return word in table or word.casefold() in targets.words or _is_whole(word, targets)
+        return table.knows(word) or _is_whole(word, targets) or targets.core.has_word(word)
 
-    return with_unknown_words(query, known)
+    first = with_unknown_words(query, known)
+    others = table.readings(first)
+    if others and targets.core.has_text(query):
+        return (first,)
+    return (first, *others)
 
 
 def _is_whole(word: str, targets: TargetCache) -> bool:
@@ -74,44 +86,39 @@ def best_of_readings(
 ) -> list[Hits]:
     """The best targets of each query in any of its readings.
 
-    A target counts with its best reading; of equal ones, the first. A query whose first reading
-    scores `SURE` or more is not read in another way.
+    A target counts with its best reading; of equal ones, the first.
 
     Args:
-        queries: Texts.
-        search: Gives indices, scores and texts of the best `k` of each text, best first.
+        queries: Texts; what is none is left to `search` to refuse.
+        search: Gives the best `k` targets of each text.
         k: How many targets.
         targets: The target space.
         table: Abbreviations; None for no other reading.
     """
-    firsts = [
-        first_reading(query, targets, table) if isinstance(query, str) else query
+    read = [
+        readings_of(query, targets, table) if isinstance(query, str) else (query,)
         for query in queries
     ]
-    found = search(firsts)
-    hits = [
-        Hits(*arrays, readings=np.zeros(len(arrays[0]), dtype=np.int64), texts_read=(text,))
-        for text, arrays in zip(firsts, found, strict=True)
-    ]
-    if table is None:
-        return hits
-    others = [
-        () if not len(hit.scores) or hit.scores[0] >= SURE else table.readings(text)
-        for text, hit in zip(firsts, hits, strict=True)
-    ]
-    if any(others):
-        read = iter(search([text for texts in others for text in texts]))
-        for i, texts in enumerate(others):
-            if texts:
-                hits[i] = _merged([found[i], *(next(read) for _ in texts)], (firsts[i], *texts), k)
-    return hits
+    found = [[one] for one in search([texts[0] for texts in read])]
+    others = [(i, text) for i, texts in enumerate(read) for text in texts[1:]]
+    for start in range(0, len(others), _BLOCK):
+        some = others[start : start + _BLOCK]
+        # What is cut of a reading is none of the user's text.
+        with gathered(Truncations()):
+            for (i, _), one in zip(some, search([text for _, text in some]), strict=True):
+                found[i].append(one)
+    return [_merged(each, texts, k) for each, texts in zip(found, read, strict=True)]
 
 
 def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
     indices, scores, texts = (np.concatenate(parts) for parts in zip(*found, strict=True))
     readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
-    # The order of a ranking; what one target has more than once stands behind its best.
-    order = np.lexsort((readings, indices, texts > 0, -scores))
-    _, first = np.unique(indices[order], return_index=True)
-    best = order[np.sort(first)[:k]]
-    return Hits(indices[best], scores[best], texts[best], readings[best], texts_read)
+    if len(found) > 1:
+        # The order of a ranking; what one target has more than once stands behind its best.
+        order = np.lexsort((readings, indices, texts > 0, -scores))
+        _, first = np.unique(indices[order], return_index=True)
+        best = order[np.sort(first)[:k]]
+        indices, scores, texts, readings = (
+            each[best] for each in (indices, scores, texts, readings)
+        )
+    return Hits(indices, scores, texts, readings, texts_read)

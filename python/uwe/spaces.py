@@ -168,9 +168,9 @@ def space_cache(
     """The target cache of a built-in space; built at first use, then opened in milliseconds.
 
     It lies in `cache_folder()` under a name made of the space, its content, and the model's
-    fingerprint, so another model or another release of the space has another cache. Of two
-    processes that want to build it at once, one builds and the other waits and uses the result.
-    A build that was killed, or a damaged cache, is built anew.
+    fingerprint and scorer, so another model or another release of the space has another cache.
+    Of two processes that want to build it at once, one builds and the other waits and uses the
+    result. A build that was killed, or a damaged cache, is built anew.
 
     All programs of a user share it, so `append`, `remove` and `compact` refuse to change it; and
     `verify` removes it if it is damaged.
@@ -201,8 +201,10 @@ def space_cache(
             "build one with TargetCache.build(model, target_space(...).labels, path=...)"
         )
     stem = Path(entry["file"]).name.partition(".jsonl")[0]
-    # Hashed, since the fingerprint of a model that is not ours may be any text.
-    of_model = hashlib.sha256(fingerprint.encode()).hexdigest()[:16]
+    # Hashed, since the fingerprint of a model that is not ours may be any text. A cache keeps the
+    # scorer of its model, which the fingerprint leaves out.
+    scorer = getattr(getattr(model, "config", None), "scorer", "")
+    of_model = hashlib.sha256(f"{fingerprint} {scorer}".encode()).hexdigest()[:16]
     path = cache_folder() / (
         f"{stem}-{entry['sha256'][:8]}-{of_model}-{tokens}-{dtype}-v{_FORMAT}.uwe"
     )

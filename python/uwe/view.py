@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
@@ -21,7 +19,6 @@ __all__ = ["CacheView"]
 
 T = TypeVar("T")
 _CHUNK = 4096
-_WORD = re.compile(r"\w+")
 
 
 class CacheView:
@@ -33,7 +30,6 @@ class CacheView:
         self._manifest: dict[str, Any] = json.loads(core.manifest)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
-        self._words: frozenset[str] | None = None
 
     def __len__(self) -> int:
         return len(self._core)
@@ -82,15 +78,6 @@ class CacheView:
     def aliases(self, index: int) -> list[str]:
         """The aliases of one target; InputError if there is no such target."""
         return self._core.aliases(index)
-
-    @property
-    def words(self) -> frozenset[str]:
-        """Every word of its texts, case-folded; read at first use."""
-        if self._words is None:
-            aliases = (alias for index in range(len(self)) for alias in self.aliases(index))
-            texts = itertools.chain(self.labels, aliases)
-            self._words = frozenset(w for text in texts for w in _WORD.findall(text.casefold()))
-        return self._words
 
     @property
     def columns(self) -> list[str]:

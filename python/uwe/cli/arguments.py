@@ -18,6 +18,7 @@ from uwe.errors import InputError, UweError
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
     from uwe.filters import Where
+    from uwe.lexicon import Abbreviations
     from uwe.text import TextEncoder
 
 DEFAULT_TARGETS = "esco-skills"
@@ -138,7 +139,7 @@ def read_scorer(
             raise typer.BadParameter(f"--scorer {name} has a temperature: leave out --temperature")
         scorer = Scorer.parse(name)
         name, temperature, pivot = scorer.name, scorer.temperature, scorer.pivot
-    elif name is None and default is not None:
+    elif default is not None and name in (None, default.name):
         pivot = default.pivot
     chosen = name if name is not None else default.name if default is not None else ""
     if chosen in SCORERS and chosen not in SOFT_SCORERS and temperature is not None:
@@ -156,9 +157,11 @@ def read_scorer(
     return Scorer(chosen, temperature=temperature, pivot=pivot)
 
 
-def read_abbreviations(table: str | None) -> bool | str:
-    """`--abbreviations` as the functions take it."""
-    return True if table is None else False if table == "none" else table
+def read_abbreviations(table: str | None) -> bool | Abbreviations:
+    """`--abbreviations` as the functions take it; a file is read once."""
+    from uwe.lexicon import Abbreviations
+
+    return True if table is None else table != "none" and Abbreviations.read(table)
 
 
 def read_where(conditions: list[str] | None, targets: TargetCache) -> Where | None:

@@ -40,5 +40,7 @@ def spaces_command(as_json: arguments.AsJson = False) -> None:
         for space in found
     ]
     output.print_table(["name", "version", "targets", "columns", "title"], rows, right="2")
-    for sentence in dict.fromkeys(space.attribution for space in found):
-        output.print_line(f"\n{sentence}")
+    output.print_line("")
+    sentences = (s for space in found for s in space.attribution.split(". "))
+    for sentence in dict.fromkeys(sentence.rstrip(".") for sentence in sentences):
+        output.print_line(f"{sentence}.")

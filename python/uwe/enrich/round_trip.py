@@ -37,7 +37,8 @@ def round_trip(
     labels = _once(skills.values())
     with tempfile.TemporaryDirectory(prefix="uwe-enrich-") as folder:
         cache = TargetCache.build(model, labels.values(), path=Path(folder) / "skills.uwe")
-        ranked = rank_stream((candidate.text for candidate in candidates), cache, k=k)
+        texts = (candidate.text for candidate in candidates)
+        ranked = rank_stream(texts, cache, k=k, abbreviations=False)
         return [
             {folded(skills[s]) for s in candidate.skills} <= {folded(m.label) for m in matches}
             for candidate, matches in zip(candidates, ranked, strict=True)

@@ -14,8 +14,12 @@ impl<'a> Strings<'a> {
 
     /// String `i`; None where the offsets or the bytes are damaged.
     pub(super) fn get(&self, i: usize) -> Option<&'a str> {
-        let bytes = self.bytes.get(self.offsets.get(i)?..self.offsets.get(i + 1)?)?;
-        std::str::from_utf8(bytes).ok()
+        std::str::from_utf8(self.bytes(i)?).ok()
+    }
+
+    /// Its bytes; None where the offsets are damaged.
+    pub(super) fn bytes(&self, i: usize) -> Option<&'a [u8]> {
+        self.bytes.get(self.offsets.get(i)?..self.offsets.get(i + 1)?)
     }
 }
 

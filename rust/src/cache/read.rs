@@ -252,6 +252,27 @@ impl TargetCache {
         unit
     }
 
+    /// Whether a target has this text, in whatever ASCII case.
+    pub fn has_text(&self, text: &str) -> bool {
+        self.any_text(|own| own.eq_ignore_ascii_case(text.as_bytes()))
+    }
+
+    /// Whether a text of a target has this word, in whatever ASCII case.
+    pub fn has_word(&self, word: &str) -> bool {
+        let apart = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'_';
+        let same = |part: &[u8]| part.eq_ignore_ascii_case(word.as_bytes());
+        self.any_text(|own| own.split(apart).any(same))
+    }
+
+    fn any_text(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        let texts: Vec<_> = self.segments.iter().map(Segment::texts).collect();
+        self.places.iter().enumerate().any(|(target, place)| {
+            let first = place.text as usize;
+            (first..first + self.target_texts(target))
+                .any(|text| texts[place.segment as usize].bytes(text).is_some_and(&holds))
+        })
+    }
+
     /// The target of every text, `(texts,)`.
     pub fn text_targets(&self) -> Vec<i64> {
         let groups = self.groups.windows(2).enumerate();

@@ -39,20 +39,18 @@ impl ScreenSpools {
     pub(super) fn write(
         disk: &dyn Disk,
         root: &Path,
-        [units, scales, text_rows]: [Option<&Path>; 3],
+        (units, scales, text_rows): (&Path, Option<&Path>, &Path),
         dtype: Dtype,
         dim: usize,
         check: Check,
     ) -> Result<Option<Self>> {
-        let mapped = |path: Option<&Path>| path.map(map::map).transpose();
-        let (Some(starts), Some(units)) = (mapped(text_rows)?, mapped(units)?) else {
-            return Ok(None);
-        };
+        let starts = map::map(text_rows)?;
         let starts: Vec<usize> = Offsets::new(&starts).iter().map(|start| start as usize).collect();
         if starts.len() <= LEAST_TEXTS {
             return Ok(None);
         }
-        let scales = mapped(scales)?;
+        let units = map::map(units)?;
+        let scales = scales.map(map::map).transpose()?;
         let rows = dtype.rows(&units, scales.as_deref().unwrap_or_default());
         let Some(axes) = axes(rows, dim) else { return Ok(None) };
         let lengths: Vec<usize> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();

@@ -247,8 +247,11 @@ impl SegmentWriter {
             self.screen = ScreenSpools::write(
                 disk,
                 &root,
-                [Some(&self.vectors.units), self.vectors.scales.as_ref(), Some(&self.text_rows)]
-                    .map(|spool| spool.map(|spool| spool.path.as_path())),
+                (
+                    &self.vectors.units.path,
+                    self.vectors.scales.as_ref().map(|spool| spool.path.as_path()),
+                    &self.text_rows.path,
+                ),
                 self.dtype,
                 self.dim,
                 check,

@@ -137,6 +137,16 @@ impl TargetCache {
         Ok(array2(py, units, self.cache.texts(), self.cache.dim())?)
     }
 
+    /// Whether a target has this text, in whatever ASCII case.
+    fn has_text(&self, py: Python<'_>, text: &str) -> bool {
+        py.detach(|| self.cache.has_text(text))
+    }
+
+    /// Whether a text of a target has this word, in whatever ASCII case.
+    fn has_word(&self, py: Python<'_>, word: &str) -> bool {
+        py.detach(|| self.cache.has_word(word))
+    }
+
     fn text_targets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
         py.detach(|| self.cache.text_targets()).into_pyarray(py)
     }

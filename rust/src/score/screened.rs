@@ -1,11 +1,10 @@
 //! The best `k` by bounds first: whatever can not be among them is never scored.
 //!
-//! Every text gets an upper bound from the screen of its segment. The best text of each of the
-//! targets with the highest bounds is scored; the k-th best of these scores is the bar; every text
-//! whose bound reaches it is scored too. What comes out is what a scan of all targets would give,
-//! scores and ties included.
+//! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
+//! scored; the k-th best of their targets is the bar; every text whose bound reaches it is scored
+//! too. What comes out is what a scan of all targets would give, scores and ties included.
 
-use super::screen::{NO_TEXT, Screen, bound_query};
+use super::screen::{NO_TEXT, Screen, bound_query, margin};
 use super::search::Search;
 use super::targets::{Targets, Text};
 use super::threads::{pool, threads};
@@ -17,7 +16,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Targets that are scored to find the bar, unless `k` asks for more. The best ten are nearly
+/// Texts that are scored to find the bar, unless `k` asks for more. Those of the best ten are nearly
 /// always among them.
 const FIRST: usize = 64;
 
@@ -58,6 +57,9 @@ pub(super) fn top_k(search: &Search, k: usize) -> Result<Vec<Vec<Hit>>> {
     let mut best = Vec::with_capacity(search.queries.len());
     let queries: Vec<usize> = (0..search.queries.len()).collect();
     let asked = Asked::new(search);
+    if asked.unbounded.len() > search.scan.targets.texts.len() / SCATTERED {
+        return search.scanned(k);
+    }
     for wave in queries.chunks(side_by_side) {
         let pool = pool();
         let of_wave = || wave_top_k(search, &asked, wave, k, pool.as_deref());
@@ -93,14 +95,11 @@ fn wave_top_k(
 #[cfg(test)]
 pub(super) fn bounds(search: &Search) -> Vec<Vec<f32>> {
     let wave: Vec<Query> = (0..search.queries.len()).map(|i| Query::new(search, i)).collect();
-    let bounds = Bounds::new(search, &wave, None);
+    let (bounds, all) = (Bounds::new(search, &wave, None), Asked::new(search));
     let of_query = |number| {
         let mut found = vec![f32::INFINITY; search.scan.targets.texts.len()];
-        for (texts, bounds) in bounds.groups(search, number) {
-            for (&text, &bound) in texts.iter().zip(bounds).filter(|(text, _)| **text != NO_TEXT) {
-                found[text as usize] = bound;
-            }
-        }
+        let take = |found: &mut Vec<f32>, text, bound| found[text] = bound;
+        bounds.each_reaching(search, &all, number, |_| f32::NEG_INFINITY, &mut found, take);
         found
     };
     (0..wave.len()).map(of_query).collect()
@@ -398,10 +397,4 @@ fn bound(
         }
     }
     bounds
-}
-
-/// How far a computed score may lie above the exact one of its vectors, and a computed bound below
-/// its own: roundings of a cosine, of sums over tokens, and of a few operations (`docs/method.md`).
-fn margin(dim: usize, tokens: f32) -> f32 {
-    (1024.0 + dim as f32 / 64.0 + 4.0 * tokens) * f32::EPSILON / 2.0
 }

@@ -14,6 +14,7 @@ from uwe import _core
 from uwe.bench.speed.material import Skills, composed_labels, texts_of_tokens, units_and_norms
 from uwe.bench.speed.timing import equal, seconds
 from uwe.cache import TargetCache
+from uwe.config import Scorer
 from uwe.queries import core_temperature
 from uwe.text import TextEncoder
 from uwe.tokens import TokenVectors
@@ -54,7 +55,7 @@ def by_scorer(
 def _in_turns(
     skills: Skills, query: TokenVectors, scorer: str, torch_peer: TorchPeer | None
 ) -> list[float]:
-    best, scan = _calls(skills.cache, query, scorer, _TEMPERATURE)
+    best, scan = _calls(skills.cache, query, Scorer(scorer, temperature=_TEMPERATURE))
     _check(best(), scan(), f"{scorer}, {len(query.values)} tokens")
     calls: list[Callable[[], object]] = [best, scan]
     if torch_peer is not None:
@@ -87,7 +88,7 @@ def by_targets(
             cache = cache.append(labels[done:size])
         done, rows = size, []
         for query in queries:
-            best, scan = _calls(cache, query, scorer.name, core_temperature(scorer))
+            best, scan = _calls(cache, query, scorer)
             _check(best(), scan(), f"{size} targets")
             rows.append((seconds(best), seconds(scan)))
         yield {
@@ -99,11 +100,15 @@ def by_targets(
 
 
 def _calls(
-    cache: TargetCache, query: TokenVectors, scorer: str, temperature: float
+    cache: TargetCache, query: TokenVectors, scorer: Scorer
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The best ten by bounds, and all scores."""
     given = (cache.core, query.values, query.offsets)
-    form: dict[str, Any] = {"scorer": scorer, "temperature": temperature}
+    form: dict[str, Any] = {
+        "scorer": scorer.name,
+        "temperature": core_temperature(scorer),
+        "pivot": scorer.pivot,
+    }
     return lambda: _core.cache_rank(*given, k=K, **form), lambda: _core.cache_scores(*given, **form)
 
 

@@ -72,3 +72,9 @@ fn remainder(length: f64, coefficients: f64, off: f64) -> f64 {
 fn at_least(value: f64) -> f32 {
     (value * (1.0 + 2.0 * f64::from(f32::EPSILON))) as f32
 }
+
+/// How far a computed score may lie above the exact one of its vectors, and a computed bound below
+/// its own: roundings of a cosine, of sums over tokens, and of a few operations (`docs/method.md`).
+pub(super) fn margin(dim: usize, tokens: f32) -> f32 {
+    (1024.0 + dim as f32 / 64.0 + 4.0 * tokens) * f32::EPSILON / 2.0
+}
