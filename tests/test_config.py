@@ -74,7 +74,9 @@ def test_a_pivot_prints_as_it_is_typed(pivot: Any) -> None:
     assert str(Scorer("soft", temperature=0.5, pivot=0)) == "soft:0.5:0"
 
 
-@pytest.mark.parametrize("pivot", [-1, -1e-9, math.nan, math.inf, True, "4", b"4", [4], 10**400])
+@pytest.mark.parametrize(
+    "pivot", [-1, -1e-9, math.nan, math.inf, 1e31, True, "4", b"4", [4], 10**400]
+)
 def test_a_bad_pivot_is_refused(pivot: Any) -> None:
     with pytest.raises(InputError, match="expected a pivot of 0 or more tokens"):
         Scorer("soft", temperature=0.5, pivot=pivot)

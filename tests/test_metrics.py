@@ -104,7 +104,9 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> uwe.TargetCache:
     )
 
 
-@pytest.mark.parametrize("scorer", [None, uwe.Scorer("pooled"), uwe.Scorer("max")], ids=str)
+@pytest.mark.parametrize(
+    "scorer", [None, *map(uwe.Scorer.parse, ("soft:0.5:4", "pooled", "max"))], ids=str
+)
 def test_streamed_over_a_cache_as_from_all_scores(
     space: uwe.TargetCache, scorer: uwe.Scorer | None
 ) -> None:
@@ -115,7 +117,7 @@ def test_streamed_over_a_cache_as_from_all_scores(
     used = scorer or space.scorer
     scores = _core.cache_scores(
         space.core, vectors.values, vectors.offsets,
-        scorer=used.name, temperature=used.temperature or 1.0,
+        scorer=used.name, temperature=used.temperature or 1.0, pivot=used.pivot,
     )  # fmt: skip
     wanted = uwe.score_metrics(scores, relevant, names=ALL)
     seen: list[int] = []

@@ -91,6 +91,19 @@ def test_every_model_and_storage_has_its_own(folder: Path) -> None:
     assert len(paths) == 4
 
 
+def test_a_model_with_another_scorer_has_another(folder: Path) -> None:
+    """The fingerprint is that of the weights; a cache keeps the scorer too."""
+
+    class Soft(Fingerprinted):
+        class config:
+            scorer = uwe.Scorer.parse("soft:0.5:4")
+
+    pooled = uwe.space_cache("esco-occupations", model=Fingerprinted())
+    soft = uwe.space_cache("esco-occupations", model=Soft())
+    assert soft.path != pooled.path
+    assert (str(soft.scorer), str(pooled.scorer)) == ("soft:0.5:4", "pooled")
+
+
 def test_a_model_without_a_fingerprint_has_no_place(folder: Path) -> None:
     with pytest.raises(InputError, match="fingerprint"):
         uwe.space_cache("esco-occupations", model=HashEncoder())

@@ -85,7 +85,9 @@ def assert_equal(
         assert float((found[name] - gradient).abs().max()) <= bound * largest, name
 
 
-def plain(folder: Path, dim: int | None) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+def plain(
+    folder: Path, dim: int | None, name: str = "soft_query:0.5"
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
     """A step by autograd alone: padded texts, the readable scorer, one backward pass."""
     encoder, aims = encoder_of(folder, dim=dim), objectives()
     losses, total = {}, torch.zeros((), dtype=torch.float64)
@@ -98,7 +100,7 @@ def plain(folder: Path, dim: int | None) -> tuple[dict[str, float], dict[str, to
             sides.append((padded, torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]))
         (left, left_mask), (right, right_mask) = sides
         aim = aims[drawn.name]
-        scorer, temperature = Scorer.parse("soft_query:0.5"), encoder.temperature
+        scorer, temperature = Scorer.parse(name), encoder.temperature
         forward = late_interaction_scores(
             left, right, scorer, queries_mask=left_mask, targets_mask=right_mask,
             temperature=temperature,
@@ -125,6 +127,19 @@ def test_gradients_are_those_of_plain_autograd(folder: Path, dim: int | None, ca
     losses = accumulate_gradients(
         encoder, [batch(), batch("V", LEFT[::-1])], aims, settings(gradient_cache=cached),
         accelerator=Accelerator(cpu=True),
+    )  # fmt: skip
+    assert losses == pytest.approx(wanted_losses, rel=1e-5)
+    assert_equal(gradients(encoder, aims), wanted)
+
+
+@pytest.mark.parametrize("name", ["soft:0.5", "soft:0.5:4"])
+def test_scores_of_both_directions_are_each_their_own(folder: Path, name: str) -> None:
+    """With a pivot `soft` weighs by the side that asks, so one is no transpose of the other."""
+    wanted_losses, wanted = plain(folder, None, name)
+    encoder, aims = encoder_of(folder), objectives()
+    losses = accumulate_gradients(
+        encoder, [batch(), batch("V", LEFT[::-1])], aims,
+        settings(scorers=[(Scorer.parse(name), 1.0)]), accelerator=Accelerator(cpu=True),
     )  # fmt: skip
     assert losses == pytest.approx(wanted_losses, rel=1e-5)
     assert_equal(gradients(encoder, aims), wanted)
