@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import uwe
 
-FAR = 0.1
+FAR = 0.05
 # Columns of the written files that hold names, and the lexicon's file of the same space.
 SOURCES = {
     "esco-skills": ("skills.tsv.gz", slice(4, 6), "skill_terms.tsv.gz"),
@@ -41,15 +41,16 @@ def names_of(space: str, ids: Sequence[str], labels: Sequence[str], data: Path) 
     aliases: Aliases = [[] for _ in labels]
     for term, id_, *_ in _rows(data / "lexicon" / terms):
         meant[_folded(term)] = id_
-        if id_ in index and _folded(term) not in all_labels | taken[index[id_]]:
-            taken[index[id_]].add(_folded(term))
+        folded = _folded(term)
+        if id_ in index and folded not in all_labels and folded not in taken[index[id_]]:
+            taken[index[id_]].add(folded)
             aliases[index[id_]].append(term)
     names: list[tuple[int, str]] = []
     for row in _rows(data / "written" / written):
         for name in filter(None, row[columns]):
             folded = _folded(name)
-            fits = row[0] in index and folded not in all_labels | taken[index[row[0]]]
-            if fits and meant.get(folded, row[0]) == row[0]:
+            own = meant.get(folded, row[0]) == row[0] and row[0] in index
+            if own and folded not in all_labels and folded not in taken[index[row[0]]]:
                 taken[index[row[0]]].add(folded)
                 names.append((index[row[0]], name))
     for target, name in _near(names, labels, aliases):

@@ -87,7 +87,6 @@ def test_where_it_is_found(text: str, read: list[str]) -> None:
     assert list(TABLE.readings(text)) == read
 
 
-@pytest.mark.xfail(reason="an entry right behind the full stop of another one is not found")
 def test_an_entry_begins_behind_the_full_stop_of_another() -> None:
     assert TABLE.readings("Asst.Mgr") == ("assistant manager",)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
-from uwe.queries import check_targets, chosen_scorer, encode_queries
+from uwe.queries import check_queries, check_targets, chosen_scorer, encode_queries
 from uwe.ranking import Abbreviate, Match
 from uwe.readings import readings_of
 from uwe.words import WordGroups, words_of
@@ -181,6 +181,7 @@ def explain_many(
     if not indices:
         return []
     chosen = chosen_scorer(targets, scorer)
+    check_queries([query])
     readings = readings_of(query, targets, checked_abbreviations(abbreviations))
     encoded = {text: encode_queries([text], targets)[0].astype(np.float64) for text in readings}
     rows = {text: words_of(targets.model, text, len(encoded[text])) for text in readings}

@@ -100,10 +100,10 @@ class Abbreviations:
             content = file.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(f"expected UTF-8, got {error}: save it so", path=file) from None
-        for number, line in enumerate(content.splitlines(), 1):
+        for number, line in enumerate(content.split("\n"), 1):
             if not line.strip() or line.startswith("#"):
                 continue
-            cells = [cell.strip() for cell in line.split("\t")]
+            cells = line.rstrip("\r").split("\t")
             if number == 1 and cells[:2] == _HEADER:
                 continue
             if len(cells) < 2:
@@ -113,7 +113,7 @@ class Abbreviations:
                     path=file,
                     line=number,
                 )
-            typed, meaning, *kind = cells
+            typed, meaning, *kind = cells[0].strip(), *cells[1:]
             if typed in lines:
                 raise DataError(
                     f"{typed!r} stands in line {lines[typed]} already: join the two, separated by "
@@ -126,7 +126,7 @@ class Abbreviations:
             except InputError as error:
                 raise DataError(str(error), path=file, line=number) from None
             lines[typed] = number
-            if kind[:1] == ["word"]:
+            if kind and kind[0].strip() == "word":
                 words.append(typed)
         try:
             return cls(table, words=words)
@@ -206,7 +206,7 @@ class Abbreviations:
                     continue
                 # "Sr." and "Sr.Developer"; the stop behind capitals ends a sentence.
                 stop = form != form.upper() and text[end : end + 1] == "."
-                bounded = not _BEFORE.search(text[max(begin - 2, 0) : begin])
+                bounded = begin == done or not _BEFORE.search(text[max(begin - 2, 0) : begin])
                 if not bounded or (not stop and _AFTER.match(text, end)):
                     continue
                 done = end + stop

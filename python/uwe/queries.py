@@ -12,7 +12,7 @@ from uwe.tokens import TokenVectors, checked_vectors
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["check_targets", "chosen_scorer", "core_temperature", "encode_queries"]
+__all__ = ["check_queries", "check_targets", "chosen_scorer", "core_temperature", "encode_queries"]
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
@@ -28,6 +28,18 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
         CacheMismatchError: If the model is not the one that built the cache.
         ModelError: If it can not be loaded.
     """
+    check_queries(queries, first=first)
+    vectors = checked_vectors(targets.model.encode(queries), len(queries))
+    if vectors.dim != targets.dim:
+        raise InputError(
+            f"expected token vectors of width {targets.dim} from the model, as the cache has, got "
+            f"{vectors.dim}: correct its encode"
+        )
+    return vectors
+
+
+def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
+    """InputError if one of them is no text or blank; `first` is the number of the first."""
     for i, query in enumerate(queries, first):
         if not isinstance(query, str):
             raise InputError(f"query {i}: expected a text, got {type(query).__name__}: convert it")
@@ -38,13 +50,6 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
                 f"query {i}: has a lone surrogate, which is no text: decode its source with "
                 "errors='replace'"
             )
-    vectors = checked_vectors(targets.model.encode(queries), len(queries))
-    if vectors.dim != targets.dim:
-        raise InputError(
-            f"expected token vectors of width {targets.dim} from the model, as the cache has, got "
-            f"{vectors.dim}: correct its encode"
-        )
-    return vectors
 
 
 def check_targets(targets: TargetCache) -> None:

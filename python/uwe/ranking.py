@@ -18,7 +18,13 @@ from uwe.checks import check_counter, positive
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
-from uwe.queries import check_targets, chosen_scorer, core_temperature, encode_queries
+from uwe.queries import (
+    check_queries,
+    check_targets,
+    chosen_scorer,
+    core_temperature,
+    encode_queries,
+)
 from uwe.readings import Found, Hits, best_of_readings
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, gathered
@@ -293,6 +299,7 @@ def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[
         def search(texts: Sequence[str], first: int = done) -> list[Found]:
             return _found(encode_queries(texts, settings.targets, first=first), settings)
 
+        check_queries(queries, first=done)
         with gathered(cuts):
             hits = best_of_readings(
                 queries,

@@ -55,10 +55,8 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
         targets: The target space.
         table: Abbreviations; None for the query as it stands.
     """
-    if table is None or query.islower():
-        # Most of what has no capital has no abbreviation either, and the rest is soon asked.
-        others = () if table is None else table.readings(query)
-        return (query, *others) if others and not targets.core.has_text(query) else (query,)
+    if table is None:
+        return (query,)
 
     def known(word: str) -> bool:
         return table.knows(word) or _is_whole(word, targets) or targets.core.has_word(word)
@@ -89,16 +87,13 @@ def best_of_readings(
     A target counts with its best reading; of equal ones, the first.
 
     Args:
-        queries: Texts; what is none is left to `search` to refuse.
+        queries: Texts, checked.
         search: Gives the best `k` targets of each text.
         k: How many targets.
         targets: The target space.
         table: Abbreviations; None for no other reading.
     """
-    read = [
-        readings_of(query, targets, table) if isinstance(query, str) else (query,)
-        for query in queries
-    ]
+    read = [readings_of(query, targets, table) for query in queries]
     found = [[one] for one in search([texts[0] for texts in read])]
     others = [(i, text) for i, texts in enumerate(read) for text in texts[1:]]
     for start in range(0, len(others), _BLOCK):

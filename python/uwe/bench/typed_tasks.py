@@ -82,7 +82,10 @@ def _with_names(task: Task) -> Task:
         task,
         name=f"{task.name}_names",
         space=f"{task.space}, with all their names",
-        deviations=(*task.deviations, "every name of a target scores, and the best counts"),
+        deviations=(
+            *task.deviations,
+            "every name of a target scores, abbreviations are written out, and the best counts",
+        ),
         names=True,
     )
 

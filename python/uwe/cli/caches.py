@@ -61,8 +61,8 @@ def build(
     scorer: arguments.ScorerName = None,
     temperature: arguments.Temperature = None,
     dtype: Annotated[
-        Literal["float32", "float16"],
-        typer.Option(help="float32, exact, or float16, half the size."),
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="float32, exact; float16, half the size; int8, a quarter."),
     ] = "float32",
     tokens: Annotated[
         Literal["all", "pooled"],

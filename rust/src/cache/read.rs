@@ -257,9 +257,9 @@ impl TargetCache {
         self.any_text(|own| own.eq_ignore_ascii_case(text.as_bytes()))
     }
 
-    /// Whether a text of a target has this word, in whatever ASCII case.
+    /// Whether a text of a target has this word of ASCII letters and digits, in whatever case.
     pub fn has_word(&self, word: &str) -> bool {
-        let apart = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && *byte != b'_';
+        let apart = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
         let same = |part: &[u8]| part.eq_ignore_ascii_case(word.as_bytes());
         self.any_text(|own| own.split(apart).any(same))
     }
