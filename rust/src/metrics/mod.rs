@@ -12,6 +12,7 @@ mod tests;
 
 use crate::error::{Error, Result};
 use crate::simd::Kernels;
+use std::cmp::Ordering;
 
 /// The relevant targets of one query, with the scores that others are held to.
 #[derive(Debug, Clone)]
@@ -107,7 +108,8 @@ impl Mark {
         }
         let by_alias = |i: usize| by_alias.get(i).copied().unwrap_or(false);
         let before = |&(i, &score): &(usize, &f32)| {
-            score == self.score && (by_alias(i), first + i) < (self.by_alias, self.target)
+            let equal = score.partial_cmp(&self.score).is_some_and(Ordering::is_eq);
+            equal && (by_alias(i), first + i) < (self.by_alias, self.target)
         };
         scores.iter().enumerate().filter(before).count()
     }

@@ -47,7 +47,7 @@ pub(super) fn late_interaction<'py>(
 /// The definition of `late_interaction` in plain float64 loops: (queries, targets), float64.
 #[pyfunction]
 #[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, pivot=None))]
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn twin<'py>(
     py: Python<'py>,
     query_values: Matrix<'py>,

@@ -352,13 +352,13 @@ impl Bounds {
     ) {
         for (texts, bounds) in self.groups(search, number) {
             let least = bar(taken);
-            // A bound that is no number, of a damaged file, keeps its text.
-            if bounds.iter().fold(true, |below, &bound| below & (bound < least)) {
+            if bounds.iter().filter(|bound| **bound < least).count() == LANES {
                 continue;
             }
             for (&text, &bound) in texts.iter().zip(bounds) {
-                let reaches = text != NO_TEXT && !(bound < least);
-                if reaches && asked.has(text as usize) {
+                // A bound that is no number, of a damaged file, keeps its text.
+                let reaches = bound >= least || bound.is_nan();
+                if reaches && text != NO_TEXT && asked.has(text as usize) {
                     take(taken, text as usize, bound);
                 }
             }
