@@ -252,7 +252,8 @@ def spelt(tmp_path_factory: pytest.TempPathFactory) -> uwe.TargetCache:
         ("TYUI", None),  # one of an alias
         ("LEAD", None),  # a word of an entry of two
         ("qxzw", None),
-        ("QXZW WELDING", None),  # where all is in capitals, they say nothing
+        ("QXZW WELDING", "? WELDING"),
+        ("QXZAW WELDING", None),  # in capitals alone, what could be spoken stays
     ],
 )
 def test_what_nobody_knows_is_read_as_nothing(

@@ -80,7 +80,7 @@ class Scorer:
             pivot = _as_float(self.pivot)
             if pivot is None or not 0 <= pivot <= _LARGEST_PIVOT:
                 raise InputError(
-                    f"expected a pivot of 0 or more tokens, got {self.pivot!r}: correct it"
+                    f"expected a pivot of 0 or more tokens, got {self.pivot!r}: pass a number"
                 )
             object.__setattr__(self, "pivot", pivot)
         if self.temperature is None:
@@ -141,6 +141,8 @@ def checked_scorer(scorer: object) -> Scorer:
     if isinstance(scorer, Scorer):
         return scorer
     remedy = "uwe.Scorer('soft', temperature=...)"
+    if isinstance(scorer, str) and ":" in scorer:
+        remedy = f"uwe.Scorer.parse({scorer!r})"
     if isinstance(scorer, str) and scorer in SCORERS:
         remedy = f"uwe.Scorer({scorer!r}{', temperature=...' if scorer in SOFT_SCORERS else ''})"
     raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass {remedy}")

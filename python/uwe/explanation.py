@@ -205,8 +205,8 @@ def _asked(query: str, target: str | int | Match, readings: tuple[str, ...]) -> 
     read = query if target.read_as is None else target.read_as
     if read not in readings:
         raise InputError(
-            f"the match {target.label!r} is of a query that was read as {read!r}, not of {query!r} "
-            "with these abbreviations: pass what was ranked"
+            f"the match {target.label!r} is of a query that was read as {read!r}, not of "
+            f"{query!r}: pass the query and the abbreviations= that were ranked"
         )
     return (read,)
 

@@ -27,6 +27,7 @@ _SHOWN = 5
 _WORD = re.compile(r"\w+")
 # What is part of the same word or abbreviation: the R of "R&D", the C of "C++", the HR of "hr.com".
 _BEFORE, _AFTER = re.compile(r"[\w&]$|\w\.$"), re.compile(r"[\w&+#]|\.\w")
+_VOWEL = re.compile("[AEIOUY]")
 _CAPITALS = re.compile(r"(?<![\w&/.+#-])[A-Z][A-Z0-9]{1,4}(?![\w&/+#-]|\.\w)")
 
 
@@ -57,6 +58,8 @@ class Abbreviations:
         self._table: dict[str, tuple[str, ...]] = {}
         for typed, readings in table.items():
             self._table[_checked_entry(typed)] = _checked_readings(typed, readings)
+        if cycle := _cycle(self._table):
+            raise InputError(_cycle_text(cycle))
         self._words = _checked_words(words, self._table)
         # By the first word of a form: where that word begins in it and how long the form is,
         # longest first; and the entry of each form.
@@ -73,7 +76,6 @@ class Abbreviations:
             self._shapes.setdefault(first[0], []).append((first.start(), len(form)))
         for word, shapes in self._shapes.items():
             self._shapes[word] = sorted(set(shapes), key=lambda shape: -shape[1])
-        self._check_cycles()
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Abbreviations:
@@ -117,7 +119,7 @@ class Abbreviations:
             if typed in lines:
                 raise DataError(
                     f"{typed!r} stands in line {lines[typed]} already: join the two, separated by "
-                    "';' between blanks",
+                    "' ; '",
                     path=file,
                     line=number,
                 )
@@ -128,10 +130,14 @@ class Abbreviations:
             lines[typed] = number
             if kind and kind[0].strip() == "word":
                 words.append(typed)
-        try:
-            return cls(table, words=words)
-        except _CycleError as error:
-            raise DataError(str(error), path=file, line=lines[error.typed]) from None
+        if cycle := _cycle(table):
+            raise DataError(_cycle_text(cycle), path=file, line=lines[cycle[0]])
+        return cls(table, words=words)
+
+    @classmethod
+    def built_in(cls) -> Abbreviations:
+        """The table that comes with the package, in English."""
+        return _built_in()
 
     def updated(self, table: Mapping[str, str | Sequence[str]]) -> Abbreviations:
         """This table with entries of yours added, or put in place of those it has.
@@ -204,13 +210,14 @@ class Abbreviations:
                 form = text[max(begin, 0) : end]
                 if begin < done or end > len(text) or form not in self._forms:
                     continue
-                # "Sr." and "Sr.Developer"; the stop behind capitals ends a sentence.
-                stop = form != form.upper() and text[end : end + 1] == "."
+                # "Sr.", "SR." and "Sr.Developer"; the stop behind "QA" ends a sentence.
+                typed = self._forms[form]
+                stop = typed != typed.upper() and text[end : end + 1] == "."
                 bounded = begin == done or not _BEFORE.search(text[max(begin - 2, 0) : begin])
                 if not bounded or (not stop and _AFTER.match(text, end)):
                     continue
                 done = end + stop
-                yield begin, done, self._forms[form]
+                yield begin, done, typed
                 break
 
     def _forms_of(self, typed: str) -> list[str]:
@@ -222,25 +229,21 @@ class Abbreviations:
         # An entry of its own is not hidden by a form of another one.
         return [form for form in forms if form == typed or form not in self._table]
 
-    def _check_cycles(self) -> None:
-        # Meanings are not read again. Yet entries that stand for one another say nothing.
-        leads = {
-            typed: {text for text in readings if text in self._table}
-            for typed, readings in self._table.items()
-        }
-        try:
-            TopologicalSorter(leads).prepare()
-        except CycleError as error:
-            raise _CycleError(error.args[1]) from None
+
+def _cycle(table: Mapping[str, Sequence[str]]) -> list[str]:
+    """Entries that stand for one another; empty if there are none."""
+    # Meanings are not read again. Yet such entries say nothing.
+    leads = {typed: {text for text in table[typed] if text in table} for typed in table}
+    try:
+        TopologicalSorter(leads).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
 
 
-class _CycleError(InputError):
-    """Entries that stand for one another."""
-
-    def __init__(self, cycle: Sequence[str]) -> None:
-        shown = " -> ".join(map(repr, cycle[:_SHOWN])) + (" -> ..." if len(cycle) > _SHOWN else "")
-        super().__init__(f"abbreviations {shown} stand for one another: write one of them out")
-        self.typed = cycle[0]
+def _cycle_text(cycle: Sequence[str]) -> str:
+    shown = " -> ".join(map(repr, cycle[:_SHOWN])) + (" -> ..." if len(cycle) > _SHOWN else "")
+    return f"abbreviations {shown} stand for one another: write one of them out"
 
 
 def _checked_text(text: object, typed: object) -> str:
@@ -312,7 +315,7 @@ def checked_abbreviations(given: object) -> Abbreviations | None:
         return Abbreviations(given)
     raise InputError(
         "expected abbreviations to be True, False, uwe.Abbreviations, a mapping or a path, got "
-        f"{given!r}: pass one of them"
+        f"{given!r}: pass False for none"
     )
 
 
@@ -326,8 +329,9 @@ def with_unknown_words(text: str, known: Callable[[str], bool]) -> str:
         text: A query.
         known: Whether a word is; asked once for each.
     """
-    # Where all is in capitals, they say nothing of a word.
+    words = set(_CAPITALS.findall(text))
+    # Where all is in capitals, they say nothing of what could be spoken.
     if text.upper() == text and len(_WORD.findall(text)) > 1:
-        return text
-    unknown = {word for word in set(_CAPITALS.findall(text)) if not known(word)}
+        words = {word for word in words if not _VOWEL.search(word)}
+    unknown = {word for word in words if not known(word)}
     return _CAPITALS.sub(lambda word: UNKNOWN if word[0] in unknown else word[0], text)
