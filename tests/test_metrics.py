@@ -172,12 +172,13 @@ def test_names_are_checked_before_anything_is_ranked(space: uwe.TargetCache) -> 
 
 
 @pytest.mark.slow
-def test_job2skill_equals_ir_measures(data_folder: Path) -> None:
+def test_job2skill_equals_ir_measures(data_folder: Path, tmp_path: Path) -> None:
     """The shipped model over all of WorkBench's job2skill, streamed, against ir-measures."""
     task = read_task(data_folder / "workbench" / "job2skill")
-    space = uwe.space_cache("esco-skills")
-    assert list(space.labels) == task.targets
+    labels = uwe.target_space("esco-skills").labels
+    assert list(labels) == task.targets
     model = uwe.load()
+    space = uwe.TargetCache.build(model, labels, path=tmp_path / "labels.uwe", dtype="int8")
     vectors = model.encode(task.queries)
     streamed = uwe.cache_metrics(vectors, space, task.relevant, names=["MAP", "RP@10"])
     means = streamed.means()
@@ -192,6 +193,7 @@ def test_job2skill_equals_ir_measures(data_folder: Path) -> None:
             vectors.offsets[start : start + step + 1] - first,
             scorer=scorer.name,
             temperature=scorer.temperature or 1.0,
+            pivot=scorer.pivot,
         )
         wanted = oracle(scores, task.relevant[rows])
         np.testing.assert_allclose(streamed.values[:, rows], wanted[[0, 3]], atol=1e-9)

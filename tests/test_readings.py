@@ -27,7 +27,7 @@ LABELS = [
     "product owner", "pastry chef", "purchase order clerk", "manager of AE", "account executive",
     "sales manager", "SWE", "order clerk", "PO box",
 ]  # fmt: skip
-ALIASES = [[] for _ in LABELS]
+ALIASES: list[list[str]] = [[] for _ in LABELS]
 ALIASES[6] = ["chef de QA", "quality assurance of pastry"]
 ALIASES[2] = ["Mgr account", "executive"]
 ALIASES[12] = ["purchase order"]
@@ -73,9 +73,11 @@ def naive(query: str, space: uwe.TargetCache, k: int = ALL, **settings: Any) -> 
 def test_each_target_has_its_best_reading(space: uwe.TargetCache, scorer: uwe.Scorer) -> None:
     several = 0
     for query in QUERIES:
-        for k in (1, 3, 10, ALL):
+        for k in (1, 3, 10):
             found = uwe.rank(query, space, k=k, scorer=scorer, abbreviations=TABLE)
             assert found == naive(query, space, k, scorer=scorer)
+        found = uwe.rank(query, space, k=ALL, scorer=scorer, abbreviations=TABLE)
+        assert found == naive(query, space, ALL, scorer=scorer)
         assert len({match.index for match in found}) == len(found) == len(LABELS)
         several += len({match.read_as for match in found}) > 2
     assert several >= 3, "some query is read in three ways by the best of its targets"
@@ -341,5 +343,5 @@ def test_a_label_is_explained_by_its_best_reading(space: uwe.TargetCache) -> Non
             assert str(reason).startswith(f"'AE', read as {read!r}, -> {label!r}: ")
     literal = uwe.explain("AE", space, "art editor", abbreviations=False)
     assert literal.read_as is None
-    assert literal.score < reason.score
+    assert literal.score < by_label["art editor"].score
     assert str(literal).startswith("'AE' -> 'art editor': ")

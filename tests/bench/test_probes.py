@@ -241,7 +241,7 @@ def test_the_shipped_model_falls_into_traps_but_not_for_capitals() -> None:
     passed, count = figures["lexical"]
     assert count == 50
     assert 41 <= passed <= 46
-    assert len(found.failures("uwe-mini soft:0.5", "hand-read")) == count - passed
+    assert len(found.failures("uwe-mini soft:0.5:4", "hand-read")) == count - passed
 
 
 def write(path: Path, *entries: object) -> Path:
