@@ -20,8 +20,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uwe
+from uwe import _core
 
-FAR = 0.05
+FAR, BLOCK = 0.05, 1024
 # Columns of the written files that hold names, and the lexicon's file of the same space.
 SOURCES = {
     "esco-skills": ("skills.tsv.gz", slice(4, 6), "skill_terms.tsv.gz"),
@@ -67,11 +68,23 @@ def _near(
         cache = uwe.TargetCache.build(
             model, labels, path=Path(folder) / "terms.uwe", aliases=terms, dtype="int8"
         )
-        ranked = uwe.rank_many([name for _, name in names], cache, k=50, abbreviations=False)
-        for (target, name), matches in zip(names, ranked, strict=True):
-            own = [match.score for match in matches if match.index == target]
-            if own and matches[0].score - own[0] < FAR:
-                yield target, name
+        scorer = cache.scorer
+        for start in range(0, len(names), BLOCK):
+            some = names[start : start + BLOCK]
+            vectors = model.encode([name for _, name in some])
+            indices, scores, _ = _core.cache_rank(
+                cache.core,
+                vectors.values,
+                vectors.offsets,
+                scorer=scorer.name,
+                temperature=scorer.temperature or 1.0,
+                pivot=scorer.pivot,
+                k=50,
+            )
+            for (target, name), found, best in zip(some, indices, scores, strict=True):
+                own = best[found == target].tolist()
+                if own and float(best[0]) - own[0] < FAR:
+                    yield target, name
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
