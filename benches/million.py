@@ -33,7 +33,7 @@ from uwe.bench.speed.limits import memory_bandwidth
 from uwe.bench.speed.material import composed_labels
 from uwe.corpus import read_task
 from uwe.drawing import drawing, plain_ticks
-from uwe.queries import core_temperature
+from uwe.queries import core_scorer
 
 K, TITLES, ROUNDS, OPENINGS = 10, 48, 3, 7
 # A scan of all targets in float32 needs 9.2 GB for a million: it is taken of so many, and scaled.
@@ -129,7 +129,7 @@ def exact(folder: Path) -> dict[str, Any]:
     cache = uwe.TargetCache.open(folder / "million.uwe")
     small = uwe.TargetCache.open(folder / "float32.uwe")
     scorer = cache.scorer
-    form: dict[str, Any] = {"scorer": scorer.name, "temperature": core_temperature(scorer)}
+    form = core_scorer(scorer)
     scale = cache.core.token_count / small.core.token_count
     screen = screen_bytes(cache)
     times: dict[str, list[float]] = {"rank": [], "float16": [], "float32": []}
@@ -216,8 +216,7 @@ def curve(folder: Path) -> dict[str, Any]:
                         cache.core,
                         query.values,
                         query.offsets,
-                        scorer=scorer.name,
-                        temperature=core_temperature(scorer),
+                        **core_scorer(scorer),
                         k=K,
                         subset=subset,
                     )

@@ -15,12 +15,12 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import uwe
 from uwe import _core
+from uwe.queries import core_scorer
 
 ROUNDS = 3
 TYPED = {
@@ -79,8 +79,7 @@ def pivot(model: uwe.TextEncoder, cache: uwe.TargetCache, queries: list[str]) ->
         given = cache.core, vectors.values, vectors.offsets
         for turn in range(2 * ROUNDS):
             scorer = scorers[turn % 2]
-            form: dict[str, Any] = vars(scorer) | {"scorer": scorer.name}
-            form.pop("name")
+            form = core_scorer(scorer)
             started = time.perf_counter()
             indices, _, _ = _core.cache_rank(*given, **form, k=10)
             times[turn % 2].append(1e3 * (time.perf_counter() - started))

@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uwe
-from uwe import _core
+from uwe.queries import best_targets
 
 FAR, BLOCK = 0.05, 1024
 # Columns of the written files that hold names, and the lexicon's file of the same space.
@@ -68,22 +68,13 @@ def _near(
         cache = uwe.TargetCache.build(
             model, labels, path=Path(folder) / "terms.uwe", aliases=terms, dtype="int8"
         )
-        scorer = cache.scorer
         for start in range(0, len(names), BLOCK):
             some = names[start : start + BLOCK]
             vectors = model.encode([name for _, name in some])
-            indices, scores, _ = _core.cache_rank(
-                cache.core,
-                vectors.values,
-                vectors.offsets,
-                scorer=scorer.name,
-                temperature=scorer.temperature or 1.0,
-                pivot=scorer.pivot,
-                k=50,
-            )
-            for (target, name), found, best in zip(some, indices, scores, strict=True):
-                own = best[found == target].tolist()
-                if own and float(best[0]) - own[0] < FAR:
+            found = best_targets(vectors, cache, scorer=cache.scorer, k=50)
+            for (target, name), (indices, scores, _) in zip(some, found, strict=True):
+                own = scores[indices == target].tolist()
+                if own and float(scores[0]) - own[0] < FAR:
                     yield target, name
 
 

@@ -9,7 +9,7 @@ from uwe import _core
 from uwe.checks import floats
 from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
-from uwe.queries import core_temperature
+from uwe.queries import core_scorer
 from uwe.tokens import TokenVectors
 
 __all__ = ["late_interaction"]
@@ -53,9 +53,7 @@ def late_interaction(
         query.offsets,
         targets.values,
         targets.offsets,
-        scorer=chosen.name,
-        temperature=core_temperature(chosen),
-        pivot=chosen.pivot,
+        **core_scorer(chosen),
     )
     of_query: NDArray[np.float32] = scores[0]
     return of_query

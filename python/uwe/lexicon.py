@@ -31,8 +31,8 @@ _VOWEL = re.compile("[AEIOUY]")
 _CAPITALS = re.compile(r"(?<![\w&/.+#-])[A-Z][A-Z0-9]{1,4}(?![\w&/+#-]|\.\w)")
 
 
-class Abbreviations:
-    """A table of abbreviations and what they stand for; a value that does not change.
+class Abbreviations(Mapping[str, tuple[str, ...]]):
+    """A table of abbreviations, each with the texts that it stands for; it does not change.
 
     An entry is found as it is typed in the table, and in capitals where it has small letters
     ("MGR" for "Mgr"). In small letters it is found only where the table says that it is no word
@@ -55,27 +55,25 @@ class Abbreviations:
                 "expected abbreviations as {as typed: written out}, got "
                 f"{type(table).__name__}: pass a mapping, or a file's path"
             )
-        self._table: dict[str, tuple[str, ...]] = {}
-        for typed, readings in table.items():
-            self._table[_checked_entry(typed)] = _checked_readings(typed, readings)
-        if cycle := _cycle(self._table):
+        checked = {_checked_entry(typed): _checked_readings(typed, table[typed]) for typed in table}
+        if cycle := _cycle(checked):
             raise InputError(_cycle_text(cycle))
-        self._words = _checked_words(words, self._table)
-        # By the first word of a form: where that word begins in it and how long the form is,
-        # longest first; and the entry of each form.
-        self._shapes: dict[str, list[tuple[int, int]]] = {}
+        self._table, self._words = checked, _checked_words(words, checked)
         self._forms: dict[str, str] = {}
+        for typed in checked:
+            self._forms |= dict.fromkeys(self._forms_of(typed), typed)
+        # By the first word of a form: where that word begins in it and how long the form is,
+        # longest first.
+        shapes: dict[str, set[tuple[int, int]]] = {}
         self._known: set[str] = set()
-        for typed in self._table:
-            for form in self._forms_of(typed):
-                self._forms[form] = typed
-                self._known.update(_WORD.findall(form))
         for form in self._forms:
-            first = _WORD.search(form)
-            assert first is not None  # it was checked
-            self._shapes.setdefault(first[0], []).append((first.start(), len(form)))
-        for word, shapes in self._shapes.items():
-            self._shapes[word] = sorted(set(shapes), key=lambda shape: -shape[1])
+            words_of_form = list(_WORD.finditer(form))
+            self._known.update(word[0] for word in words_of_form)
+            first = words_of_form[0]
+            shapes.setdefault(first[0], set()).add((first.start(), len(form)))
+        self._shapes = {
+            word: sorted(of, key=lambda shape: -shape[1]) for word, of in shapes.items()
+        }
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Abbreviations:
@@ -145,14 +143,10 @@ class Abbreviations:
         Raises:
             InputError: As the constructor.
         """
-        added = Abbreviations(table)
-        return Abbreviations({**self._table, **added._table}, words=self._words)
+        return Abbreviations({**self, **Abbreviations(table)}, words=self._words)
 
     def __len__(self) -> int:
         return len(self._table)
-
-    def __contains__(self, typed: object) -> bool:
-        return typed in self._table
 
     def __getitem__(self, typed: str) -> tuple[str, ...]:
         return self._table[typed]
@@ -233,9 +227,9 @@ class Abbreviations:
 def _cycle(table: Mapping[str, Sequence[str]]) -> list[str]:
     """Entries that stand for one another; empty if there are none."""
     # Meanings are not read again. Yet such entries say nothing.
-    leads = {typed: {text for text in table[typed] if text in table} for typed in table}
+    leads = {typed: set(table[typed]) & table.keys() for typed in table}
     try:
-        TopologicalSorter(leads).prepare()
+        TopologicalSorter({typed: others for typed, others in leads.items() if others}).prepare()
     except CycleError as error:
         return list(error.args[1])
     return []

@@ -14,7 +14,7 @@ from uwe import _core
 from uwe.checks import check_counter, floats
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, chosen_scorer, core_temperature, encode_queries
+from uwe.queries import check_targets, chosen_scorer, core_scorer, encode_queries
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, gathered
 
@@ -144,9 +144,7 @@ def cache_metrics(
                 vectors.offsets,
                 flat[offsets[start] : offsets[end]],
                 offsets[start : end + 1] - offsets[start],
-                scorer=chosen.name,
-                temperature=core_temperature(chosen),
-                pivot=chosen.pivot,
+                **core_scorer(chosen),
             )
         )
         if progress is not None:

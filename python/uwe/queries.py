@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
 from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
 from uwe.tokens import TokenVectors, checked_vectors
@@ -12,7 +16,18 @@ from uwe.tokens import TokenVectors, checked_vectors
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["check_queries", "check_targets", "chosen_scorer", "core_temperature", "encode_queries"]
+__all__ = [
+    "Found",
+    "best_targets",
+    "check_queries",
+    "check_targets",
+    "chosen_scorer",
+    "core_scorer",
+    "encode_queries",
+]
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+"""Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
@@ -68,6 +83,30 @@ def chosen_scorer(targets: TargetCache, scorer: Scorer | None) -> Scorer:
     return targets.scorer if scorer is None else checked_scorer(scorer)
 
 
-def core_temperature(scorer: Scorer) -> float:
-    """The temperature as `_core` takes it: a float for every scorer, ignored where it has none."""
-    return 1.0 if scorer.temperature is None else scorer.temperature
+class CoreScorer(TypedDict):
+    """A scorer as the functions of `_core` take it."""
+
+    scorer: str
+    temperature: float
+    pivot: float | None
+
+
+def core_scorer(scorer: Scorer) -> CoreScorer:
+    """A scorer as keywords for `_core`; a temperature of 1 where it has none, which is ignored."""
+    temperature = 1.0 if scorer.temperature is None else scorer.temperature
+    return {"scorer": scorer.name, "temperature": temperature, "pivot": scorer.pivot}
+
+
+def best_targets(
+    queries: TokenVectors,
+    targets: TargetCache,
+    *,
+    scorer: Scorer,
+    k: int,
+    subset: NDArray[np.int64] | None = None,
+) -> list[Found]:
+    """The best `k` targets of each query, of all or of a strictly increasing `subset`."""
+    arrays = _core.cache_rank(
+        targets.core, queries.values, queries.offsets, **core_scorer(scorer), k=k, subset=subset
+    )
+    return list(zip(*arrays, strict=True))

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe import _core
 from uwe.checks import check_counter, positive
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.queries import (
+    Found,
+    best_targets,
     check_queries,
     check_targets,
     chosen_scorer,
-    core_temperature,
     encode_queries,
 )
-from uwe.readings import Found, Hits, best_of_readings
+from uwe.readings import Hits, best_of_readings
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, gathered
 
@@ -315,7 +316,8 @@ def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[
 
 
 def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
-    """Indices, scores and texts of the best targets of each query."""
+    """The best targets of each query."""
+    best = partial(best_targets, targets=settings.targets, scorer=settings.scorer, k=settings.k)
     if settings.subset is not None and len(settings.subset) == 0:
         nothing = np.zeros(0, dtype=np.int64)
         return [(nothing, nothing.astype(np.float32), nothing)] * len(queries)
@@ -324,26 +326,11 @@ def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
 
         count = max(settings.candidates, settings.k)
         proposed = propose(queries, settings.targets, count=count, subset=settings.subset)
-        alone = [TokenVectors.from_list([queries[i]]) for i in range(len(queries))]
-        found = [_best(*one, settings) for one in zip(alone, proposed, strict=True)]
-        return [one for (one,) in found]
-    return _best(queries, settings.subset, settings)
-
-
-def _best(
-    queries: TokenVectors, subset: NDArray[np.int64] | None, settings: _Settings
-) -> list[Found]:
-    arrays = _core.cache_rank(
-        settings.targets.core,
-        queries.values,
-        queries.offsets,
-        scorer=settings.scorer.name,
-        temperature=core_temperature(settings.scorer),
-        pivot=settings.scorer.pivot,
-        k=settings.k,
-        subset=subset,
-    )
-    return list(zip(*arrays, strict=True))
+        return [
+            best(TokenVectors.from_list([queries[i]]), subset=subset)[0]
+            for i, subset in enumerate(proposed)
+        ]
+    return best(queries, subset=settings.subset)
 
 
 def _matches(query: str, hits: Hits, settings: _Settings) -> list[Match]:

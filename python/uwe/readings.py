@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.lexicon import Abbreviations, with_unknown_words
+from uwe.queries import Found
 from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
 
-__all__ = ["Found", "Hits", "best_of_readings", "readings_of"]
+__all__ = ["Hits", "best_of_readings", "readings_of"]
 
 _BLOCK = 64
 """Readings that are encoded and scored at once."""
-
-Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
-"""Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
 
 
 @dataclass(frozen=True)

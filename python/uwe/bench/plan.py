@@ -163,7 +163,7 @@ def _notes_on_names(
         return
     found = sum(_is_text_of(data, query) for query in chosen)
     if task.names:
-        # Said also where there is none: without it such a figure can not be judged.
+        # Said also where there is none: without it such a figure cannot be judged.
         names = {folded(text) for texts in (data.task.targets, *data.aliases) for text in texts}
         literal = sum(folded(data.task.queries[query]) in names for query in chosen)
         yield (

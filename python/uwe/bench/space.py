@@ -22,8 +22,8 @@ from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.explanation import explain
 from uwe.lexicon import checked_abbreviations
-from uwe.queries import core_temperature, encode_queries
-from uwe.readings import Found, best_of_readings
+from uwe.queries import Found, best_targets, core_scorer, encode_queries
+from uwe.readings import best_of_readings
 from uwe.tokens import Encoder, TokenVectors
 
 __all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
@@ -180,9 +180,7 @@ class _EncodedSpace:
                 vectors.offsets,
                 relevant,
                 offsets,
-                scorer=scoring.scorer.name,
-                temperature=core_temperature(scoring.scorer),
-                pivot=scoring.scorer.pivot,
+                **core_scorer(scoring.scorer),
             )
             self.score_seconds[name] += time.perf_counter() - started
             yield name, found
@@ -198,9 +196,7 @@ class _EncodedSpace:
             self._caches[chosen.tokens].core,
             vectors.values,
             vectors.offsets,
-            scorer=chosen.scorer.name,
-            temperature=core_temperature(chosen.scorer),
-            pivot=chosen.scorer.pivot,
+            **core_scorer(chosen.scorer),
             k=k,
         )
         return indices, scores
@@ -255,17 +251,7 @@ def ranked_by_names(
     """
 
     def search(texts: Sequence[str]) -> list[Found]:
-        vectors = encode_queries(texts, cache)
-        arrays = _core.cache_rank(
-            cache.core,
-            vectors.values,
-            vectors.offsets,
-            scorer=scorer.name,
-            temperature=core_temperature(scorer),
-            pivot=scorer.pivot,
-            k=k,
-        )
-        return list(zip(*arrays, strict=True))
+        return best_targets(encode_queries(texts, cache), cache, scorer=scorer, k=k)
 
     table = checked_abbreviations(True)
     hits = best_of_readings(queries, search, k=k, targets=cache, table=table)

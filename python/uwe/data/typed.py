@@ -83,7 +83,7 @@ def read_typed(path: Path, name: str) -> TaskSplit:
     Raises:
         DataError: If there is no line, a line is malformed, or an answer is no label of the space;
             with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     form = TYPED_SETS[name]
     space = target_space(form.space)

@@ -98,8 +98,10 @@ pub(super) fn bounds(search: &Search) -> Vec<Vec<f32>> {
     let (bounds, all) = (Bounds::new(search, &wave, None), Asked::new(search));
     let of_query = |number| {
         let mut found = vec![f32::INFINITY; search.scan.targets.texts.len()];
-        let take = |found: &mut Vec<f32>, text, bound| found[text] = bound;
-        bounds.each_reaching(search, &all, number, |_| f32::NEG_INFINITY, &mut found, take);
+        bounds.each_reaching(search, &all, number, f32::NEG_INFINITY, |text, bound| {
+            found[text] = bound;
+            f32::NEG_INFINITY
+        });
         found
     };
     (0..wave.len()).map(of_query).collect()
@@ -188,16 +190,10 @@ impl Query {
         let mut first = first(k);
         let bar = loop {
             let mut likely = TopK::new(first);
-            bounds.each_reaching(
-                search,
-                asked,
-                number,
-                TopK::floor,
-                &mut likely,
-                |likely, text, bound| {
-                    likely.push(Hit { target: text, score: bound, text: 0 });
-                },
-            );
+            bounds.each_reaching(search, asked, number, f32::NEG_INFINITY, |text, bound| {
+                likely.push(Hit { target: text, score: bound, text: 0 });
+                likely.floor()
+            });
             let known = |text: &usize| scored.binary_search_by_key(text, |&(text, _)| text).is_ok();
             let mut likely: Vec<usize> = likely.finish().iter().map(|hit| hit.target).collect();
             let all = likely.len() < first;
@@ -213,14 +209,10 @@ impl Query {
             first = first.saturating_mul(8);
         };
         let mut left = Vec::new();
-        bounds.each_reaching(
-            search,
-            asked,
-            number,
-            |_| bar,
-            &mut left,
-            |left, text, _| left.push(text),
-        );
+        bounds.each_reaching(search, asked, number, bar, |text, _| {
+            left.push(text);
+            bar
+        });
         left.retain(|text| scored.binary_search_by_key(text, |&(text, _)| text).is_err());
         if left.len() > targets.texts.len() / SCATTERED {
             return self.scan(search, k, pool);
@@ -339,27 +331,25 @@ impl Bounds {
         })
     }
 
-    /// Calls `take` for every text that is asked for and whose bound is not below the bar, which `take`
-    /// may raise.
-    fn each_reaching<T>(
+    /// Calls `take` for every text that is asked for and whose bound is not below the bar; it returns
+    /// the bar of the texts after it.
+    fn each_reaching(
         &self,
         search: &Search,
         asked: &Asked,
         number: usize,
-        bar: impl Fn(&T) -> f32,
-        taken: &mut T,
-        take: impl Fn(&mut T, usize, f32),
+        mut bar: f32,
+        mut take: impl FnMut(usize, f32) -> f32,
     ) {
         for (texts, bounds) in self.groups(search, number) {
-            let least = bar(taken);
-            if bounds.iter().filter(|bound| **bound < least).count() == LANES {
+            if bounds.iter().filter(|bound| **bound < bar).count() == LANES {
                 continue;
             }
             for (&text, &bound) in texts.iter().zip(bounds) {
                 // A bound that is no number, of a damaged file, keeps its text.
-                let reaches = bound >= least || bound.is_nan();
+                let reaches = bound >= bar || bound.is_nan();
                 if reaches && text != NO_TEXT && asked.has(text as usize) {
-                    take(taken, text as usize, bound);
+                    bar = take(text as usize, bound);
                 }
             }
         }

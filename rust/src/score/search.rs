@@ -126,7 +126,7 @@ impl<'a> Search<'a> {
         let width = self.len();
         let mut scores = room_for_scores(self.queries.len(), width)?;
         self.each_task(
-            |block, positions, scratch| self.task_scores(block, positions, scratch).0,
+            |block, positions, scratch| self.task_scores(block, positions, scratch, None),
             |block, start, part| {
                 let len = part.len() / block.len();
                 for (&query, row) in block.queries.iter().zip(part.chunks_exact(len)) {
@@ -201,7 +201,8 @@ impl<'a> Search<'a> {
         self.each_task(
             |block, positions, scratch| {
                 let (first, len) = (positions.start, positions.len());
-                let (scores, by_alias) = self.task_scores(block, positions, scratch);
+                let mut by_alias = Vec::new();
+                let scores = self.task_scores(block, positions, scratch, Some(&mut by_alias));
                 let mut kept = Vec::new();
                 let count = |(number, (&query, scores)): (usize, (&usize, &[f32]))| {
                     let by_alias = by_alias.get(number * len..(number + 1) * len);
@@ -223,28 +224,33 @@ impl<'a> Search<'a> {
         Ok(ranks)
     }
 
-    /// Scores of one task: one query's after the other's; and whether an alias scored, unless no target
-    /// has any.
+    /// Scores of one task: one query's after the other's. `by_alias` gets whether an alias scored, in the
+    /// same order; nothing where no target has any.
     fn task_scores(
         &self,
         block: &QueryBlock,
         positions: Range<usize>,
         scratch: &mut Scratch,
-    ) -> (Vec<f32>, Vec<bool>) {
+        by_alias: Option<&mut Vec<bool>>,
+    ) -> Vec<f32> {
         let (start, len) = (positions.start, positions.len());
         let mut part = vec![0.0; len * block.len()];
         let aliases = self.scan.targets.texts.len() > self.scan.targets.len();
-        let mut by_alias = vec![false; if aliases { part.len() } else { 0 }];
+        let mut by_alias = by_alias.filter(|_| aliases);
+        if let Some(by_alias) = &mut by_alias {
+            by_alias.resize(part.len(), false);
+        }
         self.scan.run(block, positions, scratch, |target| {
             let at = target.position - start;
             for (to, &score) in part.iter_mut().skip(at).step_by(len).zip(target.scores) {
                 *to = score;
             }
+            let Some(by_alias) = &mut by_alias else { return };
             for (to, &text) in by_alias.iter_mut().skip(at).step_by(len).zip(target.texts) {
                 *to = text > 0;
             }
         });
-        (part, by_alias)
+        part
     }
 
     /// Scores the relevant targets of one query, alone: those of a whole block are many more.

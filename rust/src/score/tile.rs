@@ -299,16 +299,18 @@ impl Scan<'_> {
                 let tokens = text.row..text.row + text.tokens as usize;
                 let values = tokens.start * dim..tokens.end * dim;
                 scratch.norms.extend_from_slice(&segment.norms[tokens.clone()]);
-                if let Rows::F32(all) = segment.rows {
-                    scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
-                    continue;
-                }
                 let at = scratch.rows.len() * dim;
-                let to = &mut scratch.widened.values_mut()[at..at + values.len()];
+                let wide = at..at + values.len();
                 match segment.rows {
-                    Rows::F32(_) => unreachable!("taken as they are"),
-                    Rows::F16(all) => self.kernels.widen(&all[values], to),
+                    Rows::F32(all) => {
+                        scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
+                        continue;
+                    }
+                    Rows::F16(all) => {
+                        self.kernels.widen(&all[values], &mut scratch.widened.values_mut()[wide]);
+                    }
                     Rows::I8(codes, scales) => {
+                        let to = &mut scratch.widened.values_mut()[wide];
                         self.kernels.widen_codes(&codes[values], &scales[tokens], to);
                     }
                 }

@@ -52,7 +52,7 @@ impl TopK {
         }
     }
 
-    /// Whoever has less can not enter; minus infinity at first.
+    /// A lower score is not kept; minus infinity at first.
     pub fn floor(&self) -> f32 {
         self.floor
     }

@@ -15,7 +15,7 @@ from uwe.bench.speed.material import Skills, composed_labels, texts_of_tokens, u
 from uwe.bench.speed.timing import equal, seconds
 from uwe.cache import TargetCache
 from uwe.config import Scorer
-from uwe.queries import core_temperature
+from uwe.queries import core_scorer
 from uwe.text import TextEncoder
 from uwe.tokens import TokenVectors
 
@@ -104,11 +104,7 @@ def _calls(
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The best ten by bounds, and all scores."""
     given = (cache.core, query.values, query.offsets)
-    form: dict[str, Any] = {
-        "scorer": scorer.name,
-        "temperature": core_temperature(scorer),
-        "pivot": scorer.pivot,
-    }
+    form = core_scorer(scorer)
     return lambda: _core.cache_rank(*given, k=K, **form), lambda: _core.cache_scores(*given, **form)
 
 
