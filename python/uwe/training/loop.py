@@ -21,6 +21,7 @@ from uwe.loading import load
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import config_of
+from uwe.training.augmentation import Augmentation, augmented
 from uwe.training.checkpoint import (
     Checkpoint,
     encoder_seal,
@@ -301,7 +302,18 @@ class _Run:
             batch = replace(batch, ignored=batch.ignored | self._guide(batch))
         if drawn.graph in self._padders:  # after the guide, which remembers texts as they are
             batch = replace(batch, right=self._padders[drawn.graph].texts(drawn, self._step))
-        return batch
+        return self._augmented(batch)
+
+    def _augmented(self, batch: GraphBatch) -> GraphBatch:
+        (spec,) = (spec for spec in self._recipe.graph if spec.name == batch.name)
+        if spec.augment == Augmentation():
+            return batch
+        side = "left" if spec.queries == "left" else "right"
+        texts = augmented(
+            getattr(batch, side), spec.augment,
+            seed=self._recipe.seed, graph=batch.name, number=self._step,
+        )  # fmt: skip
+        return replace(batch, **{side: texts})
 
     def _give_up(self, batches: list[GraphBatch], losses: dict[str, float], norm: float) -> None:
         path = self._out / f"failed-step-{self._step + 1:06d}.json"

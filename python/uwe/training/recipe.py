@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.training.augmentation import Augmentation
 from uwe.training.loss import LossSettings
 from uwe.training.tables import check_bounds, table_as
 
@@ -110,6 +111,8 @@ class GraphRecipe:
         hard_negatives: Share of the anchors, half the nodes of a side, that are siblings of others:
             skills of one broader skill, jobs of one ISCO group. For graphs of ESCO's or O*NET's.
         padding: How often a right node is padded with a random one that does not match.
+        augment: How often a text of the query's side (of `anchor`: the right one) is changed into
+            what people type.
     """
 
     name: str
@@ -127,6 +130,7 @@ class GraphRecipe:
     relations: dict[str, float] = field(default_factory=dict)
     hard_negatives: float = 0.0
     padding: float = 0.0
+    augment: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
         check_bounds("size", self.size, least=2)
