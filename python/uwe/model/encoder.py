@@ -87,7 +87,7 @@ class TorchEncoder(torch.nn.Module):
         dim: int | None = None,
         learned_temperature: bool = False,
         dropout: float | None = None,
-        attention: str = "sdpa",
+        attention: str | None = None,
     ) -> TorchEncoder:
         """Start from a folder as transformers or sentence-transformers writes it.
 
@@ -102,7 +102,8 @@ class TorchEncoder(torch.nn.Module):
                 folder has one; None: what the folder has.
             learned_temperature: Whether the scorer's temperature is a parameter.
             dropout: In place of every dropout of the folder's; None leaves them.
-            attention: Which of transformers' attentions is used.
+            attention: Which of transformers' attentions is used; None: its own choice, the fused one
+                if the architecture has it.
 
         Raises:
             ModelError: If the folder is no encoder, or has modules that change token vectors.

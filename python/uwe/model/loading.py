@@ -24,12 +24,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def load_transformer(folder: Path, *, attention: str, dropout: float | None = None) -> Any:
+def load_transformer(
+    folder: Path, *, attention: str | None = None, dropout: float | None = None
+) -> Any:
     """The encoder in float32, in evaluation mode.
 
     Args:
         folder: As `save_pretrained` wrote it.
-        attention: Which of transformers' attentions it uses.
+        attention: Which of transformers' attentions it uses; None: its own choice.
         dropout: In place of every dropout of its own; None leaves them.
 
     Raises:

@@ -48,7 +48,7 @@ _PLACES = (
     "Athens", "Stockholm", "New York, NY", "Austin, TX", "Chicago", "Denver, CO", "Seattle",
     "Toronto, ON", "Sydney", "Melbourne VIC", "Auckland", "Cape Town", "Nairobi", "Lagos", "Accra",
     "Dubai", "Doha", "Mumbai", "Bangalore", "Delhi NCR", "Manila", "Singapore", "Kuala Lumpur",
-    "Hong Kong", "North West", "Midlands", "Home Counties", "EMEA", "APAC", "US", "UK", "Nationwide",
+    "Hong Kong", "North West", "Midlands", "Home Counties", "EMEA", "APAC", "US", "UK",
 )  # fmt: skip
 _PAY = ("£{0}k", "£{0},000", "€{0}k", "${0}/hr", "${0}K - ${1}K", "£{0}.50 ph", "up to £{1}k")
 _NUMBERS = ("#{0}", "Ref {0}", "Req ID: {0}", "(JR-{0})", "REQ{0}", "Job no. {0}", "[{0}]")

@@ -21,7 +21,6 @@ from uwe.loading import load
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import config_of
-from uwe.training.augmentation import Augmentation, augmented
 from uwe.training.checkpoint import (
     Checkpoint,
     encoder_seal,
@@ -29,7 +28,7 @@ from uwe.training.checkpoint import (
     restore_state,
     save_checkpoint,
 )  # fmt: skip
-from uwe.training.device import accelerator_of, memory_errors
+from uwe.training.device import accelerator_of, attention_of, memory_errors
 from uwe.training.guide import Guide
 from uwe.training.interrupts import interruptible
 from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
@@ -41,6 +40,7 @@ from uwe.training.material import (
     objectives_of,
     padders_of,
     read_material,
+    with_augmentation,
 )  # fmt: skip
 from uwe.training.optimizer import (
     KeptWeights,
@@ -125,7 +125,8 @@ def train(
         shown.say(f"reading the weights of {recipe.model.base}")
         base = base_folder(recipe.model.base)
         torch.manual_seed(recipe.seed)  # of a projection's start
-        encoder = new_encoder(recipe.model, base).to(accelerator.device)
+        attention = attention_of(accelerator, bf16=recipe.precision == "bf16")
+        encoder = new_encoder(recipe.model, base, attention=attention).to(accelerator.device)
         run = _Run(recipe, out, material, encoder, accelerator, evaluate, earlier_sources(base))
         if last is not None:
             run.restore(last[1], last[0])
@@ -302,18 +303,7 @@ class _Run:
             batch = replace(batch, ignored=batch.ignored | self._guide(batch))
         if drawn.graph in self._padders:  # after the guide, which remembers texts as they are
             batch = replace(batch, right=self._padders[drawn.graph].texts(drawn, self._step))
-        return self._augmented(batch)
-
-    def _augmented(self, batch: GraphBatch) -> GraphBatch:
-        (spec,) = (spec for spec in self._recipe.graph if spec.name == batch.name)
-        if spec.augment == Augmentation():
-            return batch
-        side = "left" if spec.queries == "left" else "right"
-        texts = augmented(
-            getattr(batch, side), spec.augment,
-            seed=self._recipe.seed, graph=batch.name, number=self._step,
-        )  # fmt: skip
-        return replace(batch, **{side: texts})
+        return with_augmentation(batch, self._recipe, self._step)
 
     def _give_up(self, batches: list[GraphBatch], losses: dict[str, float], norm: float) -> None:
         path = self._out / f"failed-step-{self._step + 1:06d}.json"

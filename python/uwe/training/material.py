@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from uwe.data.layout import file_seal
 from uwe.errors import InputError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
+from uwe.training.augmentation import Augmentation, augmented
 from uwe.training.graph import BipartiteGraph, read_graphs
 from uwe.training.hard_negatives import Siblings, read_broader, siblings_of
 from uwe.training.padding import SentencePadder
@@ -24,7 +25,7 @@ from uwe.training.step_sampler import StepSampler
 
 __all__ = [
     "Material", "earlier_sources", "graph_batch", "new_encoder", "objectives_of",
-    "padders_of", "read_material",
+    "padders_of", "read_material", "with_augmentation",
 ]  # fmt: skip
 
 
@@ -147,8 +148,25 @@ def graph_batch(batch: Batch, graph: BipartiteGraph) -> GraphBatch:
     )
 
 
-def new_encoder(recipe: ModelRecipe, folder: Path) -> TorchEncoder:
+def with_augmentation(batch: GraphBatch, recipe: Recipe, number: int) -> GraphBatch:
+    """The batch of a step with the texts of its queries' side changed, as the recipe asks it."""
+    spec = next(spec for spec in recipe.graph if spec.name == batch.name)
+    if spec.augment == Augmentation():
+        return batch
+    side = "left" if spec.queries == "left" else "right"
+    texts = augmented(
+        getattr(batch, side), spec.augment, seed=recipe.seed, graph=batch.name, number=number
+    )
+    return replace(batch, **{side: texts})
+
+
+def new_encoder(recipe: ModelRecipe, folder: Path, *, attention: str | None = None) -> TorchEncoder:
     """The encoder of a recipe, with the weights of a folder.
+
+    Args:
+        recipe: What is trained.
+        folder: Of the weights.
+        attention: Which of transformers' attentions computes it; None: its own choice.
 
     Raises:
         ModelError: If the folder is no encoder that can be trained.
@@ -162,6 +180,7 @@ def new_encoder(recipe: ModelRecipe, folder: Path) -> TorchEncoder:
         dim=recipe.dim or None,
         learned_temperature=recipe.learned_temperature,
         dropout=recipe.dropout,
+        attention=attention,
     )
 
 

@@ -271,7 +271,8 @@ class Recipe:
         name: Of the model.
         graphs: Folder of the graphs, below the data folder.
         seed: Of everything that is drawn.
-        precision: Of the encoder: `bf16` needs a GPU to be faster.
+        precision: Of the encoder: `bf16` is faster on a GPU, and on a CPU with instructions for it
+            (AMX).
         compile: Whether the transformer goes through `torch.compile`.
         model: What is trained.
         graph: The graphs.
