@@ -69,7 +69,7 @@ def test_the_wheel_is_complete_and_small(wheel: Path) -> None:
         r".*dist-info/.*NOTICE",
     ):
         assert any(re.fullmatch(wanted, name) for name in names), f"the wheel lacks {wanted}"
-    assert not [name for name in names if name.startswith(("tests/", "benches/", "rust/"))]
+    assert not [name for name in names if name.startswith(("tests/", "benches/", "rust/", "data/"))]
 
 
 @pytest.mark.slow

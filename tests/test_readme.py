@@ -118,7 +118,8 @@ def test_the_tree_of_the_contributors_is_up_to_date() -> None:
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
-    pages = [README, *ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benches/*.md")]
+    folders = (".", "docs", "benches", "data")
+    pages = [page for folder in folders for page in (ROOT / folder).glob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in target:

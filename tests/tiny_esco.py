@@ -94,6 +94,25 @@ def tables() -> dict[str, Table]:
     }  # fmt: skip
 
 
+def concept(
+    kind: str, number: int, label: str, alt: str = "", hidden: str = "", description: str = "-"
+) -> list[str]:
+    """A row of a release that is made up; `-` makes a description up too."""
+    text = f"About {label}." if description == "-" else description
+    return [f"{URI}{kind}/{number}", label, alt, hidden, text, "released"]
+
+
+def write_release(folder: Path, tables: Mapping[str, Table]) -> None:
+    """CSV files of rows: those of `concept`, and of relations."""
+    folder.mkdir(parents=True)
+    header = ["conceptUri", "preferredLabel", "altLabels", "hiddenLabels", "description", "status"]
+    relations = ["occupationUri", "relationType", "skillType", "skillUri"]
+    for name, rows in tables.items():
+        first = relations if name == "occupationSkillRelations" else header
+        text = text_of([first, *rows])
+        (folder / f"{name}_en.csv").write_text(text, encoding="utf-8", newline="")
+
+
 def text_of(table: Table) -> str:
     """The CSV file, as ESCO writes it."""
     text = io.StringIO(newline="")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from uwe.data.graph_files import read_edges, read_nodes
 from uwe.training.graph import BipartiteGraph, Nodes
 
 
@@ -54,3 +55,22 @@ def write_graphs(
         lines = "".join("\t".join(row) + "\n" for row in [(left, right, "relation"), *rows])
         (folder / f"{name}.edges.tsv.gz").write_bytes(gzip.compress(lines.encode()))
     return folder
+
+
+def edges_of(folder: Path, graph: str) -> set[tuple[str, str, str]]:
+    """Edges by the texts of their ends."""
+    edges = read_edges(folder / f"{graph}.edges.tsv.gz")
+    left, right = (read_nodes(folder, kind) for kind in (edges.left_kind, edges.right_kind))
+    return {
+        (left[a], right[b], relation)
+        for a, b, relation in zip(edges.left, edges.right, edges.relations, strict=True)
+    }
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """The files of a folder, by their paths in it."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -18,6 +18,7 @@ from uwe.bench.regimes import Auditor
 from uwe.bench.tasks import TASKS, Task, task_named
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
+from uwe.data.graph_written import build_written_graphs
 from uwe.data.layout import TaskSplit, read_split, splits_of, write_task
 
 PAIRS = 2_000
@@ -230,6 +231,7 @@ _KNOWN: dict[str, dict[str, dict[str, tuple[int, int]]]] = {
         },
     },
     "train_full": {
+        "clean": {"jobnorm": (15_303, 354)},
         "seen": {
             "job2skill": (128_987, 104_568),
             "skill2job": (128_987, 104_568),
@@ -242,7 +244,38 @@ _KNOWN: dict[str, dict[str, dict[str, tuple[int, int]]]] = {
         },
     },
 }
+# What the written texts and the lexicon change of it; everything else is as without them.
+_WITH_TEXTS: dict[str, dict[str, tuple[int, int]]] = {
+    "train": {
+        "job2skill": (128_987, 1_424),
+        "skill2job": (128_987, 1_424),
+        "jobnorm": (15_303, 399),
+    },
+    "train_full": {"jobnorm": (15_303, 358)},
+}
 _LARGE = {"job2skill", "skill2job", "skillnorm", "jobnorm"}
+
+
+def _sources(root: Path, *folders: str) -> tuple[TrainingSource, ...]:
+    """All graphs of folders below a root."""
+    paths = [path for folder in folders for path in sorted((root / folder).glob("*.edges.tsv.gz"))]
+    return tuple(
+        TrainingSource(str(path.relative_to(root)), hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
+    )
+
+
+def _counted(
+    auditor: Auditor, data_folder: Path, name: str, sources: tuple[TrainingSource, ...]
+) -> tuple[set[str], tuple[int, int]]:
+    """The regimes of a task's splits, and how many pairs all have and how many are found."""
+    task = task_named(name)
+    folder = data_folder / task.folder
+    found = [
+        auditor.regime(_model(*sources), task, read_split(folder, split))
+        for split in splits_of(folder)
+    ]
+    return {f.name for f in found}, (sum(f.pairs for f in found), sum(f.found or 0 for f in found))
 
 
 @pytest.mark.parametrize(
@@ -254,26 +287,32 @@ _LARGE = {"job2skill", "skill2job", "skillnorm", "jobnorm"}
     ],
 )
 def test_regimes_on_the_provided_data(data_folder: Path, graphs: str, slow: bool) -> None:
-    sources = tuple(
-        TrainingSource(
-            str(path.relative_to(data_folder)), hashlib.sha256(path.read_bytes()).hexdigest()
-        )
-        for path in sorted((data_folder / graphs).glob("*.edges.tsv.gz"))
-    )
+    sources = _sources(data_folder, graphs)
     assert len(sources) == 5
     auditor = Auditor(data_folder)
     for regime, tasks in _KNOWN[graphs].items():
         for name, counts in tasks.items():
             if not slow and name in _LARGE:
                 continue
-            task = task_named(name)
-            folder = data_folder / task.folder
-            found = [
-                auditor.regime(_model(*sources), task, read_split(folder, split))
-                for split in splits_of(folder)
-            ]
-            assert {each.name for each in found} == {regime}, name
-            assert (sum(f.pairs for f in found), sum(f.found or 0 for f in found)) == counts, name
+            assert _counted(auditor, data_folder, name, sources) == ({regime}, counts), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("graphs", ["train", "train_full"])
+def test_regimes_with_the_written_texts(data_folder: Path, tmp_path: Path, graphs: str) -> None:
+    texts = Path(__file__).parents[2] / "data"
+    full = graphs == "train_full"
+    built = build_written_graphs(data_folder, texts, tmp_path / "written", heldout=full)
+    relations = set().union(*built.relations.values())
+    assert not relations & {origin for task in TASKS for origin in task.origins}
+    (tmp_path / graphs).symlink_to(data_folder / graphs)
+    sources = _sources(tmp_path, graphs, "written")
+    assert len(sources) == 5 + 7
+    auditor = Auditor(tmp_path)
+    for regime, tasks in _KNOWN[graphs].items():
+        for name, counts in tasks.items():
+            counts = _WITH_TEXTS[graphs].get(name, counts)
+            assert _counted(auditor, data_folder, name, sources) == ({regime}, counts), name
 
 
 def test_origins_are_relations_that_exist(data_folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import zipfile
@@ -11,31 +10,22 @@ from typing import Any
 
 import pytest
 
+from tiny_esco import URI, concept, write_release
+from tiny_graphs import bytes_of, edges_of
 from tiny_onet import write_zip
 from uwe.data.graph_esco import held_out
-from uwe.data.graph_files import GraphBuilder, read_edges, read_nodes
+from uwe.data.graph_files import GraphBuilder, read_nodes
 from uwe.data.graphs import build_graphs
 from uwe.data.layout import read_split
 from uwe.data.onet import read_onet, write_onet
 from uwe.errors import DataError, InputError
 
-ESCO = "http://data.europa.eu/esco/"
-# Held out by the hash of their URIs: occupation 26 and skill 4 for test, skill 39 for val.
-CONCEPT = ["conceptUri", "preferredLabel", "altLabels", "hiddenLabels", "description", "status"]
-RELATION = ["occupationUri", "relationType", "skillType", "skillUri"]
-
-
-def concept(
-    kind: str, number: int, label: str, alt: Any = "", hidden: Any = "", description: Any = "-"
-) -> list[str]:
-    text = f"About {label}." if description == "-" else description
-    return [f"{ESCO}{kind}/{number}", label, alt, hidden, text, "released"]
-
 
 def relation(occupation: int, kind: str, skill: int) -> list[str]:
-    return [f"{ESCO}occupation/{occupation}", kind, "knowledge", f"{ESCO}skill/{skill}"]
+    return [f"{URI}occupation/{occupation}", kind, "knowledge", f"{URI}skill/{skill}"]
 
 
+# Held out by the hash of their URIs: occupation 26 and skill 4 for test, skill 39 for val.
 OCCUPATIONS = [
     concept("occupation", 0, "baker", "bread  maker\nBaker\nsecret seller"),
     concept("occupation", 26, "seller", "secret seller"),
@@ -70,15 +60,6 @@ OLD = {
 }
 
 
-def write_release(folder: Path, tables: dict[str, list[list[str]]]) -> None:
-    folder.mkdir(parents=True)
-    for name, rows in tables.items():
-        with (folder / f"{name}_en.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(RELATION if name == "occupationSkillRelations" else CONCEPT)
-            writer.writerows(rows)
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> Any:
     folder = tmp_path / "data"
@@ -86,16 +67,6 @@ def data(tmp_path: Path) -> Any:
     write_release(folder / "esco" / "1.9.0", OLD)
     write_onet(read_onet(write_zip(tmp_path / "db.zip")), folder / "onet")
     return folder
-
-
-def edges_of(folder: Path, graph: str) -> set[tuple[str, str, str]]:
-    """Edges by the texts of their ends."""
-    edges = read_edges(folder / f"{graph}.edges.tsv.gz")
-    left, right = (read_nodes(folder, kind) for kind in (edges.left_kind, edges.right_kind))
-    return {
-        (left[a], right[b], relation)
-        for a, b, relation in zip(edges.left, edges.right, edges.relations, strict=True)
-    }
 
 
 ONET_A = {
@@ -164,7 +135,7 @@ def test_graphs_without_answers(data: Any, tmp_path: Path) -> None:
 
 
 def test_graphs_with_a_part_held_out(data: Any, tmp_path: Path) -> None:
-    assert [held_out(f"{ESCO}skill/{i}") for i in (0, 4, 39)] == ["train", "test", "val"]
+    assert [held_out(f"{URI}skill/{i}") for i in (0, 4, 39)] == ["train", "test", "val"]
     build_graphs(data, tmp_path / "full", heldout=True)
     assert edges_of(tmp_path / "full", "J") == ONET_J | {
         ("baker", "bake bread", "esco-essential"), ("baker", "use SQL", "esco-optional"),
@@ -199,14 +170,6 @@ def test_graphs_with_a_part_held_out(data: Any, tmp_path: Path) -> None:
         ],
         ("skillnorm", "val"): [("barter", ["trade"]), ("make bread", ["bake bread", "trade"])],
     }  # fmt: skip
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def test_the_same_files_give_the_same_bytes(data: Any, tmp_path: Path) -> None:

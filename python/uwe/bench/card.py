@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.config import ModelConfig
-from uwe.data.graph_files import GRAPHS
+from uwe.data.graph_files import GRAPHS, WRITTEN_GRAPHS
 from uwe.errors import InputError
 
 __all__ = ["model_card"]
@@ -24,6 +24,7 @@ _SOURCES = (
     ),
     "SkillSkape (training sentences): MIT.",
 )
+_TEXTS = "uwe written texts and uwe lexicon: CC BY 4.0. Written by a large language model."
 
 
 Key = tuple[str, str, int]
@@ -173,14 +174,15 @@ def _data(config: ModelConfig) -> Iterator[str]:
         yield f"| {source.name} | `{source.sha256}` |"
     yield ""
     names = {source.name.rpartition("/")[2].partition(".")[0] for source in config.trained_on}
-    if made := sorted(names & set(GRAPHS)):
+    if made := sorted(names & {*GRAPHS, *WRITTEN_GRAPHS}):
         yield from (
             f"{', '.join(made)}, if `uwe data graphs` made them, are adapted from these:",
             "",
         )
-        yield from (f"- {line}" for line in _SOURCES)
+        sources = (*_SOURCES, _TEXTS) if names & set(WRITTEN_GRAPHS) else _SOURCES
+        yield from (f"- {line}" for line in sources)
         yield ""
-    if own := sorted(names - {*GRAPHS, "nodes"}):
+    if own := sorted(names - {*GRAPHS, *WRITTEN_GRAPHS, "nodes"}):
         yield from (f"{', '.join(own)}: data of others, under terms that are not known here.", "")
 
 

@@ -8,7 +8,13 @@ from collections.abc import Mapping, Sequence
 from uwe.data.esco import Concept, EscoRelease, Skill
 from uwe.data.graph_files import GraphBuilder, folded
 
-__all__ = ["add_esco", "held_out"]
+__all__ = ["NO_RELEASE", "add_esco", "held_out", "secret_texts"]
+
+NO_RELEASE = (
+    "esco/ with a folder for each release, such as esco/1.2.0, found none: put the zips of its CSV "
+    "download there"
+)
+"""What was expected of a data folder that has no release, and what to do."""
 
 Older = tuple[str, Mapping[str, Skill]]
 """An earlier release: its version, and its skills by URI."""
@@ -44,7 +50,8 @@ def add_esco(
     everything = [*skills.values(), *(skill for _, skill in gone.values())]
     for skill in everything:
         _describe(graphs, "V", "sentence", skill, "esco-skill-description")
-    aliases = _Aliases(graphs, "A", "skill_alias", "alias", _secret(release.skills, full=full))
+    secret = secret_texts(release.skills) if full else set()
+    aliases = _Aliases(graphs, "A", "skill_alias", "alias", secret)
     for skill in skills.values():
         taken = () if full else skill.aliases
         aliases.add(skill, skill.hidden, "esco-hidden-label", but=taken)
@@ -56,7 +63,8 @@ def add_esco(
 
 
 def _add_occupations(graphs: GraphBuilder, release: EscoRelease, *, full: bool) -> None:
-    aliases = _Aliases(graphs, "N", "job_alias", "title", _secret(release.occupations, full=full))
+    secret = secret_texts(release.occupations) if full else set()
+    aliases = _Aliases(graphs, "N", "job_alias", "title", secret)
     for uri, occupation in release.occupations.items():
         if _kept(uri, full=full):
             graphs.node("job", occupation.id, occupation.label, "esco-occupation")
@@ -109,12 +117,12 @@ def _kept(uri: str, *, full: bool) -> bool:
     return not full or held_out(uri) == "train"
 
 
-def _secret(concepts: Mapping[str, Concept], *, full: bool) -> set[str]:
+def secret_texts(concepts: Mapping[str, Concept]) -> set[str]:
     """All texts of the concepts that are held out, case-folded."""
     return {
         folded(text)
         for uri, concept in concepts.items()
-        if not _kept(uri, full=full)
+        if held_out(uri) != "train"
         for text in (concept.label, *concept.aliases, *concept.hidden)
     }
 

@@ -21,8 +21,10 @@ from uwe.records import decoded, lines_of
 
 __all__ = [
     "GRAPHS",
+    "WRITTEN_GRAPHS",
     "Edges",
     "GraphBuilder",
+    "check_replaceable",
     "folded",
     "graph_name",
     "graph_paths",
@@ -39,7 +41,18 @@ GRAPHS = {
     "N": ("job", "job_alias"),
     "D": ("job", "job_text"),
 }
-"""The graphs that `uwe data graphs` makes, and the kinds of their ends."""
+"""The graphs that `uwe data graphs` makes of ESCO and O*NET, and the kinds of their ends."""
+
+WRITTEN_GRAPHS = {
+    "W": ("skill", "sentence"),
+    "M": ("skill", "sentence"),
+    "P": ("skill", "skill_alias"),
+    "T": ("job", "job_alias"),
+    "K": ("job", "skill_phrase"),
+    "L": ("skill", "skill_alias"),
+    "O": ("job", "job_alias"),
+}
+"""Those that `uwe data graphs --texts` makes of the written texts and the lexicon."""
 
 _NODES, _EDGES = "nodes.{}.jsonl.gz", ".edges.tsv.gz"
 
@@ -173,13 +186,17 @@ class GraphBuilder:
     """Graphs as they grow: what is said first of a node or an edge stands.
 
     Texts are kept with single blanks. Nodes without an edge are not written.
+
+    Args:
+        graphs: Their names, and the kinds of their ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, graphs: Mapping[str, tuple[str, str]] = GRAPHS) -> None:
+        self._graphs = graphs
         self._nodes: dict[str, dict[str, tuple[str, str]]] = {
-            kind: {} for kinds in GRAPHS.values() for kind in kinds
+            kind: {} for kinds in graphs.values() for kind in kinds
         }
-        self._edges: dict[str, dict[tuple[str, str], str]] = {name: {} for name in GRAPHS}
+        self._edges: dict[str, dict[tuple[str, str], str]] = {name: {} for name in graphs}
 
     def node(self, kind: str, id_: str, text: str, source: str) -> str:
         """Say what a node is; returns its id."""
@@ -193,7 +210,7 @@ class GraphBuilder:
 
     def edge(self, graph: str, left: str, right: str, relation: str) -> None:
         """Join two nodes that were said, if they are not joined."""
-        for kind, id_ in zip(GRAPHS[graph], (left, right), strict=True):
+        for kind, id_ in zip(self._graphs[graph], (left, right), strict=True):
             if id_ not in self._nodes[kind]:
                 raise KeyError(f"no {kind} {id_!r}")
         self._edges[graph].setdefault((left, right), relation)
@@ -206,11 +223,18 @@ class GraphBuilder:
         """How many edges each graph has of each relation."""
         return {name: Counter(edges.values()) for name, edges in self._edges.items()}
 
+    def shared(self) -> dict[str, int]:
+        """How many right ends of each graph have several edges."""
+        degrees = {
+            name: Counter(right for _, right in edges) for name, edges in self._edges.items()
+        }
+        return {name: sum(n > 1 for n in found.values()) for name, found in degrees.items()}
+
     def used(self) -> dict[str, set[str]]:
         """Ids of the nodes of each kind that have an edge."""
         used: dict[str, set[str]] = {kind: set() for kind in self._nodes}
         for name, edges in self._edges.items():
-            for side, kind in enumerate(GRAPHS[name]):
+            for side, kind in enumerate(self._graphs[name]):
                 used[kind].update(ends[side] for ends in edges)
         return used
 
@@ -223,7 +247,7 @@ class GraphBuilder:
         nodes = {
             kind: {id_: self._nodes[kind][id_] for id_ in ids} for kind, ids in self.used().items()
         }
-        edges = {name: (GRAPHS[name], edges) for name, edges in self._edges.items()}
+        edges = {name: (self._graphs[name], edges) for name, edges in self._edges.items()}
         write_graph_files(folder, nodes, edges)
 
 
@@ -250,6 +274,15 @@ def write_graph_files(
         lines = ("\t".join((*ends, relation)) for ends, relation in sorted(of_graph.items()))
         header = "\t".join((*kinds, "relation"))
         write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
+
+
+def check_replaceable(out: Path) -> None:
+    """InputError if something else than graphs would be lost."""
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{_EDGES}")):
+        raise InputError(
+            f"{out}: expected a new folder or one of graphs, which is replaced, found something "
+            "else: name another, or empty it"
+        )
 
 
 def graph_name(name: str) -> str:

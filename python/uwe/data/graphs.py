@@ -11,8 +11,8 @@ from pathlib import Path
 from uwe.corpus import read_queries
 from uwe.data.commit import replaced, write_lines
 from uwe.data.esco import EscoRelease, read_esco, release_folders
-from uwe.data.graph_esco import Older, add_esco
-from uwe.data.graph_files import GraphBuilder, plain
+from uwe.data.graph_esco import NO_RELEASE, Older, add_esco
+from uwe.data.graph_files import GraphBuilder, check_replaceable, plain
 from uwe.data.graph_heldout import heldout_ids, heldout_tasks
 from uwe.data.graph_onet import add_onet
 from uwe.data.graph_sentences import RELATION, add_sentences, read_sentences
@@ -72,7 +72,7 @@ def build_graphs(
         OSError: If a file can not be read or written.
     """
     data, out = Path(data), Path(out)
-    _check_replaceable(out)
+    check_replaceable(out)
     sentences = read_sentences(skillskape) if skillskape is not None else {}
     folders = _sources(data)
     release = read_esco(folders[0], version=folders[0].name)
@@ -134,10 +134,7 @@ def _sources(data: Path) -> list[Path]:
     found = release_folders(data)
     missing = []
     if not found:
-        missing.append(
-            "esco/ with a folder for each release, such as esco/1.2.0, found none: put the zips of "
-            "its CSV download there"
-        )
+        missing.append(NO_RELEASE)
     if not (data / "onet").is_dir():
         missing.append(
             f"onet/, found none: make it with  uwe data import onet FILE.zip --out {data}"
@@ -176,12 +173,3 @@ def _write_heldout(release: EscoRelease, folder: Path) -> dict[str, dict[str, in
         name: {split: len(task.queries) for split, task in splits.items()}
         for name, splits in tasks.items()
     }
-
-
-def _check_replaceable(out: Path) -> None:
-    """InputError if something else than graphs would be lost."""
-    if out.is_dir() and any(out.iterdir()) and not any(out.glob("*.edges.tsv.gz")):
-        raise InputError(
-            f"{out}: expected a new folder or one of graphs, which is replaced, found something "
-            "else: name another, or empty it"
-        )

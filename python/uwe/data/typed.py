@@ -13,11 +13,11 @@ from pathlib import Path
 
 from uwe.data.layout import TaskSplit, seals_of
 from uwe.data.rules import fold_targets, ranking_task
+from uwe.data.tabbed import tabbed_rows
 from uwe.errors import DataError
-from uwe.records import checked, decoded, lines_of
 from uwe.spaces import target_space
 
-__all__ = ["NO_ANSWER", "SPLIT", "TYPED_SETS", "TypedSet", "read_typed"]
+__all__ = ["NO_ANSWER", "SPLIT", "TYPED_SETS", "TypedSet", "read_typed", "typed_queries"]
 
 NO_ANSWER = "NONE"
 """Stands for the answers of a query to which the space has none."""
@@ -119,48 +119,35 @@ def read_typed(path: Path, name: str) -> TaskSplit:
     return TaskSplit(path, SPLIT, task, targets.aliases, seals_of(task, SPLIT), tuple(notes))
 
 
+def typed_queries(folder: Path) -> Iterator[str]:
+    """The queries of all sets that are in a folder, such as `typed/` of the data folder.
+
+    Raises:
+        DataError: If a line is malformed; with its path and line.
+        OSError: If a file can not be read.
+    """
+    for name, form in TYPED_SETS.items():
+        for file in (folder / f"{name}.tsv", *sorted((folder / name).glob("*.tsv"))):
+            if file.is_file():
+                for _, query, _ in _lines(file, form):
+                    yield query
+
+
 def _lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
     """Line number, query and accepted labels of each line; no label where it says NONE."""
-    width = len(form.columns)
-    with lines_of(file) as lines:
-        for number, raw in decoded(lines):
-            values = raw.rstrip("\r\n").split("\t")
-            checked({"": values}, file, number)
-            if form.header and number == 1:
-                if tuple(values) != form.columns:
-                    raise DataError(
-                        f"expected the columns {', '.join(form.columns)}, separated by tabs, got "
-                        f"{', '.join(values)}: mend the header",
-                        path=file,
-                        line=number,
-                    )
-                continue
-            if len(values) != width:
-                raise DataError(
-                    f"expected {width} values ({', '.join(form.columns)}), separated by tabs, got "
-                    f"{len(values)}: mend the line",
-                    path=file,
-                    line=number,
-                )
-            fields = dict(zip(form.columns, map(str.strip, values), strict=True))
-            for column in (form.query, form.answers[0]):
-                if not fields[column]:
-                    raise DataError(
-                        f"expected a text in {column}, got a blank value: mend the "
-                        "line, or leave it out",
-                        path=file,
-                        line=number,
-                    )
-            answers = _labels([fields[column] for column in form.answers])
-            if answers == [NO_ANSWER]:
-                answers = []
-            elif NO_ANSWER in answers:
-                raise DataError(
-                    f"expected {NO_ANSWER} or labels, got both: leave one out",
-                    path=file,
-                    line=number,
-                )
-            yield number, fields[form.query], answers
+    optional = set(form.columns) - {form.query, form.answers[0]}
+    for number, values in tabbed_rows(file, form.columns, header=form.header, optional=optional):
+        fields = dict(zip(form.columns, values, strict=True))
+        answers = _labels([fields[column] for column in form.answers])
+        if answers == [NO_ANSWER]:
+            answers = []
+        elif NO_ANSWER in answers:
+            raise DataError(
+                f"expected {NO_ANSWER} or labels, got both: leave one out",
+                path=file,
+                line=number,
+            )
+        yield number, fields[form.query], answers
 
 
 def _labels(values: Sequence[str]) -> list[str]:

@@ -1,7 +1,10 @@
-"""`uwe data graphs`: the training graphs out of ESCO's and O*NET's files."""
+"""`uwe data graphs`: the training graphs out of ESCO's and O*NET's files, or out of texts."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +14,8 @@ from uwe.cli import arguments, output
 __all__ = ["graphs"]
 
 Out = Annotated[
-    str, typer.Option(metavar="FOLDER", help="Where they are written; graphs there are replaced.")
+    str,
+    typer.Option(metavar="FOLDER", help="Where they are written; graphs there are replaced."),
 ]
 Data = Annotated[
     str | None,
@@ -26,13 +30,21 @@ HeldOut = Annotated[
     typer.Option(
         "--heldout",
         help="Take all of ESCO, a tenth of its concepts held out and made tasks of: a model "
-        "trained on it has seen the answers of WorkBench.",
+        "trained on it has seen the answers of WorkBench. With --texts: without that tenth.",
     ),
 ]
 SkillSkape = Annotated[
     str | None,
     typer.Option(
         "--skillskape", metavar="FILE", help="SkillSkape's train.csv, for sentences in V."
+    ),
+]
+Texts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Build the graphs W, M, P, T, K, L and O instead, of the written texts and the "
+        "lexicon in FOLDER, such as data/ of the project.",
     ),
 ]
 
@@ -42,20 +54,28 @@ def graphs(
     data: Data = None,
     heldout: HeldOut = False,
     skillskape: SkillSkape = None,
+    texts: Texts = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Build the training graphs J, V, A, N and D, without what answers WorkBench.
 
-    What could not be built from the files is listed at the end.
+    What could not be built from the files is listed at the end. With --texts, graphs of texts
+    that a language model wrote for ESCO's concepts are built instead; O*NET is not needed.
 
     Examples:
       uwe data graphs --data data --out data/train
       uwe data graphs --data data --out data/train_full --heldout
+      uwe data graphs --data data --texts data --out data/written_clean
     """
     from uwe.data import esco, onet
     from uwe.data.graphs import build_graphs
     from uwe.data.layout import data_folder
 
+    if texts is not None:
+        if skillskape is not None:
+            raise typer.BadParameter("--skillskape is for the graph V: leave it or --texts out")
+        _written(data_folder(data), texts, out, heldout=heldout, as_json=as_json)
+        return
     built = build_graphs(data_folder(data), out, heldout=heldout, skillskape=skillskape)
     if as_json:
         document = {
@@ -70,14 +90,7 @@ def graphs(
         output.print_json(document, indent=2)
         return
     output.print_line(f"{built.folder}: of ESCO {', '.join(built.releases)} and O*NET")
-    rows = [
-        [name, relation, f"{count:,}"]
-        for name, relations in built.relations.items()
-        for relation, count in (("all", relations.total()), *relations.most_common())
-    ]
-    output.print_table(["graph", "relation", "edges"], rows, right="2")
-    for kind, count in built.nodes.items():
-        output.print_line(f"{count:,} nodes of kind {kind}")
+    _print_edges(built.relations, built.nodes)
     for name, splits in built.heldout.items():
         for split, count in splits.items():
             output.print_line(f"{built.folder}/heldout/{name} {split}: {count:,} queries")
@@ -87,3 +100,43 @@ def graphs(
         output.print_line(f"not rebuilt: {what}")
     output.print_line(esco.ATTRIBUTION)
     output.print_line(onet.ATTRIBUTION)
+
+
+def _written(data: Path, texts: str, out: str, *, heldout: bool, as_json: bool) -> None:
+    from uwe.data import esco, onet
+    from uwe.data.graph_written import build_written_graphs
+    from uwe.data.written import ATTRIBUTION
+
+    built = build_written_graphs(data, texts, out, heldout=heldout)
+    if as_json:
+        document = {
+            "path": str(built.folder),
+            "releases": built.releases,
+            "edges": built.relations,
+            "nodes": built.nodes,
+            "shared": built.shared,
+            "left_out": built.left_out,
+        }
+        output.print_json(document, indent=2)
+        return
+    output.print_line(f"{built.folder}: of {texts} and ESCO {', '.join(built.releases)}")
+    _print_edges(built.relations, built.nodes)
+    for name, count in built.shared.items():
+        output.print_line(f"{name}: {count:,} texts have several concepts")
+    for name, reasons in built.left_out.items():
+        for what, count in reasons.most_common():
+            output.print_line(f"left out of {name}: {count:,} texts {what}")
+    output.print_line(ATTRIBUTION)
+    output.print_line(esco.ATTRIBUTION)
+    output.print_line(onet.ATTRIBUTION)
+
+
+def _print_edges(edges: Mapping[str, Counter[str]], nodes: Mapping[str, int]) -> None:
+    rows = [
+        [name, relation, f"{count:,}"]
+        for name, relations in edges.items()
+        for relation, count in (("all", relations.total()), *relations.most_common())
+    ]
+    output.print_table(["graph", "relation", "edges"], rows, right="2")
+    for kind, count in nodes.items():
+        output.print_line(f"{count:,} nodes of kind {kind}")
