@@ -153,11 +153,11 @@ def with_augmentation(batch: GraphBatch, recipe: Recipe, number: int) -> GraphBa
     spec = next(spec for spec in recipe.graph if spec.name == batch.name)
     if spec.augment == Augmentation():
         return batch
-    side = "left" if spec.queries == "left" else "right"
-    texts = augmented(
-        getattr(batch, side), spec.augment, seed=recipe.seed, graph=batch.name, number=number
-    )
-    return replace(batch, **{side: texts})
+    given = batch.left if spec.queries == "left" else batch.right
+    texts = augmented(given, spec.augment, seed=recipe.seed, graph=batch.name, number=number)
+    if spec.queries == "left":
+        return replace(batch, left=texts)
+    return replace(batch, right=texts)
 
 
 def new_encoder(recipe: ModelRecipe, folder: Path, *, attention: str | None = None) -> TorchEncoder:
