@@ -9,7 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["check_counter", "floats", "natural", "positive"]
+__all__ = ["check_counter", "file_name", "floats", "natural", "positive"]
+
+_LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
 
 def positive(name: str, value: object) -> int:
@@ -38,6 +40,30 @@ def _integer(name: str, value: object, least: int) -> int:
     if number < least:
         raise InputError(f"expected {name} to be an integer >= {least}, got {value!r}: correct it")
     return number
+
+
+def file_name(what: str, name: object) -> str:
+    """`name` if it can name a file or a folder, in the folder where it is put and no other.
+
+    Every name that becomes part of a path goes through here: a name like `..` leads elsewhere.
+
+    Raises:
+        InputError: If it is no text, blank, `.` or `..`, too long, or has a character in it that
+            separates folders or that no name may hold; `what` is what the message calls it.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"expected {what} to be a text, got {name!r}: correct it")
+    try:
+        fits = len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # half a character
+        fits = False
+    leads_away = name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name)
+    if not fits or leads_away or not name.strip():
+        raise InputError(
+            f"expected {what} to be a name that a file or folder may have, without '/' and of at "
+            f"most {_LONGEST_NAME} bytes, got {name[:80]!r}: choose another"
+        )
+    return name
 
 
 def check_counter(progress: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from uwe.checks import file_name
 from uwe.errors import DataError, InputError
 from uwe.records import (
     FORMATS,
@@ -255,11 +256,12 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     may be repeated, not contradicted.
 
     Raises:
+        InputError: If `split` can name no file.
         DataError: If an entry is malformed, an id occurs twice, or a judgement names an unknown id;
             with its path and line.
         OSError: If a file can not be read.
     """
-    folder = Path(folder)
+    folder, split = Path(folder), file_name("the name of a split", split)
     target_ids, targets = _identified(folder / "targets.jsonl.gz")
     query_ids, queries = _identified(folder / f"{split}.queries.jsonl.gz")
     target_index = {id_: i for i, id_ in enumerate(target_ids)}

@@ -14,7 +14,16 @@ from typing import BinaryIO
 
 from uwe.errors import InputError
 
-__all__ = ["new_folder", "replaced", "replaced_file", "write_lines", "write_text"]
+__all__ = ["new_folder", "replaced", "replaced_file", "settled", "write_lines", "write_text"]
+
+
+def settled(path: str | Path) -> Path:
+    """A path without `..`: what is looked at before writing has to be where is written.
+
+    Nothing is at `missing/../mine`, but what is written to it goes to `mine`.
+    """
+    path = Path(path)
+    return path.resolve() if ".." in path.parts else path
 
 
 @contextmanager
@@ -25,6 +34,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         InputError: If `path` exists and is no empty folder.
         OSError: If the disk is full or refuses.
     """
+    path = settled(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already: choose another folder, or remove it")
     with replaced(path) as new:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from uwe.checks import file_name
 from uwe.corpus import read_queries
 from uwe.data.commit import write_lines
 from uwe.errors import DataError, InputError
@@ -141,11 +142,12 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
     """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file.
 
     Raises:
+        InputError: If `kind` can not be part of a file's name.
         DataError: If an entry has no id or text, a blank one, or an id that occurred before; with
             path and line.
         OSError: If the file can not be read.
     """
-    path = Path(folder) / _NODES.format(kind)
+    path = Path(folder) / _NODES.format(file_name("a kind of nodes", kind))
     nodes: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")
@@ -159,7 +161,7 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
 
 def _kinds(columns: list[str], path: Path) -> list[str]:
     """The two kinds of nodes that a header names."""
-    if columns[2] != "relation" or any("/" in kind or kind.startswith(".") for kind in columns):
+    if columns[2] != "relation" or not all(map(_names_nodes, columns)):
         raise DataError(
             "expected a header of two kinds of nodes and 'relation', got "
             f"{' '.join(columns)!r}: put it first",
@@ -167,6 +169,13 @@ def _kinds(columns: list[str], path: Path) -> list[str]:
             line=1,
         )
     return columns[:2]
+
+
+def _names_nodes(kind: str) -> bool:
+    try:
+        return not file_name("a kind of nodes", kind).startswith(".")
+    except InputError:
+        return False
 
 
 class GraphBuilder:
@@ -240,8 +249,11 @@ def write_graph_files(
         edges: By name of the graph, the kinds of its ends, and the relation by ids of both.
 
     Raises:
+        InputError: If a kind or a name can not be part of a file's name.
         OSError: If the disk is full or refuses.
     """
+    for name in (*nodes, *edges):
+        graph_name(name)
     for kind, of in nodes.items():
         entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
         lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
@@ -258,9 +270,9 @@ def graph_name(name: str) -> str:
     Raises:
         InputError: If it is blank or can not be that.
     """
-    if not name.strip() or any(c in name for c in "./\t\r\n\0"):
+    if "." in file_name("the name of a graph, or of a kind of nodes,", name):
         raise InputError(
-            f"expected a name that a file can begin with, without '.' or '/', got {name!r}: name "
+            f"expected the name of a graph, or of a kind of nodes, without '.', got {name!r}: name "
             "another"
         )
     return name

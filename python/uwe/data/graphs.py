@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from uwe.corpus import read_queries
-from uwe.data.commit import replaced, write_lines
+from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.esco import EscoRelease, read_esco, release_folders
 from uwe.data.graph_esco import Older, add_esco
 from uwe.data.graph_files import GraphBuilder, plain
@@ -180,6 +180,7 @@ def _write_heldout(release: EscoRelease, folder: Path) -> dict[str, dict[str, in
 
 def _check_replaceable(out: Path) -> None:
     """InputError if something else than graphs would be lost."""
+    out = settled(out)
     if out.is_dir() and any(out.iterdir()) and not any(out.glob("*.edges.tsv.gz")):
         raise InputError(
             f"{out}: expected a new folder or one of graphs, which is replaced, found something "

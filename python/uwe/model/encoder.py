@@ -102,8 +102,8 @@ class TorchEncoder(torch.nn.Module):
                 folder has one; None: what the folder has.
             learned_temperature: Whether the scorer's temperature is a parameter.
             dropout: In place of every dropout of the folder's; None leaves them.
-            attention: Which of transformers' attentions is used; None: its own choice, the fused one
-                if the architecture has it.
+            attention: Which of transformers' attentions is used; None: its own choice, the fused
+                one if the architecture has it.
 
         Raises:
             ModelError: If the folder is no encoder, or has modules that change token vectors.

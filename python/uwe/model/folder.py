@@ -49,11 +49,11 @@ def read_source_folder(folder: Path) -> SourceFolder:
         return SourceFolder(_transformer(folder), config=config)
     modules = _json(folder / "modules.json")
     try:
-        steps = [(str(m["type"]).rsplit(".", 1)[-1], folder / str(m["path"])) for m in modules]
-    except (TypeError, KeyError):
+        steps = [(str(m["type"]).rsplit(".", 1)[-1], _inside(folder, m["path"])) for m in modules]
+    except (TypeError, KeyError, ValueError):
         raise ModelError(
-            f"{folder / 'modules.json'}: expected a list of modules with 'type' and 'path': save "
-            "the model anew with sentence-transformers"
+            f"{folder / 'modules.json'}: expected a list of modules with 'type' and 'path', a "
+            "folder in this one: save the model anew with sentence-transformers"
         ) from None
     kinds = [kind for kind, _ in steps]
     if kinds[:1] != ["Transformer"]:
@@ -87,6 +87,14 @@ def read_source_folder(folder: Path) -> SourceFolder:
         projection=projection,
         config=config,
     )
+
+
+def _inside(folder: Path, path: str) -> Path:
+    """The folder of a module; ValueError if it lies outside of the model's."""
+    inside = Path(path)
+    if inside.is_absolute() or ".." in inside.parts or not path.isprintable():
+        raise ValueError(path)
+    return folder / inside
 
 
 def _transformer(folder: Path) -> Path:

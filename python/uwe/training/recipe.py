@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from uwe.checks import file_name
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.training.augmentation import Augmentation
@@ -298,8 +299,7 @@ class Recipe:
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
 
     def __post_init__(self) -> None:
-        if not self.name.strip() or "/" in self.name:
-            raise InputError(f"expected name to name a folder of runs/, got {self.name!r}")
+        file_name("name, a folder of runs/,", self.name)
         if self.compile and self.batches.gradient_cache and self.model.dropout:
             raise InputError(
                 "expected no dropout with compile and gradient_cache, as a compiled model may drop "
