@@ -226,7 +226,9 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
             )
     try:
         with _quiet():
-            splits: Mapping[str, Any] = load_dataset(source, task.config, cache_dir=cache)
+            splits: Mapping[str, Any] = load_dataset(
+                source, task.config, cache_dir=cache, trust_remote_code=False
+            )
     except Exception as error:  # datasets lets those of its many readers and clients through
         # A full disk or a missing permission has a number; a connection that broke has another.
         local = isinstance(error, OSError) and error.errno is not None

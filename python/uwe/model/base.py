@@ -9,8 +9,8 @@ from uwe.errors import ModelError
 
 __all__ = ["base_folder"]
 
-_OTHER_FORMS = ["*.h5", "*.ot", "*.msgpack", "*.onnx"]
-"""Weights of other libraries, which nobody here reads."""
+_OTHER_FORMS = ["*.h5", "*.ot", "*.msgpack", "*.onnx", "*.py"]
+"""Weights of other libraries, and code, which nobody here reads."""
 
 
 def base_folder(base: str) -> Path:

@@ -24,6 +24,10 @@ __all__ = [
 ]  # fmt: skip
 
 
+# Without the second, transformers asks on the terminal whether to run what a folder brings.
+_OWN_CODE = {"local_files_only": True, "trust_remote_code": False}
+
+
 def load_transformer(
     folder: Path, *, attention: str | None = None, dropout: float | None = None
 ) -> Any:
@@ -42,7 +46,7 @@ def load_transformer(
 
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, **_OWN_CODE)
             for key, value in config.to_dict().items() if dropout is not None else ():
                 if "dropout" in key and isinstance(value, float):
                     setattr(config, key, dropout)
@@ -51,8 +55,8 @@ def load_transformer(
                 config=config,
                 attn_implementation=attention,
                 dtype=torch.float32,
-                local_files_only=True,
                 output_loading_info=True,
+                **_OWN_CODE,
             )
     except Exception as error:  # whatever a broken file makes its many readers raise
         raise ModelError(
@@ -84,7 +88,7 @@ def load_tokenizer(folder: SourceFolder) -> Any:
     path = folder.transformer
     try:
         with quiet():
-            loaded = AutoTokenizer.from_pretrained(path, local_files_only=True)
+            loaded = AutoTokenizer.from_pretrained(path, **_OWN_CODE)
     except Exception as error:  # tokenizers raises plain Exception
         raise ModelError(f"{path}: transformers can not load its tokenizer: {error}") from error
     if not getattr(loaded, "is_fast", False):

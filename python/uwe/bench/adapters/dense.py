@@ -97,7 +97,8 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
     path = str(folder) if folder.is_dir() else source
     try:
         several = folder.is_dir() and _model_type(folder) == "MultiVectorEncoder"
-        model = (library.MultiVectorEncoder if several else library.SentenceTransformer)(path)
+        kind = library.MultiVectorEncoder if several else library.SentenceTransformer
+        model = kind(path, trust_remote_code=False)
     except Exception as error:  # it raises whatever its parts and the hub's client do
         raise ModelError(
             f"{source}: sentence-transformers can not load it: {error}: name a folder that it "
