@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from uwe.checks import check_counter, positive
 from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
+from uwe.pinned import PinnedFile
 from uwe.session import OnnxSession
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, TruncationWarning, gathered
@@ -57,7 +58,8 @@ class TextEncoder:
     """A model that turns texts into token vectors; safe to share between threads.
 
     The tokenizer and the ONNX file are read at first use. It may be pickled, and used in a child
-    after a fork: both make a session of their own.
+    after a fork: both make a session of their own. If the files are others by then, that is an
+    error.
 
     Args:
         folder: A runtime folder: `uwe.json`, `tokenizer.json`, and `model.onnx` or
@@ -74,12 +76,26 @@ class TextEncoder:
     def __init__(
         self, folder: str | Path, *, source: str | None = None, threads: int | None = None
     ) -> None:
+        self._open(folder, source, threads, (None, None, None))
+
+    def _open(
+        self,
+        folder: str | Path,
+        source: str | None,
+        threads: int | None,
+        digests: Sequence[bytes | None],
+    ) -> None:
         self._folder = Path(folder).absolute()
         self._source = str(self._folder) if source is None else source
-        self._onnx, self._tokenizer_path = _files(self._folder)
         path = self._folder / CONFIG_FILE
+        onnx, tokenizer = _files(self._folder)
+        self._files = [
+            PinnedFile(path, digest)
+            for path, digest in zip((path, onnx, tokenizer), digests, strict=True)
+        ]
+        self._config_file, self._onnx, self._tokenizer_file = self._files
         try:
-            text = path.read_text(encoding="utf-8")
+            text = self._config_file.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise ModelError(f"{path}: expected UTF-8, got {error}: export it anew") from None
         self._config = ModelConfig.from_json(text, path=path)
@@ -127,8 +143,8 @@ class TextEncoder:
                 "max_tokens": self._config.max_tokens,
             }
             total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-            for path in (self._onnx, self._tokenizer_path):
-                total.update(_sha256(path))
+            for file in (self._onnx, self._tokenizer_file):
+                total.update(file.digest)
             self._fingerprint = total.hexdigest()
         return self._fingerprint
 
@@ -161,7 +177,8 @@ class TextEncoder:
             InputError: If `texts` is a str or empty, or holds something else than text, a blank
                 text, a lone surrogate, or a text of which the tokenizer makes no token at all (the
                 message names its index).
-            ModelError: If the tokenizer or the ONNX file is broken.
+            ModelError: If the tokenizer or the ONNX file is broken, or another than the one that
+                was read first.
 
         Warns:
             TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
@@ -250,14 +267,19 @@ class TextEncoder:
         # Two threads may both read it; the last one wins and both are equal, so no lock that a
         # fork could leave taken.
         if self._tokenizer is None:
-            self._tokenizer = _read_tokenizer(self._tokenizer_path, self._config.max_tokens)
+            self._tokenizer = _read_tokenizer(self._tokenizer_file, self._config.max_tokens)
         return self._tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self._folder, "source": self._source, "threads": self._threads}
+        return {
+            "folder": self._folder,
+            "source": self._source,
+            "threads": self._threads,
+            "digests": [file.pinned for file in self._files],
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self._open(**state)
 
     def __repr__(self) -> str:
         return (
@@ -312,11 +334,12 @@ def _files(folder: Path) -> tuple[Path, Path]:
     raise ModelError(f"{folder}: has neither {ONNX_FILE} nor onnx/{ONNX_FILE}: run  uwe export")
 
 
-def _read_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
+def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
+    path, content = file.path, file.read()
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
     except Exception as error:  # tokenizers raises plain Exception
         raise ModelError(f"{path}: tokenizers can not read it: {error}: export it anew") from error
     added = tokenizer.num_special_tokens_to_add(False)
@@ -342,11 +365,3 @@ def _batches(
         size = min(batch_size, max(1, tokens // int(lengths[group[0]])))
         for start in range(0, len(group), size):
             yield group[start : start + size]
-
-
-def _sha256(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()

@@ -189,4 +189,4 @@ def _misspelt(text: str, rng: np.random.Generator) -> str:
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:
-    return choices[rng.integers(len(choices))]
+    return choices[int(rng.integers(len(choices)))]

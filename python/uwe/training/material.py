@@ -157,7 +157,7 @@ def with_augmentation(batch: GraphBatch, recipe: Recipe, number: int) -> GraphBa
     texts = augmented(
         getattr(batch, side), spec.augment, seed=recipe.seed, graph=batch.name, number=number
     )
-    return replace(batch, **{side: texts})
+    return replace(batch, left=texts) if side == "left" else replace(batch, right=texts)
 
 
 def new_encoder(recipe: ModelRecipe, folder: Path, *, attention: str | None = None) -> TorchEncoder:
