@@ -38,6 +38,7 @@ def words_of(model: Any, text: str, tokens: int) -> WordGroups:
     spans: list[tuple[int, int]] = []
     names_: list[str] = []
     special: list[bool] = []
+    joined: list[bool] = []  # of several pieces
     groups = []
     for piece in pieces:
         start, end = piece.start, piece.end
@@ -48,15 +49,21 @@ def words_of(model: Any, text: str, tokens: int) -> WordGroups:
             spans.append((start, start))
             names_.append(piece.piece)
             special.append(True)
+            joined.append(False)
         elif special and not special[-1] and not _blank_between(text, spans[-1][1], start, end):
             spans[-1] = (spans[-1][0], max(spans[-1][1], end))
-            names_[-1] = text[slice(*spans[-1])].strip()
+            joined[-1] = True
         else:
             spans.append((start, end))
             names_.append(text[start:end].strip() or piece.piece)
             special.append(False)
+            joined.append(False)
         groups.append(len(names_) - 1)
-    return WordGroups(tuple(names_), tuple(special), np.array(groups, dtype=np.int64))
+    words = (
+        text[slice(*span)].strip() if several else name
+        for name, span, several in zip(names_, spans, joined, strict=True)
+    )
+    return WordGroups(tuple(words), tuple(special), np.array(groups, dtype=np.int64))
 
 
 def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:
