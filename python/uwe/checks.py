@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import operator
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["check_counter", "file_name", "floats", "natural", "positive"]
+__all__ = [
+    "check_counter", "file_name", "floats", "listed", "natural", "path_of", "positive", "text_of",
+]  # fmt: skip
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
@@ -64,6 +70,56 @@ def file_name(what: str, name: object) -> str:
             f"most {_LONGEST_NAME} bytes, got {name[:80]!r}: choose another"
         )
     return name
+
+
+def path_of(what: str, path: object) -> Path:
+    """`path` as a path, if it is one or the text of one.
+
+    Raises:
+        InputError: Otherwise, or if it has a character in it that no path has; `what` is what the
+            message calls it.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected {what} to be a path, got {path!r}: pass a text or a Path")
+    made = Path(path)
+    try:
+        fits = b"\0" not in os.fsencode(made)
+    except UnicodeEncodeError:  # half a character
+        fits = False
+    if not fits:
+        raise InputError(f"expected {what} to be a path, got {str(path)[:80]!r}: correct it")
+    return made
+
+
+def text_of(what: str, text: object) -> str:
+    """`text` if it is a str that has a form in UTF-8; `what` is what the message calls it.
+
+    Raises:
+        InputError: Otherwise.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"expected {what} to be a text, got {text!r}: pass a str")
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise InputError(
+            f"expected {what} to be a text, got the lone surrogate in {text[:40]!r}: decode its "
+            "source with errors='replace'"
+        )
+    return text
+
+
+def listed(what: str, values: object) -> list[Any]:
+    """`values` as a list, if they are several.
+
+    Raises:
+        InputError: If it is one text, a mapping or nothing that can be listed; `what` is what the
+            message calls them.
+    """
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
+        try:
+            return list(values)
+        except TypeError:  # an array without an axis
+            pass
+    raise InputError(f"expected {what} to be a list, got {values!r}: pass [{values!r}]")
 
 
 def check_counter(progress: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import check_counter, positive
+from uwe.checks import check_counter, path_of, positive
 from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.pinned import PinnedFile
@@ -24,7 +24,7 @@ from uwe.truncation import Truncations, TruncationWarning, gathered
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts"]
+__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts", "tokenizer_errors"]
 
 CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
 
@@ -70,7 +70,7 @@ class TextEncoder:
 
     Raises:
         ModelError: If a file is missing or `uwe.json` is malformed.
-        InputError: If `threads` is no integer >= 1.
+        InputError: If `threads` is no integer >= 1, or `folder` no path.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TextEncoder:
         threads: int | None,
         digests: Sequence[bytes | None],
     ) -> None:
-        self._folder = Path(folder).absolute()
+        self._folder = path_of("folder", folder).absolute()
         self._source = str(self._folder) if source is None else source
         path = self._folder / CONFIG_FILE
         onnx, tokenizer = _files(self._folder)
@@ -227,7 +227,7 @@ class TextEncoder:
         Raises:
             InputError: If it is no text, blank, has a lone surrogate, or the tokenizer makes no
                 token of it.
-            ModelError: If the tokenizer is broken.
+            ModelError: If the tokenizer is broken, or fails on the text.
         """
         (checked,) = checked_texts([text])
         encoding = self._tokenized(checked, 0)
@@ -248,7 +248,12 @@ class TextEncoder:
 
     def _tokenized(self, text: str, number: int) -> Encoding:
         # encode_batch would start threads that do not survive a fork.
-        encoding = self._load_tokenizer().encode(text)
+        tokenizer = self._load_tokenizer()
+        problem = (
+            f"{self._tokenizer_file.path}: the tokenizer fails on text {number} ({text[:40]!r})"
+        )
+        with tokenizer_errors(problem):
+            encoding = tokenizer.encode(text)
         if not encoding.ids:
             raise InputError(
                 f"text {number} ({text[:40]!r}): the tokenizer of '{self._config.name}' makes no "
@@ -285,6 +290,26 @@ class TextEncoder:
         return (
             f"TextEncoder({self._source!r}, dim={self.dim}, max_tokens={self._config.max_tokens})"
         )
+
+
+@contextmanager
+def tokenizer_errors(problem: str) -> Iterator[None]:
+    """Make a ModelError of whatever the tokenizers library raises, its panics too.
+
+    It raises plain Exceptions; what it does not expect, such as a regular expression that gives
+    up, is a panic, which Python sees as a BaseException that no `except Exception` catches.
+
+    Args:
+        problem: What the message says of it.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise ModelError(
+            f"{problem}: {error}: leave out what it is given, or export a model anew"
+        ) from error
 
 
 def checked_texts(texts: Iterable[str]) -> list[str]:
@@ -338,11 +363,9 @@ def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     path, content = file.path, file.read()
-    try:
+    with tokenizer_errors(f"{path}: tokenizers can not read it"):
         tokenizer = Tokenizer.from_str(content.decode("utf-8"))
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ModelError(f"{path}: tokenizers can not read it: {error}: export it anew") from error
-    added = tokenizer.num_special_tokens_to_add(False)
+        added = tokenizer.num_special_tokens_to_add(False)
     if max_tokens <= added:
         raise ModelError(
             f"{path}: adds {added} special tokens to a text, but uwe.json lets max_tokens be "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uwe.checks import positive
 from uwe.errors import InputError, ModelError
 from uwe.model.folder import SourceFolder
+from uwe.text import tokenizer_errors
 
 if TYPE_CHECKING:
     import torch
@@ -86,11 +87,8 @@ def load_tokenizer(folder: SourceFolder) -> Any:
     from transformers import AutoTokenizer
 
     path = folder.transformer
-    try:
-        with quiet():
-            loaded = AutoTokenizer.from_pretrained(path, **_OWN_CODE)
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ModelError(f"{path}: transformers can not load its tokenizer: {error}") from error
+    with tokenizer_errors(f"{path}: transformers can not load its tokenizer"), quiet():
+        loaded = AutoTokenizer.from_pretrained(path, **_OWN_CODE)
     if not getattr(loaded, "is_fast", False):
         raise ModelError(
             f"{path}: {type(loaded).__name__} has no fast form (tokenizer.json): save the model "
@@ -107,7 +105,8 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
     """
     from tokenizers import Tokenizer, normalizers
 
-    tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
+    with tokenizer_errors(f"{folder.transformer}: tokenizers can not read its tokenizer"):
+        tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if folder.lower_case:
@@ -115,7 +114,9 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
         if tokenizer.normalizer is not None:
             lower.append(tokenizer.normalizer)
         tokenizer.normalizer = normalizers.Sequence(lower)
-    if any(tokenizer.encode("any text").type_ids):
+    with tokenizer_errors(f"{folder.transformer}: its tokenizer fails on 'any text'"):
+        kinds = tokenizer.encode("any text").type_ids
+    if any(kinds):
         raise ModelError(
             f"{folder.transformer}: its tokenizer gives a single text a token type other than 0, "
             "which the exported encoder would not see: this model can not be exported"
