@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from uwe.checks import file_name
+from uwe.checks import file_name, path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.records import (
     FORMATS,
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 _ALIAS_SEPARATOR = re.compile(r"[|\r\n]")
+_GRADE = re.compile(r"\d{1,9}")
 
 
 @dataclass(frozen=True)
@@ -112,9 +114,9 @@ def read_queries(
         InputError: If the format is unknown, or can not be told by the suffix.
         OSError: If the file can not be read.
     """
-    path = Path(source) if isinstance(source, str | Path) else None
+    path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
-    name = "text" if field is None else field
+    name = "text" if field is None else text_of("field", field)
     with lines_of(source) as lines:
         for line, entry in entries_of(lines, chosen, path, {name, "id"}):
             try:
@@ -163,9 +165,10 @@ def read_targets(
             and one was named, or one was named twice.
         OSError: If the file can not be read.
     """
-    path = Path(source) if isinstance(source, str | Path) else None
+    path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
-    named = [name for name in (label_field, id_field, aliases_field) if name is not None]
+    given = (label_field, id_field, aliases_field)
+    named = [text_of("the name of a field", name) for name in given if name is not None]
     if named and chosen == "lines":
         raise InputError(
             f"plain lines have no field {named[0]!r}: leave it out, or use csv or jsonl"
@@ -261,7 +264,7 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
             with its path and line.
         OSError: If a file can not be read.
     """
-    folder, split = Path(folder), file_name("the name of a split", split)
+    folder, split = path_of("folder", folder), file_name("the name of a split", split)
     target_ids, targets = _identified(folder / "targets.jsonl.gz")
     query_ids, queries = _identified(folder / f"{split}.queries.jsonl.gz")
     target_index = {id_: i for i, id_ in enumerate(target_ids)}
@@ -271,7 +274,7 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = raw.rstrip("\r\n").split("\t")
-            if len(columns) != 4 or not columns[3].isdecimal():
+            if len(columns) != 4 or not _GRADE.fullmatch(columns[3]):
                 raise DataError(
                     "expected query, 0, target and a grade, a whole number from 0 up, separated by "
                     f"tabs, got {raw!r}: mend the line",

@@ -10,9 +10,11 @@ import zlib
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
@@ -29,7 +31,7 @@ _SUFFIXES: dict[str, Format] = {
 def format_of(path: Path | None, given: Format | None) -> Format:
     """The format that was given, or that the suffix tells; InputError if neither does."""
     if given is not None:
-        if given not in FORMATS:
+        if not isinstance(given, str) or given not in FORMATS:
             raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
         return given
     if path is None:
@@ -47,10 +49,12 @@ def format_of(path: Path | None, given: Format | None) -> Format:
 @contextmanager
 def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
     """Lines of bytes; a damaged archive is a DataError."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | PathLike):
+        if isinstance(source, bytes) or not isinstance(source, Iterable):
+            raise InputError(f"expected a file, or lines of bytes, got {source!r}: name a file")
         yield source
         return
-    path = Path(source)
+    path = path_of("source", source)
     with path.open("rb") as file:
         if path.suffix.lower() != ".gz":
             yield file
@@ -75,6 +79,8 @@ def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
     # one bad line costs one entry, not the rest of the file.
     for number, line in enumerate(lines, 1):
+        if not isinstance(line, bytes):
+            raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
         text = line.decode("utf-8", "surrogateescape")
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 

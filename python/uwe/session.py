@@ -144,10 +144,12 @@ class OnnxSession:
                 f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if "
                 "tokenizer.json and the ONNX file are not of one model, export it anew"
             ) from error
-        if vectors.shape != (*ids.shape, self.dim):
+        wanted_shape = (*ids.shape, self.dim)
+        found = vectors.shape if isinstance(vectors, np.ndarray) else type(vectors).__name__
+        if found != wanted_shape or vectors.dtype.kind not in "fiu":
             raise ModelError(
-                f"{self.path}: expected vectors of shape {(*ids.shape, self.dim)}, got "
-                f"{vectors.shape}: uwe.json and the ONNX file are not of one model; export it anew"
+                f"{self.path}: expected vectors of shape {wanted_shape}, got "
+                f"{found}: uwe.json and the ONNX file are not of one model; export it anew"
             )
         return np.asarray(vectors, dtype=np.float32)
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uwe.checks import floats
+from uwe.checks import floats, natural
 from uwe.errors import InputError
 
 __all__ = ["Encoder", "TokenVectors", "checked_vectors"]
@@ -89,7 +89,8 @@ class TokenVectors:
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Token vectors of one text: (tokens, dim), float32, a view."""
-        if not 0 <= index < len(self):
+        index = natural("the number of a text", index)
+        if index >= len(self):
             raise IndexError(f"text {index} of {len(self)}")
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.checks import natural, text_of
 from uwe.config import Scorer
-from uwe.errors import CacheCorruptError
+from uwe.errors import CacheCorruptError, CacheFormatError, InputError
 from uwe.filters import Filters, Scalar, Where
 
 __all__ = ["CacheView"]
@@ -27,7 +28,7 @@ class CacheView:
     def __init__(self, core: _core.TargetCache, path: Path) -> None:
         self._core = core
         self._path = path
-        self._manifest: dict[str, Any] = json.loads(core.manifest)
+        self._manifest = _read_manifest(core.manifest, path)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
 
@@ -46,9 +47,21 @@ class CacheView:
 
     @property
     def scorer(self) -> Scorer:
-        """What ranks against it by default."""
+        """What ranks against it by default.
+
+        Raises:
+            CacheFormatError: If this release knows no such scorer.
+        """
         scorer = self._manifest["scorer"]
-        return Scorer(scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot"))
+        try:
+            return Scorer(
+                scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot")
+            )
+        except InputError as error:
+            raise CacheFormatError(
+                f"{self._path}: is ranked by a scorer that this release does not know: {error}; "
+                "update uwe, or pass scorer="
+            ) from None
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +90,7 @@ class CacheView:
 
     def aliases(self, index: int) -> list[str]:
         """The aliases of one target; InputError if there is no such target."""
-        return self._core.aliases(index)
+        return self._core.aliases(self._index(index))
 
     @property
     def columns(self) -> list[str]:
@@ -86,11 +99,12 @@ class CacheView:
 
     def metadata(self, index: int) -> dict[str, Scalar]:
         """One target's value in every column; InputError if there is no such target."""
-        values = self._core.metadata_json(index)
+        values = self._core.metadata_json(self._index(index))
         return dict(zip(self.columns, self._scalars(f"[{','.join(values)}]"), strict=True))
 
     def find(self, label: str) -> list[int]:
         """Indices of the targets with this label, ascending; empty if there is none."""
+        text_of("label", label)
         if self._by_label is None:
             by_label: dict[str, list[int]] = {}
             for i, known in enumerate(self.labels):
@@ -138,6 +152,15 @@ class CacheView:
             "bytes": sum(segment["bytes"] for segment in segments),
         }
 
+    def _index(self, index: int) -> int:
+        number = index if isinstance(index, int) else natural("the index of a target", index)
+        if not 0 <= number < len(self):
+            raise InputError(
+                f"expected the index of a target from 0 to below {len(self)}, got {index!r}: "
+                "correct it"
+            )
+        return number
+
     def _column(self, name: str) -> list[Scalar]:
         return self._scalars(self._core.column_json(name), length=len(self))
 
@@ -157,6 +180,21 @@ class CacheView:
             f"{type(self).__name__}({str(self._path)!r}, targets={len(self)}, dim={self.dim}, "
             f"dtype={self._core.dtype!r}, scorer={str(self.scorer)!r})"
         )
+
+
+def _read_manifest(text: str, path: Path) -> dict[str, Any]:
+    """The manifest, which has a right checksum: parts of another shape may have one too."""
+    try:
+        manifest = json.loads(text)
+        parts = [manifest, manifest["model"], manifest["scorer"], *manifest["segments"]]
+        sound = all(isinstance(part, dict) for part in parts)
+    except (ValueError, RecursionError, TypeError, KeyError):
+        sound, manifest = False, {}
+    if not sound:
+        raise CacheCorruptError(
+            f"{path}: its manifest has another shape than any release writes: rebuild the cache"
+        )
+    return cast(dict[str, Any], manifest)
 
 
 class _Strings(Sequence[T], Generic[T]):

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from uwe.checks import path_of
 from uwe.errors import InputError
 
 __all__ = ["new_folder", "replaced", "replaced_file", "settled", "write_lines", "write_text"]
@@ -22,7 +23,7 @@ def settled(path: str | Path) -> Path:
 
     Nothing is at `missing/../mine`, but what is written to it goes to `mine`.
     """
-    path = Path(path)
+    path = path_of("path", path)
     return path.resolve() if ".." in path.parts else path
 
 

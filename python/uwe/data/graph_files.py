@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from uwe.checks import file_name
+from uwe.checks import file_name, path_of
 from uwe.corpus import read_queries
 from uwe.data.commit import write_lines
 from uwe.errors import DataError, InputError
@@ -74,7 +74,7 @@ def graph_paths(folder: str | Path) -> dict[str, Path]:
     Raises:
         DataError: If there is none.
     """
-    paths = sorted(Path(folder).glob(f"*{_EDGES}"))
+    paths = sorted(path_of("folder", folder).glob(f"*{_EDGES}"))
     if not paths:
         raise DataError(
             f"expected a folder of graphs with <name>{_EDGES}, found none: name one, such as "
@@ -97,7 +97,7 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
             in no node file; with path and line.
         OSError: If the file, or one of its two node files, can not be read.
     """
-    path = Path(path)
+    path = path_of("path", path)
     left: list[str] = []
     right: list[str] = []
     relations: list[str] = []
@@ -147,7 +147,7 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
             path and line.
         OSError: If the file can not be read.
     """
-    path = Path(folder) / _NODES.format(file_name("a kind of nodes", kind))
+    path = path_of("folder", folder) / _NODES.format(file_name("a kind of nodes", kind))
     nodes: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uwe.checks import file_name
+from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.data.commit import replaced, write_lines
 from uwe.errors import DataError, InputError
@@ -71,7 +71,7 @@ def data_folder(given: str | Path | None = None) -> Path:
             f"expected a folder of data, got none: pass data= (--data FOLDER), or set {ENVIRONMENT}"
             "; `uwe data import` makes one"
         )
-    folder = Path(source)
+    folder = path_of("data", source)
     if not folder.is_dir():
         named = "data" if given is not None else ENVIRONMENT
         raise InputError(f"{folder}: expected {named} to name a folder, found none: correct it")

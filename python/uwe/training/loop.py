@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from uwe.config import ModelConfig, TrainingSource
-from uwe.data.commit import settled
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, ModelError, TrainingError
 from uwe.loading import load
@@ -113,7 +112,7 @@ def train(
             If a step does not fit into memory.
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
-    out, data = settled(out), data_folder(data)
+    out, data = Path(out), data_folder(data)
     accelerator = accelerator_of(cpu=cpu or not torch.cuda.is_available())
     # All that can be refused is refused before the folder is made, and each process looks before
     # one of them makes it.
