@@ -24,6 +24,7 @@ from uwe.errors import (
     ModelError,
 )
 from uwe.tokens import TokenVectors
+from uwe.view import _read_column
 
 SOFT = Scorer("soft", temperature=0.5)
 
@@ -322,13 +323,14 @@ def test_compiled_functions_refuse_wrong_arrays(small_cache: TargetCache) -> Non
             after()
 
 
-def test_a_column_of_damaged_json_is_corrupt(
-    small_cache: TargetCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_column_of_damaged_json_is_corrupt(tmp_path: Path) -> None:
+    class Core:
+        def __init__(self, text: str) -> None:
+            self.column_json = lambda _: text
+
+        def __len__(self) -> int:
+            return 4
+
     for damage in ("[1,2", "[1,2,3]", "[[1],2,3,4]", "[" * 100_000, '{"a":1}'):
-        core = SimpleNamespace(column_json=lambda name, text=damage: text)
-        opened = TargetCache.open(small_cache.path)
-        monkeypatch.setattr(opened, "_core", core)
-        monkeypatch.setattr(type(opened), "__len__", lambda self: 4)
         with pytest.raises(CacheCorruptError, match="rebuild"):
-            opened.mask({"kind": "tool"})
+            _read_column(Core(damage), tmp_path, "kind")  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -29,6 +30,9 @@ class CacheView:
         self._core = core
         self._path = path
         self._manifest = _read_manifest(core.manifest, path)
+        # Bound to the compiled cache, not to this object: a circle of the two would keep the maps
+        # of files until the garbage collector comes by.
+        self._column = partial(_read_column, core, path)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
 
@@ -100,7 +104,9 @@ class CacheView:
     def metadata(self, index: int) -> dict[str, Scalar]:
         """One target's value in every column; InputError if there is no such target."""
         values = self._core.metadata_json(self._index(index))
-        return dict(zip(self.columns, self._scalars(f"[{','.join(values)}]"), strict=True))
+        columns = self.columns
+        scalars = _scalars(f"[{','.join(values)}]", len(columns), self._path)
+        return dict(zip(columns, scalars, strict=True))
 
     def find(self, label: str) -> list[int]:
         """Indices of the targets with this label, ascending; empty if there is none."""
@@ -161,20 +167,6 @@ class CacheView:
             )
         return number
 
-    def _column(self, name: str) -> list[Scalar]:
-        return self._scalars(self._core.column_json(name), length=len(self))
-
-    def _scalars(self, text: str, length: int | None = None) -> list[Scalar]:
-        """Parse a JSON array of scalars, which unverified damage may have touched."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
-            values = None
-        sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
-        if not sound or len(values) != (len(self.columns) if length is None else length):
-            raise CacheCorruptError(f"{self._path}: its metadata is damaged: rebuild the cache")
-        return cast(list[Scalar], values)
-
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({str(self._path)!r}, targets={len(self)}, dim={self.dim}, "
@@ -195,6 +187,23 @@ def _read_manifest(text: str, path: Path) -> dict[str, Any]:
             f"{path}: its manifest has another shape than any release writes: rebuild the cache"
         )
     return cast(dict[str, Any], manifest)
+
+
+def _read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
+    """The values of one metadata column, one for each target."""
+    return _scalars(core.column_json(name), len(core), path)
+
+
+def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
+    """Parse a JSON array of scalars, which unverified damage may have touched."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
+    if not sound or len(values) != length:
+        raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
+    return cast(list[Scalar], values)
 
 
 class _Strings(Sequence[T], Generic[T]):
