@@ -56,6 +56,65 @@ def test_the_installed_command_is_the_same() -> None:
     assert done.stdout == f"uwe {uwe.__version__}\n"
 
 
+# Ctrl-C where a module is imported, or where the interpreter ends.
+AT_IMPORT = """
+import os, signal, sys
+
+WANTED = sys.argv[1]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == WANTED:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(100):  # a signal is heard between two lines
+                pass
+
+sys.meta_path.insert(0, Interrupt())
+from uwe.cli import main
+sys.argv[:2] = ["uwe"]
+if "--at-exit" in sys.argv:
+    import atexit
+    sys.argv.remove("--at-exit")
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["uwe.cli.app", "typer", "uwe.errors", "uwe.cli.guard", "numpy", "uwe.cache"]
+)
+def test_ctrl_c_while_something_is_imported_ends_quietly(cache: Path, module: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, module, "rank", "data", "-t", cache],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize("arguments", [["rank", "data", "-t"], ["--version"], ["rank"]])
+def test_ctrl_c_when_all_is_done_ends_quietly(cache: Path, arguments: list[str]) -> None:
+    given = [*arguments, str(cache)] if "-t" in arguments else arguments
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, "none", *given, "--at-exit"],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+    assert "KeyboardInterrupt" not in ran.stderr
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so(cache: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, "typer", "rank", "data", "-t", cache],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "data" in ran.stdout
+
+
 def test_a_broken_pipe_ends_quietly(cache: Path, tmp_path: Path) -> None:
     queries = tmp_path / "q.txt"
     queries.write_text("data\n" * 20_000)

@@ -13,13 +13,14 @@ from typing import ParamSpec, TextIO
 
 import typer
 
+from uwe.cli.signals import INTERRUPTED, hear, leave
 from uwe.errors import UweError
 
 __all__ = ["EXIT_CODES", "FAILED", "guarded", "say"]
 
 P = ParamSpec("P")
 
-FAILED, BROKEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 130, 141
+FAILED, BROKEN, PIPE_CLOSED = 1, 70, 141
 EXIT_CODES = (
     "Exit codes: 0 done; 1 an error of input, data, model, cache or file, told in one line; "
     "2 wrong usage; 70 a bug in uwe (UWE_DEBUG=1 shows where); 130 interrupted; 141 whoever read "
@@ -32,8 +33,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        _show_messages()
         try:
+            hear()
+            _show_messages()
             command(*args, **kwargs)
             sys.stdout.flush()
         except (typer.BadParameter, typer.Exit):
@@ -43,6 +45,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _discard_output()
             sys.exit(PIPE_CLOSED)
         except KeyboardInterrupt:
+            leave()
             _discard_output()
             sys.exit(INTERRUPTED)
         except (UweError, OSError) as error:
@@ -55,6 +58,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 "shows where it happened",
                 BROKEN,
             )
+        finally:
+            leave()
 
     # The lines of an example stand as they are: this character keeps typer from filling them.
     run.__doc__ = re.sub(
