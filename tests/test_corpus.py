@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from uwe import records
 from uwe.corpus import Format, Record, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 
@@ -57,6 +59,23 @@ def test_an_open_quote_costs_its_own_line_alone(broken: bytes, after: bytes) -> 
     found = {record.line: record.text for record in kept}
     assert [found[line] for line in (*range(2, 12), *range(13, 3003))] == ["welder"] * 3000
     assert found[len(lines)] == "baker"
+
+
+def test_a_long_text_is_one_value() -> None:
+    text = "skills, " * 50_000
+    rows = f'id,text\n1,"{text}"\n2,chef\n'.encode().splitlines(keepends=True)
+    assert texts(read_queries(rows, format="csv")) == [(2, text), (3, "chef")]
+    assert read_targets(rows, format="csv", label_field="text").labels == [text, "chef"]
+
+
+def test_a_value_without_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_LONGEST_FIELD", 0)
+    before = csv.field_size_limit(100)
+    try:
+        with pytest.raises(DataError, match=r"larger than field limit .*: close its quotes"):
+            list(read_queries([b"text\n", b'"' + b"a" * 200 + b'"\n'], format="csv"))
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_a_row_of_several_lines_and_a_wrong_width_loses_its_first_line() -> None:

@@ -132,7 +132,9 @@ def check_counter(progress: object) -> None:
 
 
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
-    """`array` as float32, of any shape; what is too large for it becomes infinite.
+    """`array` as float32, of any shape, contiguous and aligned, as the core takes it.
+
+    What is too large for float32 becomes infinite. It is copied where it has to be.
 
     Raises:
         InputError: If it is ragged or holds something else than real numbers.
@@ -142,7 +144,8 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
         if found.dtype.kind in "OSUcmM":
             raise InputError(f"expected {name} as an array of numbers, got dtype {found.dtype}")
         with np.errstate(over="ignore"):
-            return np.asarray(found, dtype=np.float32)
+            # ascontiguousarray gives back an array that is not aligned, as of packed records.
+            return np.require(found, np.float32, ["C_CONTIGUOUS", "ALIGNED"])
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise

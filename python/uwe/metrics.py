@@ -82,7 +82,7 @@ def score_metrics(
             or a name is unknown.
     """
     wanted = checked_metrics(names)
-    block = np.ascontiguousarray(floats("scores", scores))
+    block = floats("scores", scores)
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
     flat, offsets = _ragged(relevant, block.shape[1])

@@ -23,6 +23,9 @@ Format = Literal["lines", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
 """`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
 
+_LONGEST_FIELD = 1 << 24
+"""Characters of a value in a CSV file; one that is longer has lost its closing quote."""
+
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
@@ -145,6 +148,8 @@ def _csv_entries(
             yield line[1]
 
     header: list[str] | None = None
+    # Of the whole process, and lower by default than long adverts are.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     reader = csv.reader(pull(), strict=True)
     while True:
         taken.clear()
@@ -152,7 +157,10 @@ def _csv_entries(
         try:
             row = next(reader, None)
         except csv.Error as error:
-            row, problem = [], f"expected a CSV row, got {error}: mend its quotes"
+            remedy = "mend its quotes"
+            if "field larger than" in str(error):
+                remedy = "close its quotes, or leave the text out"
+            row, problem = [], f"expected a CSV row, got {error}: {remedy}"
         if row is None:
             return
         line = taken[0][0]

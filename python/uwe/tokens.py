@@ -54,8 +54,8 @@ class TokenVectors:
                 f"every text needs at least one token vector; text {int(lengths.argmin())} has "
                 f"{int(lengths.min())}"
             )
-        object.__setattr__(self, "values", np.ascontiguousarray(values))
-        object.__setattr__(self, "offsets", np.ascontiguousarray(offsets))
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "offsets", offsets)
 
     @classmethod
     def from_list(cls, vectors: Sequence[ArrayLike]) -> TokenVectors:
