@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from uwe.checks import file_name, path_of, text_of
 from uwe.errors import DataError, InputError
@@ -96,7 +97,7 @@ def read_queries(
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
 
-    Blank lines at the end of plain or JSON lines are passed over; others are invalid.
+    Blank lines are passed over, and counted.
 
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
@@ -255,8 +256,9 @@ def _target(
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     """Read `targets.jsonl.gz`, `<split>.queries.jsonl.gz` and `<split>.qrels.tsv.gz`.
 
-    Judgements with a grade of 0 are not relevant. A query without a judgement is kept. A judgement
-    may be repeated, not contradicted.
+    Judgements are separated by tabs, or by blanks as in TREC's form, where `uwe` writes a blank in
+    an id as `%20`. Those with a grade of 0 are not relevant. A query without a judgement is kept. A
+    judgement may be repeated, not contradicted.
 
     Raises:
         InputError: If `split` can name no file.
@@ -273,11 +275,15 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     path = folder / f"{split}.qrels.tsv.gz"
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
+            if not raw.strip(" \r\n"):
+                continue
             columns = raw.rstrip("\r\n").split("\t")
+            if len(columns) == 1:  # as `uwe bench run --runs` and trec_eval have them
+                columns = [unquote(column) for column in raw.split()]
             if len(columns) != 4 or not _GRADE.fullmatch(columns[3]):
                 raise DataError(
                     "expected query, 0, target and a grade, a whole number from 0 up, separated by "
-                    f"tabs, got {raw!r}: mend the line",
+                    f"tabs or blanks, got {raw!r}: mend the line",
                     path=path,
                     line=line,
                 )

@@ -93,23 +93,22 @@ def entries_of(
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """Line number and fields of each entry, or what is wrong with it.
 
+    Blank lines are passed over; a file of nothing else is one invalid entry.
+
     A CSV header with none of the `known` names that seems to be separated by something else than
     commas is a DataError.
     """
     if format_ == "csv":
         yield from _csv_entries(lines, path, known)
         return
-    number = done = 0
+    number = 0
+    found = False
     for number, raw in decoded(lines):
         line = raw.rstrip("\r\n")
-        # Blank lines are entries if another follows; at the end of a file they mean nothing.
-        if not line or line.isspace():
-            continue
-        for blank in range(done + 1, number):
-            yield blank, _entry("", format_, path, blank)
-        yield number, _entry(line, format_, path, number)
-        done = number
-    if done == 0 < number:
+        if line and not line.isspace():
+            found = True
+            yield number, _entry(line, format_, path, number)
+    if number and not found:
         yield 1, _entry("", format_, path, 1)
 
 
@@ -148,22 +147,18 @@ def _csv_entries(
             yield line[1]
 
     header: list[str] | None = None
+    line = 0
     # Of the whole process, and lower by default than long adverts are.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     reader = csv.reader(pull(), strict=True)
     while True:
         taken.clear()
-        problem = ""
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            remedy = "mend its quotes"
-            if "field larger than" in str(error):
-                remedy = "close its quotes, or leave the text out"
-            row, problem = [], f"expected a CSV row, got {error}: {remedy}"
+        row, problem = _next_row(reader)
         if row is None:
-            return
+            break
         line = taken[0][0]
+        if len(taken) == 1 and not taken[0][1].strip():
+            continue
         if header is None:
             header = [name.strip() for name in row]
             problem = _wrong_header(header or [taken[0][1].strip()], known) or problem
@@ -183,6 +178,18 @@ def _csv_entries(
             # lost. The reader starts anew, as it may have seen the end of the file.
             again.extendleft(reversed(taken[1:]))
             reader = csv.reader(pull(), strict=True)
+    if header is None and line:
+        raise DataError("expected a header and rows, got blank lines: add some", path=path, line=1)
+
+
+def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, str]:
+    """The next row, None at the end; and what is wrong with it, or an empty text."""
+    try:
+        return next(reader, None), ""
+    except csv.Error as error:
+        too_long = "field larger than" in str(error)
+        remedy = "close its quotes, or leave the text out" if too_long else "mend its quotes"
+        return [], f"expected a CSV row, got {error}: {remedy}"
 
 
 def _wrong_header(header: list[str], known: Collection[str]) -> str:

@@ -67,6 +67,8 @@ class RunWriter:
         indices: NDArray[np.int64],
         scores: NDArray[np.float32],
         target_ids: Sequence[str],
+        *,
+        judged: Sequence[bool] | None = None,
     ) -> None:
         """Write the best targets of a block of queries.
 
@@ -75,6 +77,9 @@ class RunWriter:
             indices: (queries, k), int64: which targets, best first.
             scores: (queries, k), float32: theirs, not ascending.
             target_ids: One for each target of the space.
+            judged: Whether each query has a relevant target; None: all have. Of one that has none
+                TREC's judgements have no line, and tools refuse a run of other queries: it is in
+                the JSON lines alone.
 
         Raises:
             InputError: If shapes do not fit, an index is out of range, a score is not finite or
@@ -96,18 +101,20 @@ class RunWriter:
             raise InputError("expected the best targets first, got a score above the one before it")
         run, lines = self._files.open
         escaped = {i: _column(target_ids[i]) for i in np.unique(indices).tolist()}
-        for query, row, kept, lowered in zip(
+        for query, known, row, kept, lowered in zip(
             query_ids,
+            [True] * len(query_ids) if judged is None else judged,
             indices.tolist(),
             scores.astype(np.float64).tolist(),
             _strictly_descending(scores).astype(np.float64).tolist(),
             strict=True,
         ):
             column = _column(query)
-            run.writelines(
-                f"{column} Q0 {escaped[i]} {rank} {score:.9g} {self._tag}\n"
-                for rank, (i, score) in enumerate(zip(row, lowered, strict=True), 1)
-            )
+            if known:
+                run.writelines(
+                    f"{column} Q0 {escaped[i]} {rank} {score:.9g} {self._tag}\n"
+                    for rank, (i, score) in enumerate(zip(row, lowered, strict=True), 1)
+                )
             ranking = [[target_ids[i], float(f"{s:.9g}")] for i, s in zip(row, kept, strict=True)]
             lines.write(_json({"query": query, "ranking": ranking}))
 
@@ -260,6 +267,8 @@ def _columns(path: str | Path, count: int, names: str) -> Iterator[tuple[int, li
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = checked({"": raw}, path, line)[""].split()
+            if not columns:
+                continue
             if len(columns) != count:
                 raise DataError(
                     f"expected {names}, separated by white space, got {raw!r}", path=path, line=line

@@ -124,6 +124,8 @@ def _lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
     width = len(form.columns)
     with lines_of(file) as lines:
         for number, raw in decoded(lines):
+            if not raw.strip(" \r\n"):
+                continue
             values = raw.rstrip("\r\n").split("\t")
             checked({"": values}, file, number)
             if form.header and number == 1:
