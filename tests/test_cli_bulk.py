@@ -49,9 +49,21 @@ def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
 
 
 def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
-    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\ndata\n", code=1)
+    done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\n\xff\n", code=1)
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker"]
-    assert done.stderr == "uwe: error: line 2: expected a text, got a blank one: leave it out\n"
+    assert done.stderr.startswith("uwe: error: line 3: expected UTF-8")
+
+
+def test_a_query_that_nothing_is_left_for_is_a_row_too(shell: Shell) -> None:
+    text = b"baker\n\ndata\n"
+    for more, columns in (([], 7), (["--why"], 8)):
+        done = shell(
+            "rank", "-i", "-", "-t", "roles.uwe", "-k", "1", "--min-score", "0.9", *more, text=text
+        )
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        assert [row[0] for row in rows] == ["baker", "data"]
+        assert [len(row) for row in rows] == [columns, columns]
+        assert rows[1] == ["data", *[""] * (columns - 1)]
 
 
 def test_invalid_entries_are_passed_over_and_counted(shell: Shell) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +57,117 @@ def test_the_installed_command_is_the_same() -> None:
     command = Path(sys.executable).with_name("uwe")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"uwe {uwe.__version__}\n"
+
+
+def limited(command: list[str], **settings: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*UWE, *command], text=True, timeout=60, stderr=subprocess.PIPE, check=False, **settings
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
+def test_a_full_disk_says_what_to_do(cache: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = limited(["rank", "data", "-t", str(cache)], stdout=full)
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "uwe: error: No space left on device: make room on the disk, or name a place on another "
+        "one\n"
+    )
+
+
+def test_a_file_that_may_not_grow_says_what_to_do(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("data\n")
+    build = ["cache", "build", str(tmp_path / "c.uwe"), "--from", str(tmp_path / "labels.txt")]
+    ran = limited(
+        [*build, "--model", str(cache.parent / "tiny")],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)),
+    )
+    assert ran.returncode == 1
+    assert "raise the limit (ulimit -f)" in ran.stderr
+
+
+def test_a_folder_in_place_of_a_file_says_what_to_do(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").mkdir()
+    ran = limited(["rank", "--input", str(tmp_path / "q.txt"), "-t", str(cache)])
+    assert ran.stderr.strip().endswith("expected a file, found a folder: name the file in it")
+
+
+@pytest.mark.parametrize("number", sorted(errno.errorcode))
+def test_every_error_of_the_system_says_what_to_do(number: int) -> None:
+    from uwe.cli.guard import _text
+
+    for error in (
+        OSError(number, os.strerror(number)),
+        OSError(number, os.strerror(number), "a/b"),
+        OSError(number, os.strerror(number), b"a/b"),
+        OSError(number, os.strerror(number), 3),
+        OSError(number, os.strerror(number), "a", None, "b"),
+    ):
+        text = _text(error)
+        assert "Errno" not in text
+        what, remedy = text.rsplit(": ", 1)
+        assert what
+        assert len(remedy.split()) > 1
+
+
+# Ctrl-C where a module is imported, or where the interpreter ends.
+AT_IMPORT = """
+import os, signal, sys
+
+WANTED = sys.argv[1]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == WANTED:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(100):  # a signal is heard between two lines
+                pass
+
+sys.meta_path.insert(0, Interrupt())
+from uwe.cli import main
+sys.argv[:2] = ["uwe"]
+if "--at-exit" in sys.argv:
+    import atexit
+    sys.argv.remove("--at-exit")
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["uwe.cli.app", "typer", "uwe.errors", "uwe.cli.guard", "numpy", "uwe.cache"]
+)
+def test_ctrl_c_while_something_is_imported_ends_quietly(cache: Path, module: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, module, "rank", "data", "-t", cache],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (130, "")
+
+
+@pytest.mark.parametrize("arguments", [["rank", "data", "-t"], ["--version"], ["rank"]])
+def test_ctrl_c_when_all_is_done_ends_quietly(cache: Path, arguments: list[str]) -> None:
+    given = [*arguments, str(cache)] if "-t" in arguments else arguments
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, "none", *given, "--at-exit"],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+    assert "KeyboardInterrupt" not in ran.stderr
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so(cache: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", AT_IMPORT, "typer", "rank", "data", "-t", cache],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "data" in ran.stdout
 
 
 def test_a_broken_pipe_ends_quietly(cache: Path, tmp_path: Path) -> None:
@@ -146,16 +260,6 @@ def test_closed_standard_error_changes_nothing_else(cache: Path) -> None:
         ["sh", "-c", command, sys.executable, str(cache)], capture_output=True, check=True
     )
     assert len(done.stdout.splitlines()) == 4
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
-def test_a_full_disk_is_an_error_in_one_line(cache: Path) -> None:
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [*UWE, "rank", "-t", cache, "data"], stdout=full, stderr=subprocess.PIPE, check=False
-        )
-    assert done.returncode == 1
-    assert done.stderr == b"uwe: error: [Errno 28] No space left on device\n"
 
 
 def test_labels_print_whatever_the_encoding_of_the_terminal(cache: Path, tmp_path: Path) -> None:

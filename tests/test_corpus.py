@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from uwe import records
 from uwe.corpus import Format, Record, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 
@@ -59,6 +61,23 @@ def test_an_open_quote_costs_its_own_line_alone(broken: bytes, after: bytes) -> 
     assert found[len(lines)] == "baker"
 
 
+def test_a_long_text_is_one_value() -> None:
+    text = "skills, " * 50_000
+    rows = f'id,text\n1,"{text}"\n2,chef\n'.encode().splitlines(keepends=True)
+    assert texts(read_queries(rows, format="csv")) == [(2, text), (3, "chef")]
+    assert read_targets(rows, format="csv", label_field="text").labels == [text, "chef"]
+
+
+def test_a_value_without_end_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "_LONGEST_FIELD", 0)
+    before = csv.field_size_limit(100)
+    try:
+        with pytest.raises(DataError, match=r"larger than field limit .*: close its quotes"):
+            list(read_queries([b"text\n", b'"' + b"a" * 200 + b'"\n'], format="csv"))
+    finally:
+        csv.field_size_limit(before)
+
+
 def test_a_row_of_several_lines_and_a_wrong_width_loses_its_first_line() -> None:
     lines = [b"id,text\n", b'1,"two\n', b'lines",more\n', b"2,welder\n"]
     errors: list[DataError] = []
@@ -78,10 +97,7 @@ def test_files_packed_or_not(name: str, tmp_path: Path) -> None:
 
 
 BROKEN = [
-    ("lines", b"\n", "blank"),
-    ("lines", b"   \n", "blank"),
     ("lines", b"caf\xe9\n", "UTF-8"),
-    ("jsonl", b"\n", "JSON object"),
     ("jsonl", b"{\n", "JSON object"),
     ("jsonl", b"[1]\n", "JSON object, got list"),
     ("jsonl", b'{"a": "chef", "b": 1}\n', "expected the field 'text', got 'a', 'b'"),
@@ -93,7 +109,6 @@ BROKEN = [
     ("jsonl", b'{"text": "\\ud800"}\n', "lone surrogate"),
     ("jsonl", b"[" * 100_000 + b"\n", "JSON object"),
     ("csv", b"a,b,c\n", "expected 2 values as in the header, got 3"),
-    ("csv", b"\n", "expected 2 values"),
     ("csv", b'x,"a"b\n', "CSV row"),
     ("csv", b"x, \n", "blank"),
     ("csv", b"x,\xff\n", "UTF-8"),
@@ -121,19 +136,29 @@ def test_an_invalid_entry_stops_with_its_line_or_is_passed_over(
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n \t\n", b"\n" * 5 + b" "])
 @pytest.mark.parametrize(
-    ("format_", "line"), [("lines", b"chef\n"), ("jsonl", b'{"text": "chef"}\n')]
+    ("format_", "line"),
+    [("lines", b"chef\n"), ("jsonl", b'{"text": "chef"}\n'), ("csv", b"chef\n")],
 )
-def test_blank_lines_at_the_end_mean_nothing(format_: Format, line: bytes, end: bytes) -> None:
-    lines = [line, *end.splitlines(keepends=True)]
-    assert texts(read_queries(lines, format=format_)) == [(1, "chef")]
-    assert read_targets(lines, format=format_).labels == ["chef"]
+def test_blank_lines_mean_nothing(format_: Format, line: bytes, end: bytes) -> None:
+    header = [b"\n", b"text\n"] if format_ == "csv" else []
+    blank = end.splitlines(keepends=True)
+    lines = [*header, *blank, line, *blank, line, *blank]
+    first = len(header) + len(blank) + 1
+    wanted = [(first, "chef"), (first + len(blank) + 1, "chef")]
+    assert texts(read_queries(lines, format=format_)) == wanted
+    found = read_targets(lines, format=format_, label_field="text" if header else None)
+    assert found.labels == ["chef", "chef"]
+
+
+def test_a_blank_line_within_quotes_is_of_the_text() -> None:
+    rows = [b"id,text\n", b'1,"a\n', b"\n", b'b"\n', b"\n", b'2,""\n']
     errors: list[DataError] = []
-    kept = texts(read_queries([*lines, line], format=format_, on_invalid=errors.append))
-    assert kept == [(1, "chef"), (len(lines) + 1, "chef")]
-    assert [error.line for error in errors] == list(range(2, len(lines) + 1))
+    stream = read_queries(rows, format="csv", on_invalid=errors.append)
+    assert texts(stream) == [(2, "a\n\nb")]
+    assert [error.line for error in errors] == [6]
 
 
-@pytest.mark.parametrize("format_", ["lines", "jsonl"])
+@pytest.mark.parametrize("format_", ["lines", "jsonl", "csv"])
 def test_nothing_but_blank_lines_is_an_error(format_: Format) -> None:
     with pytest.raises(DataError, match="line 1: "):
         list(read_queries([b"\n", b" \n"], format=format_))
@@ -141,8 +166,8 @@ def test_nothing_but_blank_lines_is_an_error(format_: Format) -> None:
 
 def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     path = tmp_path / "q.txt"
-    path.write_bytes(b"chef\n\nbaker\n")
-    with pytest.raises(DataError, match=r"q\.txt:2: expected a text") as caught:
+    path.write_bytes(b"chef\n\xff\nbaker\n")
+    with pytest.raises(DataError, match=r"q\.txt:2: expected UTF-8") as caught:
         list(read_queries(path))
     assert caught.value.path == path
 
@@ -244,12 +269,18 @@ def test_a_task(tmp_path: Path) -> None:
     assert task.relevant == [[0, 2], []]
 
 
+def test_judgements_may_be_separated_by_blanks(tmp_path: Path) -> None:
+    folder = write_task(tmp_path, "q1 0 t3 1\n\nq1  0 t1 2\nq2\t0\tt2\t1\n \n")
+    assert read_task(folder, "val").relevant == [[0, 2], [1]]
+
+
 @pytest.mark.parametrize(
     ("qrels", "message"),
     [
         ("q1\t0\tt1\t1\nq1\t0\tt9\t1\n", r"id of a target in targets\.jsonl\.gz, got 't9'"),
         ("q1\t0\tt1\t1\nq9\t0\tt1\t1\n", r"id of a query in val\.queries\.jsonl\.gz, got 'q9'"),
-        ("q1\t0\tt1\t1\nq1 0 t1 1\n", "separated by tabs"),
+        ("q1\t0\tt1\t1\nq1 0 t1\n", "separated by tabs"),
+        ("q1\t0\tt1\t1\nq1 0\tt1 1\n", "separated by tabs"),
         ("q1\t0\tt1\t1\nq1\t0\tt1\tx\n", "separated by tabs"),
         ("q1\t0\tt1\t1\nq1\t0\tt2\t-1\n", "a whole number from 0 up"),
         ("q1\t0\tt1\t1\nq1\t0\tt1\t0\n", "got relevant and not: leave one out"),

@@ -123,12 +123,12 @@ def test_a_damaged_installation_says_so(
     file = tmp_path / "esco-occupations.jsonl.gz"
     file.write_bytes(damage(file.read_bytes()))
     monkeypatch.setattr(spaces, "_ASSETS", tmp_path)
-    spaces.target_space.cache_clear()
+    spaces._read_space.cache_clear()
     try:
         with pytest.raises(DataError, match=r"esco-occupations\.jsonl\.gz: .*install uwe anew"):
             uwe.target_space("esco-occupations")
     finally:
-        spaces.target_space.cache_clear()
+        spaces._read_space.cache_clear()
 
 
 # The publishers' files.

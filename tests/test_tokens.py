@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from uwe.arrays import late_interaction
+from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.metrics import score_metrics
 from uwe.tokens import TokenVectors, checked_vectors
 
 
@@ -75,3 +78,29 @@ def test_what_an_encoder_returns_is_checked() -> None:
         checked_vectors([[[1.0]]], 1)
     with pytest.raises(InputError, match="of 2 texts, got those of 1"):
         checked_vectors(vectors, 2)
+
+
+def unaligned(array: np.ndarray) -> np.ndarray:
+    """The same numbers, contiguous, but not where the processor wants them."""
+    raw = np.empty(array.nbytes + 1, dtype=np.uint8)
+    moved = raw[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+def test_arrays_that_are_not_aligned_are_copied() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(3, 2) + 1
+    offsets = np.array([0, 1, 3])
+    vectors = TokenVectors(unaligned(values), unaligned(offsets))
+    assert vectors.values.flags.aligned
+    assert vectors.offsets.flags.aligned
+    np.testing.assert_array_equal(vectors.values, values)
+    scorer = Scorer("max")
+    wanted = late_interaction(values[:2], values, offsets, scorer=scorer)
+    found = late_interaction(unaligned(values[:2]), unaligned(values), offsets, scorer=scorer)
+    np.testing.assert_array_equal(found, wanted)
+    scores = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert score_metrics(unaligned(scores), [unaligned(np.array([0])), [1]]).means() == (
+        score_metrics(scores, [[0], [1]]).means()
+    )

@@ -20,6 +20,7 @@ from uwe.blocks import (
     check_run,
     write,
 )
+from uwe.checks import listed, path_of, text_of
 from uwe.config import Scorer
 from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
 from uwe.filters import Scalar, Where
@@ -100,14 +101,17 @@ class TargetCache(CacheView):
         check_run(block, progress)
         folder = _folder(path)
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
-        source, fingerprint = getattr(model, "source", ""), getattr(model, "fingerprint", "")
+        source, fingerprint = (
+            text_of(f"the model's {name}", getattr(model, name, "") or "")
+            for name in ("source", "fingerprint")
+        )
         scorer = _scorer_of(model) if scorer is None else scorer
         if not isinstance(scorer, Scorer):
             raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass Scorer('pooled')")
         writer = _core.CacheWriter.create(
             str(folder),
-            source=source or "",
-            fingerprint=fingerprint or "",
+            source=source,
+            fingerprint=fingerprint,
             scorer=scorer.name,
             temperature=scorer.temperature,
             pivot=scorer.pivot,
@@ -325,11 +329,9 @@ class TargetCache(CacheView):
 
     @staticmethod
     def _indices(names: Iterable[str], find: Callable[[str], list[int]], what: str) -> list[int]:
-        if isinstance(names, str):
-            raise InputError(f"expected a list of {what}s, got one text: pass [{what}]")
         indices: set[int] = set()
-        for name in names:
-            found = find(name)
+        for name in listed(f"{what}s", names):
+            found = find(text_of(f"each {what}", name))
             if not found:
                 raise InputError(f"no target has the {what} {name!r}: nothing was removed")
             indices.update(found)
@@ -340,9 +342,7 @@ class TargetCache(CacheView):
 
 
 def _folder(path: str | PathLike[str]) -> Path:
-    if not isinstance(path, str | PathLike):
-        raise InputError(f"expected path to be the folder of a cache, got {path!r}")
-    return Path(path).absolute()
+    return path_of("path, the folder of a cache,", path).absolute()
 
 
 def _scorer_of(model: Encoder) -> Scorer:

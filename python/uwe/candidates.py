@@ -225,7 +225,7 @@ def _read(hnswlib: Any, targets: TargetCache) -> Any:
             return None
         if seal["sha256"] != _sha256(path):
             return None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return None
     index = hnswlib.Index(space="ip", dim=targets.dim)
     try:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import operator
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["check_counter", "floats", "natural", "positive"]
+__all__ = [
+    "check_counter", "file_name", "floats", "listed", "natural", "path_of", "positive", "text_of",
+]  # fmt: skip
+
+_LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
 
 def positive(name: str, value: object) -> int:
@@ -40,6 +48,80 @@ def _integer(name: str, value: object, least: int) -> int:
     return number
 
 
+def file_name(what: str, name: object) -> str:
+    """`name` if it can name a file or a folder, in the folder where it is put and no other.
+
+    Every name that becomes part of a path goes through here: a name like `..` leads elsewhere.
+
+    Raises:
+        InputError: If it is no text, blank, `.` or `..`, too long, or has a character in it that
+            separates folders or that no name may hold; `what` is what the message calls it.
+    """
+    if not isinstance(name, str):
+        raise InputError(f"expected {what} to be a text, got {name!r}: correct it")
+    try:
+        fits = len(name.encode()) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # half a character
+        fits = False
+    leads_away = name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name)
+    if not fits or leads_away or not name.strip():
+        raise InputError(
+            f"expected {what} to be a name that a file or folder may have, without '/' and of at "
+            f"most {_LONGEST_NAME} bytes, got {name[:80]!r}: choose another"
+        )
+    return name
+
+
+def path_of(what: str, path: object) -> Path:
+    """`path` as a path, if it is one or the text of one.
+
+    Raises:
+        InputError: Otherwise, or if it has a character in it that no path has; `what` is what the
+            message calls it.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected {what} to be a path, got {path!r}: pass a text or a Path")
+    made = Path(path)
+    try:
+        fits = b"\0" not in os.fsencode(made)
+    except UnicodeEncodeError:  # half a character
+        fits = False
+    if not fits:
+        raise InputError(f"expected {what} to be a path, got {str(path)[:80]!r}: correct it")
+    return made
+
+
+def text_of(what: str, text: object) -> str:
+    """`text` if it is a str that has a form in UTF-8; `what` is what the message calls it.
+
+    Raises:
+        InputError: Otherwise.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"expected {what} to be a text, got {text!r}: pass a str")
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise InputError(
+            f"expected {what} to be a text, got the lone surrogate in {text[:40]!r}: decode its "
+            "source with errors='replace'"
+        )
+    return text
+
+
+def listed(what: str, values: object) -> list[Any]:
+    """`values` as a list, if they are several.
+
+    Raises:
+        InputError: If it is one text, a mapping or nothing that can be listed; `what` is what the
+            message calls them.
+    """
+    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
+        try:
+            return list(values)
+        except TypeError:  # an array without an axis
+            pass
+    raise InputError(f"expected {what} to be a list, got {values!r}: pass [{values!r}]")
+
+
 def check_counter(progress: object) -> None:
     """InputError unless `progress` is None or can be called with a number."""
     if progress is not None and not callable(progress):
@@ -50,7 +132,9 @@ def check_counter(progress: object) -> None:
 
 
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
-    """`array` as float32, of any shape; what is too large for it becomes infinite.
+    """`array` as float32, of any shape, contiguous and aligned, as the core takes it.
+
+    What is too large for float32 becomes infinite. It is copied where it has to be.
 
     Raises:
         InputError: If it is ragged or holds something else than real numbers.
@@ -60,7 +144,8 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
         if found.dtype.kind in "OSUcmM":
             raise InputError(f"expected {name} as an array of numbers, got dtype {found.dtype}")
         with np.errstate(over="ignore"):
-            return np.asarray(found, dtype=np.float32)
+            # ascontiguousarray gives back an array that is not aligned, as of packed records.
+            return np.require(found, np.float32, ["C_CONTIGUOUS", "ALIGNED"])
     except (TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise

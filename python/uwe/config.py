@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from uwe.checks import text_of
 from uwe.errors import InputError, ModelError
 
 __all__ = [
@@ -34,6 +35,7 @@ WEIGHT_FORMS: tuple[str, ...] = get_args(WeightForm)
 """All of them, by name."""
 
 
+_MOST = 1_000_000  # tokens and dimensions: more than any model has, and memory for them is there
 _LARGEST_PIVOT = 1e30  # beyond, arithmetic in float32 ends
 
 _Tokens = TypeVar("_Tokens", bound=Any)
@@ -67,7 +69,7 @@ class Scorer:
     pivot: float | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in SCORERS:
+        if not isinstance(self.name, str) or self.name not in SCORERS:
             raise InputError(
                 f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct it"
             )
@@ -121,7 +123,7 @@ class Scorer:
         Raises:
             InputError: If it is none of them, or the name or a number is wrong.
         """
-        name, *numbers = text.split(":")
+        name, *numbers = text_of("a scorer", text).split(":")
         try:
             temperature, pivot = [float(number) for number in numbers] + [None] * (2 - len(numbers))
         except ValueError:
@@ -197,9 +199,10 @@ class ModelConfig:
                 f"expected special_tokens 'keep' or 'drop', got {self.special_tokens!r}: correct it"
             )
         for field, value in (("max_tokens", self.max_tokens), ("dim", self.dim)):
-            if type(value) is not int or value < 1:
+            if type(value) is not int or not 1 <= value <= _MOST:
                 raise InputError(
-                    f"expected {field} to be an integer >= 1, got {value!r}: correct it"
+                    f"expected {field} to be an integer from 1 to {_MOST:,}, got {value!r}: "
+                    "correct it"
                 )
 
     def to_json(self) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
+from uwe.checks import file_name, path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.records import (
     FORMATS,
@@ -31,6 +34,7 @@ __all__ = [
 ]
 
 _ALIAS_SEPARATOR = re.compile(r"[|\r\n]")
+_GRADE = re.compile(r"\d{1,9}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def read_queries(
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
 
-    Blank lines at the end of plain or JSON lines are passed over; others are invalid.
+    Blank lines are passed over, and counted.
 
     Args:
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
@@ -111,9 +115,9 @@ def read_queries(
         InputError: If the format is unknown, or can not be told by the suffix.
         OSError: If the file can not be read.
     """
-    path = Path(source) if isinstance(source, str | Path) else None
+    path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
-    name = "text" if field is None else field
+    name = "text" if field is None else text_of("field", field)
     with lines_of(source) as lines:
         for line, entry in entries_of(lines, chosen, path, {name, "id"}):
             try:
@@ -162,9 +166,10 @@ def read_targets(
             and one was named, or one was named twice.
         OSError: If the file can not be read.
     """
-    path = Path(source) if isinstance(source, str | Path) else None
+    path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
-    named = [name for name in (label_field, id_field, aliases_field) if name is not None]
+    given = (label_field, id_field, aliases_field)
+    named = [text_of("the name of a field", name) for name in given if name is not None]
     if named and chosen == "lines":
         raise InputError(
             f"plain lines have no field {named[0]!r}: leave it out, or use csv or jsonl"
@@ -251,15 +256,17 @@ def _target(
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     """Read `targets.jsonl.gz`, `<split>.queries.jsonl.gz` and `<split>.qrels.tsv.gz`.
 
-    Judgements with a grade of 0 are not relevant. A query without a judgement is kept. A judgement
-    may be repeated, not contradicted.
+    Judgements are separated by tabs, or by blanks as in TREC's form, where `uwe` writes a blank in
+    an id as `%20`. Those with a grade of 0 are not relevant. A query without a judgement is kept. A
+    judgement may be repeated, not contradicted.
 
     Raises:
+        InputError: If `split` can name no file.
         DataError: If an entry is malformed, an id occurs twice, or a judgement names an unknown id;
             with its path and line.
         OSError: If a file can not be read.
     """
-    folder = Path(folder)
+    folder, split = path_of("folder", folder), file_name("the name of a split", split)
     target_ids, targets = _identified(folder / "targets.jsonl.gz")
     query_ids, queries = _identified(folder / f"{split}.queries.jsonl.gz")
     target_index = {id_: i for i, id_ in enumerate(target_ids)}
@@ -268,11 +275,15 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     path = folder / f"{split}.qrels.tsv.gz"
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
+            if not raw.strip(" \r\n"):
+                continue
             columns = raw.rstrip("\r\n").split("\t")
-            if len(columns) != 4 or not columns[3].isdecimal():
+            if len(columns) == 1:  # as `uwe bench run --runs` and trec_eval have them
+                columns = [unquote(column) for column in raw.split()]
+            if len(columns) != 4 or not _GRADE.fullmatch(columns[3]):
                 raise DataError(
                     "expected query, 0, target and a grade, a whole number from 0 up, separated by "
-                    f"tabs, got {raw!r}: mend the line",
+                    f"tabs or blanks, got {raw!r}: mend the line",
                     path=path,
                     line=line,
                 )

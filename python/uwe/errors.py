@@ -8,6 +8,7 @@ permission) pass through as `OSError` with their path.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "CacheCorruptError",
@@ -25,7 +26,21 @@ __all__ = [
 
 
 class UweError(Exception):
-    """Base of all errors raised by `uwe`."""
+    """Base of all errors raised by `uwe`; one comes out of a pickle, or a pool, as it went in."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python calls a class with the text alone, and fails where its constructor takes more: a
+        # pool then waits for an answer for ever.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[UweError], args: tuple[object, ...], attributes: dict[str, Any]
+) -> UweError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(UweError, ValueError):

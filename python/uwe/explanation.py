@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import listed
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
@@ -176,7 +177,7 @@ def explain_many(
     check_targets(targets)
     if not isinstance(query, str):
         raise InputError(f"expected one query as text, got {type(query).__name__}")
-    wanted = list(wanted)
+    wanted = listed("wanted, labels, indices or matches,", wanted)
     indices = [_index(targets, target) for target in wanted]
     if not indices:
         return []

@@ -10,6 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 
+from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["UNKNOWN", "Abbreviations", "checked_abbreviations", "with_unknown_words"]
@@ -88,11 +89,11 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
             DataError: If a line has no tab or a blank side, an entry comes twice, or entries stand
                 for one another; it names the file and the line.
         """
-        if not str(path).strip() or "\0" in str(path):
+        file = path_of("the file of a table of abbreviations", path)
+        if not str(path).strip():
             raise InputError(
                 f"expected the file of a table of abbreviations, got {path!r}: name it"
             )
-        file = Path(path)
         table: dict[str, tuple[str, ...]] = {}
         lines: dict[str, int] = {}
         words = []

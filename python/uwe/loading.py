@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from uwe.checks import path_of
 from uwe.errors import InputError, ModelError
 from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, TextEncoder
 
@@ -32,22 +33,22 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             be reached.
         InputError: If `source` is neither text nor path, or `threads` is no integer >= 1.
     """
-    if source is None or source == SHIPPED_MODEL:
+    if source is None or (isinstance(source, str) and source == SHIPPED_MODEL):
         return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)
     blank = isinstance(source, str) and not source.strip()
     if blank or not isinstance(source, str | Path):
         raise InputError(
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
-    folder = _expanded(source)
+    folder = _expanded(path_of("source", source))
     if isinstance(source, str) and not folder.is_dir() and _HUB_ID.fullmatch(source):
         return TextEncoder(_download(source), source=source, threads=threads)
     return TextEncoder(folder, threads=threads)
 
 
-def _expanded(source: str | Path) -> Path:
+def _expanded(source: Path) -> Path:
     try:
-        return Path(source).expanduser()
+        return source.expanduser()
     except RuntimeError:  # an unknown user, or one without a home
         raise ModelError(
             f"{source}: expected a model folder, but there is no home for its '~': correct the path"

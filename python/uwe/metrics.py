@@ -82,7 +82,7 @@ def score_metrics(
             or a name is unknown.
     """
     wanted = checked_metrics(names)
-    block = np.ascontiguousarray(floats("scores", scores))
+    block = floats("scores", scores)
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
     flat, offsets = _ragged(relevant, block.shape[1])
@@ -172,6 +172,8 @@ def checked_metrics(names: Sequence[str]) -> list[str]:
     for name in listed:
         if not isinstance(name, str):
             raise InputError(f"expected names of metrics, got {name!r}: pass names=['MAP'], say")
+        if not name.isascii():
+            raise InputError(f"no metric is called {name!r}: pass names=['MAP'], say")
     # The core knows them, and refuses others also where there is no rank to look at.
     _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), listed)
     return listed

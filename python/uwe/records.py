@@ -10,9 +10,11 @@ import zlib
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
@@ -20,6 +22,9 @@ __all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of",
 Format = Literal["lines", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
 """`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
+
+_LONGEST_FIELD = 1 << 24
+"""Characters of a value in a CSV file; one that is longer has lost its closing quote."""
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -29,7 +34,7 @@ _SUFFIXES: dict[str, Format] = {
 def format_of(path: Path | None, given: Format | None) -> Format:
     """The format that was given, or that the suffix tells; InputError if neither does."""
     if given is not None:
-        if given not in FORMATS:
+        if not isinstance(given, str) or given not in FORMATS:
             raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
         return given
     if path is None:
@@ -47,10 +52,12 @@ def format_of(path: Path | None, given: Format | None) -> Format:
 @contextmanager
 def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
     """Lines of bytes; a damaged archive is a DataError."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | PathLike):
+        if isinstance(source, bytes) or not isinstance(source, Iterable):
+            raise InputError(f"expected a file, or lines of bytes, got {source!r}: name a file")
         yield source
         return
-    path = Path(source)
+    path = path_of("source", source)
     with path.open("rb") as file:
         if path.suffix.lower() != ".gz":
             yield file
@@ -75,6 +82,8 @@ def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
     # one bad line costs one entry, not the rest of the file.
     for number, line in enumerate(lines, 1):
+        if not isinstance(line, bytes):
+            raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
         text = line.decode("utf-8", "surrogateescape")
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 
@@ -84,23 +93,22 @@ def entries_of(
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """Line number and fields of each entry, or what is wrong with it.
 
+    Blank lines are passed over; a file of nothing else is one invalid entry.
+
     A CSV header with none of the `known` names that seems to be separated by something else than
     commas is a DataError.
     """
     if format_ == "csv":
         yield from _csv_entries(lines, path, known)
         return
-    number = done = 0
+    number = 0
+    found = False
     for number, raw in decoded(lines):
         line = raw.rstrip("\r\n")
-        # Blank lines are entries if another follows; at the end of a file they mean nothing.
-        if not line or line.isspace():
-            continue
-        for blank in range(done + 1, number):
-            yield blank, _entry("", format_, path, blank)
-        yield number, _entry(line, format_, path, number)
-        done = number
-    if done == 0 < number:
+        if line and not line.isspace():
+            found = True
+            yield number, _entry(line, format_, path, number)
+    if number and not found:
         yield 1, _entry("", format_, path, 1)
 
 
@@ -139,17 +147,18 @@ def _csv_entries(
             yield line[1]
 
     header: list[str] | None = None
+    line = 0
+    # Of the whole process, and lower by default than long adverts are.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
     reader = csv.reader(pull(), strict=True)
     while True:
         taken.clear()
-        problem = ""
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            row, problem = [], f"expected a CSV row, got {error}: mend its quotes"
+        row, problem = _next_row(reader)
         if row is None:
-            return
+            break
         line = taken[0][0]
+        if len(taken) == 1 and not taken[0][1].strip():
+            continue
         if header is None:
             header = [name.strip() for name in row]
             problem = _wrong_header(header or [taken[0][1].strip()], known) or problem
@@ -169,6 +178,18 @@ def _csv_entries(
             # lost. The reader starts anew, as it may have seen the end of the file.
             again.extendleft(reversed(taken[1:]))
             reader = csv.reader(pull(), strict=True)
+    if header is None and line:
+        raise DataError("expected a header and rows, got blank lines: add some", path=path, line=1)
+
+
+def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, str]:
+    """The next row, None at the end; and what is wrong with it, or an empty text."""
+    try:
+        return next(reader, None), ""
+    except csv.Error as error:
+        too_long = "field larger than" in str(error)
+        remedy = "close its quotes, or leave the text out" if too_long else "mend its quotes"
+        return [], f"expected a CSV row, got {error}: {remedy}"
 
 
 def _wrong_header(header: list[str], known: Collection[str]) -> str:

@@ -14,7 +14,9 @@ _ABBREVIATION = re.compile(
     r"ref|resp|st|tel|viz|vs"
 )
 _BULLET = re.compile(r"^(?:[-–—*+•·●○▪▫■◦‣⁃✓✔➢►→]+\s*|(?:\d{1,3}|[a-zA-Z])[.)]\s+|o\s+)+")
-_END = re.compile(r"[.!?…]+[)\]\"'”’»]*(?=\s)|[。！？]+")
+# Only where a row of marks begins: to try each of its marks takes the square of its length.
+_END = re.compile(r"(?<![.!?…])[.!?…]+[)\]\"'”’»]*(?=\s)|[。！？]+")
+_NEXT = re.compile(r"\s*(\S?)")
 _INITIALS = re.compile(r"(?:^|[\s(])(?:[A-Za-z]\.)*[A-Za-z]$")
 
 
@@ -38,22 +40,26 @@ def split_sentences(text: str) -> list[str]:
 def _split_line(line: str) -> list[str]:
     line = _BULLET.sub("", line.strip(), count=1)
     parts = []
-    start = 0
+    start = seen = 0
     for end in _END.finditer(line):
-        if _is_boundary(line[start : end.start()], end.group(), line[end.end() :].lstrip()):
+        after = _NEXT.match(line, end.end())
+        # What is before the last mark is not looked at again: white space follows that mark.
+        if _is_boundary(line[seen : end.start()], end.group(), after[1] if after else ""):
             parts.append(line[start : end.end()].strip())
             start = end.end()
+        seen = end.end()
     parts.append(line[start:].strip())
     return parts
 
 
 def _is_boundary(before: str, mark: str, after: str) -> bool:
+    """Whether a mark ends a sentence, by what is before it, and the character after it."""
     if not mark.startswith("."):
         return True
-    if after[:1].islower():
+    if after.islower():
         return False
     if mark.startswith(".."):
         return True
-    words = before.split()
+    words = before.rsplit(maxsplit=1)
     last = words[-1].lstrip("([\"'“‘").lower() if words else ""
     return not _ABBREVIATION.fullmatch(last) and not _INITIALS.search(before)

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from uwe.checks import positive
 from uwe.errors import ModelError
+from uwe.onnx_form import has_external_data
+from uwe.pinned import PinnedFile
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -62,8 +64,8 @@ class OnnxSession:
     """Runs an encoder: token ids in, token vectors out.
 
     Args:
-        path: The ONNX file. Its inputs are any of `input_ids`, `attention_mask` and
-            `token_type_ids`, each (batch, length), int64; its first output is
+        file: The ONNX file, with all its weights inside. Its inputs are any of `input_ids`,
+            `attention_mask` and `token_type_ids`, each (batch, length), int64; its first output is
             (batch, length, dim), float32.
         dim: Width that the output must have.
         threads: Threads of one call; None takes all processors that this process may use.
@@ -76,11 +78,12 @@ class OnnxSession:
     """
 
     def __init__(
-        self, path: Path, *, dim: int, threads: int | None = None, quick: bool = False
+        self, file: Path | PinnedFile, *, dim: int, threads: int | None = None, quick: bool = False
     ) -> None:
         if threads is None:
             threads = available_threads()
-        self.path = path
+        self._file = file if isinstance(file, PinnedFile) else PinnedFile(file)
+        self.path = self._file.path
         self.dim = dim
         self.threads = positive("threads", threads)
         self._alone = _ALONE if quick else 0
@@ -96,7 +99,8 @@ class OnnxSession:
             (batch, length, dim), float32.
 
         Raises:
-            ModelError: If the ONNX file is broken, is no such encoder, or fails on these ids.
+            ModelError: If the ONNX file is broken, is no such encoder, fails on these ids, or is
+                another than the one that was read first.
         """
         alone = ids.size * self.dim <= self._alone
         return self._run(self._session(1 if alone else self.threads), ids)
@@ -140,10 +144,12 @@ class OnnxSession:
                 f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if "
                 "tokenizer.json and the ONNX file are not of one model, export it anew"
             ) from error
-        if vectors.shape != (*ids.shape, self.dim):
+        wanted_shape = (*ids.shape, self.dim)
+        found = vectors.shape if isinstance(vectors, np.ndarray) else type(vectors).__name__
+        if found != wanted_shape or vectors.dtype.kind not in "fiu":
             raise ModelError(
-                f"{self.path}: expected vectors of shape {(*ids.shape, self.dim)}, got "
-                f"{vectors.shape}: uwe.json and the ONNX file are not of one model; export it anew"
+                f"{self.path}: expected vectors of shape {wanted_shape}, got "
+                f"{found}: uwe.json and the ONNX file are not of one model; export it anew"
             )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -155,7 +161,7 @@ class OnnxSession:
         with _lock:
             process, found = self._made.get(threads, (0, None))
             if found is None or process != os.getpid():
-                found = open_session(self.path, threads)
+                found = open_session(self._file.read(), threads, self.path)
                 self._made[threads] = os.getpid(), found
             return found
 
@@ -176,8 +182,24 @@ def _import_onnxruntime() -> None:
         del os.environ[variable]
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """A session on an ONNX file; ModelError if it is none."""
+def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.InferenceSession:
+    """A session on the content of an ONNX file, which messages call `path`.
+
+    Raises:
+        ModelError: If it is none, or keeps weights in other files, which nothing identifies.
+    """
+    try:
+        external = has_external_data(content)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: onnxruntime can not read it: {error}: export the model anew with  uwe export"
+        ) from None
+    if external:
+        raise ModelError(
+            f"{path}: expected all weights inside, but some are in another file (external data): "
+            "export the model with  uwe export, or join them with  "
+            "onnx.save(onnx.load(path), path)"
+        )
     _import_onnxruntime()
     import onnxruntime
 
@@ -190,7 +212,7 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(
-            str(path),
+            content,
             options,
             providers=["CPUExecutionProvider"],
             disabled_optimizers=_SLOWER,

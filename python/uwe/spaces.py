@@ -103,7 +103,6 @@ def target_spaces() -> tuple[str, ...]:
     return tuple(_index())
 
 
-@cache
 def target_space(name: str) -> TargetSpace:
     """Read a built-in target space; some tens of milliseconds the first time.
 
@@ -111,6 +110,12 @@ def target_space(name: str) -> TargetSpace:
         InputError: If there is none of that name; the message lists them.
         DataError: If the installed file is damaged.
     """
+    _entry(name)
+    return _read_space(name)
+
+
+@cache
+def _read_space(name: str) -> TargetSpace:
     entry = _entry(name)
     path = _ASSETS / entry["file"]
     try:
@@ -340,7 +345,7 @@ else:
 
 def _entry(name: str) -> dict[str, Any]:
     index = _index()
-    if name not in index:
+    if not isinstance(name, str) or name not in index:
         raise InputError(
             f"expected a built-in target space out of {', '.join(index)}, got {name!r}: correct "
             "the name, or build a cache of your own with TargetCache.build"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import check_counter, positive
+from uwe.checks import check_counter, path_of, positive
 from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
+from uwe.pinned import PinnedFile
 from uwe.session import OnnxSession
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, TruncationWarning, gathered
@@ -23,7 +24,7 @@ from uwe.truncation import Truncations, TruncationWarning, gathered
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts"]
+__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts", "tokenizer_errors"]
 
 CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
 
@@ -57,7 +58,8 @@ class TextEncoder:
     """A model that turns texts into token vectors; safe to share between threads.
 
     The tokenizer and the ONNX file are read at first use. It may be pickled, and used in a child
-    after a fork: both make a session of their own.
+    after a fork: both make a session of their own. If the files are others by then, that is an
+    error.
 
     Args:
         folder: A runtime folder: `uwe.json`, `tokenizer.json`, and `model.onnx` or
@@ -68,18 +70,32 @@ class TextEncoder:
 
     Raises:
         ModelError: If a file is missing or `uwe.json` is malformed.
-        InputError: If `threads` is no integer >= 1.
+        InputError: If `threads` is no integer >= 1, or `folder` no path.
     """
 
     def __init__(
         self, folder: str | Path, *, source: str | None = None, threads: int | None = None
     ) -> None:
-        self._folder = Path(folder).absolute()
+        self._open(folder, source, threads, (None, None, None))
+
+    def _open(
+        self,
+        folder: str | Path,
+        source: str | None,
+        threads: int | None,
+        digests: Sequence[bytes | None],
+    ) -> None:
+        self._folder = path_of("folder", folder).absolute()
         self._source = str(self._folder) if source is None else source
-        self._onnx, self._tokenizer_path = _files(self._folder)
         path = self._folder / CONFIG_FILE
+        onnx, tokenizer = _files(self._folder)
+        self._files = [
+            PinnedFile(path, digest)
+            for path, digest in zip((path, onnx, tokenizer), digests, strict=True)
+        ]
+        self._config_file, self._onnx, self._tokenizer_file = self._files
         try:
-            text = path.read_text(encoding="utf-8")
+            text = self._config_file.read().decode("utf-8")
         except UnicodeDecodeError as error:
             raise ModelError(f"{path}: expected UTF-8, got {error}: export it anew") from None
         self._config = ModelConfig.from_json(text, path=path)
@@ -127,8 +143,8 @@ class TextEncoder:
                 "max_tokens": self._config.max_tokens,
             }
             total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-            for path in (self._onnx, self._tokenizer_path):
-                total.update(_sha256(path))
+            for file in (self._onnx, self._tokenizer_file):
+                total.update(file.digest)
             self._fingerprint = total.hexdigest()
         return self._fingerprint
 
@@ -161,7 +177,8 @@ class TextEncoder:
             InputError: If `texts` is a str or empty, or holds something else than text, a blank
                 text, a lone surrogate, or a text of which the tokenizer makes no token at all (the
                 message names its index).
-            ModelError: If the tokenizer or the ONNX file is broken.
+            ModelError: If the tokenizer or the ONNX file is broken, or another than the one that
+                was read first.
 
         Warns:
             TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
@@ -210,7 +227,7 @@ class TextEncoder:
         Raises:
             InputError: If it is no text, blank, has a lone surrogate, or the tokenizer makes no
                 token of it.
-            ModelError: If the tokenizer is broken.
+            ModelError: If the tokenizer is broken, or fails on the text.
         """
         (checked,) = checked_texts([text])
         encoding = self._tokenized(checked, 0)
@@ -231,7 +248,12 @@ class TextEncoder:
 
     def _tokenized(self, text: str, number: int) -> Encoding:
         # encode_batch would start threads that do not survive a fork.
-        encoding = self._load_tokenizer().encode(text)
+        tokenizer = self._load_tokenizer()
+        problem = (
+            f"{self._tokenizer_file.path}: the tokenizer fails on text {number} ({text[:40]!r})"
+        )
+        with tokenizer_errors(problem):
+            encoding = tokenizer.encode(text)
         if not encoding.ids:
             raise InputError(
                 f"text {number} ({text[:40]!r}): the tokenizer of '{self._config.name}' makes no "
@@ -250,19 +272,44 @@ class TextEncoder:
         # Two threads may both read it; the last one wins and both are equal, so no lock that a
         # fork could leave taken.
         if self._tokenizer is None:
-            self._tokenizer = _read_tokenizer(self._tokenizer_path, self._config.max_tokens)
+            self._tokenizer = _read_tokenizer(self._tokenizer_file, self._config.max_tokens)
         return self._tokenizer
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self._folder, "source": self._source, "threads": self._threads}
+        return {
+            "folder": self._folder,
+            "source": self._source,
+            "threads": self._threads,
+            "digests": [file.pinned for file in self._files],
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+        self._open(**state)
 
     def __repr__(self) -> str:
         return (
             f"TextEncoder({self._source!r}, dim={self.dim}, max_tokens={self._config.max_tokens})"
         )
+
+
+@contextmanager
+def tokenizer_errors(problem: str) -> Iterator[None]:
+    """Make a ModelError of whatever the tokenizers library raises, its panics too.
+
+    It raises plain Exceptions; what it does not expect, such as a regular expression that gives
+    up, is a panic, which Python sees as a BaseException that no `except Exception` catches.
+
+    Args:
+        problem: What the message says of it.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise ModelError(
+            f"{problem}: {error}: leave out what it is given, or export a model anew"
+        ) from error
 
 
 def checked_texts(texts: Iterable[str]) -> list[str]:
@@ -312,14 +359,13 @@ def _files(folder: Path) -> tuple[Path, Path]:
     raise ModelError(f"{folder}: has neither {ONNX_FILE} nor onnx/{ONNX_FILE}: run  uwe export")
 
 
-def _read_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
+def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ModelError(f"{path}: tokenizers can not read it: {error}: export it anew") from error
-    added = tokenizer.num_special_tokens_to_add(False)
+    path, content = file.path, file.read()
+    with tokenizer_errors(f"{path}: tokenizers can not read it"):
+        tokenizer = Tokenizer.from_str(content.decode("utf-8"))
+        added = tokenizer.num_special_tokens_to_add(False)
     if max_tokens <= added:
         raise ModelError(
             f"{path}: adds {added} special tokens to a text, but uwe.json lets max_tokens be "
@@ -342,11 +388,3 @@ def _batches(
         size = min(batch_size, max(1, tokens // int(lengths[group[0]])))
         for start in range(0, len(group), size):
             yield group[start : start + size]
-
-
-def _sha256(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.digest()

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uwe.checks import floats
+from uwe.checks import floats, natural
 from uwe.errors import InputError
 
 __all__ = ["Encoder", "TokenVectors", "checked_vectors"]
@@ -54,8 +54,8 @@ class TokenVectors:
                 f"every text needs at least one token vector; text {int(lengths.argmin())} has "
                 f"{int(lengths.min())}"
             )
-        object.__setattr__(self, "values", np.ascontiguousarray(values))
-        object.__setattr__(self, "offsets", np.ascontiguousarray(offsets))
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "offsets", offsets)
 
     @classmethod
     def from_list(cls, vectors: Sequence[ArrayLike]) -> TokenVectors:
@@ -89,7 +89,8 @@ class TokenVectors:
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Token vectors of one text: (tokens, dim), float32, a view."""
-        if not 0 <= index < len(self):
+        index = natural("the number of a text", index)
+        if index >= len(self):
             raise IndexError(f"text {index} of {len(self)}")
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 

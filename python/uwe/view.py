@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -11,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.checks import natural, text_of
 from uwe.config import Scorer
-from uwe.errors import CacheCorruptError
+from uwe.errors import CacheCorruptError, CacheFormatError, InputError
 from uwe.filters import Filters, Scalar, Where
 
 __all__ = ["CacheView"]
@@ -27,7 +29,10 @@ class CacheView:
     def __init__(self, core: _core.TargetCache, path: Path) -> None:
         self._core = core
         self._path = path
-        self._manifest: dict[str, Any] = json.loads(core.manifest)
+        self._manifest = _read_manifest(core.manifest, path)
+        # Bound to the compiled cache, not to this object: a circle of the two would keep the maps
+        # of files until the garbage collector comes by.
+        self._column = partial(_read_column, core, path)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
 
@@ -46,9 +51,21 @@ class CacheView:
 
     @property
     def scorer(self) -> Scorer:
-        """What ranks against it by default."""
+        """What ranks against it by default.
+
+        Raises:
+            CacheFormatError: If this release knows no such scorer.
+        """
         scorer = self._manifest["scorer"]
-        return Scorer(scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot"))
+        try:
+            return Scorer(
+                scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot")
+            )
+        except InputError as error:
+            raise CacheFormatError(
+                f"{self._path}: is ranked by a scorer that this release does not know: {error}; "
+                "update uwe, or pass scorer="
+            ) from None
 
     @property
     def fingerprint(self) -> str:
@@ -77,7 +94,7 @@ class CacheView:
 
     def aliases(self, index: int) -> list[str]:
         """The aliases of one target; InputError if there is no such target."""
-        return self._core.aliases(index)
+        return self._core.aliases(self._index(index))
 
     @property
     def columns(self) -> list[str]:
@@ -86,11 +103,14 @@ class CacheView:
 
     def metadata(self, index: int) -> dict[str, Scalar]:
         """One target's value in every column; InputError if there is no such target."""
-        values = self._core.metadata_json(index)
-        return dict(zip(self.columns, self._scalars(f"[{','.join(values)}]"), strict=True))
+        values = self._core.metadata_json(self._index(index))
+        columns = self.columns
+        scalars = _scalars(f"[{','.join(values)}]", len(columns), self._path)
+        return dict(zip(columns, scalars, strict=True))
 
     def find(self, label: str) -> list[int]:
         """Indices of the targets with this label, ascending; empty if there is none."""
+        text_of("label", label)
         if self._by_label is None:
             by_label: dict[str, list[int]] = {}
             for i, known in enumerate(self.labels):
@@ -138,25 +158,52 @@ class CacheView:
             "bytes": sum(segment["bytes"] for segment in segments),
         }
 
-    def _column(self, name: str) -> list[Scalar]:
-        return self._scalars(self._core.column_json(name), length=len(self))
-
-    def _scalars(self, text: str, length: int | None = None) -> list[Scalar]:
-        """Parse a JSON array of scalars, which unverified damage may have touched."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError):
-            values = None
-        sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
-        if not sound or len(values) != (len(self.columns) if length is None else length):
-            raise CacheCorruptError(f"{self._path}: its metadata is damaged: rebuild the cache")
-        return cast(list[Scalar], values)
+    def _index(self, index: int) -> int:
+        number = index if isinstance(index, int) else natural("the index of a target", index)
+        if not 0 <= number < len(self):
+            raise InputError(
+                f"expected the index of a target from 0 to below {len(self)}, got {index!r}: "
+                "correct it"
+            )
+        return number
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({str(self._path)!r}, targets={len(self)}, dim={self.dim}, "
             f"dtype={self._core.dtype!r}, scorer={str(self.scorer)!r})"
         )
+
+
+def _read_manifest(text: str, path: Path) -> dict[str, Any]:
+    """The manifest, which has a right checksum: parts of another shape may have one too."""
+    try:
+        manifest = json.loads(text)
+        parts = [manifest, manifest["model"], manifest["scorer"], *manifest["segments"]]
+        sound = all(isinstance(part, dict) for part in parts)
+    except (ValueError, RecursionError, TypeError, KeyError):
+        sound, manifest = False, {}
+    if not sound:
+        raise CacheCorruptError(
+            f"{path}: its manifest has another shape than any release writes: rebuild the cache"
+        )
+    return cast(dict[str, Any], manifest)
+
+
+def _read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
+    """The values of one metadata column, one for each target."""
+    return _scalars(core.column_json(name), len(core), path)
+
+
+def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
+    """Parse a JSON array of scalars, which unverified damage may have touched."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
+    if not sound or len(values) != length:
+        raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
+    return cast(list[Scalar], values)
 
 
 class _Strings(Sequence[T], Generic[T]):

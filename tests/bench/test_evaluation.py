@@ -286,7 +286,7 @@ def pack(path: Path, text: str) -> None:
     ("file", "text", "line", "message"),
     [
         ("test.qrels.tsv.gz", "q0\t0\tnobody\t1\n", 1, "nobody"),
-        ("test.qrels.tsv.gz", "q0\t0\tt1\t1\nq0 0 t1 1\n", 2, "tabs"),
+        ("test.qrels.tsv.gz", "q0\t0\tt1\t1\nq0 0 t1\n", 2, "tabs"),
         ("test.qrels.tsv.gz", "", None, "at least one judgement"),
         ("test.qrels.tsv.gz", "q0\t0\tt1\t0\n", None, "at least one judgement"),
         ("test.queries.jsonl.gz", '{"id": "q0"}\n', 1, "'text'"),

@@ -43,7 +43,8 @@ def write(folder: Path, scored: Scored) -> tuple[Path, Path]:
         for start in range(0, len(scores), 64):
             block = slice(start, start + 64)
             best = np.take_along_axis(scores[block], order[block], axis=1)
-            run.add(query_ids[block], order[block], best, target_ids)
+            judged = [bool(row) for row in relevant[block]]
+            run.add(query_ids[block], order[block], best, target_ids, judged=judged)
     write_qrels(folder, "x", query_ids, relevant, target_ids)
     return folder / "x.run", folder / "x.qrels"
 
@@ -82,7 +83,7 @@ def by_ranx(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
     """Each metric of each query that has a relevant target, by ranx."""
     ranx = pytest.importorskip("ranx")
     judged = read_qrels(qrels)
-    answers = ranx.Run({query: row for query, row in read_run(run).items() if query in judged})
+    answers = ranx.Run(read_run(run))
     ranx.evaluate(ranx.Qrels(judged), answers, list(RANX.values()))
     return {name: dict(answers.scores[metric]) for name, metric in RANX.items()}
 

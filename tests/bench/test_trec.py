@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import uwe
+from conftest import HashEncoder
 from uwe.bench.trec import RunWriter, _strictly_descending, read_qrels, read_run, write_qrels
+from uwe.corpus import RankingTask, read_task
+from uwe.data.layout import write_task
 from uwe.errors import DataError, InputError
 
 TARGETS = ["skill/1", "50% of a, b", "tab\there", "Ω\u2028x", "%20"]
@@ -147,7 +152,6 @@ def test_wrong_blocks_are_refused(tmp_path: Path, change: dict[str, Any], messag
         (b"q Q0 t 1 nan tag", "finite score, got 'nan'"),
         (b"q Q0 a 1 0.5 tag", "'a' stands twice"),
         (b"q Q0 \xff 1 0.5 tag", "expected UTF-8"),
-        (b"", "expected query"),
     ],
 )
 def test_a_malformed_run_names_its_line(tmp_path: Path, line: bytes, message: str) -> None:
@@ -165,3 +169,19 @@ def test_malformed_qrels_name_their_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(DataError) as caught:
         read_qrels(path)
     assert (caught.value.path, caught.value.line) == (path, 2)
+
+
+def test_runs_and_judgements_of_an_evaluation_have_the_same_queries(tmp_path: Path) -> None:
+    task = RankingTask(
+        ["t 1", "t2"], ["a b", "c"], ["q 1", "q2", "q3"], ["x", "y", "z"], [[0], [], [1]]
+    )
+    write_task(tmp_path / "mine", {"test": task})
+    uwe.evaluate(HashEncoder(), tasks=[tmp_path / "mine"], scorer="pooled", runs=tmp_path / "runs")
+    (run,) = (tmp_path / "runs").glob("*.run")
+    (qrels,) = (tmp_path / "runs").glob("*.qrels")
+    assert list(read_run(run)) == list(read_qrels(qrels)) == ["q 1", "q3"]
+    lines = run.with_name(f"{run.name}.jsonl").read_text().splitlines()
+    assert [json.loads(line)["query"] for line in lines] == ["q 1", "q2", "q3"]
+    # What was written is read as the judgements of a task, too.
+    (tmp_path / "mine/test.qrels.tsv.gz").write_bytes(gzip.compress(qrels.read_bytes()))
+    assert read_task(tmp_path / "mine") == task

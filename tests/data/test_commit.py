@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from uwe.data import commit
 from uwe.data.commit import new_folder, replaced, write_lines
 from uwe.errors import InputError
 
@@ -21,6 +25,7 @@ def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "old").touch()
+    monkeypatch.setattr(commit, "_exchanged", lambda *_: False)  # as on some file systems
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
@@ -33,6 +38,68 @@ def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(
         pass
     assert (tmp_path / "mine" / "old").exists()
     assert names(tmp_path) == ["mine"]
+
+
+def test_a_folder_that_can_not_be_exchanged_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "old").touch()
+
+    def refuse(_: Path, other: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(other))
+
+    monkeypatch.setattr(commit, "_exchanged", refuse)
+    with pytest.raises(PermissionError), replaced(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine" / "old").exists()
+    assert names(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(commit, "_exchanged", lambda *_: False)
+    for content in "abc":
+        with replaced(tmp_path / "mine") as new:
+            (new / content).touch()
+        assert names(tmp_path / "mine") == [content]
+        assert names(tmp_path) == ["mine"]
+
+
+REPLACING = """
+import sys
+from pathlib import Path
+from uwe.data.commit import replaced
+
+print("ready", flush=True)
+while True:
+    with replaced(Path(sys.argv[1])) as new:
+        (new / "file").write_text("whole")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells whether the system can exchange")
+def test_neither_a_reader_nor_a_kill_finds_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    with replaced(folder) as new:
+        (new / "file").write_text("whole")
+    (tmp_path / "one").mkdir()
+    if not commit._exchanged(tmp_path / "one", folder):
+        pytest.skip("this file system can not exchange")
+    commit._exchanged(tmp_path / "one", folder)
+    for number in range(4):
+        command = [sys.executable, "-c", REPLACING, str(folder)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            end = time.monotonic() + 0.3 + 0.05 * number
+            while time.monotonic() < end:
+                assert folder.stat()
+            process.kill()
+        assert (folder / "file").read_text() == "whole"
 
 
 def test_lines_are_written_whole_or_not_at_all(tmp_path: Path) -> None:

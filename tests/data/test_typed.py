@@ -65,7 +65,7 @@ def test_seals_change_with_the_answers(folder: Path) -> None:
     [
         ("titles", ["title\toccupation"], 1, "expected the columns title, occupation, also"),
         ("titles", ["title\toccupation\talso", "a\tbaker"], 2, "expected 3 values"),
-        ("titles", ["title\toccupation\talso", "a\tbaker\t", ""], 3, "expected 3 values"),
+        ("titles", ["title\toccupation\talso", "", "a\tbaker"], 3, "expected 3 values"),
         ("titles", ["title\toccupation\talso", " \tbaker\t"], 2, "a text in title, got a blank"),
         ("titles", ["title\toccupation\talso", "a\t\tbaker"], 2, "a text in occupation"),
         ("titles", ["title\toccupation\talso", "a\tbakers\t"], 2, "label of Tiny 1.2.0 or NONE"),

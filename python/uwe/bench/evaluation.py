@@ -248,7 +248,8 @@ def _ranked(
                     run.bar.done(part.record.key, end - start)
             for name, writer in writers.items():
                 indices, scores = space.top(block, name, run.depth)
-                writer.add(ids[start:end], indices, scores, task.target_ids)
+                judged = [bool(task.relevant[i]) for i in part.chosen[start:end]]
+                writer.add(ids[start:end], indices, scores, task.target_ids, judged=judged)
     return {name: np.concatenate(found) for name, found in ranks.items()}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from uwe.bench.results import TaskRecord
 from uwe.bench.task import Task
 from uwe.bench.tasks import GROUPS, chosen_tasks
+from uwe.checks import listed, text_of
 from uwe.data.graph_files import folded
 from uwe.data.layout import TaskSplit
 from uwe.errors import DataError, InputError
@@ -84,12 +85,14 @@ def chosen_splits(
         InputError: If a task is unknown, there is no data folder, or no task has such a split.
         DataError: If a task is missing, or a named one has no such split.
     """
-    wanted = [splits] if isinstance(splits, str) else list(splits)
+    wanted = [splits] if isinstance(splits, str) else listed("splits", splits)
+    for split in wanted:
+        text_of("each of splits", split)
     if not wanted:
         raise InputError("expected at least one split, got none: pass splits='all'")
     if named is None:
-        several = [tasks] if isinstance(tasks, str | Path) else tasks
-        named = not all(name in GROUPS for name in several)
+        several = [tasks] if isinstance(tasks, str | Path) else listed("tasks", tasks)
+        named = not all(isinstance(name, str) and name in GROUPS for name in several)
     found: list[tuple[Task, Path, str]] = []
     for task, path in chosen_tasks(tasks, data):
         there = task.splits(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -321,6 +322,20 @@ def _results(document: dict[str, Any]) -> Results:
     for entry in entries:
         if entry.model not in models or entry.task not in tasks:
             raise ValueError(f"figures of {entry.model} on {entry.task}, which it does not hold")
+        lengths = [list(map(len, rows)) for rows in (entry.ranks, entry.frequencies)]
+        lengths.append([len(set(row)) for row in entry.ranks])
+        if (
+            not lengths[0] == lengths[1] == lengths[2]
+            or len(lengths[0]) != tasks[entry.task].queries
+        ):
+            raise ValueError(f"ranks of {entry.task} for other queries than it has")
+        for values, most in (
+            (entry.ranks, tasks[entry.task].targets),
+            (entry.frequencies, tasks[entry.task].queries),
+        ):
+            flat = set(chain.from_iterable(values))
+            if flat and not 1 <= min(flat) <= max(flat) <= most:
+                raise ValueError(f"a rank or a frequency of {entry.task} that can not be")
     missing = {f.name for f in fields(Results)} - {"models", "tasks", "entries"} - set(document)
     if missing:
         raise KeyError(min(missing))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uwe.blocks import Tokens
+from uwe.checks import listed
 from uwe.config import SOFT_SCORERS, Scorer
 from uwe.errors import InputError
 
@@ -80,10 +81,10 @@ def checked_scorings(
     """
     if given is None:
         return (Scoring(default),)
-    listed = [given] if isinstance(given, str | Scorer | Scoring) else list(given)
+    several = [given] if isinstance(given, str | Scorer | Scoring) else listed("scorer", given)
     found: list[Scoring] = []
-    for item in listed:
-        if item == "all":
+    for item in several:
+        if isinstance(item, str) and item == "all":
             found.extend(ALL_SCORINGS)
         elif isinstance(item, str):
             if item == default.name and default.temperature is not None:

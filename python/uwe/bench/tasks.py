@@ -11,6 +11,7 @@ from pathlib import Path
 
 from uwe.bench.task import Task
 from uwe.bench.typed_tasks import TYPED_TASKS
+from uwe.checks import listed, path_of
 from uwe.data.layout import TARGETS, data_folder
 from uwe.errors import DataError, InputError
 
@@ -249,16 +250,18 @@ def chosen_tasks(
         InputError: If a name is unknown, two tasks have one name, or there is no task at all.
         DataError: If a named task is not there, or none of a group is.
     """
-    several = [names] if isinstance(names, str | Path) else names
+    several = [names] if isinstance(names, str | Path) else listed("tasks", names)
+    for name in several:
+        path_of("each of tasks", name)
     # A path is a folder, also where a task of the table has its name.
-    listed = [str(name.absolute()) if isinstance(name, Path) else name for name in several]
-    if not listed:
+    named = [str(name.absolute()) if isinstance(name, Path) else name for name in several]
+    if not named:
         raise InputError("expected at least one task, got none: pass tasks='all'")
-    groups = [_group(name, data) if name in GROUPS else [task_named(name)] for name in listed]
+    groups = [_group(name, data) if name in GROUPS else [task_named(name)] for name in named]
     tasks = [task for group in groups for task in group]
     if len({task.name for task in tasks}) != len(tasks):
         raise InputError(
-            f"expected different tasks, got {', '.join(listed)}: name each once, and rename a "
+            f"expected different tasks, got {', '.join(named)}: name each once, and rename a "
             "folder of yours that is called as another"
         )
     if data is not None or not all(Path(task.folder).is_absolute() for task in tasks):

@@ -25,6 +25,7 @@ from urllib.parse import quote, quote_plus, unquote
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import file_name, listed, natural, path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.records import checked, decoded, lines_of
 
@@ -54,7 +55,7 @@ class RunWriter:
     def __init__(self, folder: str | Path, name: str) -> None:
         stem = _stem(name)
         self._tag = stem
-        self._files = _Files(Path(folder), f"{stem}.run", f"{stem}.run.jsonl")
+        self._files = _Files(path_of("folder", folder), f"{stem}.run", f"{stem}.run.jsonl")
 
     def __enter__(self) -> RunWriter:
         self._files.__enter__()
@@ -66,6 +67,8 @@ class RunWriter:
         indices: NDArray[np.int64],
         scores: NDArray[np.float32],
         target_ids: Sequence[str],
+        *,
+        judged: Sequence[bool] | None = None,
     ) -> None:
         """Write the best targets of a block of queries.
 
@@ -74,6 +77,9 @@ class RunWriter:
             indices: (queries, k), int64: which targets, best first.
             scores: (queries, k), float32: theirs, not ascending.
             target_ids: One for each target of the space.
+            judged: Whether each query has a relevant target; None: all have. Of one that has none
+                TREC's judgements have no line, and tools refuse a run of other queries: it is in
+                the JSON lines alone.
 
         Raises:
             InputError: If shapes do not fit, an index is out of range, a score is not finite or
@@ -95,18 +101,20 @@ class RunWriter:
             raise InputError("expected the best targets first, got a score above the one before it")
         run, lines = self._files.open
         escaped = {i: _column(target_ids[i]) for i in np.unique(indices).tolist()}
-        for query, row, kept, lowered in zip(
+        for query, known, row, kept, lowered in zip(
             query_ids,
+            [True] * len(query_ids) if judged is None else judged,
             indices.tolist(),
             scores.astype(np.float64).tolist(),
             _strictly_descending(scores).astype(np.float64).tolist(),
             strict=True,
         ):
             column = _column(query)
-            run.writelines(
-                f"{column} Q0 {escaped[i]} {rank} {score:.9g} {self._tag}\n"
-                for rank, (i, score) in enumerate(zip(row, lowered, strict=True), 1)
-            )
+            if known:
+                run.writelines(
+                    f"{column} Q0 {escaped[i]} {rank} {score:.9g} {self._tag}\n"
+                    for rank, (i, score) in enumerate(zip(row, lowered, strict=True), 1)
+                )
             ranking = [[target_ids[i], float(f"{s:.9g}")] for i, s in zip(row, kept, strict=True)]
             lines.write(_json({"query": query, "ranking": ranking}))
 
@@ -143,8 +151,25 @@ def write_qrels(
         OSError: If the disk is full or refuses.
     """
     stem = _stem(name)
-    with _Files(Path(folder), f"{stem}.qrels", f"{stem}.qrels.jsonl") as (qrels, lines):
-        for query, targets in zip(query_ids, relevant, strict=True):
+    query_ids, target_ids = (
+        [text_of("each id", id_) for id_ in listed(what, ids)]
+        for what, ids in (("query_ids", query_ids), ("target_ids", target_ids))
+    )
+    rows = [
+        [natural("each index in relevant", index) for index in listed("each row of relevant", row)]
+        for row in listed("relevant", relevant)
+    ]
+    if len(rows) != len(query_ids) or any(i >= len(target_ids) for row in rows for i in row):
+        raise InputError(
+            f"expected for each of {len(query_ids)} queries indices below {len(target_ids)}, got "
+            f"{len(rows)} rows up to {max(map(max, filter(None, rows)), default=0)}: correct them"
+        )
+    place = path_of("folder", folder)
+    with _Files(place, f"{stem}.qrels", f"{stem}.qrels.jsonl") as (
+        qrels,
+        lines,
+    ):
+        for query, targets in zip(query_ids, rows, strict=True):
             ids = [target_ids[i] for i in targets]
             column = _column(query)
             qrels.writelines(f"{column} 0 {_column(id_)} 1\n" for id_ in ids)
@@ -160,7 +185,7 @@ def read_run(path: str | Path) -> dict[str, dict[str, float]]:
         OSError: If the file can not be read.
     """
     run: dict[str, dict[str, float]] = {}
-    for line, columns in _columns(Path(path), 6, "query, Q0, target, rank, score and tag"):
+    for line, columns in _columns(path, 6, "query, Q0, target, rank, score and tag"):
         query, _, target, _, text, _ = columns
         try:
             score = float(text)
@@ -181,7 +206,7 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
         OSError: If the file can not be read.
     """
     qrels: dict[str, dict[str, int]] = {}
-    for line, (query, _, target, text) in _columns(Path(path), 4, "query, 0, target and grade"):
+    for line, (query, _, target, text) in _columns(path, 4, "query, 0, target and grade"):
         try:
             grade = int(text)
         except ValueError:
@@ -237,10 +262,13 @@ def _strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     return lowered
 
 
-def _columns(path: Path, count: int, names: str) -> Iterator[tuple[int, list[str]]]:
+def _columns(path: str | Path, count: int, names: str) -> Iterator[tuple[int, list[str]]]:
+    path = path_of("path", path)
     with lines_of(path) as lines:
         for line, raw in decoded(lines):
             columns = checked({"": raw}, path, line)[""].split()
+            if not columns:
+                continue
             if len(columns) != count:
                 raise DataError(
                     f"expected {names}, separated by white space, got {raw!r}", path=path, line=line
@@ -265,7 +293,7 @@ def _put(
 def _stem(name: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"expected a name for the files, got {name!r}")
-    return quote_plus(name, safe=":,@=")
+    return file_name("the name of the files", quote_plus(name, safe=":,@=", errors="replace"))
 
 
 def _column(id_: str) -> str:

@@ -185,7 +185,7 @@ def _values(column: str, values: list[str], targets: TargetCache) -> list[Any]:
             # A column of numbers or booleans refuses texts.
             parsed = [json.loads(value) for value in values]
             targets.mask({column: parsed})
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             parsed = None
         if parsed is None:
             raise

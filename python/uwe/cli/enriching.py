@@ -111,7 +111,8 @@ def enrich_command(
     from uwe.loading import load
 
     if provider not in PROVIDERS:
-        raise InputError(f"expected --provider {' or '.join(PROVIDERS)}, got {provider!r}")
+        wanted = " or ".join(PROVIDERS)
+        raise InputError(f"expected --provider {wanted}, got {provider!r}: correct it")
     if journal is not None and provider == "offline":
         raise typer.BadParameter("--journal is for --provider openai: leave it out")
     check_out(Path(out), Path(graphs))

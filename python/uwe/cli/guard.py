@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -13,13 +14,14 @@ from typing import ParamSpec, TextIO
 
 import typer
 
+from uwe.cli.signals import INTERRUPTED, hear, leave
 from uwe.errors import UweError
 
 __all__ = ["EXIT_CODES", "FAILED", "guarded", "say"]
 
 P = ParamSpec("P")
 
-FAILED, BROKEN, INTERRUPTED, PIPE_CLOSED = 1, 70, 130, 141
+FAILED, BROKEN, PIPE_CLOSED = 1, 70, 141
 EXIT_CODES = (
     "Exit codes: 0 done; 1 an error of input, data, model, cache or file, told in one line; "
     "2 wrong usage; 70 a bug in uwe (UWE_DEBUG=1 shows where); 130 interrupted; 141 whoever read "
@@ -32,8 +34,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        _show_messages()
         try:
+            hear()
+            _show_messages()
             command(*args, **kwargs)
             sys.stdout.flush()
         except (typer.BadParameter, typer.Exit):
@@ -43,9 +46,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _discard_output()
             sys.exit(PIPE_CLOSED)
         except KeyboardInterrupt:
+            leave()
             _discard_output()
             sys.exit(INTERRUPTED)
-        except (UweError, OSError) as error:
+        except (UweError, OSError, MemoryError) as error:
             _fail(_text(error), FAILED)
         except Exception as error:
             if os.environ.get("UWE_DEBUG"):
@@ -55,6 +59,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
                 "shows where it happened",
                 BROKEN,
             )
+        finally:
+            leave()
 
     # The lines of an example stand as they are: this character keeps typer from filling them.
     run.__doc__ = re.sub(
@@ -82,10 +88,47 @@ def _fail(message: str, code: int) -> None:
 def _text(error: BaseException) -> str:
     if isinstance(error, UweError):
         return str(error)
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        remedy = ": correct the path" if isinstance(error, FileNotFoundError) else ""
-        return f"{os.fspath(error.filename)}: {error.strerror}{remedy}"
+    if isinstance(error, MemoryError):
+        return "memory is full: take less at a time, or a machine with more of it"
+    if isinstance(error, OSError) and error.strerror:
+        names = (error.filename, error.filename2)
+        where = [os.fsdecode(name) for name in names if isinstance(name, str | bytes | os.PathLike)]
+        what = error.strerror.partition(" (os error")[0]
+        remedy = _REMEDIES.get(error.errno or 0, "see whether the path is right, and try again")
+        return ": ".join([" -> ".join(where), what, remedy] if where else [what, remedy])
     return str(error) or type(error).__name__
+
+
+_NETWORK = "see whether the network is there, and try again"
+_REMEDIES = {
+    errno.ENOENT: "correct the path",
+    errno.ENOTDIR: "a part of the path is no folder: correct it",
+    errno.EISDIR: "expected a file, found a folder: name the file in it",
+    errno.EEXIST: "name another, or remove it",
+    errno.ENOTEMPTY: "name another, or empty it",
+    errno.EACCES: "name another place, or have its owner give you the permission",
+    errno.EPERM: "name another place, or have its owner give you the permission",
+    errno.EROFS: "nothing can be written there: name another place",
+    errno.ENOSPC: "make room on the disk, or name a place on another one",
+    errno.EDQUOT: "your share of the disk is full: make room, or name a place on another one",
+    errno.EFBIG: "files may not grow so large: raise the limit (ulimit -f), or name another disk",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ELOOP: "its links lead in a circle: correct them",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine: close some",
+    errno.ENOMEM: "memory is full: take less at a time, or a machine with more of it",
+    errno.EBUSY: "something else uses it: wait for that, or end it",
+    errno.ETXTBSY: "something else uses it: wait for that, or end it",
+    errno.EIO: "the disk fails, or a connection to it: see that it is well, and try again",
+    errno.ESTALE: "the connection to the disk was lost: connect it anew",
+    errno.EXDEV: "name a place on the same disk",
+    errno.ECONNREFUSED: _NETWORK,
+    errno.ECONNRESET: _NETWORK,
+    errno.ETIMEDOUT: _NETWORK,
+    errno.EHOSTUNREACH: _NETWORK,
+    errno.ENETUNREACH: _NETWORK,
+}
+"""What to do about an error of the system, by its number."""
 
 
 def _discard_output() -> None:

@@ -72,8 +72,8 @@ def rank_command(
     One query prints a table: rank, label, score, and the words of the query that earned most of
     the score with their shares. Many print one line a match, of columns separated by tabs: query,
     rank, label, score, id, alias (the text of the target that matched, if not its label), how the
-    query was read (if not as it stands), and with --why the words; with --json one JSON object a
-    query.
+    query was read (if not as it stands), and with --why the words; a query that no target is left
+    for is a line with the query alone. With --json one JSON object a query.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
@@ -199,6 +199,9 @@ def _print_ranked(
             entry["id"] = record.fields["id"]
         output.print_json({**entry, "query": record.text, "matches": _as_dicts(matches, reasons)})
         return
+    if not matches:  # a query that nothing was found for is a row too
+        columns = [record.text, *[""] * (6 if reasons is None else 7)]
+        output.print_line("\t".join(" ".join(column.split()) for column in columns))
     for place, match in enumerate(matches, 1):
         columns = [record.text, str(place), match.label, f"{match.score:.4f}", match.id or ""]
         columns += [match.alias or "", match.read_as or ""]

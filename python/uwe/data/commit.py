@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import gzip
 import io
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from uwe.checks import path_of
 from uwe.errors import InputError
 
-__all__ = ["new_folder", "replaced", "replaced_file", "write_lines", "write_text"]
+__all__ = ["new_folder", "replaced", "replaced_file", "settled", "write_lines", "write_text"]
+
+
+def settled(path: str | Path) -> Path:
+    """A path without `..`: what is looked at before writing has to be where is written.
+
+    Nothing is at `missing/../mine`, but what is written to it goes to `mine`.
+    """
+    path = path_of("path", path)
+    return path.resolve() if ".." in path.parts else path
+
+
+# Of <fcntl.h> and <stdio.h>.
+_AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
 @contextmanager
@@ -25,6 +42,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         InputError: If `path` exists and is no empty folder.
         OSError: If the disk is full or refuses.
     """
+    path = settled(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already: choose another folder, or remove it")
     with replaced(path) as new:
@@ -35,7 +53,12 @@ def new_folder(path: Path) -> Iterator[Path]:
 def replaced(folder: Path) -> Iterator[Path]:
     """A new folder to write into, which takes the place of `folder` when the block ends well.
 
-    All that is in it is on the disk before, so that no power cut can take it back.
+    All that is in it is on the disk before, so that no power cut can take it back. On Linux and
+    macOS the two are exchanged in one step: at every moment, also after a kill, `folder` is the old
+    one or the new one, whole. Who opens several files of it meanwhile may get some of each. A kill
+    may leave the other one beside it, with a name that begins with a point. Where the system can
+    not exchange (some file systems over a network), there are two renames: for a moment nothing is
+    at `folder`, and a kill right then leaves it so, with the old one beside it, `.<name>-*-old`.
 
     Raises:
         InputError: If `folder` is a file.
@@ -54,16 +77,42 @@ def replaced(folder: Path) -> Iterator[Path]:
         for path in (*new.rglob("*"), new):
             path.chmod(open_to if path.is_dir() else open_to & 0o666)
             _sync(path)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
+        if folder.exists() and _exchanged(new, folder):
+            old = new
+        else:
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
         _sync(folder.parent)
     except BaseException:
-        if old.exists() and not folder.exists():
+        if old != new and old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; False, and nothing done, where the system can not.
+
+    Raises:
+        OSError: If it can, and refuses.
+    """
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            failed = libc.renamex_np(*names, _RENAME_SWAP)
+        else:
+            failed = libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    except (AttributeError, OSError, TypeError):  # another system, or an older one
+        return False
+    if not failed:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -32,7 +32,7 @@ _KINDS = {
 # `ESCO dataset - v1.2.0 - classification - de - csv.zip`, also with underscores, and `1.2.0/`.
 _VERSION = re.compile(r"(?<![\w.])(?:v?(\d+\.\d+\.\d+)|v(\d+\.\d+))(?!\w)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"classification[ _-]+([a-z]{2}(?:-[a-z]{2})?)[ _-]+csv", re.IGNORECASE)
-_VERSION_GIVEN = re.compile(r"\d+(\.\d+)*[0-9A-Za-z.-]*")
+_VERSION_GIVEN = re.compile(r"\d[0-9A-Za-z.-]*")
 _LANGUAGE_GIVEN = re.compile(r"[a-z]{2,3}(-[a-z0-9]+)*")
 
 

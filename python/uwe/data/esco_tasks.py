@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from uwe.corpus import RankingTask
+from uwe.data.commit import settled
 from uwe.data.esco import Concept, EscoRelease
 from uwe.data.layout import splits_of, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
@@ -110,7 +111,7 @@ def write_tasks(tasks: Sequence[EscoTask], out: Path) -> list[Path]:
     """
     folders = [out / task.folder for task in tasks]
     for task, folder in zip(tasks, folders, strict=True):
-        lost = set(splits_of(folder)) - set(task.splits)
+        lost = set(splits_of(settled(folder))) - set(task.splits)
         if lost:
             raise InputError(
                 f"{folder}: expected no splits but {', '.join(task.splits)}, which a new "

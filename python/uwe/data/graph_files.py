@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from uwe.checks import file_name, path_of
 from uwe.corpus import read_queries
-from uwe.data.commit import write_lines
+from uwe.data.commit import settled, write_lines
 from uwe.errors import DataError, InputError
 from uwe.records import decoded, lines_of
 
@@ -86,7 +87,7 @@ def graph_paths(folder: str | Path) -> dict[str, Path]:
     Raises:
         DataError: If there is none.
     """
-    paths = sorted(Path(folder).glob(f"*{_EDGES}"))
+    paths = sorted(path_of("folder", folder).glob(f"*{_EDGES}"))
     if not paths:
         raise DataError(
             f"expected a folder of graphs with <name>{_EDGES}, found none: name one, such as "
@@ -109,7 +110,7 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
             in no node file; with path and line.
         OSError: If the file, or one of its two node files, can not be read.
     """
-    path = Path(path)
+    path = path_of("path", path)
     left: list[str] = []
     right: list[str] = []
     relations: list[str] = []
@@ -154,11 +155,12 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
     """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file.
 
     Raises:
+        InputError: If `kind` can not be part of a file's name.
         DataError: If an entry has no id or text, a blank one, or an id that occurred before; with
             path and line.
         OSError: If the file can not be read.
     """
-    path = Path(folder) / _NODES.format(kind)
+    path = path_of("folder", folder) / _NODES.format(file_name("a kind of nodes", kind))
     nodes: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")
@@ -172,7 +174,7 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
 
 def _kinds(columns: list[str], path: Path) -> list[str]:
     """The two kinds of nodes that a header names."""
-    if columns[2] != "relation" or any("/" in kind or kind.startswith(".") for kind in columns):
+    if columns[2] != "relation" or not all(map(_names_nodes, columns)):
         raise DataError(
             "expected a header of two kinds of nodes and 'relation', got "
             f"{' '.join(columns)!r}: put it first",
@@ -180,6 +182,13 @@ def _kinds(columns: list[str], path: Path) -> list[str]:
             line=1,
         )
     return columns[:2]
+
+
+def _names_nodes(kind: str) -> bool:
+    try:
+        return not file_name("a kind of nodes", kind).startswith(".")
+    except InputError:
+        return False
 
 
 class GraphBuilder:
@@ -264,8 +273,11 @@ def write_graph_files(
         edges: By name of the graph, the kinds of its ends, and the relation by ids of both.
 
     Raises:
+        InputError: If a kind or a name can not be part of a file's name.
         OSError: If the disk is full or refuses.
     """
+    for name in (*nodes, *edges):
+        graph_name(name)
     for kind, of in nodes.items():
         entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
         lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
@@ -278,6 +290,7 @@ def write_graph_files(
 
 def check_replaceable(out: Path) -> None:
     """InputError if something else than graphs would be lost."""
+    out = settled(out)
     if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{_EDGES}")):
         raise InputError(
             f"{out}: expected a new folder or one of graphs, which is replaced, found something "
@@ -291,9 +304,9 @@ def graph_name(name: str) -> str:
     Raises:
         InputError: If it is blank or can not be that.
     """
-    if not name.strip() or any(c in name for c in "./\t\r\n\0"):
+    if "." in file_name("the name of a graph, or of a kind of nodes,", name):
         raise InputError(
-            f"expected a name that a file can begin with, without '.' or '/', got {name!r}: name "
+            f"expected the name of a graph, or of a kind of nodes, without '.', got {name!r}: name "
             "another"
         )
     return name

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uwe.checks import path_of
 from uwe.corpus import read_queries
 from uwe.data.commit import replaced
 from uwe.data.esco import Concept, EscoRelease, Skill, read_esco, release_folders
@@ -77,7 +78,7 @@ def build_written_graphs(
         DataError: If a file is malformed; with its path and line.
         OSError: If a file can not be read or written.
     """
-    data, out = Path(data), Path(out)
+    data, texts, out = path_of("data", data), path_of("texts", texts), path_of("out", out)
     check_replaceable(out)
     written = list(read_written(texts))
     folders = release_folders(data)

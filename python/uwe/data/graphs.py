@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from uwe.checks import path_of
 from uwe.corpus import read_queries
 from uwe.data.commit import replaced, write_lines
 from uwe.data.esco import EscoRelease, read_esco, release_folders
@@ -71,7 +72,7 @@ def build_graphs(
         DataError: If a file is malformed; with its path and line.
         OSError: If a file can not be read or written.
     """
-    data, out = Path(data), Path(out)
+    data, out = path_of("data", data), path_of("out", out)
     check_replaceable(out)
     sentences = read_sentences(skillskape) if skillskape is not None else {}
     folders = _sources(data)

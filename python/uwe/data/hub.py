@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from uwe.corpus import RankingTask
+from uwe.data.commit import settled
 from uwe.data.esco import Concept, EscoRelease, read_esco
 from uwe.data.layout import splits_of, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
@@ -140,7 +141,7 @@ def import_hub_task(
             )
         splits[split], merged = ranking_task(split, listed, targets)
         left_out.update(merged)
-    lost = set(splits_of(folder)) - set(splits)
+    lost = set(splits_of(settled(folder))) - set(splits)
     if lost:
         raise DataError(
             f"expected no splits but {', '.join(splits)}, which the new task has, found "
@@ -225,7 +226,9 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
             )
     try:
         with _quiet():
-            splits: Mapping[str, Any] = load_dataset(source, task.config, cache_dir=cache)
+            splits: Mapping[str, Any] = load_dataset(
+                source, task.config, cache_dir=cache, trust_remote_code=False
+            )
     except Exception as error:  # datasets lets those of its many readers and clients through
         # A full disk or a missing permission has a number; a connection that broke has another.
         local = isinstance(error, OSError) and error.errno is not None

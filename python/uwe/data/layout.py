@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.data.commit import replaced, write_lines
 from uwe.errors import DataError, InputError
@@ -70,7 +71,7 @@ def data_folder(given: str | Path | None = None) -> Path:
             f"expected a folder of data, got none: pass data= (--data FOLDER), or set {ENVIRONMENT}"
             "; `uwe data import` makes one"
         )
-    folder = Path(source)
+    folder = path_of("data", source)
     if not folder.is_dir():
         named = "data" if given is not None else ENVIRONMENT
         raise InputError(f"{folder}: expected {named} to name a folder, found none: correct it")
@@ -174,12 +175,14 @@ def write_task(
 
     Raises:
         InputError: If there is no split, their targets differ, or an id is empty or has a tab or a
-            line end in it, which would break its judgements.
+            line end in it, which would break its judgements, or a split's name can name no file.
         OSError: If the disk is full or refuses.
     """
     tasks = list(splits.values())
     if not tasks:
         raise InputError("expected at least one split of a task, got none")
+    for split in splits:
+        file_name("the name of a split", split)
     unfit = next((id_ for t in tasks for id_ in (*t.target_ids, *t.query_ids) if _unfit(id_)), None)
     if unfit is not None:
         raise InputError(f"expected ids without tabs and line ends, got {unfit!r}: rename it")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uwe.data.commit import replaced, write_lines
+from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.onet_files import Row, Table, open_source
 from uwe.errors import DataError, InputError
 
@@ -184,7 +184,7 @@ def write_onet(database: OnetDatabase, folder: str | Path) -> None:
         InputError: If the folder has something else in it.
         OSError: If the disk is full or refuses.
     """
-    folder = Path(folder)
+    folder = settled(folder)
     if folder.is_dir() and any(not path.name.endswith(".csv.gz") for path in folder.iterdir()):
         raise InputError(
             f"{folder}: expected a new folder or one of O*NET's tables, which is replaced, found "

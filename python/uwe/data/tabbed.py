@@ -17,7 +17,7 @@ MORE = " ..."
 def tabbed_rows(
     path: Path, columns: Sequence[str], *, header: bool = True, optional: Collection[str] = ()
 ) -> Iterator[tuple[int, list[str]]]:
-    """Line number and stripped values of each line.
+    """Line number and stripped values of each line that is not blank.
 
     Args:
         path: The file; one that ends in .gz is unpacked.
@@ -34,6 +34,8 @@ def tabbed_rows(
     more = columns[-1].endswith(MORE)
     with lines_of(path) as lines:
         for number, raw in decoded(lines):
+            if not raw.strip(" \r\n"):
+                continue
             values = raw.rstrip("\r\n").split("\t")
             checked({"": values}, path, number)
             if header and number == 1:

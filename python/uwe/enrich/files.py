@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uwe.data.commit import replaced, write_lines
+from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.graph_files import write_graph_files
 from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import RELATION
@@ -36,6 +36,7 @@ _FILES = {
 
 def check_out(out: Path, graphs: Path) -> None:
     """InputError if something else than an earlier enrichment would be lost."""
+    out = settled(out)
     if out.resolve() in (graphs.resolve(), *graphs.resolve().parents):
         raise InputError(
             f"{out}: expected another folder than that of the graphs, got the same or one around "

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["Journal", "request_key"]
@@ -45,7 +46,7 @@ class Journal:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = path_of("the journal", path)
         self.answers: dict[str, str] = {}
         self.tokens = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ class Journal:
             if not isinstance(key, str) or not isinstance(answer, str):
                 raise TypeError("key and answer must be texts")
             self._take(key, answer, int(entry["tokens"]))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise DataError(
                 f"expected an entry of a journal of  uwe enrich, got something else ({error!r}): "
                 "remove the line, or name another journal",

@@ -117,11 +117,21 @@ def phrase_of(label: str, kind: str, verbs: Collection[str]) -> Phrase:
         verbs: Words that begin verb phrases.
     """
     label = label.translate(_CLEAN)
-    text = re.sub(r"\s*\([^)]*\)", "", label).strip() or label
+    text = _without_brackets(label).strip() or label
     if text.endswith("."):
         text = _lowered(text.removesuffix("."))
     verbal = kind != "knowledge" and _head(text.split(), verbs) is not None
     return Phrase(text, gerund(text, verbs) if verbal else "", verbal)
+
+
+def _without_brackets(text: str) -> str:
+    """A text without what is in brackets, and without the blanks before them."""
+    parts = []
+    done = 0
+    while (opened := text.find("(", done)) >= 0 and (closed := text.find(")", opened)) >= 0:
+        parts.append(text[done:opened].rstrip())
+        done = closed + 1
+    return "".join([*parts, text[done:]])
 
 
 def gerund(phrase: str, verbs: Collection[str]) -> str:

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from uwe.enrich.hiding import Hider
 from uwe.errors import InputError
 
 __all__ = ["Completion", "Endpoint", "RefusedError", "UnansweredError"]
@@ -92,6 +93,7 @@ class Endpoint:
     clock: Callable[[], float] = time.monotonic
     _last: float | None = field(default=None, init=False, repr=False)
     _limit: str = field(default=_LIMIT, init=False, repr=False)
+    _hider: Hider = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the URL and the numbers: InputError."""
@@ -105,6 +107,7 @@ class Endpoint:
             raise InputError(
                 f"expected {KEY} in printable ASCII without blanks, got something else: correct it"
             )
+        self._hider = Hider(self.key)
         for name in ("timeout", "attempts", "requests_per_minute"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -148,7 +151,9 @@ class Endpoint:
             self._keep_pace()
             wait = min(self.first_wait * 2**attempt, _LONGEST_WAIT)
             try:
-                return _completion(self._post(self._body(payload)))
+                done = _completion(self._post(self._body(payload)))
+                # An endpoint may repeat the key in an answer, which is kept.
+                return Completion(self._shown(done.text), done.tokens)
             except urllib.error.HTTPError as error:
                 with error:
                     problem = self._problem(error)
@@ -160,23 +165,25 @@ class Endpoint:
                 if error.code in _GATEWAYS:
                     lost()
                 if asked is not None and asked > _PATIENCE:
-                    raise UnansweredError(
+                    message = (
                         f"{self.url}: {problem}, and asks to wait {asked:.0f} seconds: go on then "
                         "with the same command"
-                    ) from None
+                    )
+                    raise UnansweredError(self._shown(message)) from None
                 wait = wait if asked is None else asked
             except _UnaskedError as error:
-                problem = str(error)
+                problem = self._shown(str(error))
             except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
                 # The connection stood: whoever sent half an answer may charge for it.
                 problem = self._shown(f"{type(error).__name__}: {error}")
                 lost()
             if attempt + 1 < self.attempts:
                 self.sleep(wait)
-        raise UnansweredError(
+        message = (
             f"{self.url}: expected an answer, got none in {self.attempts} attempts, last "
             f"{problem}: see whether the endpoint is well, and go on with the same command"
         )
+        raise UnansweredError(self._shown(message))
 
     def _body(self, payload: Mapping[str, Any]) -> bytes:
         named = {self._limit if name == _LIMIT else name: payload[name] for name in payload}
@@ -223,7 +230,7 @@ class Endpoint:
         """InputError if asking again is no use, a RefusedError if that may hold for this alone."""
         if code in _AGAIN or code >= 500:
             return
-        message = (
+        message = self._shown(
             f"{self.url}: expected a chat completion, got {problem}: correct {URL}, {MODEL} or "
             f"{KEY}"
         )
@@ -232,8 +239,8 @@ class Endpoint:
         raise InputError(message) from None
 
     def _shown(self, text: str) -> str:
-        """A text from outside as it may be shown: endpoints repeat wrong keys in their errors."""
-        return text.replace(self.key, "[key]") if self.key else text
+        """A text as it may be shown and kept: endpoints repeat keys, in whatever spelling."""
+        return self._hider.hide(text)
 
 
 class _UnaskedError(Exception):
@@ -273,14 +280,14 @@ def _is_address(url: str) -> bool:
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    content = b""
+    content = bytearray()
     while part := response.read1(1 << 16):
         content += part
         if len(content) > _LARGEST:
             raise ValueError(f"more than {_LARGEST} bytes")
         if time.monotonic() > deadline:
             raise TimeoutError("the answer came too slowly")
-    return content
+    return bytes(content)
 
 
 def _completion(document: Any) -> Completion:

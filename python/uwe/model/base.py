@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from uwe.errors import ModelError
 
 __all__ = ["base_folder"]
 
-_OTHER_FORMS = ["*.h5", "*.ot", "*.msgpack", "*.onnx"]
-"""Weights of other libraries, which nobody here reads."""
+_OTHER_FORMS = ["*.h5", "*.ot", "*.msgpack", "*.onnx", "*.py"]
+"""Weights of other libraries, and code, which nobody here reads."""
 
 
 def base_folder(base: str) -> Path:
@@ -25,7 +25,12 @@ def base_folder(base: str) -> Path:
     """
     if base.startswith("package:"):
         name, _, inside = base.removeprefix("package:").partition("/")
-        found = importlib.util.find_spec(name) if name.isidentifier() else None
+        try:
+            found = importlib.util.find_spec(name) if name.isidentifier() else None
+        except ValueError:  # of __main__, which is no package
+            found = None
+        if PurePosixPath(inside).is_absolute() or ".." in PurePosixPath(inside).parts:
+            raise ModelError(f"{base}: expected a folder inside the package {name}: correct it")
         if found is None or not found.submodule_search_locations:
             raise ModelError(
                 f"expected the Python package {name!r}, which has the weights of {base}, found "

@@ -22,6 +22,7 @@ from uwe.model.loading import (
     plain_tokenizer,
     positions,
 )  # fmt: skip
+from uwe.text import tokenizer_errors
 from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class TorchEncoder(torch.nn.Module):
         super().__init__()
         self.transformer: Any = transformer
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer
+        self._called = getattr(source_tokenizer, "name_or_path", "") or "the model"
         self.scorer = checked_scorer(scorer)
         self.max_tokens = positive("max_tokens", max_tokens)
         if special_tokens not in ("keep", "drop"):
@@ -152,14 +154,15 @@ class TorchEncoder(torch.nn.Module):
         Raises:
             InputError: If the tokenizer makes no token of a text.
         """
-        added = len(self.tokenizer.encode("").ids)
+        added = len(self._special_ids_in_order())
         if self.max_tokens <= added:
             raise InputError(
                 f"expected max_tokens to be more than the {added} special tokens, got "
                 f"{self.max_tokens}: raise it"
             )
         self.tokenizer.enable_truncation(self.max_tokens)
-        ids = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
+        with tokenizer_errors(f"{self._called}: the tokenizer fails on a text of a batch"):
+            ids = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         for text, found in zip(texts, ids, strict=True):
             if not found:
                 raise InputError(f"the tokenizer makes no token of {text!r}: leave it out")
@@ -208,7 +211,11 @@ class TorchEncoder(torch.nn.Module):
 
     def _special_ids(self) -> set[int]:
         """Those that the tokenizer puts around every text: an unknown word is no special token."""
-        return set(self.tokenizer.encode("").ids)
+        return set(self._special_ids_in_order())
+
+    def _special_ids_in_order(self) -> list[int]:
+        with tokenizer_errors(f"{self._called}: the tokenizer fails on an empty text"):
+            return list(self.tokenizer.encode("").ids)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, chunk_tokens: int = 4096) -> TokenVectors:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import path_of
 from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
 from uwe.data.commit import new_folder
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.model.folder import read_source_folder
 from uwe.model.loading import quiet
 from uwe.session import OnnxSession
-from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE
+from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
 
 if TYPE_CHECKING:
     import torch
@@ -102,12 +103,13 @@ def export(
         UserWarning: If the scorer is `pooled` and the model pools its own sentence vectors in
             another way than by means.
     """
+    source, out = path_of("source", source), path_of("out", out)
     if scorer is not None:
         scorer = checked_scorer(scorer)
     for module in ("torch", "transformers", "onnx", "onnxscript"):
         if importlib.util.find_spec(module) is None:
             raise MissingExtraError("train", f"uwe export (it uses {module})")
-    if weights not in WEIGHT_FORMS:
+    if not isinstance(weights, str) or weights not in WEIGHT_FORMS:
         raise InputError(
             f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
         )
@@ -243,8 +245,8 @@ def _probes(
     tokenizer: Tokenizer, max_tokens: int, shapes: Sequence[tuple[int, int]]
 ) -> list[NDArray[np.int64]]:
     """Random token ids of the vocabulary between special tokens, no longer than `max_tokens`."""
-    empty = tokenizer.encode("")
-    special = np.array(empty.ids, dtype=np.int64)
+    with tokenizer_errors("the tokenizer fails on an empty text"):
+        special = np.array(tokenizer.encode("").ids, dtype=np.int64)
     size = tokenizer.get_vocab_size()
     generator = np.random.default_rng(0)
     probes = []

@@ -39,8 +39,9 @@ def read_source_folder(folder: Path) -> SourceFolder:
     """Read a folder as transformers or sentence-transformers writes it.
 
     Raises:
-        ModelError: If it is no such folder, or has a module after the transformer that changes
-            token vectors or their meaning, which an export would lose.
+        ModelError: If it is no such folder, names code of its own, which nobody here runs, or has
+            a module after the transformer that changes token vectors or their meaning, which an
+            export would lose.
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
@@ -49,11 +50,11 @@ def read_source_folder(folder: Path) -> SourceFolder:
         return SourceFolder(_transformer(folder), config=config)
     modules = _json(folder / "modules.json")
     try:
-        steps = [(str(m["type"]).rsplit(".", 1)[-1], folder / str(m["path"])) for m in modules]
-    except (TypeError, KeyError):
+        steps = [(str(m["type"]).rsplit(".", 1)[-1], _inside(folder, m["path"])) for m in modules]
+    except (TypeError, KeyError, ValueError):
         raise ModelError(
-            f"{folder / 'modules.json'}: expected a list of modules with 'type' and 'path': save "
-            "the model anew with sentence-transformers"
+            f"{folder / 'modules.json'}: expected a list of modules with 'type' and 'path', a "
+            "folder in this one: save the model anew with sentence-transformers"
         ) from None
     kinds = [kind for kind, _ in steps]
     if kinds[:1] != ["Transformer"]:
@@ -89,6 +90,40 @@ def read_source_folder(folder: Path) -> SourceFolder:
     )
 
 
+def _inside(folder: Path, path: str) -> Path:
+    """The folder of a module; ValueError if it lies outside of the model's."""
+    inside = Path(path)
+    if inside.is_absolute() or ".." in inside.parts or not path.isprintable():
+        raise ValueError(path)
+    return folder / inside
+
+
+_SETTINGS = (
+    "config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json",
+)  # fmt: skip
+"""Files in which transformers looks for the name of code to run."""
+
+
+def _refuse_code(folder: Path) -> None:
+    """ModelError if the settings of a folder name code that is not transformers' own."""
+    for path in (folder / name for name in _SETTINGS if (folder / name).is_file()):
+        open_values = [_json(path)]
+        while open_values:
+            value = open_values.pop()
+            if isinstance(value, list):
+                open_values += value
+            if not isinstance(value, dict):
+                continue
+            open_values += value.values()
+            kernels = (value.get("attn_implementation"), value.get("_attn_implementation"))
+            named = "auto_map" if value.get("auto_map") else "attn_implementation"
+            if value.get("auto_map") or any("/" in str(kernel) for kernel in kernels):
+                raise ModelError(
+                    f"{path}: names code of its own ({named}), which uwe never runs: pass another "
+                    f"model, or take {named} out if transformers has the architecture itself"
+                )
+
+
 def _transformer(folder: Path) -> Path:
     if not (folder / "config.json").is_file():
         inside = folder / "model"  # of a run
@@ -96,6 +131,7 @@ def _transformer(folder: Path) -> Path:
             f"{folder}: has no config.json, so it is no model of transformers: pass "
             + (f"{inside}" if inside.is_dir() else "the folder that save_pretrained wrote")
         )
+    _refuse_code(folder)
     return folder
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uwe.checks import positive
 from uwe.errors import InputError, ModelError
 from uwe.model.folder import SourceFolder
+from uwe.text import tokenizer_errors
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,10 @@ __all__ = [
     "load_projection", "load_tokenizer", "load_transformer", "longest_text", "plain_tokenizer",
     "positions", "quiet",
 ]  # fmt: skip
+
+
+# Without the second, transformers asks on the terminal whether to run what a folder brings.
+_OWN_CODE = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_transformer(
@@ -42,7 +47,7 @@ def load_transformer(
 
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, **_OWN_CODE)
             for key, value in config.to_dict().items() if dropout is not None else ():
                 if "dropout" in key and isinstance(value, float):
                     setattr(config, key, dropout)
@@ -51,8 +56,8 @@ def load_transformer(
                 config=config,
                 attn_implementation=attention,
                 dtype=torch.float32,
-                local_files_only=True,
                 output_loading_info=True,
+                **_OWN_CODE,
             )
     except Exception as error:  # whatever a broken file makes its many readers raise
         raise ModelError(
@@ -82,11 +87,8 @@ def load_tokenizer(folder: SourceFolder) -> Any:
     from transformers import AutoTokenizer
 
     path = folder.transformer
-    try:
-        with quiet():
-            loaded = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ModelError(f"{path}: transformers can not load its tokenizer: {error}") from error
+    with tokenizer_errors(f"{path}: transformers can not load its tokenizer"), quiet():
+        loaded = AutoTokenizer.from_pretrained(path, **_OWN_CODE)
     if not getattr(loaded, "is_fast", False):
         raise ModelError(
             f"{path}: {type(loaded).__name__} has no fast form (tokenizer.json): save the model "
@@ -103,7 +105,8 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
     """
     from tokenizers import Tokenizer, normalizers
 
-    tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
+    with tokenizer_errors(f"{folder.transformer}: tokenizers can not read its tokenizer"):
+        tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if folder.lower_case:
@@ -111,7 +114,9 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
         if tokenizer.normalizer is not None:
             lower.append(tokenizer.normalizer)
         tokenizer.normalizer = normalizers.Sequence(lower)
-    if any(tokenizer.encode("any text").type_ids):
+    with tokenizer_errors(f"{folder.transformer}: its tokenizer fails on 'any text'"):
+        kinds = tokenizer.encode("any text").type_ids
+    if any(kinds):
         raise ModelError(
             f"{folder.transformer}: its tokenizer gives a single text a token type other than 0, "
             "which the exported encoder would not see: this model can not be exported"

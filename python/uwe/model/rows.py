@@ -8,7 +8,6 @@ numbers: the same in any order and on any processor, as none overflows (`_stored
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,9 +75,7 @@ def column_ranges(
     if not names:
         return {}
     model.graph.output.extend(map(helper.make_empty_tensor_value_info, names))
-    with tempfile.TemporaryDirectory() as folder:
-        onnx.save(model, Path(folder) / path.name)
-        session = open_session(Path(folder) / path.name, 1)
+    session = open_session(model.SerializeToString(), 1, path)
     wanted = {node.name for node in session.get_inputs()}
     found: list[list[NDArray[np.float32]]] = []
     for ids in probes:

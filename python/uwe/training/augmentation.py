@@ -118,7 +118,8 @@ def _abbreviated(text: str, rng: np.random.Generator) -> str:
     if len(readings := Abbreviations.built_in().readings(text)) == 1:
         return readings[0]
     pattern, typed = _short_forms()
-    places = list(pattern.finditer(text))
+    # Without case, a pattern takes letters for others that `lower` tells apart: "ſ" for "s".
+    places = [place for place in pattern.finditer(text) if place[0].lower() in typed]
     if not places:
         return text
     place = places[rng.integers(len(places))]
@@ -174,18 +175,19 @@ def _misspelt(text: str, rng: np.random.Generator) -> str:
     if not letters:
         return text
     slips = rng.choice(letters, 1 + rng.poisson(len(letters) / _LETTERS_A_SLIP / 2), replace=True)
+    typed = list(text)
     for place in sorted(set(slips.tolist()), reverse=True):
-        before, letter, after = text[:place], text[place], text[place + 1 :]
+        letter = typed[place]
         kind = rng.integers(4)
         if kind == 0:
-            text = before + after
+            typed[place] = ""
         elif kind == 1:
-            text = before + letter + letter + after
+            typed[place] = letter + letter
         elif kind == 2:
-            text = before[:-1] + letter + before[-1] + after
+            typed[place - 1], typed[place] = letter, typed[place - 1]
         else:
-            text = before + _one(_NEIGHBOURS.get(letter.lower(), [letter]), rng) + after
-    return text
+            typed[place] = _one(_NEIGHBOURS.get(letter.lower(), [letter]), rng)
+    return "".join(typed)
 
 
 def _one(choices: Sequence[str], rng: np.random.Generator) -> str:

@@ -122,7 +122,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             tensors=load_file(path / _TENSORS),
         )
     except (
-        FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError,
+        FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
+        RecursionError, SafetensorError,
     ) as error:  # fmt: skip
         raise ModelError(
             f"{path}: expected a checkpoint of  uwe train, got {error!r}: remove it, and resume "

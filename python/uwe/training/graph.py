@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import listed, path_of, text_of
 from uwe.data.graph_files import folded, graph_paths, plain, read_edges
 from uwe.errors import DataError, InputError
 from uwe.records import checked, entries_of, lines_of
@@ -181,16 +182,16 @@ def read_graphs(
         OSError: If a file can not be read.
     """
     paths = graph_paths(folder)
-    chosen = list(paths) if names is None else list(names)
+    chosen = list(paths) if names is None else listed("names", names)
     given = weights or {}
-    if len(set(chosen)) != len(chosen) or not chosen:
-        raise InputError(f"expected names of graphs, each once, got {chosen}: correct them")
     for name in (*chosen, *given):
-        if name not in paths:
+        if not isinstance(name, str) or name not in paths:
             raise InputError(
                 f"expected graphs out of {', '.join(paths)}, which {folder} has, got {name!r}: "
                 "correct it"
             )
+    if len(set(chosen)) != len(chosen) or not chosen:
+        raise InputError(f"expected names of graphs, each once, got {chosen}: correct them")
     # Weights of a graph that is not read would silently do nothing.
     if unread := sorted(given.keys() - set(chosen)):
         raise InputError(
@@ -240,8 +241,8 @@ def read_csv_graph(
             than two nodes; with path and line.
         OSError: If the file can not be read.
     """
-    path = Path(path)
-    columns = (left_column, right_column)
+    path = path_of("path", path)
+    columns = (text_of("left_column", left_column), text_of("right_column", right_column))
     if left_column == right_column:
         raise InputError(f"expected two columns, got {left_column!r} twice: name another")
     texts: tuple[dict[str, str], dict[str, str]] = ({}, {})

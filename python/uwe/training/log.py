@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from uwe.checks import path_of
 from uwe.data.commit import write_lines
 from uwe.errors import DataError
 
@@ -47,18 +48,19 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
         DataError: If another line is no JSON object with a step; with path and line.
         OSError: If it can not be read.
     """
-    path = Path(path)
+    path = path_of("path", path)
     if not path.exists():
         return []
-    # Not splitlines, which splits at line ends that JSON has in its texts.
-    *lines, cut = path.read_text(encoding="utf-8").split("\n")
+    # Not splitlines, which splits at line ends that JSON has in its texts. What is no UTF-8 is no
+    # JSON afterwards either, or stands in a text.
+    *lines, cut = path.read_text(encoding="utf-8", errors="replace").split("\n")
     entries = []
     for number, line in enumerate([*lines, cut] if cut else lines, start=1):
         try:
             entry = json.loads(line)
             if type(entry["step"]) is not int:
                 raise TypeError("step is no integer")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if number > len(lines):
                 break
             raise DataError(

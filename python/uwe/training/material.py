@@ -14,6 +14,7 @@ from uwe.data.layout import file_seal
 from uwe.errors import InputError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
+from uwe.text import tokenizer_errors
 from uwe.training.augmentation import Augmentation, augmented
 from uwe.training.graph import BipartiteGraph, read_graphs
 from uwe.training.hard_negatives import Siblings, read_broader, siblings_of
@@ -115,7 +116,9 @@ def padders_of(
 
     def count_tokens(texts: Sequence[str]) -> list[int]:
         encoder.tokenizer.no_truncation()
-        return [len(encoding.ids) for encoding in encoder.tokenizer.encode_batch(list(texts))]
+        with tokenizer_errors(f"{recipe.model.base}: the tokenizer fails on a text of a graph"):
+            encodings = encoder.tokenizer.encode_batch(list(texts))
+        return [len(encoding.ids) for encoding in encodings]
 
     return {
         spec.name: SentencePadder(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from uwe.checks import file_name, listed, path_of, text_of
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.training.augmentation import Augmentation
@@ -298,8 +299,7 @@ class Recipe:
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
 
     def __post_init__(self) -> None:
-        if not self.name.strip() or "/" in self.name:
-            raise InputError(f"expected name to name a folder of runs/, got {self.name!r}")
+        file_name("name, a folder of runs/,", self.name)
         if self.compile and self.batches.gradient_cache and self.model.dropout:
             raise InputError(
                 "expected no dropout with compile and gradient_cache, as a compiled model may drop "
@@ -352,18 +352,19 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
         InputError: If it is no recipe, or a change names no key.
         OSError: If it can not be read.
     """
-    if Path(path).is_dir():
+    path = path_of("a recipe", path)
+    if path.is_dir():
         raise InputError(f"{path}: expected a TOML file, got a folder: name the recipe in it")
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
         # A run keeps its recipe, all settings in it, as JSON.
-        document = json.loads(text) if Path(path).suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+        document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected TOML, got {error}: correct it") from None
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected a table of settings, got {document!r}: correct it")
-    for change in changes:
-        _change(document, change)
+    for change in listed("changes", changes):
+        _change(document, text_of("each of changes", change))
     return Recipe.from_dict(document, path=path)
 
 
@@ -374,7 +375,7 @@ def _change(document: dict[str, Any], change: str) -> None:
         raise InputError(f"expected key=value, such as optimizer.steps=100, got {change!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text.strip()
     if keys[0] == "graph" and len(keys) > 2:
         graphs = document.get("graph")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from uwe.config import ModelConfig
-from uwe.data.commit import replaced, write_lines
+from uwe.data.commit import replaced, settled, write_lines
 from uwe.errors import InputError
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import save_encoder
@@ -38,6 +38,7 @@ def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Che
             another recipe.
         ModelError: If the last checkpoint is damaged, or of a newer release.
     """
+    out = settled(out)
     if not resume:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from uwe.errors import InputError
@@ -31,7 +32,9 @@ def table_as(kind: type[T], fields: Mapping[str, Any], place: str) -> T:
     known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     for key in fields:
         if key not in known:
-            raise InputError(f"{place}: unknown key {key!r}; known are {', '.join(known)}")
+            near = get_close_matches(str(key), known, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else "correct it, or leave it out"
+            raise InputError(f"{place}: unknown key {key!r}; known are {', '.join(known)}: {meant}")
     for key, spec in known.items():
         required = spec.default is dataclasses.MISSING
         if key not in fields and required and spec.default_factory is dataclasses.MISSING:
@@ -51,7 +54,9 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         if value not in inner:
-            raise InputError(f"{place}: expected one of {', '.join(inner)}, got {value!r}")
+            raise InputError(
+                f"{place}: expected one of {', '.join(inner)}, got {value!r}: correct it"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
@@ -64,7 +69,10 @@ def _value(hint: Any, value: Any, place: str) -> Any:
             raise InputError(f"{place}: expected a table, got {value!r}: correct it")
         return {key: _value(inner[1], item, f"{place}.{key}") for key, item in value.items()}
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
     if type(value) is not hint:
         raise InputError(f"{place}: expected {_KINDS[hint]}, got {value!r}: correct it")
     return value
@@ -83,7 +91,11 @@ def check_bounds(
     below: float = math.inf,
 ) -> None:
     """InputError unless the number is finite and within the bounds."""
-    if not (math.isfinite(value) and least <= value <= most and above < value < below):
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        finite = False
+    if not (finite and least <= value <= most and above < value < below):
         bounds = [
             f"{sign} {bound:g}"
             for sign, bound in ((">=", least), (">", above), ("<=", most), ("<", below))

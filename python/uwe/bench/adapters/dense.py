@@ -15,7 +15,7 @@ from uwe.bench.model import EncoderModel
 from uwe.checks import floats
 from uwe.config import Scorer, TrainingSource
 from uwe.errors import InputError, MissingExtraError, ModelError
-from uwe.text import TextEncoder
+from uwe.text import TextEncoder, tokenizer_errors
 from uwe.tokens import TokenVectors
 
 __all__ = [
@@ -97,7 +97,8 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
     path = str(folder) if folder.is_dir() else source
     try:
         several = folder.is_dir() and _model_type(folder) == "MultiVectorEncoder"
-        model = (library.MultiVectorEncoder if several else library.SentenceTransformer)(path)
+        kind = library.MultiVectorEncoder if several else library.SentenceTransformer
+        model = kind(path, trust_remote_code=False)
     except Exception as error:  # it raises whatever its parts and the hub's client do
         raise ModelError(
             f"{source}: sentence-transformers can not load it: {error}: name a folder that it "
@@ -122,7 +123,13 @@ def sentence_transformers_model(
     """
 
     def encode(texts: list[str]) -> Any:
-        return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
+        try:
+            return model.encode(texts, show_progress_bar=False, convert_to_numpy=True)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            with tokenizer_errors(f"{called}: the tokenizer fails on a text"):
+                raise
 
     called = type(model).__name__
     encoder = Vectors(encode, called)

@@ -1,0 +1,211 @@
+"""Whatever is passed to a public function, what comes back is an answer or an error of ours."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uwe
+from conftest import Speller
+from tiny_model import write_model
+from uwe.bench.results import Results, read_results
+from uwe.bench.trec import RunWriter, read_qrels, read_run, write_qrels
+from uwe.corpus import read_queries, read_targets, read_task
+from uwe.data.layout import data_folder
+from uwe.errors import UweError
+
+
+class Odd:
+    """Something that no function expects."""
+
+    def __repr__(self) -> str:
+        return "Odd()"
+
+
+WRONG: list[Any] = [
+    None, True, 0, 1, -1, 2.5, math.nan, math.inf, 10**400, -(10**400), "", " ", "x", "\ud800",
+    "a\0b",
+    "x" * 5000, "~nobody/x", b"x", [], [None], [1], ["x"], [["x"]], [[1, [2]]], ["\ud800"], (), {},
+    {"x": "y"}, {1: 2}, {"kind": {}}, {"kind": [[]]}, set(), Odd(), [Odd()],
+    iter([None]),
+    np.zeros(3), np.zeros((2, 2), dtype=bool), np.array(["x"]), np.array([1, None]), np.nan,
+    np.array([[1.0], [2.0]]), Path("x"), Path("a\0b"), range(3), lambda *_: None, ..., 1j,
+    np.datetime64("2020"), [10**30], [-1], [2.0], [True, "a"],
+]  # fmt: skip
+
+
+def model_folder(folder: Path) -> Path:
+    return write_model(folder / "model")
+
+
+def small(folder: Path) -> uwe.TargetCache:
+    return uwe.TargetCache.build(
+        Speller(),
+        ["Apache Spark", "pastry baking", "contract law"],
+        path=folder / "c.uwe",
+        ids=["a", None, "c"],
+        aliases=[["Spark"], [], []],
+        metadata={
+            "kind": ["tool", "skill", None],
+            "level": [1, 2.5, 3],
+            "core": [True, False, None],
+        },
+        scorer=uwe.Scorer("pooled"),
+    )
+
+
+Call = tuple[Callable[..., Any], dict[str, Any]]
+
+
+def calls(folder: Path) -> dict[str, Call]:
+    """Public functions, with arguments that they take."""
+    model, cache = Speller(), small(folder)
+    shipped = uwe.TextEncoder(model_folder(folder))
+    scores = np.zeros((2, 3), dtype=np.float32)
+    match = uwe.rank("spark", cache, k=1)[0]
+    build = {
+        "model": model, "labels": ["a", "b"], "path": folder / "new.uwe", "ids": ["1", "2"],
+        "aliases": [[], ["c"]], "metadata": {"m": ["x", "y"]}, "scorer": uwe.Scorer("pooled"),
+        "dtype": "float32", "tokens": "all", "block": 2, "progress": False,
+    }  # fmt: skip
+    ranking = {
+        "targets": cache, "k": 2, "where": {"kind": "tool"}, "min_score": 0.0,
+        "scorer": uwe.Scorer("max"), "candidates": None, "abbreviations": {"a": "b"},
+    }  # fmt: skip
+    explaining = {"targets": cache, "scorer": uwe.Scorer("max"), "abbreviations": False}
+    found: dict[str, Call] = {
+        "Scorer": (uwe.Scorer, {"name": "soft", "temperature": 1.0, "pivot": 2.0}),
+        "Scorer.parse": (uwe.Scorer.parse, {"text": "soft:1"}),
+        "load": (uwe.load, {"source": str(folder / "model"), "threads": 1}),
+        "TextEncoder": (uwe.TextEncoder, {"folder": folder / "model", "source": "x", "threads": 1}),
+        "encode": (shipped.encode, {"texts": ["data"], "batch_size": 1, "progress": None}),
+        "tokenize": (shipped.tokenize, {"text": "data"}),
+        "TokenVectors": (uwe.TokenVectors, {"values": np.zeros((2, 3)), "offsets": [0, 1, 2]}),
+        "TokenVectors.from_list": (uwe.TokenVectors.from_list, {"vectors": [np.zeros((2, 3))]}),
+        "build": (uwe.TargetCache.build, build),
+        "open": (uwe.TargetCache.open, {"path": folder / "c.uwe", "model": model}),
+        "append": (
+            cache.append,
+            {"labels": ["n"], "ids": ["n"], "aliases": [[]], "block": 1, "progress": False,
+             "metadata": {"kind": ["x"], "level": [1], "core": [True]}},
+        ),
+        "remove where": (cache.remove, {"where": [0]}),
+        "remove ids": (cache.remove, {"ids": ["a"]}),
+        "remove labels": (cache.remove, {"labels": ["pastry baking"]}),
+        "rank": (uwe.rank, {"query": "spark", **ranking}),
+        "rank_many": (uwe.rank_many, {"queries": ["spark"], **ranking, "progress": None}),
+        "rank_stream": (consumed(uwe.rank_stream), {"queries": ["spark"], **ranking, "block": 1}),
+        "explain": (uwe.explain, {"query": "spark", "target": 0, **explaining}),
+        "explain match": (uwe.explain, {"query": "spark", "target": match, **explaining}),
+        "explain_many": (uwe.explain_many, {"query": "spark", "wanted": [match], **explaining}),
+        "late_interaction": (
+            uwe.late_interaction,
+            {"query_vectors": np.ones((2, 3)), "values": np.ones((2, 3)), "offsets": [0, 1, 2],
+             "scorer": uwe.Scorer("max")},
+        ),
+        "score_metrics": (uwe.score_metrics, {"scores": scores, "relevant": [[0], [1]]}),
+        "cache_metrics": (
+            uwe.cache_metrics, {"queries": ["a", "b"], "targets": cache, "relevant": [[0], [1]]},
+        ),
+        "split_sentences": (uwe.split_sentences, {"text": "a. b"}),
+        "Abbreviations": (uwe.Abbreviations, {"table": {"a": "b"}, "words": ["a"]}),
+        "Abbreviations.read": (uwe.Abbreviations.read, {"path": folder / "none"}),
+        "Abbreviations.updated": (uwe.Abbreviations({}).updated, {"table": {"a": "b"}}),
+        "Abbreviations.readings": (uwe.Abbreviations({"a": "b"}).readings, {"text": "a c"}),
+        "target_space": (uwe.target_space, {"name": "esco-skills@1.1.1"}),
+        "space_cache": (
+            uwe.space_cache,
+            {"name": "none", "model": None, "tokens": "all", "dtype": "int8", "progress": False},
+        ),
+        "evaluate": (
+            uwe.evaluate,
+            {"model": model, "tasks": [str(folder / "task")], "splits": "all", "data": None,
+             "scorer": "pooled", "metrics": ("MAP",), "aliases": False, "limit": 2, "seed": 0,
+             "runs": None, "depth": 2, "progress": False, "keep": None},
+        ),
+        "read_queries": (
+            consumed(read_queries),
+            {"source": [b"a"], "format": "lines", "field": None, "on_invalid": None},
+        ),
+        "read_targets": (
+            read_targets,
+            {"source": [b'{"label": "a"}'], "format": "jsonl", "label_field": None,
+             "id_field": None, "aliases_field": None, "on_invalid": None},
+        ),
+        "read_task": (read_task, {"folder": folder / "task", "split": "test"}),
+        "data_folder": (data_folder, {"given": folder}),
+        "read_results": (read_results, {"path": folder / "none.json"}),
+        "Results.from_json": (Results.from_json, {"text": "{}", "path": "x"}),
+        "read_run": (read_run, {"path": folder / "none"}),
+        "read_qrels": (read_qrels, {"path": folder / "none"}),
+        "RunWriter": (RunWriter, {"folder": folder, "name": "x"}),
+        "write_qrels": (
+            write_qrels,
+            {"folder": folder / "runs", "name": "x", "query_ids": ["a"], "relevant": [[0]],
+             "target_ids": ["t"]},
+        ),
+    }  # fmt: skip
+    found |= {
+        "mask": (cache.mask, {"where": [0]}),
+        "find": (cache.find, {"label": "x"}),
+        "metadata": (cache.metadata, {"index": 0}),
+        "aliases": (cache.aliases, {"index": 0}),
+    }
+    return found
+
+
+def consumed(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(**arguments: Any) -> Any:
+        return list(function(**arguments))
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
+    return calls(tmp_path_factory.mktemp("public"))
+
+
+def attempts(call: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
+    function, good = call
+    for name in good:
+        for value in WRONG:
+            yield f"{name}={value!r:.60}", partial(function, **{**good, name: value})
+
+
+def problem(attempt: Callable[[], Any]) -> str:
+    """What an attempt raised, if that is no error of ours and none of the system."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            attempt()
+    except (UweError, OSError):
+        return ""
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one too many
+        return f"{type(error).__name__}: {error!s:.100}"
+    return ""
+
+
+def test_whatever_is_passed_is_answered_or_refused(
+    public: dict[str, Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    wrong = [
+        f"{name}({what}): {found}"
+        for name, call in public.items()
+        for what, attempt in attempts(call)
+        if (found := problem(attempt))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_all_that_is_public_is_walked(public: dict[str, Call]) -> None:
+    functions = {name for name in uwe.__all__ if callable(getattr(uwe, name)) and name[0].islower()}
+    assert functions - {"simd_level", "target_spaces", "train"} <= set(public)
