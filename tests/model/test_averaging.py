@@ -32,7 +32,7 @@ def trained(base: Path, folder: Path, seed: int, *, scorer: Scorer = SCORER) -> 
     torch.manual_seed(seed)
     with torch.no_grad():
         for parameter in encoder.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))
     folder.mkdir()
     source = TrainingSource(f"train/{seed}.edges.tsv.gz", f"{seed:064}")
     save_encoder(encoder, folder, config_of(encoder, name=f"m{seed}", trained_on=(source,)))
