@@ -17,8 +17,8 @@ from conftest import Speller
 from tiny_model import write_model
 from uwe.bench.results import Results, read_results
 from uwe.bench.trec import RunWriter, read_qrels, read_run, write_qrels
-from uwe.corpus import read_queries, read_targets, read_task
-from uwe.data.layout import data_folder
+from uwe.corpus import RankingTask, read_queries, read_targets, read_task
+from uwe.data.layout import data_folder, write_task
 from uwe.errors import UweError
 
 
@@ -67,6 +67,11 @@ Call = tuple[Callable[..., Any], dict[str, Any]]
 def calls(folder: Path) -> dict[str, Call]:
     """Public functions, with arguments that they take."""
     model, cache = Speller(), small(folder)
+    task = RankingTask(["1", "2"], ["a", "b"], ["x", "y"], ["a", "c"], [[0], [1]])
+    write_task(folder / "task", {"test": task})
+    write_qrels(folder, "good", ["q"], [[0]], ["t"])
+    (folder / "good.run").write_text("q Q0 t 1 0.5 tag\n")
+    (folder / "good.tsv").write_text("a\tb\n")
     shipped = uwe.TextEncoder(model_folder(folder))
     scores = np.zeros((2, 3), dtype=np.float32)
     match = uwe.rank("spark", cache, k=1)[0]
@@ -116,7 +121,7 @@ def calls(folder: Path) -> dict[str, Call]:
         ),
         "split_sentences": (uwe.split_sentences, {"text": "a. b"}),
         "Abbreviations": (uwe.Abbreviations, {"table": {"a": "b"}, "words": ["a"]}),
-        "Abbreviations.read": (uwe.Abbreviations.read, {"path": folder / "none"}),
+        "Abbreviations.read": (uwe.Abbreviations.read, {"path": folder / "good.tsv"}),
         "Abbreviations.updated": (uwe.Abbreviations({}).updated, {"table": {"a": "b"}}),
         "Abbreviations.readings": (uwe.Abbreviations({"a": "b"}).readings, {"text": "a c"}),
         "target_space": (uwe.target_space, {"name": "esco-skills@1.1.1"}),
@@ -143,8 +148,8 @@ def calls(folder: Path) -> dict[str, Call]:
         "data_folder": (data_folder, {"given": folder}),
         "read_results": (read_results, {"path": folder / "none.json"}),
         "Results.from_json": (Results.from_json, {"text": "{}", "path": "x"}),
-        "read_run": (read_run, {"path": folder / "none"}),
-        "read_qrels": (read_qrels, {"path": folder / "none"}),
+        "read_run": (read_run, {"path": folder / "good.run"}),
+        "read_qrels": (read_qrels, {"path": folder / "good.qrels"}),
         "RunWriter": (RunWriter, {"folder": folder, "name": "x"}),
         "write_qrels": (
             write_qrels,
@@ -178,6 +183,14 @@ def attempts(call: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
     for name in good:
         for value in WRONG:
             yield f"{name}={value!r:.60}", partial(function, **{**good, name: value})
+
+
+def test_the_right_arguments_are_taken(public: dict[str, Call]) -> None:
+    without = {"space_cache", "read_results", "Results.from_json"}
+    changing = {"append", "remove where", "remove ids", "remove labels", "compact"}
+    for name, (function, good) in public.items():
+        if name not in without | changing:
+            function(**good)
 
 
 def problem(attempt: Callable[[], Any]) -> str:

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.errors import InputError
 
 __all__ = [
-    "check_counter", "file_name", "floats", "listed", "natural", "path_of", "positive", "text_of",
+    "check_counter", "file_name", "flag", "floats", "listed", "natural", "path_of", "positive",
+    "text_of",
 ]  # fmt: skip
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
@@ -120,6 +121,13 @@ def listed(what: str, values: object) -> list[Any]:
         except TypeError:  # an array without an axis
             pass
     raise InputError(f"expected {what} to be a list, got {values!r}: pass [{values!r}]")
+
+
+def flag(name: str, value: object) -> bool:
+    """`value` as a bool, if it is one of Python's or NumPy's, or 0 or 1; InputError otherwise."""
+    if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
+        return bool(value)
+    raise InputError(f"expected {name} to be True or False, got {value!r}: correct it")
 
 
 def check_counter(progress: object) -> None:

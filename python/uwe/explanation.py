@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import listed
+from uwe.checks import listed, natural
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
@@ -78,6 +78,7 @@ class Explanation:
 
     def top(self, count: int = 3) -> list[Word]:
         """The query's words that earned most, special tokens aside, best first; never negative."""
+        count = natural("count", count)
         words = [w for w in self.query_words if not w.special and w.share > 0]
         return sorted(words, key=lambda w: -w.share)[:count]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -269,6 +271,19 @@ def test_sentence_transformers_give_one_vector_a_text(minilm: Path) -> None:
     means = np.stack([rows.mean(axis=0) for rows in ours])
     means /= np.linalg.norm(means, axis=1, keepdims=True)
     np.testing.assert_allclose(means, expected, atol=1e-5)
+
+
+def test_the_fingerprint_is_of_the_settings_too(minilm: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    other = Path(shutil.copytree(minilm, tmp_path / "other"))
+    path = other / "config.json"
+    config = json.loads(path.read_text())
+    prints = [load_sentence_transformers(str(minilm)).fingerprint]
+    for change in ({}, {"num_attention_heads": 6}, {"hidden_act": "relu"}):
+        path.write_text(json.dumps(config | change))
+        prints.append(load_sentence_transformers(str(other)).fingerprint)
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
 
 
 def test_a_multi_vector_encoder_gives_token_vectors(minilm: Path, tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_the_command_tells_errors_in_one_line(
         raise PermissionError(13, "Permission denied", str(given["dir"]))
 
     monkeypatch.setattr(tempfile, "mkdtemp", refuse)
-    assert shell.error(*import_, "--out", "no").endswith("no/workbench: Permission denied")
+    assert "no/workbench: Permission denied: name another" in shell.error(*import_, "--out", "no")
 
 
 def test_ctrl_c_leaves_whole_files_alone(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

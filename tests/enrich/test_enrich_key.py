@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -82,7 +83,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_no_message_and_no_answer_has_it(spelling: str, tmp_path: Path) -> None:
     said = f"Incorrect API key provided: {SPELLINGS[spelling](KEY)}."
-    steps = [("status", code, {}, said) for code in (401, 400, 500)]
+    steps: list[tuple[Any, ...]] = [("status", code, {}, said) for code in (401, 400, 500)]
     steps += [("body", said.encode()), ("status", 429, {"Retry-After": "9999"}, said)]
     for step in steps:
         with serving(step) as server:

@@ -9,7 +9,9 @@ import numpy as np
 
 from uwe.bench.intervals import bootstrap, bootstrap_mean, sign_flip
 from uwe.bench.results import Entry, Interval, Results, TaskRecord, check_same_queries
+from uwe.checks import listed, text_of
 from uwe.errors import InputError
+from uwe.metrics import checked_metrics
 
 __all__ = ["Comparison", "Difference", "compare"]
 
@@ -86,6 +88,15 @@ def compare(
             task was evaluated on other data or other queries, or the metric is unknown; if `mean`
             names a task that they do not share, or tasks of several regimes.
     """
+    for results in (first, first if second is None else second):
+        if not isinstance(results, Results):
+            raise InputError(
+                f"expected results of an evaluation, got {results!r}: pass what uwe.evaluate or "
+                "uwe.bench.results.read_results gives"
+            )
+    checked_metrics([metric])
+    models = [text_of("each of models", name) for name in listed("models", models)]
+    mean = [text_of("each of mean", key) for key in listed("mean", mean)]
     mine, its = _sides(first, second, models)
     second = first if second is None else second
     shared = [task for task in mine if task in its]

@@ -26,7 +26,7 @@ from uwe.bench.results import METRICS, Entry, ModelRecord, Results
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import PreparedSpace, Relevant, prepared
 from uwe.bench.trec import RunWriter, write_qrels
-from uwe.checks import natural, positive
+from uwe.checks import flag, natural, path_of, positive
 from uwe.config import Scorer
 from uwe.data.layout import data_folder
 from uwe.errors import InputError
@@ -99,9 +99,12 @@ def evaluate(
     depth, seed = positive("depth", depth), natural("seed", seed)
     if limit is not None:
         limit = positive("limit", limit)
+    aliases, progress = flag("aliases", aliases), flag("progress", progress)
+    if keep is not None and not callable(keep):
+        raise InputError(f"expected keep to be a callable, or None, got {keep!r}: leave it out")
     parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
     if runs is not None:
-        runs = Path(runs)
+        runs = path_of("runs", runs)
         if runs.exists() and not runs.is_dir():
             raise InputError(f"{runs}: expected a folder for runs, got a file: name another")
         runs.mkdir(parents=True, exist_ok=True)  # what can not be made is told before the work

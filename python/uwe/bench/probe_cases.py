@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uwe.checks import path_of
 from uwe.corpus import read_queries
 from uwe.errors import DataError, InputError
 
@@ -129,7 +130,7 @@ def read_cases(
             id occurs twice, or a label is not in the target space; with its path and line.
         OSError: If the file can not be read.
     """
-    path, known = Path(path), frozenset(labels)
+    path, known = path_of("path", path), frozenset(labels)
     cases: dict[str, ProbeCase] = {}
     for record in read_queries(path, format="jsonl", field="query"):
         try:

@@ -21,6 +21,7 @@ from uwe.bench.progress import progress_of
 from uwe.bench.results import Interval, ModelRecord
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
+from uwe.checks import listed, text_of
 from uwe.config import Scorer
 from uwe.data.commit import write_text
 from uwe.errors import InputError
@@ -204,6 +205,14 @@ def run_probes(
     """
     started, created = time.perf_counter(), datetime.now(timezone.utc)
     name = "its own"
+    models = listed("models", models)
+    cases = None if cases is None else listed("cases", cases)
+    for kind, given in ((BenchModel, models), (ProbeCase, cases or [])):
+        for item in given:
+            if not isinstance(item, kind):
+                raise InputError(f"expected a {kind.__name__}, got {item!r}: make one of it")
+    if labels is not None:
+        labels = [text_of("each label", label) for label in listed("labels", labels)]
     if labels is None:
         space = target_space(SPACE)
         labels, name = space.labels, f"ESCO {space.version} skills"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from uwe.checks import listed
 from uwe.data.esco_files import Tables, find_tables
 from uwe.errors import DataError
 
@@ -205,7 +206,7 @@ def read_esco(
             stands twice in a file; with its path (`release.zip!skills_en.csv`) and line.
         OSError: If a file can not be read.
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    given = [paths] if isinstance(paths, str | Path) else listed("paths", paths)
     tables = find_tables(given, version=version, language=language)
     reader = _Reader(tables)
     skills = reader.concepts("skills", ("skillType", "reuseLevel"), Skill)

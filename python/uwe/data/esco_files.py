@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.records import checked, entries_of
 
@@ -135,7 +136,7 @@ def find_tables(
             or two files of one kind.
         OSError: If a path can not be read.
     """
-    sources = list(dict.fromkeys(Path(path) for path in paths))
+    sources = list(dict.fromkeys(path_of("each of paths", path) for path in paths))
     if not sources:
         raise InputError("expected at least one zip or folder of ESCO, got none: name one")
     found = [file for source in sources for file in _files_in(source)]
@@ -203,7 +204,7 @@ def _members(path: Path) -> list[str]:
 
 def _version(sources: Sequence[Path], given: str | None) -> str:
     if given is not None:
-        version = given.strip().removeprefix("v")
+        version = text_of("the release", given).strip().removeprefix("v")
         if not _VERSION_GIVEN.fullmatch(version):
             raise InputError(f"expected a release such as 1.2.0, got {given!r}: correct it")
         return version
@@ -234,7 +235,7 @@ def _version_in(source: Path) -> str:
 
 def _language(found: Sequence[EscoFile], sources: Sequence[Path], given: str | None) -> str:
     if given is not None:
-        language = given.strip().lower()
+        language = text_of("the language", given).strip().lower()
         if not _LANGUAGE_GIVEN.fullmatch(language):
             raise InputError(f"expected a language such as en, got {given!r}: correct it")
         return language

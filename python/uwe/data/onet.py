@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uwe.checks import path_of
 from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.onet_files import Row, Table, open_source
 from uwe.errors import DataError, InputError
@@ -147,7 +148,7 @@ def read_onet(path: str | Path) -> OnetDatabase:
             names what is not there; with its path (`db_29_2_text.zip!Skills.txt`) and line.
         OSError: If a file can not be read.
     """
-    source = open_source(Path(path))
+    source = open_source(path_of("path", path))
     tables: dict[str, list[Row]] = {}
     keys: dict[str, set[str]] = {}
     splits: dict[str, str] = {}

@@ -97,6 +97,8 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Check the URL and the numbers: InputError."""
+        if not all(isinstance(text, str) for text in (self.url, self.model, self.key)):
+            raise InputError("expected url, model and key as texts, got something else: correct it")
         if not _is_address(self.url):
             # Not shown: it may have a key in it.
             raise InputError(
@@ -110,7 +112,8 @@ class Endpoint:
         self._hider = Hider(self.key)
         for name in ("timeout", "attempts", "requests_per_minute"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and value > 0):
                 raise InputError(f"expected {name} above 0, got {value!r}: correct it")
 
     @classmethod

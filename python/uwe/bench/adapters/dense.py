@@ -224,8 +224,18 @@ def _model_type(folder: Path) -> str:
     return str(document.get("model_type", ""))
 
 
+def _settings(module: Any) -> dict[str, Any]:
+    """What decides how a module computes beside its weights: the number of heads, say."""
+    config = getattr(module, "config", None)
+    if not callable(getattr(config, "to_dict", None)):
+        return {}
+    named = config.to_dict()
+    passing = ("transformers_version", "dtype", "torch_dtype")
+    return {k: named[k] for k in sorted(named) if not k.startswith("_") and k not in passing}
+
+
 def _seal(model: Any) -> str:
-    """sha256 of weights, modules, tokenizer and prompts; empty if the tokenizer can not tell."""
+    """sha256 of weights, modules, settings, tokenizer and prompts; empty without a tokenizer."""
     tokenizer: Any = getattr(model, "tokenizer", None)
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(backend, "to_str"):
@@ -239,6 +249,7 @@ def _seal(model: Any) -> str:
         getattr(model, "max_seq_length", None),
         getattr(model, "prompts", None),
         getattr(model, "default_prompt_name", None),
+        [_settings(module) for module in model.modules()],
     ]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
