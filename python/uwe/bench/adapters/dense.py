@@ -226,10 +226,10 @@ def _model_type(folder: Path) -> str:
 
 def _settings(module: Any) -> dict[str, Any]:
     """What decides how a module computes beside its weights: the number of heads, say."""
-    config = getattr(module, "config", None)
-    if not callable(getattr(config, "to_dict", None)):
+    to_dict = getattr(getattr(module, "config", None), "to_dict", None)
+    if not callable(to_dict):
         return {}
-    named = config.to_dict()
+    named = to_dict()
     passing = ("transformers_version", "dtype", "torch_dtype")
     return {k: named[k] for k in sorted(named) if not k.startswith("_") and k not in passing}
 
