@@ -13,7 +13,7 @@ __all__ = ["run_command"]
 
 
 def run_command(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, such as recipes/uwe-mini-texts.toml.")],
+    recipe: Annotated[str, typer.Argument(help="A TOML file, as in recipes/.")],
     out: Annotated[
         str | None,
         typer.Option(
