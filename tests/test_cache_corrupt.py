@@ -51,8 +51,8 @@ def use(cache: TargetCache, encoder: HashEncoder) -> None:
     for read in (
         lambda: list(cache.labels),
         lambda: list(cache.ids),
-        lambda: [cache.aliases(i) for i in range(len(cache))],
-        lambda: [cache.metadata(i) for i in range(len(cache))],
+        lambda: [cache.aliases[i] for i in range(len(cache))],
+        lambda: [cache.metadata[i] for i in range(len(cache))],
         lambda: cache.mask({"kind": None}),
         lambda: [core.token_vectors(i, 0) for i in range(len(cache))],
         core.pooled,

@@ -27,9 +27,17 @@ pub fn threads() -> usize {
         return 1;
     }
     match THREADS.load(Ordering::Relaxed) {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        0 => from_environment().unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        }),
         threads => threads,
     }
+}
+
+/// What `UWE_THREADS` says, if that is a number; Python refuses what is none.
+fn from_environment() -> Option<usize> {
+    let threads = std::env::var("UWE_THREADS").ok()?.trim().parse().ok()?;
+    (1..=1024).contains(&threads).then_some(threads)
 }
 
 /// Sets the number of threads of later calls; 0 means one for each processor. Running calls keep

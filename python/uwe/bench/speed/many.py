@@ -81,7 +81,7 @@ def metrics(skills: Skills) -> dict[str, Any]:
     relevant = [order[row, width - place].tolist() for row, place in enumerate(drawn)]
 
     def ours() -> list[float]:
-        means = score_metrics(scores, relevant, names=["MAP", "RP@10"]).means()
+        means = score_metrics(scores, relevant, metrics=["MAP", "RP@10"]).means()
         return [means["MAP"], means["RP@10"]]
 
     own, numpy = [], []

@@ -18,7 +18,7 @@ from uwe.bench.speed.material import Skills
 from uwe.bench.speed.one_query import by_scorer, by_targets
 from uwe.errors import InputError
 from uwe.loading import load
-from uwe.session import available_threads
+from uwe.parallelism import available_threads
 
 __all__ = ["measure_speed"]
 
