@@ -179,7 +179,8 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] if the search has a subset, or the relevant targets do not fit the
-    /// queries and targets; [`Error::Interrupted`] if the caller asked to stop.
+    /// queries and targets, or a score is NaN, as a damaged file makes it; [`Error::Interrupted`] if
+    /// the caller asked to stop.
     pub fn ranks(&self, relevant: &[usize], offsets: &[usize]) -> Result<Vec<u64>> {
         if self.scan.subset.is_some() {
             return Err(Error::input("ranks are counted over all targets, not over a subset"));
@@ -198,6 +199,7 @@ impl<'a> Search<'a> {
             self.check_interrupt()?;
         }
         let mut ranks = vec![1; relevant.len()];
+        let mut unordered = None;
         self.each_task(
             |block, positions, scratch| {
                 let (first, len) = (positions.start, positions.len());
@@ -208,20 +210,33 @@ impl<'a> Search<'a> {
                     let by_alias = by_alias.get(number * len..(number + 1) * len);
                     let row = Scored { first, scores, by_alias: by_alias.unwrap_or_default() };
                     let mut before = vec![0; marks[query].len()];
-                    marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
-                    before
+                    let numbers =
+                        marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
+                    numbers.then_some(before).ok_or_else(|| {
+                        (query, first + scores.iter().position(|x| x.is_nan()).unwrap_or(0))
+                    })
                 };
                 let rows = block.queries.iter().zip(scores.chunks_exact(len));
                 rows.enumerate().map(count).collect()
             },
-            |block, _, part: Vec<Vec<u64>>| {
+            |block, _, part: Vec<std::result::Result<Vec<u64>, (usize, usize)>>| {
                 for (&query, before) in block.queries.iter().zip(part) {
-                    let own = &mut ranks[offsets[query]..offsets[query + 1]];
-                    own.iter_mut().zip(before).for_each(|(rank, before)| *rank += before);
+                    match before {
+                        Ok(before) => {
+                            let own = &mut ranks[offsets[query]..offsets[query + 1]];
+                            own.iter_mut().zip(before).for_each(|(rank, before)| *rank += before);
+                        }
+                        Err(pair) => unordered = unordered.into_iter().chain([pair]).min(),
+                    }
                 }
             },
         )?;
-        Ok(ranks)
+        unordered.map_or(Ok(ranks), |(query, target)| {
+            Err(Error::input(format!(
+                "query {query}: the score of target {target} is NaN, which has no rank: the stored \
+                 vectors are damaged; check the cache with  uwe cache verify  and build it anew",
+            )))
+        })
     }
 
     /// Scores of one task: one query's after the other's. `by_alias` gets whether an alias scored, in the
