@@ -27,7 +27,7 @@ struct Owned {
 impl Owned {
     /// Of texts whose rows follow one another.
     fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
-        Self::on_axes(axes(rows, dim).unwrap(), level, rows, dim, offsets)
+        Self::on_axes(axes(rows, dim, &never).unwrap().unwrap(), level, rows, dim, offsets)
     }
 
     fn on_axes(axes: Vec<f32>, level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
@@ -289,8 +289,8 @@ fn an_order_names_only_what_there_is() {
 
 #[test]
 fn what_has_no_axes_has_no_screen() {
-    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31).is_none());
+    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31, &never).unwrap().is_none());
     // One direction only: one block of axes holds it.
     let rows = vec![0.125; 64 * 100];
-    assert_eq!(axes(Rows::F32(&rows), 64).unwrap().len(), BLOCK * 64);
+    assert_eq!(axes(Rows::F32(&rows), 64, &never).unwrap().unwrap().len(), BLOCK * 64);
 }
