@@ -1,7 +1,7 @@
 //! Arrays to checked types, and back.
 
 use crate::error::{Error, Result};
-use crate::score::Hit;
+use crate::score::{self, Hit};
 use crate::tokens::TokenVectors;
 use numpy::ndarray::Array2;
 use numpy::{
@@ -78,12 +78,20 @@ pub(super) fn array2<T: Element>(
 /// Best targets of every query, of which each has as many.
 pub(super) fn ranking<'py>(py: Python<'py>, hits: &[Vec<Hit>]) -> Result<Ranking<'py>> {
     let (rows, width) = (hits.len(), hits.first().map_or(0, Vec::len));
-    let all = || hits.iter().flatten();
     Ok((
-        array2(py, all().map(|hit| hit.target as i64).collect(), rows, width)?,
-        array2(py, all().map(|hit| hit.score).collect(), rows, width)?,
-        array2(py, all().map(|hit| i64::from(hit.text)).collect(), rows, width)?,
+        array2(py, of_hits(hits, |hit| hit.target as i64)?, rows, width)?,
+        array2(py, of_hits(hits, |hit| hit.score)?, rows, width)?,
+        array2(py, of_hits(hits, |hit| i64::from(hit.text))?, rows, width)?,
     ))
+}
+
+fn of_hits<T>(hits: &[Vec<Hit>], value: impl Fn(&Hit) -> T) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    let width = hits.first().map_or(0, Vec::len);
+    let room = values.try_reserve_exact(hits.len() * width);
+    room.map_err(|_| score::no_room(width))?;
+    values.extend(hits.iter().flatten().map(value));
+    Ok(values)
 }
 
 /// Ranks as an array.

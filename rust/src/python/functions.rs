@@ -101,8 +101,9 @@ pub(super) fn top_k<'py>(
         let message = format!("expected k >= 1 and scores, got k = {k} and {width} targets");
         return Err(Error::input(message).into());
     }
-    let hits = py
-        .detach(|| values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Vec<_>>());
+    let hits = py.detach(|| {
+        values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Result<Vec<_>>>()
+    })?;
     let (indices, scores, _) = convert::ranking(py, &hits)?;
     Ok((indices, scores))
 }

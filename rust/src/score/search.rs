@@ -140,17 +140,27 @@ impl<'a> Search<'a> {
     /// The best `k` targets of each query, best first.
     ///
     /// # Errors
-    /// [`Error::Input`] if `k` is 0, [`Error::Interrupted`] if the caller asked to stop.
+    /// [`Error::Input`] if `k` is 0 or that many do not fit into memory, [`Error::Interrupted`] if the
+    /// caller asked to stop.
     pub fn top_k(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
         if k == 0 {
             return Err(Error::input("k must be at least 1, got 0"));
         }
-        if screened::pays(self, k) { screened::top_k(self, k) } else { self.scanned(k) }
+        if screened::pays(self, k) {
+            // Refused before the work, not in the midst of it.
+            drop(self.room_for_best(k)?);
+            return screened::top_k(self, k);
+        }
+        self.scanned(k)
+    }
+
+    fn room_for_best(&self, k: usize) -> Result<Vec<TopK>> {
+        self.queries.offsets()[1..].iter().map(|_| TopK::with_room(k, self.len())).collect()
     }
 
     /// The best `k` of all scores: what every other way to find them is held to.
     pub(super) fn scanned(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
-        let mut best = vec![TopK::new(k); self.queries.len()];
+        let mut best = self.room_for_best(k)?;
         self.each_task(
             |block, positions, scratch| {
                 let mut part = vec![TopK::new(k); block.len()];

@@ -1,5 +1,6 @@
 //! The best `k` targets of one query, whatever the order they come in.
 
+use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
 /// A scored target.
@@ -39,6 +40,17 @@ pub(crate) struct TopK {
 impl TopK {
     pub fn new(k: usize) -> Self {
         Self { k, hits: Vec::new(), floor: f32::NEG_INFINITY }
+    }
+
+    /// The same with room for all that it will hold at a time when `targets` are offered.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no memory for it.
+    pub fn with_room(k: usize, targets: usize) -> Result<Self> {
+        let mut best = Self::new(k);
+        let most = k.saturating_mul(2).min(targets);
+        best.hits.try_reserve_exact(most).map_err(|_| no_room(k.min(targets)))?;
+        Ok(best)
     }
 
     /// Offers a target. Holds at most `2k` at a time, cut back to the best `k` when full.
@@ -91,23 +103,44 @@ impl TopK {
     }
 }
 
+/// What to say where the best `k` of some queries do not fit into memory.
+pub(crate) fn no_room(k: usize) -> Error {
+    Error::input(format!(
+        "the best {k} targets of each query do not fit into memory: ask for fewer queries at a time, \
+         or for a smaller k",
+    ))
+}
+
 /// The best `k` of a row of scores, best first; none for `k = 0`.
-pub fn top_k(scores: &[f32], k: usize) -> Vec<Hit> {
+///
+/// # Errors
+/// [`Error::Input`] where there is no memory for them.
+pub fn top_k(scores: &[f32], k: usize) -> Result<Vec<Hit>> {
     if k == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let mut best = TopK::new(k);
+    let mut best = TopK::with_room(k, scores.len())?;
     for (target, &score) in scores.iter().enumerate() {
         // Adding zero turns -0.0 into 0.0: equal scores tie whatever their sign bit.
         best.push(Hit { target, score: score + 0.0, text: 0 });
     }
-    best.finish()
+    Ok(best.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let error = TopK::with_room(usize::MAX, usize::MAX).unwrap_err().to_string();
+        assert!(error.contains("fewer queries at a time, or for a smaller k"), "{error}");
+        let mut best = TopK::with_room(usize::MAX, 3).unwrap();
+        let room = best.hits.capacity();
+        (0..3).for_each(|target| best.push(Hit { target, score: 1.0, text: 0 }));
+        assert_eq!((room, best.finish().len()), (3, 3));
+    }
 
     proptest! {
         #[test]
@@ -116,7 +149,7 @@ mod tests {
             let mut sorted: Vec<_> = scores.iter().copied().enumerate().collect();
             sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
             sorted.truncate(k);
-            let hits: Vec<_> = top_k(&scores, k).iter().map(|h| (h.target, h.score)).collect();
+            let hits: Vec<_> = top_k(&scores, k).unwrap().iter().map(|h| (h.target, h.score)).collect();
             prop_assert_eq!(hits, sorted);
         }
 

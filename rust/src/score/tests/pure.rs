@@ -168,7 +168,7 @@ fn top_k_and_ranks_follow_the_scores() {
             let ranks = plain.ranks(&relevant, &offsets).unwrap();
             assert_eq!(ranks, metrics::ranks(&all, 2202, &relevant, &offsets).unwrap());
             for (query, row) in all.chunks(2202).enumerate() {
-                assert_eq!(plain.top_k(50).unwrap()[query], top_k(row, 50));
+                assert_eq!(plain.top_k(50).unwrap()[query], top_k(row, 50).unwrap());
             }
         }
     }
