@@ -81,7 +81,7 @@ def main() -> None:
     made = BLOCK.sub(lambda _: "\n".join(tables()).rstrip() + "\n", page)
     if "--check" in sys.argv[1:]:
         if made != page:
-            raise SystemExit(f"{PAGE.name} is out of date: run  make tree")
+            raise SystemExit(f"{PAGE.name} is out of date: run  make keys")
     else:
         PAGE.write_text(made, encoding="utf-8")
 

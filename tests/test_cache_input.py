@@ -180,7 +180,8 @@ def test_a_wrong_removal_changes_nothing(
         ({"block": 0}, "block to be an integer >= 1, got 0"),
         ({"block": None}, "block to be an integer >= 1, got None"),
         ({"progress": "yes"}, "progress to be a boolean or a callable"),
-        ({"scorer": "soft"}, "expected a uwe.Scorer, got 'soft'"),
+        ({"scorer": "soft"}, "needs a temperature"),
+        ({"scorer": 7}, "expected a uwe.Scorer"),
         ({"scorer": None}, "names no scorer"),
     ],
 )

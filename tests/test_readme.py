@@ -111,12 +111,6 @@ def test_the_first_command_prints_the_table_that_the_page_shows(tmp_path: Path) 
     assert not differ(shown.text, came), f"README.md:{shown.line} shows\n{shown.text}\nnot\n{came}"
 
 
-def test_the_tree_of_the_contributors_is_up_to_date() -> None:
-    if not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
-    subprocess.run([sys.executable, "scripts/make_tree.py", "--check"], cwd=ROOT, check=True)
-
-
 def test_every_link_to_a_file_leads_somewhere() -> None:
     folders = (".", "docs", "benches", "data")
     pages = [page for folder in folders for page in (ROOT / folder).glob("*.md")]

@@ -16,7 +16,7 @@ __all__ = ["late_interaction"]
 
 
 def late_interaction(
-    query_vectors: ArrayLike, values: ArrayLike, offsets: ArrayLike, *, scorer: Scorer
+    query_vectors: ArrayLike, values: ArrayLike, offsets: ArrayLike, *, scorer: Scorer | str
 ) -> NDArray[np.float32]:
     """Scores of one query against targets given as bare arrays.
 

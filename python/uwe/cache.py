@@ -21,7 +21,7 @@ from uwe.blocks import (
     write,
 )
 from uwe.checks import listed, path_of, text_of
-from uwe.config import Scorer
+from uwe.config import Scorer, checked_scorer
 from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
 from uwe.filters import Scalar, Where
 from uwe.tokens import Encoder
@@ -58,7 +58,7 @@ class TargetCache(CacheView):
         ids: Sequence[str | None] | None = None,
         aliases: Sequence[Sequence[str]] | None = None,
         metadata: Mapping[str, Sequence[Scalar]] | None = None,
-        scorer: Scorer | None = None,
+        scorer: Scorer | str | None = None,
         dtype: Dtype = "float32",
         tokens: Tokens = "all",
         block: int = 1024,
@@ -105,9 +105,7 @@ class TargetCache(CacheView):
             text_of(f"the model's {name}", getattr(model, name, "") or "")
             for name in ("source", "fingerprint")
         )
-        scorer = _scorer_of(model) if scorer is None else scorer
-        if not isinstance(scorer, Scorer):
-            raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass Scorer('pooled')")
+        scorer = _scorer_of(model) if scorer is None else checked_scorer(scorer)
         writer = _core.CacheWriter.create(
             str(folder),
             source=source,
@@ -348,7 +346,5 @@ def _folder(path: str | PathLike[str]) -> Path:
 def _scorer_of(model: Encoder) -> Scorer:
     scorer = getattr(getattr(model, "config", None), "scorer", None)
     if not isinstance(scorer, Scorer):
-        raise InputError(
-            "the model names no scorer of its own: pass one, scorer=uwe.Scorer('pooled')"
-        )
+        raise InputError("the model names no scorer of its own: pass one, scorer='pooled'")
     return scorer

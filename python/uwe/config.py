@@ -139,15 +139,14 @@ class Scorer:
 
 
 def checked_scorer(scorer: object) -> Scorer:
-    """The argument `scorer` if it is one; InputError otherwise: its name alone is a likely slip."""
+    """A scorer as it was passed, or its text parsed; InputError for anything else."""
     if isinstance(scorer, Scorer):
         return scorer
-    remedy = "uwe.Scorer('soft', temperature=...)"
-    if isinstance(scorer, str) and ":" in scorer:
-        remedy = f"uwe.Scorer.parse({scorer!r})"
-    if isinstance(scorer, str) and scorer in SCORERS:
-        remedy = f"uwe.Scorer({scorer!r}{', temperature=...' if scorer in SOFT_SCORERS else ''})"
-    raise InputError(f"expected a uwe.Scorer, got {scorer!r}: pass {remedy}")
+    if isinstance(scorer, str):
+        return Scorer.parse(scorer)
+    raise InputError(
+        f"expected a uwe.Scorer, or its text such as 'soft:0.5:4', got {scorer!r}: pass one"
+    )
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def explain(
     targets: TargetCache,
     target: str | int | Match,
     *,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
 ) -> Explanation:
     """Explain the score of one target.
@@ -132,7 +132,7 @@ def explain(
     Args:
         query: The text that was ranked.
         targets: The target space.
-        target: The target's label, its index, or a match of `rank`.
+        target: The target's label, its id, its index, or a match of `rank`.
         scorer: None takes the cache's own.
         abbreviations: As in `rank`.
 
@@ -155,7 +155,7 @@ def explain_many(
     targets: TargetCache,
     wanted: Iterable[str | int | Match],
     *,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
 ) -> list[Explanation]:
     """`explain` for several targets, such as all matches of a query, which is encoded once.
@@ -163,7 +163,7 @@ def explain_many(
     Args:
         query: The text that was ranked.
         targets: The target space.
-        wanted: Labels, indices or matches.
+        wanted: Labels, ids, indices or matches.
         scorer: None takes the cache's own.
         abbreviations: As in `rank`.
 
@@ -178,7 +178,7 @@ def explain_many(
     check_targets(targets)
     if not isinstance(query, str):
         raise InputError(f"expected one query as text, got {type(query).__name__}")
-    wanted = listed("wanted, labels, indices or matches,", wanted)
+    wanted = listed("wanted, labels, ids, indices or matches,", wanted)
     indices = [_index(targets, target) for target in wanted]
     if not indices:
         return []
@@ -340,6 +340,8 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
         return index
     if isinstance(target, str):
         found = targets.find(target)
+        if not found:
+            found = [i for i, known in enumerate(targets.ids) if known == target]
         if len(found) > 1:
             raise InputError(
                 f"{len(found)} targets have the label {target!r}: pass one of their indices, "
@@ -347,8 +349,8 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
             )
         if not found:
             raise InputError(
-                f"no target has the label {target!r}{_near(targets, target)}: pass the exact "
-                "label, or an index"
+                f"no target has the label or id {target!r}{_near(targets, target)}: pass the exact "
+                "label, its id, or an index"
             )
         return found[0]
     try:

@@ -97,7 +97,7 @@ def cache_metrics(
     relevant: Iterable[Sequence[int]],
     *,
     names: Sequence[str] = DEFAULT_METRICS,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> QueryMetrics:
     """Metrics of queries against a whole target space, block by block: no matrix of all scores.

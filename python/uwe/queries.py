@@ -78,7 +78,7 @@ def check_targets(targets: TargetCache) -> None:
         )
 
 
-def chosen_scorer(targets: TargetCache, scorer: Scorer | None) -> Scorer:
+def chosen_scorer(targets: TargetCache, scorer: Scorer | str | None) -> Scorer:
     """The scorer that was passed, or the cache's own for None; InputError for anything else."""
     return targets.scorer if scorer is None else checked_scorer(scorer)
 

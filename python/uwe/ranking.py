@@ -87,7 +87,7 @@ def rank(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
 ) -> list[Match]:
@@ -104,7 +104,8 @@ def rank(
             (all must hold), a boolean mask of (targets,), or target indices. If it selects
             nothing, nothing is returned.
         min_score: Leaves out matches that score less.
-        scorer: How to compare token vectors; None takes the cache's own.
+        scorer: How to compare token vectors, a `Scorer` or its text (`"soft:0.5:4"`); None takes
+            the cache's own.
         candidates: None ranks exactly over every target. A number takes that many targets which
             an approximate index over pooled vectors proposes (extra `ann`), and ranks those
             exactly; one below `k` counts as `k`.
@@ -150,7 +151,7 @@ def rank_many(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
     progress: Callable[[int], object] | None = None,
@@ -211,7 +212,7 @@ def rank_stream(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
     block: int = _BLOCK,
@@ -276,7 +277,7 @@ class _Settings:
         k: int,
         where: Where | None,
         min_score: float | None,
-        scorer: Scorer | None,
+        scorer: Scorer | str | None,
         candidates: int | None,
         abbreviations: Abbreviate,
     ) -> _Settings:

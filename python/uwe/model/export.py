@@ -61,7 +61,7 @@ def export(
     source: str | Path,
     out: str | Path,
     *,
-    scorer: Scorer | None = None,
+    scorer: Scorer | str | None = None,
     weights: WeightForm = "int8",
     max_tokens: int | None = None,
     special_tokens: Literal["keep", "drop"] | None = None,

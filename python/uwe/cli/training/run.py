@@ -13,7 +13,7 @@ __all__ = ["run_command"]
 
 
 def run_command(
-    recipe: Annotated[str, typer.Argument(help="A TOML file, such as recipes/uwe-mini.toml.")],
+    recipe: Annotated[str, typer.Argument(help="A TOML file, as in recipes/.")],
     out: Annotated[
         str | None,
         typer.Option(
@@ -43,9 +43,9 @@ def run_command(
     """Train a model by a recipe; Ctrl-C stops after the step, and --resume goes on.
 
     Examples:
-      uwe train recipes/uwe-mini-clean.toml --data uwe-data
-      uwe train recipes/uwe-mini-clean.toml --set optimizer.steps=100 -o runs/short
-      uwe train recipes/uwe-mini-clean.toml --resume
+      uwe train recipes/uwe-mini-clean-texts.toml --data uwe-data
+      uwe train recipes/uwe-mini-clean-texts.toml --set optimizer.steps=100 -o runs/short
+      uwe train recipes/uwe-mini-clean-texts.toml --resume
     """
     from uwe.trainer import train
 
