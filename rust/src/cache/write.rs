@@ -77,11 +77,7 @@ impl Writer {
             )));
         }
         folder::check_own(path)?;
-        if !path.exists() {
-            disk.create_dir(path).map_err(Error::io(path))?;
-            let parent = folder::parent(path);
-            disk.sync_dir(parent).map_err(Error::io(parent))?;
-        }
+        folder::create(&*disk, path)?;
         let lock = folder::lock(&*disk, path)?;
         let generation = generation_of(path)?;
         folder::sweep(&*disk, path)?;
