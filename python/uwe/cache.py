@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -121,13 +122,21 @@ class TargetCache(CacheView):
         return cls(_core.TargetCache.open(str(folder)), folder, model)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, model: Encoder | None = None) -> TargetCache:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        model: Encoder | None = None,
+        resident: bool = False,
+    ) -> TargetCache:
         """Open a cache in milliseconds: everything but the vectors and texts is checked.
 
         Args:
             path: Folder of the cache.
             model: The model that built it, to encode queries with; None loads it at first use,
                 from the source that the cache names.
+            resident: Whether to read and verify everything now and hold it in memory. Otherwise
+                files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
             InputError: If `path` is no path, or `model` no model.
@@ -139,7 +148,7 @@ class TargetCache(CacheView):
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(_core.TargetCache.open(str(folder)), folder, model)
+        cache = cls(_core.TargetCache.open(str(folder), resident=resident), folder, model)
         if model is not None:
             cache._check_model(model)
         return cache
@@ -293,7 +302,7 @@ class TargetCache(CacheView):
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        core = _core.TargetCache.open(str(self._path))
+        core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
         # Another process may have built another cache here meanwhile: its model is not ours.
         same = CacheView(core, self._path).fingerprint == self.fingerprint
         return type(self)(core, self._path, self._model if same else None)
@@ -336,7 +345,7 @@ class TargetCache(CacheView):
         return sorted(indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (str(self._path),)
+        return partial(type(self).open, resident=self._core.resident), (str(self._path),)
 
 
 def _folder(path: str | PathLike[str]) -> Path:

@@ -7,7 +7,7 @@ use super::spool::{Spool, Tensor};
 use super::{Check, PIECE, map, stop};
 use crate::error::Result;
 use crate::score;
-use crate::score::screen::{self, Cutter, LEAST_TEXTS, NO_TEXT, Order, axes, sort};
+use crate::score::screen::{self, Cutter, NO_TEXT, Order, axes, sort};
 use crate::simd::Kernels;
 use crate::simd::bound::{BLOCK, LANES, ROW_VALUES};
 use safetensors::tensor::Dtype as Element;
@@ -32,19 +32,20 @@ pub(super) struct ScreenSpools {
 }
 
 impl ScreenSpools {
-    /// Cuts all tokens of a data file, whose spools are on disk; none where there are too few texts,
-    /// or no axes.
+    /// Cuts all tokens of a data file, whose spools are on disk; none where there are fewer than `least`
+    /// texts, or no axes.
     pub(super) fn write(
         disk: &dyn Disk,
         root: &Path,
         (units, scales, text_rows): (&Path, Option<&Path>, &Path),
         dtype: Dtype,
         dim: usize,
+        least: usize,
         check: Check,
     ) -> Result<Option<Self>> {
         let starts = map::map(text_rows)?;
         let starts: Vec<usize> = Offsets::new(&starts).iter().map(|start| start as usize).collect();
-        if starts.len() <= LEAST_TEXTS {
+        if starts.len() <= least {
             return Ok(None);
         }
         let units = map::map(units)?;

@@ -20,8 +20,22 @@ pub(super) struct TargetCache {
 #[pymethods]
 impl TargetCache {
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self { cache: py.detach(|| cache::TargetCache::open(path))? })
+    #[pyo3(signature = (path, *, resident=false))]
+    fn open(py: Python<'_>, path: PathBuf, resident: bool) -> PyResult<Self> {
+        let open = || {
+            if resident {
+                cache::TargetCache::open_resident(path, &interrupted)
+            } else {
+                cache::TargetCache::open(path)
+            }
+        };
+        Ok(Self { cache: py.detach(open)? })
+    }
+
+    /// Whether its data are held in memory.
+    #[getter]
+    fn resident(&self) -> bool {
+        self.cache.is_resident()
     }
 
     fn __len__(&self) -> usize {

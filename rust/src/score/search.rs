@@ -154,6 +154,12 @@ impl<'a> Search<'a> {
         self.scanned(k)
     }
 
+    /// Whether [`Search::top_k`] goes by bounds.
+    #[cfg(test)]
+    pub(crate) fn prunes(&self, k: usize) -> bool {
+        screened::pays(self, k)
+    }
+
     fn room_for_best(&self, k: usize) -> Result<Vec<TopK>> {
         self.queries.offsets()[1..].iter().map(|_| TopK::with_room(k, self.len())).collect()
     }

@@ -74,10 +74,10 @@ impl TopK {
     pub fn bar(&mut self) -> f32 {
         self.cut();
         let full = self.hits.len() == self.k;
-        if !full {
-            return f32::NEG_INFINITY;
-        }
-        self.hits.iter().map(|hit| hit.score).fold(f32::INFINITY, f32::min)
+        let worst = self.hits.iter().map(|hit| hit.score).min_by(f32::total_cmp);
+        // A negative NaN, of a damaged file, stands behind every number.
+        let number = |worst: &f32| !worst.is_nan() || worst.is_sign_positive();
+        worst.filter(number).filter(|_| full).unwrap_or(f32::NEG_INFINITY)
     }
 
     fn cut(&mut self) {
@@ -140,6 +140,21 @@ mod tests {
         let room = best.hits.capacity();
         (0..3).for_each(|target| best.push(Hit { target, score: 1.0, text: 0 }));
         assert_eq!((room, best.finish().len()), (3, 3));
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_no_bar_for_others() {
+        let bar = |scores: &[f32]| {
+            let mut best = TopK::new(2);
+            for (target, &score) in scores.iter().enumerate() {
+                best.push(Hit { target, score, text: 0 });
+            }
+            best.bar()
+        };
+        assert_eq!(bar(&[0.5, 0.9, 0.7]), 0.7);
+        assert_eq!(bar(&[0.9]), f32::NEG_INFINITY);
+        assert_eq!(bar(&[0.9, -f32::NAN]), f32::NEG_INFINITY);
+        assert_eq!(bar(&[f32::NAN, 0.9, 0.7]), 0.9);
     }
 
     proptest! {
