@@ -222,13 +222,21 @@ class TargetCache:
         return cls(_core.TargetCache.open(str(folder)), folder, model, held)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, model: Encoder | None = None) -> TargetCache:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        model: Encoder | None = None,
+        resident: bool = False,
+    ) -> TargetCache:
         """Open a cache in milliseconds: everything but the vectors and texts is checked.
 
         Args:
             path: Folder of the cache.
             model: The model that built it, to encode queries with; None loads it at first use,
                 from the source that the cache names.
+            resident: Whether to read and verify everything now and hold it in memory. Otherwise
+                files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
             InputError: If `path` is no path, or `model` no model.
@@ -240,7 +248,7 @@ class TargetCache:
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(_core.TargetCache.open(str(folder)), folder, model)
+        cache = cls(_core.TargetCache.open(str(folder), resident=resident), folder, model)
         if model is not None:
             cache._check_model(model)
         return cache
@@ -523,7 +531,7 @@ class TargetCache:
         return type(self)(now.core, self._path, model, self._held)
 
     def _now(self) -> TargetCache:
-        core = _core.TargetCache.open(str(self._path))
+        core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
         return type(self)(core, self._path, None, self._held)
 
     def _check_same_kind(self) -> None:
@@ -564,7 +572,7 @@ class TargetCache:
         return sorted(indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (str(self._path),)
+        return partial(type(self).open, resident=self._core.resident), (str(self._path),)
 
     def __repr__(self) -> str:
         place = "in a temporary folder" if self._held else repr(str(self._path))
