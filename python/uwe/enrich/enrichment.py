@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from uwe.cache import TargetCache
 from uwe.checks import check_counter, natural, positive
-from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.esco import newest_release
 from uwe.data.graph_files import folded, write_graph_files
 from uwe.enrich.background import RELATION, Background, read_background
@@ -26,6 +25,7 @@ from uwe.enrich.grounding import Grounder, Grounding, rare_skills
 from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
+from uwe.files.atomic import replaced, settled, write_lines
 from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 
