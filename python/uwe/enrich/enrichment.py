@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from uwe.cache import TargetCache
 from uwe.checks import check_counter, natural, positive
@@ -22,6 +22,7 @@ from uwe.data.esco import newest_release
 from uwe.data.graph_files import folded, write_graph_files
 from uwe.enrich.background import RELATION, Background, read_background
 from uwe.enrich.grounding import Grounder, Grounding, rare_skills
+from uwe.enrich.llm import LLM
 from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
@@ -48,16 +49,6 @@ _FILES = {
     *(f"{name}.edges.tsv.gz" for name, _, _ in _GRAPHS.values()),
     *(f"nodes.{kind}.jsonl.gz" for _, *kinds in _GRAPHS.values() for kind in kinds),
 }
-
-
-class Writer(Protocol):
-    """What makes candidates: an `LLM`."""
-
-    model: str
-    seed: int
-
-    def candidates(self, grounding: Grounding) -> list[Candidate] | Any:
-        """Candidates for a skill, or a text that says why there are none."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +152,7 @@ def check_out(out: Path, graphs: Path) -> None:
 def enrich(
     material: Enrichable,
     out: str | Path,
-    llm: Writer,
+    llm: LLM,
     *,
     model: Encoder | None,
     k: int = TOP_K,
@@ -173,7 +164,7 @@ def enrich(
         material: What `read_enrichable` gave.
         out: Where the graphs and `provenance.jsonl.gz` are written; an earlier enrichment there
             is replaced.
-        llm: Who writes.
+        llm: Writes the texts.
         model: Ranks all skills of the graphs for each text; None leaves the round trip out.
         k: A text is accepted if its skill is among the first `k`.
         progress: Called with the number of skills asked for so far.
@@ -214,7 +205,7 @@ def enrich(
 
 
 def _validated(
-    material: Enrichable, llm: Writer, progress: Callable[[int], object] | None
+    material: Enrichable, llm: LLM, progress: Callable[[int], object] | None
 ) -> tuple[list[Candidate], Counter[str]]:
     """Candidates that keep to the rules, and how many do not by reason."""
     validator = Validator(material.background, material.queries)
@@ -280,7 +271,7 @@ def _trainable(
 
 
 def _write(
-    out: Path, candidates: Sequence[Candidate], skills: Mapping[str, str], llm: Writer
+    out: Path, candidates: Sequence[Candidate], skills: Mapping[str, str], llm: LLM
 ) -> dict[str, int]:
     """Write accepted texts, whole or not at all; how many edges each graph has."""
     nodes: dict[str, dict[str, tuple[str, str]]] = {}
