@@ -72,7 +72,7 @@ VARIANTS: dict[str, list[str]] = {
     "no padding": ["graph.V.padding=0"],
     "padding 0.8": ["graph.V.padding=0.8"],
     "projection to 128": ["model.dim=128", "optimizer.projection_learning_rate=1e-3"],
-    "enrichment by rule": [],
+    "enrichment": [],
     "weights as trained": ["optimizer.trained_share=1"],
 }
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=500, help="queries a task")
     chosen = parser.parse_args()
     names = ["base", *(name for name in chosen.only if name != "base")]
-    for name, needed in (("enrichment by rule", chosen.enriched), ("guard", chosen.guide)):
+    for name, needed in (("enrichment", chosen.enriched), ("guard", chosen.guide)):
         if not needed and name in names:
             print(f"left out: {name}, which has nothing to work with", flush=True)
             names.remove(name)
@@ -99,7 +99,7 @@ def main() -> None:
             changes = [c.replace("GUIDE", chosen.guide or "") for c in VARIANTS[name]]
             changes += ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
             recipe = read_recipe(chosen.recipe, changes=[*chosen.set, *changes])
-            if name == "enrichment by rule":
+            if name == "enrichment":
                 recipe = with_sentences(recipe, chosen.enriched)
             run = path.with_suffix("")
             if run.exists() and read_recipe(run / "recipe.json") != recipe:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uwe.data.commit import write_lines
+from uwe.files.atomic import write_lines
 from uwe.spaces import target_space
 
 ASSET = Path(__file__).parents[1] / "python" / "uwe" / "assets" / "probes-rules.jsonl.gz"

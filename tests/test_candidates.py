@@ -19,6 +19,7 @@ from conftest import HashEncoder
 from uwe import candidates
 from uwe.candidates import index_path, propose
 from uwe.errors import MissingExtraError
+from uwe.files.hashing import file_sha256
 
 WORDS = [f"{a}{b}" for a in "abcdefghijklmno" for b in "uvwxyz"]
 LABELS = [f"{first} {second}" for first in WORDS[:30] for second in WORDS[:20]]
@@ -174,7 +175,7 @@ class TestWithIndex:
         name = index_path(space).name
         old, new, other = (
             space.path.with_name(part)
-            for part in (f"{name}.0123abcd.part", f"{name}.4567abcd.part", "other.hnsw.json")
+            for part in (f".{name}-0123abcd", f".{name}-4567abcd", "other.hnsw.json")
         )
         for file in (old, new, other):
             file.write_bytes(b"x")
@@ -190,7 +191,7 @@ class TestWithIndex:
         seal = {
             **candidates._identity(space),
             "bytes": path.stat().st_size,
-            "sha256": candidates._sha256(path),
+            "sha256": file_sha256(path),
         }
         path.with_name(path.name + ".json").write_text(json.dumps(seal))
         again = uwe.TargetCache.open(space.path, model=HashEncoder())

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import uwe
-from uwe.enrich.provider import RefusedError
 from uwe.errors import (
     CacheMismatchError,
     CacheNotFoundError,
@@ -27,7 +26,6 @@ ARGUMENTS: dict[type, tuple[tuple[Any, ...], dict[str, Any]]] = {
     MissingExtraError: (("ann", "candidates="), {}),
     DataError: (("text",), {"path": "a/b.csv", "line": 3}),
     CacheMismatchError: (("text",), {"expected": "a", "found": "b"}),
-    RefusedError: (("text", "said"), {}),
 }
 """What constructors take that take more than a text."""
 

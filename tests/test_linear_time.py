@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 import sys
 import time
@@ -15,11 +14,12 @@ from uwe.bench.report.markdown import _safe
 from uwe.bench.trec import _column
 from uwe.data.esco_files import _VERSION_GIVEN
 from uwe.data.graph_files import folded
-from uwe.enrich.answer import parse_answer
-from uwe.enrich.language import is_english
+from uwe.enrich.background import Fact
+from uwe.enrich.grounding import Grounding
+from uwe.enrich.hiding import Hider
 from uwe.enrich.near import runs_of, words_of
-from uwe.enrich.phrases import _without_brackets, clause_of, detail_of, phrase_of
-from uwe.enrich.validation import has_form
+from uwe.enrich.prompt import parse_answer
+from uwe.enrich.validation import has_form, is_english
 from uwe.lexicon import Abbreviations, with_unknown_words
 from uwe.sentences import split_sentences
 from uwe.text import Token
@@ -55,7 +55,11 @@ def augmented(text: str) -> object:
     return changed([text], every, seed=0, graph="J", number=0)
 
 
-VERBS = frozenset({"manage", "bake"})
+def parsed(text: str) -> object:
+    skill = Fact("skill", "bake bread")
+    return parse_answer(text, Grounding(skill, "", None, (), (), (), ()), "", sentences=1)
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "split_sentences": split_sentences,
     "readings": Abbreviations.built_in().readings,
@@ -67,10 +71,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "words_of": words_of,
     "runs_of": lambda text: runs_of(text, 3),
     "is_english": is_english,
-    "phrase_of": lambda text: phrase_of(text, "skill", VERBS),
-    "clause_of": lambda text: clause_of(text, "skill", VERBS),
-    "detail_of": detail_of,
-    "parse_answer": parse_answer,
+    "hide": Hider("sk-aaaaaaaaaaaaaaaa").hide,
+    "parse_answer": parsed,
     "markdown": _safe,
     "trec": _column,
     "version": _VERSION_GIVEN.fullmatch,
@@ -105,12 +107,6 @@ def test_the_sentences_of_a_long_text_are_found_quickly(mark: str) -> None:
         split_sentences((mark * 200_000)[:200_000])
 
 
-def test_brackets_are_left_out_as_before() -> None:
-    texts = ["Java (programming)", "a (b (c) d)", "((", "a  ()", "(a) b", "a (b", "a)(b)", " ( ) "]
-    for text in texts:
-        assert _without_brackets(text) == re.sub(r"\s*\([^)]*\)", "", text)
-
-
 def test_letters_that_a_pattern_takes_for_others_change_nothing() -> None:
     pytest.importorskip("torch")
     for text in ("ſoftware engineer", "human reſources", "\u212aey account manager"):
@@ -118,4 +114,4 @@ def test_letters_that_a_pattern_takes_for_others_change_nothing() -> None:
 
 
 def test_a_text_without_end_is_no_recursion() -> None:
-    assert parse_answer("[" * (10 * sys.getrecursionlimit())) is None
+    assert parsed("[" * (10 * sys.getrecursionlimit())) is None

@@ -11,12 +11,12 @@ import pytest
 
 from uwe.checks import file_name
 from uwe.corpus import RankingTask, read_task
-from uwe.data.commit import new_folder
 from uwe.data.graph_files import graph_name, read_nodes, write_graph_files
 from uwe.data.layout import write_task
 from uwe.data.onet import OnetDatabase, write_onet
-from uwe.enrich.files import check_out
+from uwe.enrich.enrichment import check_out
 from uwe.errors import InputError, ModelError
+from uwe.files.atomic import new_folder
 from uwe.model.base import base_folder
 from uwe.model.folder import read_source_folder
 

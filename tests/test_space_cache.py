@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import uwe
 from conftest import HashEncoder
@@ -224,8 +225,8 @@ def test_a_child_forked_while_building_keeps_nobody_waiting(folder: Path) -> Non
             os.read(end, 1)
             os._exit(0)
     try:
-        with path.with_suffix(".lock").open("ab") as file:
-            assert spaces._lock(file.fileno())
+        with FileLock(path.with_suffix(".lock")).acquire(blocking=False) as lock:
+            assert lock.is_locked
     finally:
         os.close(child_end)
         os.close(end)

@@ -8,16 +8,13 @@ for.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
-import secrets
 import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +25,8 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.errors import CacheError, MissingExtraError
+from uwe.files.atomic import replaced_path, write_text
+from uwe.files.hashing import file_sha256
 from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ _FORMAT = 1
 # hnswlib's own recommendation for high recall at hundreds of dimensions; a fixed seed and one
 # thread make the index, and so the candidates, the same on every machine.
 _LINKS, _BUILD_EFFORT, _SEED = 32, 200, 0
-_BLOCK = 1 << 20
 # Vectors that are added at a time: between two slices Ctrl-C is heard.
 _SLICE = 1_000
 # What a writer that was killed left; a live one is done within this time.
@@ -202,14 +200,13 @@ def _build(hnswlib: Any, targets: TargetCache) -> Any:
 def _write(index: Any, targets: TargetCache) -> None:
     """The index first, its seal last: without a fitting seal an index is not read."""
     path = index_path(targets)
-    with _written_beside(path) as part:
+    with replaced_path(path) as part:
         index.save_index(str(part))
         # hnswlib does not look whether its writes succeed.
         if part.stat().st_size != index.index_file_size():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        seal = {**_identity(targets), "bytes": part.stat().st_size, "sha256": _sha256(part)}
-    with _written_beside(_seal_path(path)) as part:
-        part.write_text(json.dumps(seal, indent=2) + "\n", encoding="utf-8")
+        seal = {**_identity(targets), "bytes": part.stat().st_size, "sha256": file_sha256(part)}
+    write_text(_seal_path(path), json.dumps(seal, indent=2) + "\n")
 
 
 def _read(hnswlib: Any, targets: TargetCache) -> Any:
@@ -223,7 +220,7 @@ def _read(hnswlib: Any, targets: TargetCache) -> Any:
         wanted = {**_identity(targets), "bytes": path.stat().st_size}
         if not isinstance(seal, dict) or {**seal, "sha256": ""} != {**wanted, "sha256": ""}:
             return None
-        if seal["sha256"] != _sha256(path):
+        if seal["sha256"] != file_sha256(path):
             return None
     except (OSError, ValueError, KeyError, RecursionError):
         return None
@@ -248,7 +245,7 @@ def _sweep(targets: TargetCache) -> None:
     """Remove the indexes of the cache's earlier states, and what killed writers left."""
     own = index_path(targets).name
     name = re.escape(targets.path.name) + r"\.[0-9a-f]{16}\.hnsw(\.json)?"
-    stale = re.compile(rf"{name}(?P<part>\.[0-9a-f]{{8}}\.part)?")
+    stale = re.compile(rf"{name}|(?P<part>\.{name}-[a-z0-9_]{{8}})")
     for file in list(targets.path.parent.iterdir()):
         found = stale.fullmatch(file.name)
         # A reader on Windows may hold a file: the next sweep takes it.
@@ -276,27 +273,6 @@ def _identity(targets: TargetCache) -> dict[str, Any]:
 
 def _seal_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
-
-
-@contextmanager
-def _written_beside(path: Path) -> Iterator[Path]:
-    """A name to write to, that replaces `path` when it is complete."""
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _library() -> Any:

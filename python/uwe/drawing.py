@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uwe.data.commit import replaced_file
 from uwe.errors import InputError, MissingExtraError
+from uwe.files.atomic import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

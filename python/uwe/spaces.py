@@ -8,8 +8,6 @@ import json
 import logging
 import os
 import shutil
-import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from filelock import FileLock, Timeout
 
 from uwe.blocks import check_form, check_model
 from uwe.cache import TargetCache
@@ -294,54 +294,23 @@ def _open(path: Path, model: Encoder, targets: int) -> TargetCache | None:
 @contextmanager
 def _only_builder(path: Path) -> Iterator[None]:
     """Hold the lock file beside `path`; the system frees it when its holder dies."""
+    lock = FileLock(path.with_suffix(".lock"), poll_interval=_POLL_SECONDS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_suffix(".lock").open("ab")
-        held = _lock(file.fileno())
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            _log.info("another process is building %s: waiting for it", path)
+            lock.acquire()
     except OSError as error:
         raise CacheError(
             f"expected a folder that can be written for target caches, got {path.parent} "
             f"({error.strerror}): set the environment variable UWE_CACHE_DIR to another folder"
         ) from error
-    with file:
-        if not held:
-            _log.info("another process is building %s: waiting for it", path)
-        # Asking again and again, not waiting in the system: so Ctrl-C works everywhere.
-        while not held:
-            time.sleep(_POLL_SECONDS)
-            held = _lock(file.fileno())
-        try:
-            yield
-        finally:
-            # Closing is not enough: a child of a fork has the same lock, for as long as it lives.
-            _unlock(file.fileno())
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _entry(name: str) -> dict[str, Any]:

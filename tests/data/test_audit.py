@@ -12,8 +12,8 @@ import pytest
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
 from uwe.data.audit import found_pairs, read_training
-from uwe.data.layout import file_seal
 from uwe.errors import DataError
+from uwe.files.hashing import file_sha256
 
 JOBS = {"j1": "Baker", "j2": " data engineer "}
 SKILLS = {"s1": "Bake Bread", "s2": "apache spark", "s3": "STRASSE"}
@@ -93,7 +93,7 @@ def test_no_edges_have_no_pairs(data: Path) -> None:
 def test_sealed_by_content_or_by_bytes(data: Path) -> None:
     path = data / "train" / "J.edges.tsv.gz"
     source = _source(data, "train/J.edges.tsv.gz")
-    unpacked = TrainingSource("train/J.edges.tsv.gz", file_seal(path).upper())
+    unpacked = TrainingSource("train/J.edges.tsv.gz", file_sha256(path, unpacked=True).upper())
     assert read_training(data, [unpacked]).problems == ()
     _write_edges(path, EDGES, level=1)
     assert read_training(data, [unpacked]).problems == ()

@@ -13,7 +13,7 @@ from uwe.data.esco import newest_release
 from uwe.data.graph_files import GraphBuilder
 from uwe.data.layout import write_task
 from uwe.enrich.background import read_background
-from uwe.enrich.grounding import Grounding, Groundings
+from uwe.enrich.grounding import Grounder, Grounding
 
 BENCHMARK = (
     "You are expected to bake bread rolls and cakes for all our branches every morning.",
@@ -91,5 +91,5 @@ def groundings(folder: Path, **settings: str) -> dict[str, Grounding]:
     data = write_data(folder / "data")
     graphs = write_graphs(folder / "graphs", **settings)
     background = read_background(graphs, newest_release(data))
-    of = Groundings(background)
-    return {skill: of.of(skill) for skill in background.skills}
+    grounder = Grounder(background)
+    return {skill: grounder.ground(skill) for skill in background.skills}

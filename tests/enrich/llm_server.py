@@ -17,7 +17,7 @@ class LlmServer(ThreadingHTTPServer):
     """Answers each request by the next step of its plan, and by the last one from then on.
 
     A step is `("answer", text)`, `("status", code, headers)` with or without a message,
-    `("slow", seconds)`, `("drip", seconds)`, `("body", bytes)` or `("drop",)`.
+    `("slow", seconds)`, `("body", bytes)` or `("drop",)`.
     """
 
     daemon_threads = True
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers["Content-Length"])
         request = json.loads(self.rfile.read(length))
         self.server.requests.append(request)
-        self.server.headers.append(dict(self.headers))
+        self.server.headers.append({name.lower(): self.headers[name] for name in self.headers})
         self.server.paths.append(self.path)
         step, *rest = self.server.next_step()
         if step == "status":
@@ -56,8 +56,6 @@ class _Handler(BaseHTTPRequestHandler):
         elif step == "slow":
             time.sleep(rest[0])
             self._send(completion("late"))
-        elif step == "drip":
-            self._drip(rest[0])
         elif step == "body":
             self._send(rest[0])
         elif step == "drop":
@@ -70,18 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(code)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def _drip(self, seconds: float) -> None:
-        self.send_response(200)
-        self.end_headers()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.wfile.write(b" ")
-            self.wfile.flush()
-            time.sleep(0.02)
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("openai")
 from cli_shell import Shell
 from enrich.bakery import BENCHMARK, HIDDEN, Ranker, write_data, write_graphs
 from enrich.llm_server import LlmServer, answer, serving
-from uwe.data.graph_files import read_edges
-from uwe.enrich.answer import Candidate
 from uwe.enrich.enrichment import enrich, read_enrichable
 from uwe.enrich.grounding import Grounding
-from uwe.enrich.offline import OfflineWriter
+from uwe.enrich.prompt import Candidate
 from uwe.errors import InputError
 from uwe.training.graph import read_graphs
 
@@ -42,57 +41,6 @@ def provenance(folder: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def test_by_rule_it_writes_graphs_that_training_reads(folders: Shell) -> None:
-    done = folders("enrich", "graphs", "out", "--model", "tiny")
-    assert "out: 4 of 4 skills" in done.stdout
-    assert (
-        "compared with 3 queries of workbench/skillextract_house/val, workbench/skillnorm/test"
-    ) in done.stdout
-    (graph,) = read_graphs("out")
-    assert graph.name == "VE"
-    sentences = read_edges("out/VE.edges.tsv.gz")
-    assert (sentences.left_kind, sentences.right_kind) == ("skill", "sentence")
-    assert set(sentences.relations) == {"enriched-offline"}
-    assert {"skill/bake", "skill/sql", "skill/flour", "skill/dough"} <= set(sentences.left)
-    entries = provenance("out")
-    ends = {(e["skill"], e["sentence"]) for e in entries if e["graph"] == "VE"}
-    assert len(ends) == len(entries)
-    assert ends == set(zip(sentences.left, sentences.right, strict=True))
-    for entry in entries:
-        assert (entry["model"], entry["prompt_version"], entry["seed"]) == ("rules", "2", 0)
-        assert entry["grounding"]
-
-
-def test_the_same_command_writes_the_same_bytes(folders: Shell) -> None:
-    first, second = (
-        folders.json("enrich", "graphs", out, "--no-round-trip", "--seed", "3") for out in "ab"
-    )
-    assert {**first, "folder": ""} == {**second, "folder": ""}
-    names = sorted(path.name for path in Path("a").iterdir())
-    for name in names:
-        assert (Path("a") / name).read_bytes() == (Path("b") / name).read_bytes()
-    other = folders.json("enrich", "graphs", "b", "--no-round-trip", "--seed", "4")
-    assert (Path("a") / "VE.edges.tsv.gz").read_bytes() != (
-        Path("b") / "VE.edges.tsv.gz"
-    ).read_bytes()
-    assert other["skills"] == 4
-
-
-def test_what_the_model_does_not_find_is_rejected(folders: Shell) -> None:
-    material = read_enrichable("graphs", "data", skills=4)
-    background = material.background
-    by_rule = OfflineWriter(background.verbs(), background.kinds, sentences=8, seed=0)
-    all_of_it = enrich(material, "all", by_rule, model=None)
-    found = enrich(material, "found", by_rule, model=Ranker(), k=1)
-    lost = sum(all_of_it.texts.values()) - sum(found.texts.values())
-    assert found.rejected["round trip"] == lost > 0
-    assert set(provenance_ids("found")) <= set(provenance_ids("all"))
-
-
-def provenance_ids(folder: str) -> list[tuple[str, str]]:
-    return [(entry["skill"], entry["sentence"]) for entry in provenance(folder)]
-
-
 def test_an_endpoint_gives_sentences_aliases_and_titles(
     folders: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,12 +54,10 @@ def test_an_endpoint_gives_sentences_aliases_and_titles(
             aliases=["SQL dialects"], titles=["master baker"],
         ),
     }  # fmt: skip
-    with serving(("status", 429, {"Retry-After": "0"}), ("answer", "")) as server:
+    with serving(("status", 429, {"retry-after-ms": "1"}), ("answer", "")) as server:
         server.reply = lambda request: answers.get(label_of(request), answer())
         serve(server, monkeypatch)
-        done = folders(
-            "enrich", "graphs", "out", "--provider", "openai", "--model", "tiny", "--json"
-        )
+        done = folders("enrich", "graphs", "-o", "out", "--model", "tiny", "--json")
     result = json.loads(done.stdout)
     # One title for two skills: a node alone on its side has no negatives.
     assert result["edges"] == {"AE": 2, "VE": 2}
@@ -140,7 +86,7 @@ def test_titles_join_jobs_to_skills(folders: Shell, monkeypatch: pytest.MonkeyPa
     with serving(("answer", "")) as server:
         server.reply = lambda request: answer(titles=[f"{label_of(request)} expert"])
         serve(server, monkeypatch)
-        folders("enrich", "graphs", "out", "--provider", "openai", "--no-round-trip")
+        folders("enrich", "graphs", "-o", "out", "--no-round-trip")
     (graph,) = read_graphs("out")
     assert (graph.name, graph.left.kind, graph.right.kind) == ("JE", "job", "skill")
     assert len(graph.edges) == 4
@@ -154,34 +100,14 @@ def test_a_prompt_that_is_refused_is_told_of_and_the_others_are_asked(
             sentences=[f"Somebody who knows {label_of(request)} well is wanted here."]
         )
         serve(server, monkeypatch)
-        done = folders.json("enrich", "graphs", "out", "--provider", "openai", "--no-round-trip")
+        done = folders.json("enrich", "graphs", "-o", "out", "--no-round-trip")
         assert (done["covered"], done["rejected"]) == (3, {"refused": 1})
     with serving(("status", 400, {}, "no such model")) as server:
         serve(server, monkeypatch)
         monkeypatch.setenv("UWE_LLM_MODEL", "m-2")
-        message = folders.error("enrich", "graphs", "out", "--provider", "openai")
+        message = folders.error("enrich", "graphs", "-o", "out")
         assert "no such model" in message
         assert len(server.requests) == 3
-
-
-def test_a_text_is_rejected_if_one_of_its_skills_is_not_found(folders: Shell) -> None:
-    material = read_enrichable("graphs", "data", skills=4)
-
-    class Writer:
-        name, model, version, seed = "two", "none", "1", 0
-
-        def candidates(self, grounding: Grounding) -> list[Candidate]:
-            skill, label = grounding.skill.id, grounding.skill.text
-            other = "skill/flour" if skill == "skill/sql" else "skill/sql"
-            return [
-                Candidate("sentence", f"You work with {label} every day.", (skill,), ()),
-                Candidate("sentence", f"{label} and a data base: your tools.", (skill, other), ()),
-            ]
-
-    done = enrich(material, "out", Writer(), model=Ranker(), k=1)
-    assert done.rejected["round trip"] >= 4
-    edges = read_edges("out/VE.edges.tsv.gz")
-    assert len(edges.left) == len(set(edges.right)) == done.texts["sentence"]
 
 
 def test_whoever_obeys_hidden_orders_adds_nothing(
@@ -197,7 +123,7 @@ def test_whoever_obeys_hidden_orders_adds_nothing(
         serve(server, monkeypatch)
         for skills, reasons in ((["skill/dough"], "1 schema"), (["skill/sql"], "3 form")):
             message = folders.error(
-                "enrich", "graphs", "out", "--provider", "openai", "--only", *skills,
+                "enrich", "graphs", "-o", "out", "--only", *skills,
                 "--no-round-trip",
             )  # fmt: skip
             assert "expected texts that can be accepted, got none" in message
@@ -205,16 +131,12 @@ def test_whoever_obeys_hidden_orders_adds_nothing(
         assert not Path("out").exists()
     system = server.requests[0]["messages"][0]["content"]
     assert "HACKED" not in system
-    by_rule = folders.json("enrich", "graphs", "rules", "--no-round-trip")
-    texts = gzip.decompress(Path("rules/nodes.sentence.jsonl.gz").read_bytes()).decode()
-    assert by_rule["covered"] == 4
-    assert "previous instructions" not in texts
 
 
 def test_a_dry_run_asks_and_writes_nothing(folders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(("answer", answer())) as server:
         serve(server, monkeypatch)
-        done = folders("enrich", "graphs", "out", "--provider", "openai", "--dry-run")
+        done = folders("enrich", "graphs", "-o", "out", "--dry-run")
         assert server.requests == []
     assert "requests: 4\nanswered: 0\nspent: 0\ntokens: " in done.stdout
     assert "Write in English" in done.stdout
@@ -222,10 +144,8 @@ def test_a_dry_run_asks_and_writes_nothing(folders: Shell, monkeypatch: pytest.M
     assert not Path("out").exists()
     assert not Path("out.journal.jsonl").exists()
     monkeypatch.delenv("UWE_LLM_URL")
-    plan = folders.json("enrich", "graphs", "out", "--provider", "openai", "--dry-run")
+    plan = folders.json("enrich", "graphs", "-o", "out", "--dry-run")
     assert plan["requests"] == 4
-    plan = folders.json("enrich", "graphs", "out", "--dry-run")
-    assert plan["example"]
 
 
 def test_the_cap_is_kept_before_anything_is_asked(
@@ -234,7 +154,7 @@ def test_the_cap_is_kept_before_anything_is_asked(
     with serving(("answer", answer())) as server:
         serve(server, monkeypatch)
         message = folders.error(
-            "enrich", "graphs", "out", "--provider", "openai", "--token-cap", "100",
+            "enrich", "graphs", "-o", "out", "--token-cap", "100",
             "--no-round-trip",
         )  # fmt: skip
     assert "expected at most 100 tokens" in message
@@ -247,23 +167,23 @@ def test_an_endpoint_that_stays_silent_is_told_with_what_to_do(
     plan = [("answer", answer()), ("status", 429, {"Retry-After": "9999"})]
     with serving(*plan) as server:
         serve(server, monkeypatch)
-        done = folders("enrich", "graphs", "out", "--provider", "openai", "--no-round-trip", code=1)
-    assert "out.journal.jsonl has 1 answers: the same command goes on" in done.stderr
-    assert "asks to wait 9999 seconds: go on then with the same command" in done.stderr
+        done = folders("enrich", "graphs", "-o", "out", "--no-round-trip", code=1)
+    assert "out.journal.jsonl has 1 answers" in done.stderr
+    assert "9999" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["graphs", "out", "--provider", "magic"], "expected --provider offline or openai"),
-     (["graphs", "out", "--skills", "0"], "expected skills to be an integer >= 1"),
-     (["graphs", "out", "--per-skill", "0"], "expected per_skill to be an integer >= 1"),
-     (["graphs", "out", "--max-degree", "-1"], "expected max_degree to be an integer >= 0"),
-     (["graphs", "out", "--only", "x"], "found none of 6"),
-     (["graphs", "graphs"], "expected another folder than that of the graphs"),
-     (["graphs", "data"], "found esco: name another"),
-     (["graphs", "roles.uwe/manifest.json"], "got a file: move it away"),
-     (["data", "out"], "expected a folder of graphs"),
-     (["graphs", "out", "--provider", "openai"], "not set: UWE_LLM_URL, UWE_LLM_MODEL")],
+    [(["graphs", "-o", "out", "--skills", "0"], "skills"),
+     (["graphs", "-o", "out", "--per-skill", "0"], "per_skill"),
+     (["graphs", "-o", "out", "--max-degree", "-1"], "max_degree"),
+     (["graphs", "-o", "out", "--only", "x"], "none of 6"),
+     (["graphs", "-o", "out", "--journal", "out/j"], "outside out"),
+     (["graphs", "-o", "graphs"], "another folder"),
+     (["graphs", "-o", "data"], "found esco"),
+     (["graphs", "-o", "roles.uwe/manifest.json"], "got a file"),
+     (["data", "-o", "out"], "folder of graphs"),
+     (["graphs", "-o", "out"], "UWE_LLM_URL, UWE_LLM_MODEL")],
 )  # fmt: skip
 def test_mistakes_are_told(
     folders: Shell, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
@@ -272,43 +192,69 @@ def test_mistakes_are_told(
         monkeypatch.delenv(name, raising=False)
     assert said in folders.error("enrich", *arguments, "--no-round-trip")
     assert not Path("out").exists()
+    assert not Path("out.journal.jsonl").exists()
 
 
-def test_a_journal_is_of_endpoints_alone(folders: Shell) -> None:
-    done = folders("enrich", "graphs", "out", "--journal", "j", code=2)
-    assert "--journal is for --provider openai" in done.stderr
+# Without an endpoint -----------------------------------------------------------------------------
+
+
+class Author:
+    """Writes two sentences for each skill: one with its label, one without."""
+
+    model, seed = "none", 0
+
+    def candidates(self, grounding: Grounding) -> list[Candidate]:
+        label, skill = grounding.skill.text, grounding.skill.id
+        return [
+            Candidate("sentence", f"You work with {label} every day.", skill, (skill,)),
+            Candidate("sentence", f"Nobody says what number {len(label)} is for.", skill, (skill,)),
+        ]
+
+
+def test_what_the_model_does_not_find_is_rejected(folders: Shell) -> None:
+    material = read_enrichable("graphs", "data", skills=4)
+    everything = enrich(material, "all", Author(), model=None)
+    assert (everything.covered, everything.texts["sentence"]) == (4, 8)
+    found = enrich(material, "found", Author(), model=Ranker(), k=1)
+    assert found.rejected["round trip"] == 8 - found.texts["sentence"] >= 4
+    labels = {entry["sentence"] for entry in provenance("all")}
+    assert {entry["sentence"] for entry in provenance("found")} < labels
+    with pytest.raises(InputError):
+        enrich(material, "out", Author(), model=None, k=0)
 
 
 def test_an_earlier_enrichment_is_replaced_whole_or_not_at_all(
     folders: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders("enrich", "graphs", "out", "--no-round-trip")
-    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    def content() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in Path("out").iterdir()}
 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device", "out")
 
+    material = read_enrichable("graphs", "data", skills=4)
+    enrich(material, "out", Author(), model=None)
+    before = content()
+    fewer = read_enrichable("graphs", "data", skills=2)
     with monkeypatch.context() as patch:
-        patch.setattr("uwe.enrich.files.write_lines", fail)
-        message = folders.error("enrich", "graphs", "out", "--no-round-trip", "--seed", "9")
-    assert "No space left" in message
-    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
-    folders("enrich", "graphs", "out", "--no-round-trip", "--seed", "9")
-    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} != before
+        patch.setattr("uwe.enrich.enrichment.write_lines", fail)
+        with pytest.raises(OSError, match="No space left"):
+            enrich(fewer, "out", Author(), model=None)
+    assert content() == before
+    enrich(fewer, "out", Author(), model=None)
+    assert content() != before
+    enrich(material, "out", Author(), model=None)
+    assert content() == before  # equal bytes
     Path("out/own.edges.tsv.gz").write_bytes(b"mine")
-    message = folders.error("enrich", "graphs", "out", "--no-round-trip")
-    assert "found own.edges.tsv.gz: name another, or empty it" in message
+    with pytest.raises(InputError, match="own"):
+        enrich(material, "out", Author(), model=None)
     assert Path("out/own.edges.tsv.gz").read_bytes() == b"mine"
 
 
-def test_without_a_benchmark_it_says_so(folders: Shell, tmp_path: Path) -> None:
-    (tmp_path / "bare").mkdir()
-    done = folders("enrich", "graphs", "out", "--data", "bare", "--no-round-trip")
+def test_without_a_benchmark_it_says_so(folders: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("bare").mkdir()
+    with serving(("answer", "")) as server:
+        server.reply = lambda request: answer(sentences=[f"You know {label_of(request)} well."])
+        serve(server, monkeypatch)
+        done = folders("enrich", "graphs", "-o", "out", "--data", "bare", "--no-round-trip")
     assert "compared with no benchmark" in done.stdout
-
-
-def test_k_must_be_a_number_above_0(folders: Shell) -> None:
-    material = read_enrichable("graphs", "data")
-    by_rule = OfflineWriter(frozenset(), {}, sentences=1, seed=0)
-    with pytest.raises(InputError, match="expected k"):
-        enrich(material, "out", by_rule, model=None, k=0)

@@ -11,13 +11,19 @@ import pytest
 from enrich.bakery import BENCHMARK, REAL, Ranker, write_data, write_graphs
 from enrich.llm_server import answer
 from uwe.data.esco import newest_release
-from uwe.enrich.answer import Candidate, Kind, candidates_of, parse_answer
 from uwe.enrich.background import Fact, read_background
-from uwe.enrich.grounding import Grounding, Groundings
-from uwe.enrich.language import is_english
+from uwe.enrich.enrichment import round_trip
+from uwe.enrich.grounding import Grounder, Grounding
 from uwe.enrich.near import NearTexts
-from uwe.enrich.round_trip import round_trip
-from uwe.enrich.validation import Validator, benchmark_queries, has_form, has_length, is_copy
+from uwe.enrich.prompt import Candidate, Kind, parse_answer
+from uwe.enrich.validation import (
+    Validator,
+    benchmark_queries,
+    has_form,
+    has_length,
+    is_copy,
+    is_english,
+)
 from uwe.errors import DataError
 
 
@@ -38,11 +44,11 @@ def validator(folder: Path) -> Validator:
 @pytest.fixture
 def bake(folder: Path) -> Grounding:
     background = read_background(folder / "graphs", newest_release(folder / "data"))
-    return Groundings(background).of("skill/bake")
+    return Grounder(background).ground("skill/bake")
 
 
 def made(text: str, kind: Kind = "sentence", skill: str = "skill/bake") -> Candidate:
-    return Candidate(kind, text, (skill,), ())
+    return Candidate(kind, text, skill)
 
 
 # Schema ------------------------------------------------------------------------------------------
@@ -54,21 +60,27 @@ def made(text: str, kind: Kind = "sentence", skill: str = "skill/bake") -> Candi
      answer(sentences=["x"])[:-1], answer(more=["x"]), answer(titles=None), "[" * 100_000,
      "Sure! " + answer()],
 )  # fmt: skip
-def test_an_answer_has_exactly_three_lists_of_texts(text: str) -> None:
-    assert parse_answer(text) is None
+def test_an_answer_has_exactly_three_lists_of_texts(text: str, bake: Grounding) -> None:
+    assert parse_answer(text, bake, "", sentences=2) is None
 
 
 @pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "```\n{}```\n"])
 def test_an_answer_may_be_fenced(form: str, bake: Grounding) -> None:
     text = answer(sentences=["A  b.", " "], aliases=["c"], titles=["d"])
-    parsed = parse_answer(form.replace("{}", text))
-    assert parsed is not None
-    found = candidates_of(parsed, bake, "key", most=dict.fromkeys(parsed, 9))
+    found = parse_answer(form.replace("{}", text), bake, "key", sentences=2)
+    assert found is not None
     assert [(c.kind, c.text) for c in found] == [
         ("sentence", "A b."), ("alias", "c"), ("title", "d"),
     ]  # fmt: skip
     assert found[0].grounding == bake.ids()
     assert found[0].request == "key"
+
+
+def test_an_answer_without_end_counts_as_far_as_it_was_asked_for(bake: Grounding) -> None:
+    texts = [f"text {number}" for number in range(10_000)]
+    endless = answer(sentences=texts, aliases=texts, titles=texts)
+    found = parse_answer(endless, bake, "", sentences=2) or []
+    assert [c.kind for c in found] == ["sentence"] * 2 + ["alias"] * 3 + ["title"] * 2
 
 
 # Texts by themselves -----------------------------------------------------------------------------
@@ -218,7 +230,7 @@ def test_queries_of_all_tasks_and_splits_are_read(folder: Path, tmp_path: Path) 
     broken = tmp_path / "task" / "val.queries.jsonl.gz"
     broken.parent.mkdir()
     broken.write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="expected a file packed by gzip"):
+    with pytest.raises(DataError):
         benchmark_queries(tmp_path)
 
 
@@ -249,15 +261,15 @@ def test_near_texts_are_those_of_plain_loops() -> None:
                 assert found is (contained >= least)
 
 
-def test_the_round_trip_finds_all_skills_of_a_text_or_fails() -> None:
+def test_the_round_trip_finds_the_skill_of_a_text_or_fails() -> None:
     skills = {"a": "bake bread", "b": "write code", "c": "sell cars", "d": "Bake  Bread"}
     candidates = [
-        Candidate("sentence", "bake bread daily", ("a", "d"), ()),  # equal labels are one target
-        Candidate("sentence", "bake bread daily", ("a", "b"), ()),
-        Candidate("sentence", "buy our products today", ("b",), ()),
-        Candidate("alias", "code", ("b",), ()),
+        Candidate("sentence", "bake bread daily", "a"),
+        Candidate("sentence", "bake bread daily", "d"),  # equal labels are one target
+        Candidate("sentence", "buy our products today", "b"),
+        Candidate("alias", "code", "b"),
     ]
-    assert round_trip(candidates, skills, Ranker(), k=1) == [True, False, False, True]
+    assert round_trip(candidates, skills, Ranker(), k=1) == [True, True, False, True]
     assert round_trip(candidates, skills, Ranker(), k=3) == [True] * 4
     assert round_trip([], skills, Ranker(), k=3) == []
 
@@ -275,6 +287,6 @@ def test_what_is_not_seen_has_no_form(text: str) -> None:
     assert not has_form(text)
 
 
-def test_an_answer_of_blanks_is_no_answer_and_takes_no_time() -> None:
-    assert parse_answer("```json" + "\n" * 200_000) is None
-    assert parse_answer("``````") is None
+def test_an_answer_of_blanks_is_no_answer_and_takes_no_time(bake: Grounding) -> None:
+    assert parse_answer("```json" + "\n" * 200_000, bake, "", sentences=2) is None
+    assert parse_answer("``````", bake, "", sentences=2) is None

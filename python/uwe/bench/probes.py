@@ -23,8 +23,8 @@ from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.checks import listed, text_of
 from uwe.config import Scorer
-from uwe.data.commit import write_text
 from uwe.errors import InputError
+from uwe.files.atomic import write_text
 from uwe.spaces import target_space
 
 __all__ = [

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.bench.documents import read_text, to_document, value_of
 from uwe.bench.model import BenchModel
-from uwe.data.commit import write_text
 from uwe.errors import InputError
+from uwe.files.atomic import write_text
 
 __all__ = [
     "METRICS",

@@ -14,9 +14,8 @@ from __future__ import annotations
 import json
 import math
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from uwe.checks import file_name, listed, natural, path_of, text_of
 from uwe.errors import DataError, InputError
+from uwe.files.atomic import replaced_path
 from uwe.records import checked, decoded, lines_of
 
 __all__ = ["RunWriter", "read_qrels", "read_run", "write_qrels"]
@@ -55,10 +55,10 @@ class RunWriter:
     def __init__(self, folder: str | Path, name: str) -> None:
         stem = _stem(name)
         self._tag = stem
-        self._files = _Files(path_of("folder", folder), f"{stem}.run", f"{stem}.run.jsonl")
+        self._files = _new_files(path_of("folder", folder), f"{stem}.run", f"{stem}.run.jsonl")
 
     def __enter__(self) -> RunWriter:
-        self._files.__enter__()
+        self._opened = self._files.__enter__()
         return self
 
     def add(
@@ -99,7 +99,7 @@ class RunWriter:
             raise InputError("expected finite scores, got NaN or infinity, which has no place")
         if (np.diff(scores, axis=1) > 0).any():
             raise InputError("expected the best targets first, got a score above the one before it")
-        run, lines = self._files.open
+        run, lines = self._opened
         escaped = {i: _column(target_ids[i]) for i in np.unique(indices).tolist()}
         for query, known, row, kept, lowered in zip(
             query_ids,
@@ -165,7 +165,7 @@ def write_qrels(
             f"{len(rows)} rows up to {max(map(max, filter(None, rows)), default=0)}: correct them"
         )
     place = path_of("folder", folder)
-    with _Files(place, f"{stem}.qrels", f"{stem}.qrels.jsonl") as (
+    with _new_files(place, f"{stem}.qrels", f"{stem}.qrels.jsonl") as (
         qrels,
         lines,
     ):
@@ -217,35 +217,19 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     return qrels
 
 
-class _Files:
+@contextmanager
+def _new_files(folder: Path, *names: str) -> Iterator[list[IO[str]]]:
     """New text files that get their names together when the block ends well."""
-
-    def __init__(self, folder: Path, *names: str) -> None:
-        self._paths = [folder / name for name in names]
-        self.open: list[IO[str]] = []
-
-    def __enter__(self) -> list[IO[str]]:
-        with ExitStack() as stack:
-            for path in self._paths:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                # Not named by a context of its own: it lives until __exit__.
-                file = tempfile.NamedTemporaryFile(
-                    "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=".", delete=False
-                )
-                stack.callback(Path(file.name).unlink, missing_ok=True)
-                stack.callback(file.close)
-                self.open.append(file)
-            self._stack = stack.pop_all()
-        return self.open
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        with self._stack:  # closes what is open and removes what was not renamed
-            if kind is None:
-                for file in self.open:
-                    file.close()
-                for file, path in zip(self.open, self._paths, strict=True):
-                    Path(file.name).chmod(0o644)
-                    Path(file.name).replace(path)
+    with ExitStack() as stack:
+        files: list[IO[str]] = []
+        for name in names:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new = stack.enter_context(replaced_path(path))
+            files.append(stack.enter_context(new.open("w", encoding="utf-8", newline="\n")))
+        yield files
+        for file in files:
+            file.flush()  # all are complete before the first gets its name
 
 
 def _strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import averaging, caches, enriching, explanation, exporting, ranking, spaces
+from uwe.cli import averaging, caches, enrich, explanation, exporting, ranking, spaces
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
@@ -38,7 +38,7 @@ app.command("export")(guarded(exporting.export_command))
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.add_typer(training, name="train")
-app.command("enrich")(guarded(enriching.enrich_command))
+app.command("enrich")(guarded(enrich.enrich_command))
 
 
 def _print_version(wanted: bool) -> None:

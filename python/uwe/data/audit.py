@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
 from uwe.data.graph_files import folded, read_edges
-from uwe.data.layout import file_seal
+from uwe.files.hashing import file_sha256
 
 __all__ = ["TrainingEdges", "found_pairs", "read_training"]
 
@@ -104,7 +103,7 @@ def _verified(data: Path | None, source: TrainingSource) -> tuple[Path | None, s
         return None, "is not in the data folder"
     declared = source.sha256.lower()
     try:
-        if declared in (hashlib.sha256(path.read_bytes()).hexdigest(), file_seal(path)):
+        if declared in (file_sha256(path), file_sha256(path, unpacked=True)):
             return path, ""
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return None, "is damaged in the data folder"

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uwe.data.commit import write_lines
 from uwe.data.esco import Concept, ConceptT, EscoRelease, Group
+from uwe.files.atomic import write_lines
 
 __all__ = ["write_spaces"]
 

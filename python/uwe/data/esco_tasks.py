@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from uwe.corpus import RankingTask
-from uwe.data.commit import settled
 from uwe.data.esco import Concept, EscoRelease
 from uwe.data.layout import splits_of, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 from uwe.errors import InputError
+from uwe.files.atomic import settled
 
 __all__ = ["EscoTask", "esco_tasks", "write_tasks"]
 

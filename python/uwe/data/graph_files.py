@@ -16,8 +16,8 @@ from pathlib import Path
 
 from uwe.checks import file_name, path_of
 from uwe.corpus import read_queries
-from uwe.data.commit import settled, write_lines
 from uwe.errors import DataError, InputError
+from uwe.files.atomic import settled, write_lines
 from uwe.records import decoded, lines_of
 
 __all__ = [

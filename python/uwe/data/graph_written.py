@@ -10,13 +10,13 @@ from pathlib import Path
 
 from uwe.checks import path_of
 from uwe.corpus import read_queries
-from uwe.data.commit import replaced
 from uwe.data.esco import Concept, EscoRelease, Skill, read_esco, release_folders
 from uwe.data.graph_esco import NO_RELEASE, held_out, secret_texts
 from uwe.data.graph_files import WRITTEN_GRAPHS, GraphBuilder, check_replaceable, folded, plain
 from uwe.data.typed import typed_queries
 from uwe.data.written import WrittenText, read_written
 from uwe.errors import InputError
+from uwe.files.atomic import replaced
 
 __all__ = ["WrittenGraphs", "build_written_graphs"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from uwe.checks import path_of
 from uwe.corpus import read_queries
-from uwe.data.commit import replaced, write_lines
 from uwe.data.esco import EscoRelease, read_esco, release_folders
 from uwe.data.graph_esco import NO_RELEASE, Older, add_esco
 from uwe.data.graph_files import GraphBuilder, check_replaceable, plain
@@ -20,6 +19,7 @@ from uwe.data.graph_sentences import RELATION, add_sentences, read_sentences
 from uwe.data.layout import write_task
 from uwe.data.onet import read_onet
 from uwe.errors import InputError
+from uwe.files.atomic import replaced, write_lines
 
 __all__ = ["BuiltGraphs", "build_graphs"]
 

@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from uwe.corpus import RankingTask
-from uwe.data.commit import settled
 from uwe.data.esco import Concept, EscoRelease, read_esco
 from uwe.data.layout import splits_of, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 from uwe.errors import DataError, InputError, MissingExtraError
+from uwe.files.atomic import settled
 
 __all__ = ["HUB_TASKS", "HubTask", "Imported", "esco_of", "hub_task", "import_hub_task"]
 

@@ -7,7 +7,6 @@ target id, grade; tab-separated, without a header).
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -19,13 +18,12 @@ from typing import Any
 
 from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
-from uwe.data.commit import replaced, write_lines
 from uwe.errors import DataError, InputError
+from uwe.files.atomic import replaced, write_lines
 
 __all__ = [
     "TaskSplit",
     "data_folder",
-    "file_seal",
     "read_split",
     "seals_of",
     "splits_of",
@@ -146,18 +144,6 @@ def seals_of(task: RankingTask, split: str) -> dict[str, str]:
         f"{split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
         f"{split}{_QRELS}": _seal(_judgements(task)),
     }
-
-
-def file_seal(path: Path) -> str:
-    """sha256 of a file's content, unpacked if it is a .gz; 64 hexadecimal digits.
-
-    Of the content, as packing the same lines twice need not give the same bytes.
-    """
-    digest = hashlib.sha256()
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def write_task(

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uwe.checks import path_of
-from uwe.data.commit import replaced, settled, write_lines
 from uwe.data.onet_files import Row, Table, open_source
 from uwe.errors import DataError, InputError
+from uwe.files.atomic import replaced, settled, write_lines
 
 __all__ = ["ATTRIBUTION", "CODE", "TABLES", "OnetDatabase", "read_onet", "write_onet"]
 

@@ -7,15 +7,12 @@ and what is broader.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uwe.data.esco import EscoRelease
 from uwe.data.graph_files import Edges, folded, graph_paths, plain, read_edges
-from uwe.enrich.near import words_of
 from uwe.errors import InputError
 
 __all__ = ["RELATION", "Background", "Fact", "read_background"]
@@ -23,11 +20,6 @@ __all__ = ["RELATION", "Background", "Fact", "read_background"]
 RELATION = "enriched"
 """How the relations of edges, and the ids of texts, begin that this package made."""
 
-_VERB = re.compile(r"(?!.*ing$)(?:[a-z-]+(?<!ly)|(?:ap|sup|com|re|multip)p?ly)|bring")
-_DESCRIBING = re.compile(r"(?!.*(?:tion|ity|[ai]ble|ance|ed|[^s]s)$)[a-z-]+")
-_NO_VERBS = frozenset(
-    words_of("after all an and any as at by can for from in non of on or the this to when with")
-)
 _BROADER_ACTIVITY = "onet-iwa-of-dwa"
 
 
@@ -50,7 +42,6 @@ class Background:
         sentences: Sentences that ask for it, without descriptions.
         aliases: Its other names, without those that are is-a.
         jobs: Jobs that need it.
-        job_skills: By the id of a job: ids of the skills that it needs.
         broader: What is directly broader, of the skills in the graphs and ESCO's groups of skills.
         narrower: By the id of a concept: ids of the skills directly below it.
         texts: Every sentence of the graphs, descriptions included.
@@ -62,37 +53,9 @@ class Background:
     sentences: dict[str, list[Fact]] = field(default_factory=dict)
     aliases: dict[str, list[Fact]] = field(default_factory=dict)
     jobs: dict[str, list[Fact]] = field(default_factory=dict)
-    job_skills: dict[str, list[str]] = field(default_factory=dict)
     broader: dict[str, list[Fact]] = field(default_factory=dict)
     narrower: dict[str, list[str]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
-
-    def verbs(self) -> frozenset[str]:
-        """Words that verb phrases begin with, lower-case.
-
-        They are the first words of O*NET's activities, which end in a full stop, and those that
-        begin labels or descriptions of ESCO's competences more often than of its knowledge:
-        "manage", not "food".
-        """
-        verbs = {
-            text.split()[0].lower()
-            for id_, text in self.skills.items()
-            if text.endswith(".") and id_ not in self.kinds
-        }
-        labels: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-        described: tuple[Counter[str], Counter[str]] = Counter(), Counter()
-        for id_, kind in self.kinds.items():
-            known = kind == "knowledge"
-            labels[known][self.skills[id_].split()[0]] += 1
-            if id_ in self.descriptions:
-                described[known][self.descriptions[id_].text.split()[0].lower()] += 1
-        # Whoever wrote a label took care that it begins with a verb; descriptions vary.
-        for (skills, knowledge), least, form in ((labels, 1, _VERB), (described, 2, _DESCRIBING)):
-            for word, number in skills.items():
-                fits = _VERB.fullmatch(word) and form.fullmatch(word)
-                if fits and number >= least and number > knowledge[word]:
-                    verbs.add(word)
-        return frozenset(verbs) - _NO_VERBS
 
 
 def read_background(graphs: str | Path, release: EscoRelease | None = None) -> Background:
@@ -147,7 +110,6 @@ def _add_aliases(background: Background, edges: Edges, nodes: dict[str, dict[str
 def _add_jobs(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
     for job, skill in zip(edges.left, edges.right, strict=True):
         background.jobs.setdefault(skill, []).append(Fact(job, nodes["job"][job]))
-        background.job_skills.setdefault(job, []).append(skill)
 
 
 _READERS = {

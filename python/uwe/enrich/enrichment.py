@@ -1,29 +1,54 @@
-"""Enrichment put together: rare skills, candidates, validation, the round trip, a graphs folder."""
+"""Enrichment put together: rare skills, candidates, validation, the round trip, a graphs folder.
+
+The folder has nodes and edges as training reads them: `VE` joins skills to sentences, `AE` to
+aliases, `JE` jobs (titles) to skills; a graph without an edge is not written.
+`provenance.jsonl.gz` has an entry for each edge.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from uwe.cache import TargetCache
 from uwe.checks import check_counter, natural, positive
 from uwe.data.esco import newest_release
-from uwe.data.graph_files import folded
-from uwe.enrich.answer import Candidate, Kind, Provider
-from uwe.enrich.background import Background, read_background
-from uwe.enrich.files import check_out, write_enrichment
-from uwe.enrich.grounding import Grounding, Groundings, rare_skills
-from uwe.enrich.round_trip import round_trip
+from uwe.data.graph_files import folded, write_graph_files
+from uwe.enrich.background import RELATION, Background, read_background
+from uwe.enrich.grounding import Grounder, Grounding, rare_skills
+from uwe.enrich.llm import LLM
+from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
+from uwe.files.atomic import replaced, settled, write_lines
+from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 
-__all__ = ["Enrichable", "Enriched", "enrich", "read_enrichable"]
+__all__ = ["PROVENANCE", "Enrichable", "Enriched", "check_out", "enrich", "read_enrichable"]
 
 TOP_K = 50
 """How far down the round trip looks: of tens of thousands of labels, room for every label that
 means nearly the same."""
+
+PROVENANCE = "provenance.jsonl.gz"
+_RELATION = f"{RELATION}-llm"
+_GRAPHS: dict[Kind, tuple[str, str, str]] = {
+    "sentence": ("VE", "skill", "sentence"),
+    "alias": ("AE", "skill", "skill_alias"),
+    "title": ("JE", "job", "skill"),
+}
+"""Of each kind of text the graph, and the kinds of its ends."""
+_FILES = {
+    PROVENANCE,
+    *(f"{name}.edges.tsv.gz" for name, _, _ in _GRAPHS.values()),
+    *(f"nodes.{kind}.jsonl.gz" for _, *kinds in _GRAPHS.values() for kind in kinds),
+}
 
 
 @dataclass(frozen=True)
@@ -91,53 +116,74 @@ def read_enrichable(
     Raises:
         InputError: If a number is wrong, or there is no such skill.
         DataError: If a file is malformed; with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     skills, max_degree = positive("skills", skills), natural("max_degree", max_degree)
     graphs, data = Path(graphs), Path(data)
     background = read_background(graphs, newest_release(data))
     chosen = rare_skills(background, most=skills, max_degree=max_degree, prefix=prefix, seed=seed)
-    of = Groundings(background)
+    grounder = Grounder(background)
     return Enrichable(
         graphs=graphs,
         background=background,
-        groundings=[of.of(skill) for skill in chosen],
+        groundings=[grounder.ground(skill) for skill in chosen],
         queries=benchmark_queries(data / "workbench", graphs / "heldout"),
     )
+
+
+def check_out(out: Path, graphs: Path) -> None:
+    """InputError if something else than an earlier enrichment would be lost."""
+    out = settled(out)
+    if out.resolve() in (graphs.resolve(), *graphs.resolve().parents):
+        raise InputError(
+            f"{out}: expected another folder than that of the graphs, got the same or one around "
+            "it: name another"
+        )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: expected a folder or nothing there, got a file: move it away")
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if others := sorted(found - _FILES) if PROVENANCE in found else sorted(found):
+        raise InputError(
+            f"{out}: expected a new folder or one of  uwe enrich, which is replaced, found "
+            f"{others[0]}: name another, or empty it"
+        )
 
 
 def enrich(
     material: Enrichable,
     out: str | Path,
-    provider: Provider,
+    llm: LLM,
     *,
     model: Encoder | None,
     k: int = TOP_K,
     progress: Callable[[int], object] | None = None,
 ) -> Enriched:
-    """Ask a provider for each skill, and write what is accepted, whole or not at all.
+    """Ask a language model for each skill, and write what is accepted, whole or not at all.
 
     Args:
         material: What `read_enrichable` gave.
         out: Where the graphs and `provenance.jsonl.gz` are written; an earlier enrichment there
             is replaced.
-        provider: Who writes: an `OfflineWriter` or an `Asker`.
+        llm: Writes the texts.
         model: Ranks all skills of the graphs for each text; None leaves the round trip out.
-        k: A text is accepted if each of its skills is among the first `k`.
+        k: A text is accepted if its skill is among the first `k`.
         progress: Called with the number of skills asked for so far.
 
     Raises:
         InputError: If `out` holds something else, nothing at all is accepted, k is no number above
-            0, or the provider refuses.
-        OSError: If the provider can not be reached, or the disk is full or refuses.
+            0, or the endpoint refuses.
+        OSError: If the endpoint cannot be reached, or the disk is full or refuses.
     """
     k, out = positive("k", k), Path(out)
     check_counter(progress)
     check_out(out, material.graphs)
-    accepted, rejected = _validated(material, provider, progress)
+    skills = material.background.skills
+    accepted, rejected = _validated(material, llm, progress)
     if model is not None:
-        accepted = _ranked(accepted, material, model, k, rejected)
-    accepted = _trainable(accepted, material, rejected)
+        found = round_trip(accepted, skills, model, k=k)
+        rejected["round trip"] = len(found) - sum(found)
+        accepted = [each for each, holds in zip(accepted, found, strict=True) if holds]
+    accepted = _trainable(accepted, skills, rejected)
     rejected = +rejected  # without what rejected nothing
     if not accepted:
         reasons = ", ".join(f"{number} {reason}" for reason, number in rejected.most_common())
@@ -145,12 +191,12 @@ def enrich(
             f"expected texts that can be accepted, got none (rejected: {reasons or 'nothing'}): "
             "look into the journal or at  uwe enrich --dry-run, or take more skills (--skills)"
         )
-    edges = write_enrichment(out, accepted, material.background.skills, provider)
+    edges = _write(out, accepted, skills, llm)
     chosen = {grounding.skill.id for grounding in material.groundings}
     return Enriched(
         folder=out,
         skills=len(chosen),
-        covered=len(chosen & {skill for each in accepted for skill in each.skills}),
+        covered=len({each.skill for each in accepted}),
         texts=Counter(each.kind for each in accepted),
         edges=edges,
         rejected=rejected,
@@ -159,13 +205,13 @@ def enrich(
 
 
 def _validated(
-    material: Enrichable, provider: Provider, progress: Callable[[int], object] | None
+    material: Enrichable, llm: LLM, progress: Callable[[int], object] | None
 ) -> tuple[list[Candidate], Counter[str]]:
     """Candidates that keep to the rules, and how many do not by reason."""
     validator = Validator(material.background, material.queries)
     accepted, rejected = [], Counter[str]()
     for done, grounding in enumerate(material.groundings, 1):
-        candidates = provider.candidates(grounding)
+        candidates = llm.candidates(grounding)
         if isinstance(candidates, str):
             rejected[candidates] += 1
             candidates = []
@@ -180,26 +226,35 @@ def _validated(
     return accepted, rejected
 
 
-def _ranked(
-    candidates: Sequence[Candidate],
-    material: Enrichable,
-    model: Encoder,
-    k: int,
-    rejected: Counter[str],
-) -> list[Candidate]:
-    """Candidates all of whose skills the model finds.
+def round_trip(
+    candidates: Sequence[Candidate], skills: Mapping[str, str], model: Encoder, *, k: int
+) -> list[bool]:
+    """For each candidate whether the model ranks its skill among the first `k` for it.
 
-    One that asks for a skill too that is not found is left out whole: without that edge, training
-    would push the two apart.
+    Args:
+        candidates: Texts with the ids of their skills.
+        skills: The label of every skill by id: all of them are the target space, equal ones once.
+        model: What ranks them, by its own scorer.
+        k: How far down a skill may stand.
+
+    Raises:
+        OSError: If there is no room for the encoded labels in the folder of temporary files.
     """
-    found = round_trip(candidates, material.background.skills, model, k=k)
-    accepted = [each for each, holds in zip(candidates, found, strict=True) if holds]
-    rejected["round trip"] += len(candidates) - len(accepted)
-    return accepted
+    labels: dict[str, str] = {}
+    for label in skills.values():
+        labels.setdefault(folded(label), label)
+    with tempfile.TemporaryDirectory(prefix="uwe-enrich-") as folder:
+        cache = TargetCache.build(model, labels.values(), path=Path(folder) / "skills.uwe")
+        texts = (candidate.text for candidate in candidates)
+        ranked = rank_stream(texts, cache, k=k, abbreviations=False)
+        return [
+            folded(skills[candidate.skill]) in {folded(match.label) for match in matches}
+            for candidate, matches in zip(candidates, ranked, strict=True)
+        ]
 
 
 def _trainable(
-    candidates: Sequence[Candidate], material: Enrichable, rejected: Counter[str]
+    candidates: Sequence[Candidate], skills: Mapping[str, str], rejected: Counter[str]
 ) -> list[Candidate]:
     """Candidates without those of a kind whose graph has one node on a side.
 
@@ -209,8 +264,49 @@ def _trainable(
     labels: dict[Kind, set[str]] = {}
     for each in candidates:
         texts.setdefault(each.kind, set()).add(folded(each.text))
-        ends = {folded(material.background.skills[skill]) for skill in each.skills}
-        labels.setdefault(each.kind, set()).update(ends)
+        labels.setdefault(each.kind, set()).add(folded(skills[each.skill]))
     kept = [each for each in candidates if min(len(texts[each.kind]), len(labels[each.kind])) > 1]
     rejected["graph too small"] += len(candidates) - len(kept)
     return kept
+
+
+def _write(
+    out: Path, candidates: Sequence[Candidate], skills: Mapping[str, str], llm: LLM
+) -> dict[str, int]:
+    """Write accepted texts, whole or not at all; how many edges each graph has."""
+    nodes: dict[str, dict[str, tuple[str, str]]] = {}
+    edges: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for each in candidates:
+        graph, *kinds = _GRAPHS[each.kind]
+        text = _id(each.text)
+        ends = (text, each.skill) if kinds[1] == "skill" else (each.skill, text)
+        for kind, id_ in zip(kinds, ends, strict=True):
+            known = (each.text, _RELATION) if id_ == text else (skills[each.skill], "skill")
+            nodes.setdefault(kind, {}).setdefault(id_, known)
+        entry = {
+            "graph": graph,
+            kinds[0]: ends[0],
+            kinds[1]: ends[1],
+            "model": llm.model,
+            "prompt_version": PROMPT_VERSION,
+            "seed": llm.seed,
+            "grounding": list(each.grounding),
+            "request": each.request,
+        }
+        edges.setdefault(graph, {}).setdefault(ends, entry)
+    with replaced(out) as new:
+        graphs = {
+            name: ((left, right), dict.fromkeys(edges[name], _RELATION))
+            for name, left, right in _GRAPHS.values()
+            if name in edges
+        }
+        write_graph_files(new, nodes, graphs)
+        ordered = (of[ends] for _, of in sorted(edges.items()) for ends in sorted(of))
+        write_lines(new / PROVENANCE, (json.dumps(each, ensure_ascii=False) for each in ordered))
+    return {graph: len(of) for graph, of in sorted(edges.items())}
+
+
+def _id(text: str) -> str:
+    """The id of a node that is nothing but its text."""
+    digest = hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+    return f"{RELATION}/{digest[:12]}"

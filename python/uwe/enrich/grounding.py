@@ -6,21 +6,17 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from uwe.enrich.background import RELATION, Background, Fact
 from uwe.errors import InputError
 
-__all__ = ["Example", "Grounding", "Groundings", "rare_skills"]
+__all__ = ["Example", "Grounder", "Grounding", "rare_skills"]
 
-MOST = {"aliases": 10, "jobs": 8, "broader": 4, "examples": 3, "companions": 12}
+MOST = {"aliases": 10, "jobs": 8, "broader": 4, "examples": 3}
 """How much of each is taken: a grounding has to fit a prompt many times over."""
-
-_FAMILY = 15
-"""Siblings at most of which some are companions: of more, two have too little in common for one
-sentence."""
 
 _WORD = re.compile(r"\w+")
 _NEAR = 0.5
@@ -47,8 +43,6 @@ class Grounding:
         broader: What is directly broader.
         jobs: Jobs that need it.
         examples: Real sentences of its neighbours, one each.
-        companions: Skills that the first of the jobs needs beside it; where no job is known, its
-            siblings, those with the same broader concept, if they are few.
     """
 
     skill: Fact
@@ -58,10 +52,9 @@ class Grounding:
     broader: tuple[Fact, ...]
     jobs: tuple[Fact, ...]
     examples: tuple[Example, ...]
-    companions: tuple[Fact, ...]
 
     def ids(self) -> tuple[str, ...]:
-        """Ids of all that it holds but companions, in order, each once."""
+        """Ids of all that it holds, in order, each once."""
         described = [] if self.description is None else [self.description]
         sentences = (example.sentence for example in self.examples)
         facts = chain([self.skill], described, self.aliases, self.broader, self.jobs, sentences)
@@ -107,7 +100,7 @@ def rare_skills(
     return sorted(found, key=rarity)[:most]
 
 
-class Groundings:
+class Grounder:
     """Makes groundings out of what is known."""
 
     def __init__(self, background: Background) -> None:
@@ -120,19 +113,17 @@ class Groundings:
             }
         )
 
-    def of(self, skill: str) -> Grounding:
+    def ground(self, skill: str) -> Grounding:
         """The grounding of a skill that is in the graphs."""
         known = self._known
-        jobs = _sample(skill, known.jobs.get(skill, ()), MOST["jobs"])
         return Grounding(
             skill=self._fact(skill),
             kind=known.kinds.get(skill, ""),
             description=known.descriptions.get(skill),
             aliases=tuple(known.aliases.get(skill, ())[: MOST["aliases"]]),
             broader=tuple(known.broader.get(skill, ())[: MOST["broader"]]),
-            jobs=tuple(jobs),
+            jobs=tuple(_sample(skill, known.jobs.get(skill, ()), MOST["jobs"])),
             examples=tuple(self._examples(skill)),
-            companions=tuple(self._companions(skill, jobs[:1])),
         )
 
     def _fact(self, skill: str) -> Fact:
@@ -150,26 +141,14 @@ class Groundings:
         for neighbour, sentences in islice((pair for pair in real if pair[1]), MOST["examples"]):
             yield Example(self._fact(neighbour), next(iter(_sample(skill, sentences, 1))))
 
-    def _companions(self, skill: str, jobs: Sequence[Fact]) -> list[Fact]:
-        needed = chain.from_iterable(self._known.job_skills[job.id] for job in jobs)
-        if jobs:
-            facts = [self._fact(other) for other in needed if other != skill]
-            return _sample(skill, facts, MOST["companions"])
-        siblings = dict.fromkeys(self._siblings(skill, most=_FAMILY))
-        return [self._fact(other) for other in islice(siblings, MOST["companions"])]
-
-    def _siblings(self, skill: str, *, most: int | None = None) -> Iterator[str]:
-        """Skills with a common broader concept, those first that share the narrowest.
-
-        A concept with more than `most` of them gives none.
-        """
+    def _siblings(self, skill: str) -> Iterator[str]:
+        """Skills with a common broader concept, those first that share the narrowest."""
         groups = [
             [other for other in self._known.narrower[concept.id] if other != skill]
             for concept in self._known.broader.get(skill, ())
         ]
         for group in sorted(groups, key=len):
-            if most is None or len(group) <= most:
-                yield from sorted(group, key=lambda other: _shuffle(skill, other))
+            yield from sorted(group, key=lambda other: _shuffle(skill, other))
 
 
 class _Labels:

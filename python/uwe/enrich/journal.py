@@ -7,28 +7,21 @@ a request that was refused, `{"key", "skill", "refused"}`: what the endpoint sai
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+
+from filelock import lock_descriptor
 
 from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
-__all__ = ["Journal", "request_key"]
+__all__ = ["Journal"]
 
 _START = b'{"key": '
 """How every line begins: a file of something else is not cut."""
-
-
-def request_key(payload: Mapping[str, Any]) -> str:
-    """sha256 of a request's content: equal requests have equal keys, wherever they are sent."""
-    canonical = json.dumps(payload, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Journal:
@@ -50,10 +43,13 @@ class Journal:
         self.answers: dict[str, str] = {}
         self.tokens = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.path, flags, 0o644)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            _lock(self._file, self.path)
+            if not lock_descriptor(self._file, blocking=False):
+                raise InputError(
+                    f"{self.path}: expected a journal that nobody writes, but another run has it "
+                    "open: wait for it, or name another"
+                )
             self._read()
         except BaseException:
             os.close(self._file)
@@ -62,12 +58,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._file)
 
     def add(
@@ -76,27 +67,17 @@ class Journal:
         """Write an answer down; when this returns it is on the disk.
 
         Raises:
-            OSError: If the disk is full or refuses.
+            OSError: If the disk is full or refuses; of all methods.
         """
         entry = {"key": key, "model": model, "prompt_version": version, "skill": skill}
         self._append({**entry, "answer": answer, "tokens": tokens})
-        self._take(key, answer, tokens)
 
     def add_lost(self, key: str, tokens: int) -> None:
-        """Write down that an attempt may have cost so much, and brought nothing.
-
-        Raises:
-            OSError: If the disk is full or refuses.
-        """
+        """Write down that an attempt may have cost so much, and brought nothing."""
         self._append({"key": key, "lost": tokens})
-        self.tokens += tokens
 
     def add_refused(self, key: str, skill: str, problem: str) -> None:
-        """Write down what the endpoint said in place of an answer; it is no answer.
-
-        Raises:
-            OSError: If the disk is full or refuses.
-        """
+        """Write down what the endpoint said in place of an answer; it is no answer."""
         self._append({"key": key, "skill": skill, "refused": problem})
 
     def _append(self, entry: Mapping[str, Any]) -> None:
@@ -105,68 +86,36 @@ class Journal:
         while line:
             line = line[os.write(self._file, line) :]
         os.fsync(self._file)
+        self._take(entry)
 
     def _read(self) -> None:
-        content = self.path.read_bytes()
+        with open(self._file, "rb", closefd=False) as file:
+            lines = file.read().splitlines(keepends=True)
         kept = 0
-        for number, line in enumerate(content.splitlines(keepends=True), 1):
+        for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n") and line.startswith(_START[: len(line)]):
                 # A run that was killed while it wrote: what came before counts.
                 os.ftruncate(self._file, kept)
                 break
             kept += len(line)
-            self._read_entry(line, number)
+            try:
+                self._take(json.loads(line))
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+                raise DataError(
+                    f"expected an entry of a journal of  uwe enrich, got {error!r}: remove the "
+                    "line, or name another journal",
+                    path=self.path,
+                    line=number,
+                ) from None
 
-    def _read_entry(self, line: bytes, number: int) -> None:
-        try:
-            entry = json.loads(line)
-            if "refused" in entry:
-                return
-            if "lost" in entry:
-                self.tokens += int(entry["lost"])
-                return
-            key, answer = entry["key"], entry["answer"]
-            if not isinstance(key, str) or not isinstance(answer, str):
-                raise TypeError("key and answer must be texts")
-            self._take(key, answer, int(entry["tokens"]))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            raise DataError(
-                f"expected an entry of a journal of  uwe enrich, got something else ({error!r}): "
-                "remove the line, or name another journal",
-                path=self.path,
-                line=number,
-            ) from None
-
-    def _take(self, key: str, answer: str, tokens: int) -> None:
+    def _take(self, entry: Mapping[str, Any]) -> None:
+        if "refused" in entry:
+            return
+        if "lost" in entry:
+            self.tokens += int(entry["lost"])
+            return
+        key, answer = entry["key"], entry["answer"]
+        if not isinstance(key, str) or not isinstance(answer, str):
+            raise TypeError("key and answer must be texts")
+        self.tokens += int(entry["tokens"])
         self.answers[key] = answer
-        self.tokens += tokens
-
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int, path: Path) -> None:
-        import msvcrt
-
-        try:
-            # Far behind the end, where no reader is in the way.
-            os.lseek(descriptor, 1 << 40, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            raise _taken(path) from None
-
-else:
-
-    def _lock(descriptor: int, path: Path) -> None:
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _taken(path) from None
-
-
-def _taken(path: Path) -> InputError:
-    return InputError(
-        f"{path}: expected a journal that nobody writes, but another run has it open: wait for "
-        "it, or name another"
-    )

@@ -1,22 +1,32 @@
-"""The prompt: instructions in one message, the grounding as JSON data in another."""
+"""What a language model is asked for one skill, and the candidates in its answer.
+
+The instructions are one message, the grounding another, as JSON data. The answer is a JSON object
+of three lists.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from uwe.data.graph_files import plain
 from uwe.enrich.grounding import Grounding
 
-__all__ = ["ALIASES", "PROMPT_VERSION", "TITLES", "messages_for"]
+__all__ = ["LISTS", "PROMPT_VERSION", "Candidate", "Kind", "messages_for", "parse_answer"]
 
 PROMPT_VERSION = "1"
 """Counted up with every change of a word below: it is part of provenance."""
 
-ALIASES, TITLES = 3, 2
-"""How many are asked for at most."""
+Kind = Literal["sentence", "alias", "title"]
+LISTS: dict[str, Kind] = {"sentences": "sentence", "aliases": "alias", "titles": "title"}
+"""The lists of an answer, and what each of their texts is: all are required, and no other."""
 
+_ALIASES, _TITLES = 3, 2
+"""How many are asked for at most."""
 _LONGEST = 600
 """Characters of a description or sentence that a prompt quotes at most."""
+_FENCE = "```"
 
 _INSTRUCTIONS = """\
 You write training data for a model that finds skills in vacancies. The next message is one JSON \
@@ -38,6 +48,25 @@ Answer with one JSON object and nothing else: {{"sentences": [...], "aliases": [
 [...]}}"""
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A text that may become an edge.
+
+    Attributes:
+        kind: What it is.
+        text: With single blanks.
+        skill: Id of the skill that it stands for.
+        grounding: Ids of what it was made from.
+        request: Key of the journal's entry that it came from.
+    """
+
+    kind: Kind
+    text: str
+    skill: str
+    grounding: tuple[str, ...] = ()
+    request: str = ""
+
+
 def messages_for(grounding: Grounding, *, sentences: int) -> list[dict[str, str]]:
     """The messages of a chat completion that asks for one skill.
 
@@ -45,16 +74,9 @@ def messages_for(grounding: Grounding, *, sentences: int) -> list[dict[str, str]
         grounding: What is known of the skill.
         sentences: How many sentences are asked for.
     """
-    instructions = _INSTRUCTIONS.format(sentences=sentences, aliases=ALIASES, titles=TITLES)
-    return [
-        {"role": "system", "content": instructions},
-        {"role": "user", "content": json.dumps(_data(grounding), ensure_ascii=False, indent=1)},
-    ]
-
-
-def _data(grounding: Grounding) -> dict[str, Any]:
+    instructions = _INSTRUCTIONS.format(sentences=sentences, aliases=_ALIASES, titles=_TITLES)
     description = "" if grounding.description is None else grounding.description.text
-    return {
+    data = {
         "label": grounding.skill.text,
         "type": grounding.kind,
         "description": description[:_LONGEST],
@@ -66,3 +88,48 @@ def _data(grounding: Grounding) -> dict[str, Any]:
             for example in grounding.examples
         ],
     }
+    return [
+        {"role": "system", "content": instructions},
+        {"role": "user", "content": json.dumps(data, ensure_ascii=False, indent=1)},
+    ]
+
+
+def parse_answer(
+    text: str, grounding: Grounding, request: str, *, sentences: int
+) -> list[Candidate] | None:
+    """The candidates of an answer in its order; None if it is not exactly what was asked for.
+
+    A fence of Markdown around it, which many models add, is passed over, and so are blank texts
+    and texts beyond the number that was asked for.
+
+    Args:
+        text: The answer.
+        grounding: Of the skill that was asked for.
+        request: Key of the journal's entry.
+        sentences: How many sentences were asked for.
+    """
+    text = text.strip()
+    if len(text) >= 2 * len(_FENCE) and text.startswith(_FENCE) and text.endswith(_FENCE):
+        text = text[len(_FENCE) : -len(_FENCE)].removeprefix("json")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not _has_lists(answer):
+        return None
+    most = {"sentences": sentences, "aliases": _ALIASES, "titles": _TITLES}
+    return [
+        Candidate(kind, plain(each), grounding.skill.id, grounding.ids(), request)
+        for name, kind in LISTS.items()
+        for each in answer[name][: most[name]]
+        if each.strip()
+    ]
+
+
+def _has_lists(answer: Any) -> bool:
+    return (
+        isinstance(answer, dict)
+        and answer.keys() == LISTS.keys()
+        and all(isinstance(texts, list) for texts in answer.values())
+        and all(isinstance(text, str) for texts in answer.values() for text in texts)
+    )

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from uwe.config import ModelConfig, Scorer
-from uwe.data.commit import new_folder
 from uwe.errors import InputError
+from uwe.files.atomic import new_folder
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder

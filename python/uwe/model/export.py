@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from uwe.checks import path_of
 from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
-from uwe.data.commit import new_folder
 from uwe.errors import InputError, MissingExtraError, ModelError
+from uwe.files.atomic import new_folder
 from uwe.model.folder import read_source_folder
 from uwe.model.loading import quiet
 from uwe.session import OnnxSession

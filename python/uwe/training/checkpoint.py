@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from uwe.config import ModelConfig
-from uwe.data.commit import replaced
 from uwe.errors import ModelError
+from uwe.files.atomic import replaced
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import disk_errors, save_encoder
 

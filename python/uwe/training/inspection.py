@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from uwe.config import TrainingSource
 from uwe.data.audit import found_pairs, read_training
 from uwe.data.graph_files import folded, graph_paths
-from uwe.data.layout import TARGETS, file_seal, read_split, splits_of
+from uwe.data.layout import TARGETS, read_split, splits_of
 from uwe.errors import InputError
+from uwe.files.hashing import file_sha256
 from uwe.training.graph import BipartiteGraph, Nodes
 
 __all__ = [
@@ -159,7 +160,7 @@ def find_leaks(
             f"{data}: expected tasks, folders with {TARGETS}, found none: name another folder"
         )
     chosen = [paths[name] for name in (paths if names is None else names)]
-    sources = [TrainingSource(path.name, file_seal(path)) for path in chosen]
+    sources = [TrainingSource(path.name, file_sha256(path, unpacked=True)) for path in chosen]
     edges = read_training(Path(folder), sources)
     for task in tasks:
         for split in splits_of(task):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from uwe.checks import path_of
-from uwe.data.commit import write_lines
 from uwe.errors import DataError
+from uwe.files.atomic import write_lines
 
 __all__ = ["MetricsLog", "Progress", "read_metrics", "smoothed", "step_progress"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from uwe.config import Scorer, TrainingSource
-from uwe.data.layout import file_seal
 from uwe.errors import InputError
+from uwe.files.hashing import file_sha256
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.text import tokenizer_errors
@@ -65,7 +65,9 @@ def read_material(recipe: Recipe, data: Path) -> Material:
         found = read_graphs(data / place, names, weights=weights)
         read.update(zip(names, found, strict=True))
         sources += [
-            TrainingSource((place / name).as_posix(), file_seal(data / place / name))
+            TrainingSource(
+                (place / name).as_posix(), file_sha256(data / place / name, unpacked=True)
+            )
             for name in sorted({name for graph in found for name in _files(graph)})
         ]
     graphs = {spec.name: read[spec.name] for spec in recipe.graph}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from uwe.data.commit import new_folder
 from uwe.data.graph_files import graph_name, write_graph_files
+from uwe.files.atomic import new_folder
 from uwe.training.graph import PAIR, BipartiteGraph, Nodes, read_csv_graph
 
 __all__ = ["import_pairs"]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
 from uwe.config import ModelConfig
-from uwe.data.commit import replaced, settled, write_lines
 from uwe.errors import InputError
+from uwe.files.atomic import replaced, settled, write_lines
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import save_encoder
 from uwe.training.checkpoint import Checkpoint, last_checkpoint, load_checkpoint
@@ -98,13 +99,11 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
     if not (out / RECIPE).exists():
         write_lines(out / RECIPE, [json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False)])
     with (out / RECIPE).open() as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_descriptor(held.fileno(), blocking=False):
             raise InputError(
                 f"{out}: expected a run that nobody goes on with, found another process at it: "
                 "wait for it, or end it"
-            ) from None
+            )
         checkpoints, model = out / CHECKPOINTS, out / MODEL
         checkpoints.mkdir(exist_ok=True)
         for old in out.glob(f".{MODEL}-*-old"):

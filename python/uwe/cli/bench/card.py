@@ -38,7 +38,7 @@ def card_command(
     """
     from uwe.bench.card import model_card
     from uwe.bench.results import read_results
-    from uwe.data.commit import write_text
+    from uwe.files.atomic import write_text
     from uwe.loading import load
 
     target = Path(model) / "README.md" if out is None else Path(out)

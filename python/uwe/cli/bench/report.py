@@ -38,7 +38,7 @@ def report_command(
       uwe bench report mini.json bm25.json -o report.html --markdown report.md
     """
     from uwe.bench.report import read_report, to_html, to_markdown
-    from uwe.data.commit import write_text
+    from uwe.files.atomic import write_text
 
     if out is None and markdown is None:
         raise typer.BadParameter("nothing to write: add -o report.html, or --markdown report.md")

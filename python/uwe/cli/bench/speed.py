@@ -46,8 +46,8 @@ def speed_command(
       uwe bench speed --out ./speed
     """
     from uwe.bench.speed import draw_speed, measure_speed
-    from uwe.data.commit import replaced_file
     from uwe.drawing import check_drawing
+    from uwe.files.atomic import replaced_file
 
     if out is not None:
         # Before the minutes, not after them.

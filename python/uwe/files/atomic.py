@@ -18,7 +18,15 @@ from typing import BinaryIO
 from uwe.checks import path_of
 from uwe.errors import InputError
 
-__all__ = ["new_folder", "replaced", "replaced_file", "settled", "write_lines", "write_text"]
+__all__ = [
+    "new_folder",
+    "replaced",
+    "replaced_file",
+    "replaced_path",
+    "settled",
+    "write_lines",
+    "write_text",
+]
 
 
 def settled(path: str | Path) -> Path:
@@ -93,7 +101,7 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; False, and nothing done, where the system can not.
+    """Exchange two folders in one step; False, and nothing done, where the system cannot.
 
     Raises:
         OSError: If it can, and refuses.
@@ -151,22 +159,36 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
+    with replaced_path(path) as new, new.open("wb") as raw:
+        yield raw
+
+
+@contextmanager
+def replaced_path(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place when the block ends well.
+
+    It is on the disk before, and so is its new name afterwards. A kill may leave it, as
+    `.<name>-` and eight characters.
+
+    Raises:
+        OSError: If the disk is full or refuses; then what was there is as it was.
+    """
     path = path.resolve()  # a link stays one
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    new = Path(name)
     try:
-        with os.fdopen(handle, "wb") as raw:
-            yield raw
-        Path(name).chmod(0o666 & ~_umask())
-        _sync(Path(name))
-        Path(name).replace(path)
+        yield new
+        new.chmod(0o666 & ~_umask())
+        _sync(new)
+        new.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        new.unlink(missing_ok=True)
         raise
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows has no handle of a folder to flush
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

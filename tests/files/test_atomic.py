@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from uwe.data import commit
-from uwe.data.commit import new_folder, replaced, write_lines
 from uwe.errors import InputError
+from uwe.files import atomic
+from uwe.files.atomic import new_folder, replaced, write_lines
 
 
 def names(folder: Path) -> list[str]:
@@ -25,7 +25,7 @@ def test_a_folder_that_can_not_be_put_in_place_leaves_the_old_one(
 ) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "old").touch()
-    monkeypatch.setattr(commit, "_exchanged", lambda *_: False)  # as on some file systems
+    monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)  # as on some file systems
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
@@ -49,7 +49,7 @@ def test_a_folder_that_can_not_be_exchanged_stays(
     def refuse(_: Path, other: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(other))
 
-    monkeypatch.setattr(commit, "_exchanged", refuse)
+    monkeypatch.setattr(atomic, "_exchanged", refuse)
     with pytest.raises(PermissionError), replaced(tmp_path / "mine"):
         pass
     assert (tmp_path / "mine" / "old").exists()
@@ -61,7 +61,7 @@ def test_a_folder_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
 ) -> None:
     if not exchange:
-        monkeypatch.setattr(commit, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
     for content in "abc":
         with replaced(tmp_path / "mine") as new:
             (new / content).touch()
@@ -72,7 +72,7 @@ def test_a_folder_is_replaced(
 REPLACING = """
 import sys
 from pathlib import Path
-from uwe.data.commit import replaced
+from uwe.files.atomic import replaced
 
 print("ready", flush=True)
 while True:
@@ -87,9 +87,9 @@ def test_neither_a_reader_nor_a_kill_finds_nothing(tmp_path: Path) -> None:
     with replaced(folder) as new:
         (new / "file").write_text("whole")
     (tmp_path / "one").mkdir()
-    if not commit._exchanged(tmp_path / "one", folder):
+    if not atomic._exchanged(tmp_path / "one", folder):
         pytest.skip("this file system can not exchange")
-    commit._exchanged(tmp_path / "one", folder)
+    atomic._exchanged(tmp_path / "one", folder)
     for number in range(4):
         command = [sys.executable, "-c", REPLACING, str(folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:

@@ -1,0 +1,1 @@
+"""Files as such: written whole, hashed. It knows no domain."""
