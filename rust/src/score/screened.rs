@@ -11,7 +11,7 @@ use super::threads::{pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::Result;
-use crate::simd::bound::{BoundQuery, LANES};
+use crate::simd::codes::{BoundQuery, LANES};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 use std::ops::Range;

@@ -8,7 +8,7 @@ use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::{Error, Result};
 use crate::metrics::{Marks, Scored};
-use crate::simd::Level;
+use crate::simd::{Kernels, Level};
 use crate::tokens::TokenVectors;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
         scorer: Scorer,
         interrupted: &'a (dyn Fn() -> bool + Sync),
     ) -> Result<Self> {
-        let Some(kernels) = level.kernels() else {
+        let Some(kernels) = Kernels::at(level) else {
             return Err(Error::input(format!("this processor has no {}", level.name())));
         };
         if queries.dim() != targets.dim {

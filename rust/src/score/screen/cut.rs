@@ -1,9 +1,9 @@
 //! A space's tokens as a screen stores them.
 
 use super::{NO_TEXT, SKEW, at_least, remainder, rounding};
-use crate::score::Rows;
+use crate::score::rows::Rows;
 use crate::score::threads::pool;
-use crate::simd::bound::{CHUNK, CODES, LANES, NO_TOKEN, ROW_VALUES};
+use crate::simd::codes::{CHUNK, CODES, LANES, NO_TOKEN, ROW_VALUES};
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -95,9 +95,8 @@ impl<'a> Cutter<'a> {
         scratch.units.clear();
         self.rows.widen(text.clone(), self.dim, &mut scratch.units);
         scratch.out.grow(self.kernels.out_len(&self.axes, text.len()));
-        let rows: Vec<_> = scratch.units.chunks_exact(self.dim).map(<[f32]>::as_ptr).collect();
-        // SAFETY: every row is a slice of `dim` values that outlives the call.
-        unsafe { self.kernels.dots(&self.axes, &rows, scratch.out.values_mut()) };
+        let rows: Vec<_> = scratch.units.chunks_exact(self.dim).collect();
+        self.kernels.dots(&self.axes, &rows, scratch.out.values_mut());
     }
 }
 

@@ -15,7 +15,7 @@ pub use cut::{Cutter, GroupRows};
 pub use order::{NO_TEXT, Order, sort};
 pub(super) use query::bound_query;
 
-use crate::simd::bound::{BoundGroup, LANES, ROW_VALUES};
+use crate::simd::codes::{BoundGroup, LANES, ROW_VALUES};
 
 /// Texts of a space below which reading all of them is as quick.
 pub const LEAST_TEXTS: usize = 1024;

@@ -1,7 +1,7 @@
 //! A query's tokens, cut to bytes on a screen's axes.
 
 use super::{Screen, remainder, rounding};
-use crate::simd::bound::{BoundQuery, BoundToken};
+use crate::simd::codes::{BoundQuery, BoundToken};
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery};
 
 /// Lays out the tokens of one packed query, whose units are row-major `(tokens, dim)`.
@@ -15,9 +15,8 @@ pub(in crate::score) fn bound_query(
     let axes = screen.count(dim);
     let mut out = AlignedBuffer::default();
     out.grow(kernels.out_len(packed, axes));
-    let rows: Vec<_> = screen.axes.chunks_exact(dim).map(<[f32]>::as_ptr).collect();
-    // SAFETY: every row is a slice of `dim` values that outlives the call.
-    unsafe { kernels.dots(packed, &rows, out.values_mut()) };
+    let rows: Vec<_> = screen.axes.chunks_exact(dim).collect();
+    kernels.dots(packed, &rows, out.values_mut());
     let stride = packed.lanes();
     let mut cut = Vec::with_capacity(units.len() / dim);
     for (i, unit) in units.chunks_exact(dim).enumerate() {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::simd::Attention;
-use crate::simd::bound::{
+use crate::simd::codes::{
     BLOCK, BoundGroup, BoundToken, CHUNK, CODES, Codes, LANES, NO_TOKEN, ROW_VALUES,
 };
 
@@ -80,7 +80,7 @@ fn bounds_of_every_level_are_the_twins() {
         let of_lanes: [f32; LANES] = std::array::from_fn(|lane| lengths[lane] as f32);
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
         for level in Level::available() {
-            let kernels = level.kernels().unwrap();
+            let kernels = Kernels::at(level).unwrap();
             let tokens: Vec<_> = (0..=random.below(37))
                 .map(|_| {
                     let own = codes(&mut random, axes, kernels.query_codes(), extreme);

@@ -7,7 +7,7 @@ mod golden;
 mod pure;
 
 use super::{Rows, Scorer, Search, Segment, Targets, Text};
-use crate::simd::{Level, twin};
+use crate::simd::{Kernels, Level, twin};
 use crate::tokens::TokenVectors;
 use half::f16;
 
