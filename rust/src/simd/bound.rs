@@ -59,18 +59,18 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                 dots::<B>(query, panel, codes, cells.add(panel * query.panel * LANES));
             }
             for lane in (0..LANES).step_by(B::LANES) {
-                let step = B::load(values.add(lane));
+                let scale = B::load(values.add(lane));
                 let error = B::load(values.add(LANES + lane));
-                let remainder = B::load(values.add(2 * LANES + lane));
+                let residual = B::load(values.add(2 * LANES + lane));
                 let mut largest = B::splat(f32::NEG_INFINITY);
-                let mut last = step;
-                for (i, &[scale, by_error, by_remainder, constant]) in
+                let mut last = scale;
+                for (i, &[by_scale, by_error, by_residual, constant]) in
                     query.values.iter().enumerate()
                 {
-                    let rest = remainder.mul_add(B::splat(by_remainder), B::splat(constant));
+                    let rest = residual.mul_add(B::splat(by_residual), B::splat(constant));
                     let rest = error.mul_add(B::splat(by_error), rest);
-                    let cell = B::load(cells.add(i * LANES + lane)).mul(step);
-                    let cosine = cell.mul_add(B::splat(scale), rest);
+                    let cell = B::load(cells.add(i * LANES + lane)).mul(scale);
+                    let cosine = cell.mul_add(B::splat(by_scale), rest);
                     last = cosine;
                     if TARGET {
                         let best = best.add(i * LANES + lane);

@@ -16,7 +16,7 @@ pub const BLOCK: usize = 2 * HALF_BLOCK;
 /// Dimensions of half a block: what sixteen bits sum at the level that has no more.
 pub(super) const HALF_BLOCK: usize = 16;
 
-/// Floats beside the codes of a group's row: step, error and remainder of each lane.
+/// Floats beside the codes of a group's row: scale, error and residual of each lane.
 pub const ROW_VALUES: usize = 3 * LANES;
 
 /// The largest code of a target, and the largest sum of squares of half a block of its codes: with
@@ -34,22 +34,22 @@ pub struct Codes {
 }
 
 impl Codes {
-    /// The smallest step found with which `values` over it round to codes within the limits, and
-    /// those codes. Zeros have the step zero.
+    /// The smallest scale found with which `values` over it round to codes within the limits, and
+    /// those codes. Zeros have the scale zero.
     pub fn cut(self, values: &[f32], codes: &mut Vec<i8>) -> f32 {
         let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let mut step = largest / self.range as f32;
+        let mut scale = largest / self.range as f32;
         loop {
             codes.clear();
-            // A step below the normal numbers has no reciprocal.
-            let scale = if step < f32::MIN_POSITIVE { 0.0 } else { step.recip() };
-            let code = |value: &f32| (value * scale).round().clamp(-127.0, 127.0) as i8;
+            // A scale below the normal numbers has no reciprocal.
+            let inverse = if scale < f32::MIN_POSITIVE { 0.0 } else { scale.recip() };
+            let code = |value: &f32| (value * inverse).round().clamp(-127.0, 127.0) as i8;
             codes.extend(values.iter().map(code));
             let most = codes.chunks(BLOCK).flat_map(energies).max().unwrap_or(0);
             if most <= self.energy {
-                return if scale > 0.0 { step } else { 0.0 };
+                return if inverse > 0.0 { scale } else { 0.0 };
             }
-            step *= (most as f32 / self.energy as f32).sqrt().max(1.001);
+            scale *= (most as f32 / self.energy as f32).sqrt().max(1.001);
         }
     }
 }
@@ -71,11 +71,11 @@ pub struct BoundToken<'a> {
     /// `(axes,)`, within the limits of [`super::Kernels::query_codes`].
     pub codes: &'a [i8],
     /// What a code stands for.
-    pub step: f32,
+    pub scale: f32,
     /// Length of what was rounded off, at least.
     pub error: f32,
     /// Length of what lies outside the axes, at least.
-    pub remainder: f32,
+    pub residual: f32,
 }
 
 /// The tokens of one query, laid out for one level.
@@ -92,7 +92,7 @@ pub struct BoundQuery {
     pub(super) offsets: Vec<i32>,
     /// The same of the halves of each block, in 16 bits that wrap, panel by panel, block by block.
     pub(super) half_offsets: Vec<u32>,
-    /// Step, factor of a target's error, factor of its remainder, and constant of each token.
+    /// Scale, factor of a target's error, factor of its residual, and constant of each token.
     pub(super) values: Vec<[f32; 4]>,
 }
 
@@ -138,7 +138,7 @@ impl BoundQuery {
             }
             // Beside the error itself, a query's unit may be longer than 1 by its rounding.
             let factor = 1.000_001 + token.error;
-            query.values.push([token.step, factor, token.remainder, LONGEST * token.error]);
+            query.values.push([token.scale, factor, token.residual, LONGEST * token.error]);
         }
         query
     }
@@ -171,7 +171,7 @@ impl BoundQuery {
 pub struct BoundGroup<'a> {
     /// `(rows, axes / 4, 32, 4)`, 128 added.
     pub codes: &'a [u8],
-    /// `(rows, 3, 32)`: steps, errors, remainders. Beyond a text's end an error of -3.
+    /// `(rows, 3, 32)`: scales, errors, residuals. Beyond a text's end an error of -3.
     pub values: &'a [f32],
     /// Tokens of each text; 0 where the lane has none.
     pub tokens: &'a [f32; LANES],

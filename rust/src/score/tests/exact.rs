@@ -1,4 +1,4 @@
-//! Kernels against the twin.
+//! Kernels against the reference.
 
 use super::*;
 use proptest::prelude::*;
