@@ -1,12 +1,14 @@
 //! NEON: 4 lanes, part of every 64-bit Arm processor.
 
-use super::vector::Vector;
+use crate::simd::bytes::{Bytes, WIDE, portable};
+use crate::simd::codes::Codes;
+use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::aarch64::*;
 
 /// One 128-bit register.
 #[derive(Clone, Copy)]
-pub(super) struct Neon(float32x4_t);
+pub(in crate::simd) struct Neon(float32x4_t);
 
 // SAFETY of every block below: the trait's contract. NEON is in the baseline of aarch64; pointers
 // hold LANES values.
@@ -115,5 +117,22 @@ impl Vector for Neon {
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
         unsafe { vmaxvq_f32(self.0) }
+    }
+}
+
+impl Bytes for Neon {
+    const PANEL: usize = 4;
+    const QUERY: Codes = WIDE;
+
+    #[inline(always)]
+    unsafe fn dots<const M: usize>(
+        codes: *const u8,
+        query: &[u32],
+        offsets: &[i32],
+        _: &[u32],
+        cells: *mut f32,
+    ) {
+        // SAFETY: passed on to the caller.
+        unsafe { portable::<M>(codes, query, offsets, cells) }
     }
 }

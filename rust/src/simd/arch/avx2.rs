@@ -1,12 +1,15 @@
 //! AVX2 + FMA: 8 lanes.
 
-use super::vector::Vector;
+use super::AHEAD;
+use crate::simd::bytes::Bytes;
+use crate::simd::codes::{BLOCK, CHUNK, Codes, LANES};
+use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
 
 /// One ymm register.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(__m256);
+pub(in crate::simd) struct Avx2(__m256);
 
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
 // only where the processor has them; pointers hold LANES values.
@@ -141,3 +144,60 @@ static COMPACT: [[u8; 8]; 256] = {
     }
     table
 };
+
+impl Bytes for Avx2 {
+    /// Half the texts at a time: two registers of sums a token and two of codes, of 16.
+    const PANEL: usize = 4;
+    /// `vpmaddubsw` saturates beyond 2 · 255 · 64. Its sums of half a block wrap, which
+    /// the offset undoes, since what they stand for fits 16 bits by Cauchy and Schwarz:
+    /// 256 · 127 < 2^15.
+    const QUERY: Codes = Codes { range: 64, energy: 127 * 127 };
+
+    #[inline(always)]
+    unsafe fn dots<const M: usize>(
+        codes: *const u8,
+        query: &[u32],
+        _: &[i32],
+        half_offsets: &[u32],
+        cells: *mut f32,
+    ) {
+        // SAFETY: the caller has the level and the lengths; a query has M words for each chunk and
+        // each block, which the panel guarantees.
+        unsafe {
+            let ones = _mm256_set1_epi16(1);
+            for half in 0..2 {
+                let mut totals = [[_mm256_setzero_si256(); 2]; M];
+                let (mut codes, mut query) = (codes.add(half * 64), query.as_ptr());
+                for halves in half_offsets.chunks_exact(M) {
+                    let mut sums = [[_mm256_setzero_si256(); 2]; M];
+                    for (sums, &half) in sums.iter_mut().zip(halves) {
+                        *sums = [_mm256_set1_epi32(half.cast_signed()); 2];
+                    }
+                    for _ in 0..BLOCK / CHUNK {
+                        _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD).cast());
+                        let low = _mm256_loadu_si256(codes.cast());
+                        let high = _mm256_loadu_si256(codes.add(32).cast());
+                        for (i, sums) in sums.iter_mut().enumerate() {
+                            let four = _mm256_set1_epi32((*query.add(i)).cast_signed());
+                            let low = _mm256_maddubs_epi16(low, four);
+                            let high = _mm256_maddubs_epi16(high, four);
+                            sums[0] = _mm256_add_epi16(sums[0], low);
+                            sums[1] = _mm256_add_epi16(sums[1], high);
+                        }
+                        codes = codes.add(CHUNK * LANES);
+                        query = query.add(M);
+                    }
+                    for (totals, sums) in totals.iter_mut().zip(sums) {
+                        totals[0] = _mm256_add_epi32(totals[0], _mm256_madd_epi16(sums[0], ones));
+                        totals[1] = _mm256_add_epi32(totals[1], _mm256_madd_epi16(sums[1], ones));
+                    }
+                }
+                for (i, totals) in totals.into_iter().enumerate() {
+                    let to = cells.add(i * LANES + half * 16);
+                    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(totals[0]));
+                    _mm256_storeu_ps(to.add(8), _mm256_cvtepi32_ps(totals[1]));
+                }
+            }
+        }
+    }
+}

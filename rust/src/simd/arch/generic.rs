@@ -1,20 +1,22 @@
 //! Portable float32 lanes: the level for processors that have no other.
 
-use super::vector::Vector;
+use crate::simd::bytes::{Bytes, WIDE, portable};
+use crate::simd::codes::Codes;
+use crate::simd::vector::Vector;
 use half::f16;
 
 /// Eight lanes, which compilers turn into whatever registers the target has.
 #[derive(Clone, Copy)]
-pub(super) struct Scalar([f32; 8]);
+pub(in crate::simd) struct Generic([f32; 8]);
 
-impl Scalar {
+impl Generic {
     #[inline(always)]
     fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
         Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
     }
 }
 
-impl Vector for Scalar {
+impl Vector for Generic {
     const LANES: usize = 8;
     type Mask = [bool; 8];
 
@@ -115,5 +117,22 @@ impl Vector for Scalar {
     #[inline(always)]
     unsafe fn largest(self) -> f32 {
         self.0.into_iter().fold(f32::NEG_INFINITY, |a, b| if a > b { a } else { b })
+    }
+}
+
+impl Bytes for Generic {
+    const PANEL: usize = 4;
+    const QUERY: Codes = WIDE;
+
+    #[inline(always)]
+    unsafe fn dots<const M: usize>(
+        codes: *const u8,
+        query: &[u32],
+        offsets: &[i32],
+        _: &[u32],
+        cells: *mut f32,
+    ) {
+        // SAFETY: passed on to the caller.
+        unsafe { portable::<M>(codes, query, offsets, cells) }
     }
 }

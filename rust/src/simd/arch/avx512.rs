@@ -1,12 +1,15 @@
 //! AVX-512: 16 lanes, masks in registers of their own.
 
-use super::vector::Vector;
+use super::AHEAD;
+use crate::simd::bytes::{Bytes, WIDE};
+use crate::simd::codes::{CHUNK, Codes, LANES};
+use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
 
 /// One zmm register.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(in crate::simd) struct Avx512(__m512);
 
 // SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
 // VL and VNNI (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
@@ -112,6 +115,48 @@ impl Vector for Avx512 {
             let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
             let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+        }
+    }
+}
+
+impl Bytes for Avx512 {
+    /// Two registers of sums a token and two of codes, of 32.
+    const PANEL: usize = 12;
+    const QUERY: Codes = WIDE;
+
+    #[inline(always)]
+    unsafe fn dots<const M: usize>(
+        codes: *const u8,
+        query: &[u32],
+        offsets: &[i32],
+        _: &[u32],
+        cells: *mut f32,
+    ) {
+        // SAFETY: the caller has the level and the lengths; a query has M words for each chunk,
+        // which the panel guarantees.
+        unsafe {
+            let mut sums = [[_mm512_setzero_si512(); 2]; M];
+            for (sums, &offset) in sums.iter_mut().zip(offsets) {
+                *sums = [_mm512_set1_epi32(offset); 2];
+            }
+            let mut codes = codes;
+            for tokens in query.chunks_exact(M) {
+                _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD).cast());
+                _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD + 64).cast());
+                let low = _mm512_loadu_si512(codes.cast());
+                let high = _mm512_loadu_si512(codes.add(64).cast());
+                for (sums, &four) in sums.iter_mut().zip(tokens) {
+                    let four = _mm512_set1_epi32(four.cast_signed());
+                    sums[0] = _mm512_dpbusd_epi32(sums[0], low, four);
+                    sums[1] = _mm512_dpbusd_epi32(sums[1], high, four);
+                }
+                codes = codes.add(CHUNK * LANES);
+            }
+            for (i, sums) in sums.into_iter().enumerate() {
+                for (part, sum) in sums.into_iter().enumerate() {
+                    _mm512_storeu_ps(cells.add(i * LANES + 16 * part), _mm512_cvtepi32_ps(sum));
+                }
+            }
         }
     }
 }
