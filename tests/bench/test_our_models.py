@@ -11,7 +11,7 @@ import uwe
 from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.regimes import Auditor
 from uwe.bench.tasks import task_named
-from uwe.data.layout import file_seal, read_split
+from uwe.data.layout import file_sha256, read_split
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
@@ -55,7 +55,7 @@ def test_it_was_trained_on_the_graphs_of_the_data_folder(name: str, data_folder:
     assert {source.name.split("/")[0] for source in sources} == {GRAPHS[name]}
     assert sum(source.name.endswith(".edges.tsv.gz") for source in sources) == 5
     for source in sources:
-        assert file_seal(data_folder / source.name) == source.sha256
+        assert file_sha256(data_folder / source.name) == source.sha256
 
 
 def test_its_regimes_are_those_of_the_docs(name: str, data_folder: Path) -> None:

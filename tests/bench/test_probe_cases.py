@@ -22,7 +22,7 @@ from uwe.bench.probe_cases import (
     chosen_cases,
     read_cases,
 )
-from uwe.data.layout import file_seal
+from uwe.data.layout import file_sha256
 from uwe.errors import DataError, InputError
 
 ROOT = Path(__file__).parents[2]
@@ -166,4 +166,4 @@ def test_the_cases_by_rule_are_what_the_script_makes(
     monkeypatch.setattr(script, "ASSET", tmp_path / "made.jsonl.gz")
     script.main(data_folder)
     # Of the content: how it is packed is zlib's affair.
-    assert file_seal(tmp_path / "made.jsonl.gz") == file_seal(FILES["by rule"])
+    assert file_sha256(tmp_path / "made.jsonl.gz") == file_sha256(FILES["by rule"])

@@ -12,7 +12,7 @@ from uwe.corpus import RankingTask
 from uwe.data import layout
 from uwe.data.layout import (
     data_folder,
-    file_seal,
+    file_sha256,
     read_split,
     splits_of,
     write_task,
@@ -44,7 +44,7 @@ def test_seals_are_those_of_the_files_and_blind_to_aliases(tmp_path: Path) -> No
     write_task(tmp_path / "a", {"test": TASK})
     write_task(tmp_path / "b", {"test": TASK}, aliases=[["PySpark"], []])
     seals = read_split(tmp_path / "a", "test").seals
-    assert seals == {name: file_seal(tmp_path / "a" / name) for name in names(tmp_path / "a")}
+    assert seals == {name: file_sha256(tmp_path / "a" / name) for name in names(tmp_path / "a")}
     assert seals == read_split(tmp_path / "b", "test").seals
     other = RankingTask(TASK.target_ids, TASK.targets, TASK.query_ids, TASK.queries, [[0], []])
     write_task(tmp_path / "c", {"test": other})
@@ -169,4 +169,4 @@ def test_the_data_folder_is_the_given_one_or_that_of_the_environment(
 def test_real_tasks_are_sealed_as_their_files_are(data_folder: Path) -> None:
     folder = data_folder / "workbench" / "skillnorm"
     found = read_split(folder, "val")
-    assert found.seals == {name: file_seal(folder / name) for name in found.seals}
+    assert found.seals == {name: file_sha256(folder / name) for name in found.seals}

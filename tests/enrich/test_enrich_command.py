@@ -12,13 +12,12 @@ import pytest
 from cli_shell import Shell
 from enrich.bakery import BENCHMARK, HIDDEN, Ranker, write_data, write_graphs
 from enrich.llm_server import LlmServer, answer, serving
-from uwe.data.graph_files import read_edges
 from uwe.enrich.answer import Candidate
 from uwe.enrich.enrichment import enrich, read_enrichable
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.offline import OfflineWriter
 from uwe.errors import InputError
-from uwe.training.graph import read_graphs
+from uwe.graphs.files import read_edges, read_graphs
 
 GOOD = "You turn grain into loaves that our customers love."
 

@@ -25,7 +25,7 @@ from uwe.errors import DataError, InputError
 __all__ = [
     "TaskSplit",
     "data_folder",
-    "file_seal",
+    "file_sha256",
     "read_split",
     "seals_of",
     "splits_of",
@@ -148,7 +148,7 @@ def seals_of(task: RankingTask, split: str) -> dict[str, str]:
     }
 
 
-def file_seal(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """sha256 of a file's content, unpacked if it is a .gz; 64 hexadecimal digits.
 
     Of the content, as packing the same lines twice need not give the same bytes.

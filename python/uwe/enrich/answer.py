@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from uwe.data.graph_files import plain
 from uwe.enrich.grounding import Grounding
+from uwe.graphs.graph import plain
 
 __all__ = ["LISTS", "Candidate", "Kind", "Provider", "Unusable", "candidates_of", "parse_answer"]
 

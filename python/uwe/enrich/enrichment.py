@@ -9,7 +9,6 @@ from pathlib import Path
 
 from uwe.checks import check_counter, natural, positive
 from uwe.data.esco import newest_release
-from uwe.data.graph_files import folded
 from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import Background, read_background
 from uwe.enrich.files import check_out, write_enrichment
@@ -17,6 +16,7 @@ from uwe.enrich.grounding import Grounding, Groundings, rare_skills
 from uwe.enrich.round_trip import round_trip
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
+from uwe.graphs.graph import folded
 from uwe.tokens import Encoder
 
 __all__ = ["Enrichable", "Enriched", "enrich", "read_enrichable"]

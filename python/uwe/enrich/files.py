@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from uwe.data.commit import replaced, settled, write_lines
-from uwe.data.graph_files import write_graph_files
 from uwe.enrich.answer import Candidate, Kind, Provider
 from uwe.enrich.background import RELATION
 from uwe.errors import InputError
+from uwe.graphs.files import write_graph_files
 
 __all__ = ["PROVENANCE", "check_out", "write_enrichment"]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from uwe.cache import TargetCache
-from uwe.data.graph_files import folded
 from uwe.enrich.answer import Candidate
+from uwe.graphs.graph import folded
 from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.corpus import read_queries
-from uwe.data.graph_files import folded
 from uwe.enrich.answer import Candidate
 from uwe.enrich.background import Background
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.language import is_english
 from uwe.enrich.near import NearTexts, runs_of, words_of
+from uwe.graphs.graph import folded
 
 __all__ = [
     "Queries",
