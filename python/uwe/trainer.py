@@ -100,7 +100,7 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
         results = evaluate(
             encoder, tasks=list(places.values()), splits=VALIDATION, data=data,
-            scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,
+            scorer=encoder.scorer, metrics=settings.metrics, limit=settings.limit,
         )  # fmt: skip
         called = {Path(place).name: task for task, place in places.items()}
         return {

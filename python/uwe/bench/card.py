@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.config import ModelConfig
-from uwe.data.graph_files import GRAPHS, WRITTEN_GRAPHS
 from uwe.errors import InputError
+from uwe.graphs.builder import GRAPHS, WRITTEN_GRAPHS
 
 __all__ = ["model_card"]
 

@@ -12,8 +12,8 @@ from uwe.bench.model import BenchModel
 from uwe.bench.results import Regime
 from uwe.bench.task import Task
 from uwe.config import TrainingSource
-from uwe.data.audit import TrainingEdges, found_pairs, read_training
 from uwe.data.layout import TaskSplit
+from uwe.graphs.contamination import TrainingEdges, found_pairs, read_training
 
 __all__ = ["COINCIDENCE", "HELD_OUT", "Auditor"]
 

@@ -19,7 +19,6 @@ from typing import Any
 from uwe.cache import TargetCache
 from uwe.checks import check_counter, natural, positive
 from uwe.data.esco import newest_release
-from uwe.data.graph_files import folded, write_graph_files
 from uwe.enrich.background import RELATION, Background, read_background
 from uwe.enrich.grounding import Grounder, Grounding, rare_skills
 from uwe.enrich.llm import LLM
@@ -27,6 +26,8 @@ from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
 from uwe.files.atomic import replaced, settled, write_lines
+from uwe.graphs.files import write_graph_files
+from uwe.graphs.graph import folded
 from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 

@@ -46,7 +46,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         DataError: If another line is no JSON object with a step; with path and line.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     path = path_of("path", path)
     if not path.exists():

@@ -39,7 +39,7 @@ def import_pairs(
     Example:
       uwe data import pairs pairs.csv --left title --right skill --out data/own --name P
     """
-    from uwe.training import pairs
+    from uwe.graphs import pairs
 
     graph = pairs.import_pairs(source, left, right, out, name=name)
     counts = {graph.left.kind: len(graph.left), graph.right.kind: len(graph.right)}

@@ -30,7 +30,7 @@ def run_command(
             "--set",
             metavar="KEY=VALUE",
             help="In place of what the recipe says, such as optimizer.steps=100 or "
-            "graph.J.size=64. Repeatable.",
+            "graph.J.batch_size=64. Repeatable.",
         ),
     ] = None,
     resume: Annotated[
