@@ -263,7 +263,7 @@ def draw(folder: Path) -> dict[str, Any]:
     measured = json.loads((folder / "million.json").read_text())
     exact_ms, points = measured["exact"]["ms"]["rank"], measured["candidates"]["curve"]
     title = "A million targets: recall of the exact ten and time"
-    with drawing(folder / "candidates.svg", (6.4, 4.0), title=title, extra="bench") as figure:
+    with drawing(folder / "candidates.svg", (6.4, 4.0), title=title) as figure:
         axes = figure.subplots()
         axes.set_title(title)
         for count in COUNTS:
