@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import uwe
-from uwe.bench.speed import Replay
 
 __all__ = ["Skills", "units_and_norms"]
 
@@ -27,8 +26,8 @@ class Skills:
     def __init__(self, model: uwe.TextEncoder, folder: Path) -> None:
         labels = uwe.target_space("esco-skills").labels
         self.model, self.tokens = model, model.encode(labels)
-        uwe.TargetCache.build(Replay(self.tokens, model), labels, path=folder / "skills.uwe")
-        self.cache = uwe.TargetCache.open(folder / "skills.uwe", model=model)
+        path = folder / "skills.uwe"
+        self.cache = uwe.TargetCache.from_vectors(self.tokens, labels, model=model, path=path)
         self.units, self.norms = units_and_norms(self.tokens.values)
 
 

@@ -56,7 +56,7 @@ def _values(ranks: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def ours(scores: Scores, relevant: Relevant) -> list[float]:
-    mean = uwe.score_metrics(scores, relevant, names=NAMES).means()
+    mean = uwe.score_metrics(scores, relevant, metrics=NAMES).means()
     return [mean[name] for name in NAMES]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
-from uwe.bench.speed import Replay, contestants, in_turns, texts_of_tokens
+from uwe.bench.speed import contestants, in_turns, texts_of_tokens
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -70,8 +70,8 @@ def hard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     query = random.standard_normal((8, dim), dtype=np.float32)
     if space == "all alike":  # so near to one another that no bound tells them apart
         values = np.tile(query[:6], (count, 1)) + np.float32(1e-3) * values
-    cache = uwe.TargetCache.build(
-        Replay(uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6))),
+    cache = uwe.TargetCache.from_vectors(
+        uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6)),
         [str(number) for number in range(count)],
         path=folder / "hard.uwe",
         scorer=uwe.Scorer("soft", temperature=TEMPERATURE),

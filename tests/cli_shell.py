@@ -51,7 +51,7 @@ def cli_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "roles.csv").write_text(ROLES)
     run = CliRunner().invoke(
         app,
-        ["cache", "build", f"{folder}/roles.uwe", "--from", f"{folder}/roles.csv",
+        ["cache", "build", f"{folder}/roles.uwe", "--input", f"{folder}/roles.csv",
          "--model", f"{folder}/tiny"],
     )  # fmt: skip
     assert run.exit_code == 0, run.output

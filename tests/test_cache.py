@@ -36,15 +36,15 @@ def test_a_cache_shows_what_was_built(small_cache: TargetCache, encoder: HashEnc
     assert len(small_cache) == 4
     assert list(small_cache.labels) == LABELS
     assert list(small_cache.ids) == ["a", None, "c", "d"]
-    assert [small_cache.aliases(i) for i in range(4)] == [
+    assert [small_cache.aliases[i] for i in range(4)] == [
         ["Spark", "pyspark 3"],
         [],
         ["law of contracts"],
         [],
     ]
     assert small_cache.columns == ["kind", "level", "core", "note"]
-    assert small_cache.metadata(1) == {"kind": "skill", "level": 2.5, "core": False, "note": None}
-    assert type(small_cache.metadata(0)["level"]) is int
+    assert small_cache.metadata[1] == {"kind": "skill", "level": 2.5, "core": False, "note": None}
+    assert type(small_cache.metadata[0]["level"]) is int
     assert (small_cache.dim, small_cache.scorer, small_cache.fingerprint) == (8, SOFT, "")
     assert small_cache.model is encoder
     assert small_cache.find("Apache Spark") == [0, 3]
@@ -55,7 +55,7 @@ def test_a_cache_shows_what_was_built(small_cache: TargetCache, encoder: HashEnc
 def test_vectors_are_units_and_norms_of_the_encoders(
     small_cache: TargetCache, encoder: HashEncoder
 ) -> None:
-    texts = [[label, *small_cache.aliases(i)] for i, label in enumerate(LABELS)]
+    texts = [[label, *small_cache.aliases[i]] for i, label in enumerate(LABELS)]
     pooled = []
     for i, of_target in enumerate(texts):
         for j, text in enumerate(of_target):
@@ -139,8 +139,8 @@ def test_append_returns_a_cache_with_more(small_cache: TargetCache, encoder: Has
     metadata: dict[str, list[Any]] = {"note": ["x"], "kind": [None], "level": [7], "core": [False]}
     more = small_cache.append(["welding"], ids=["e"], aliases=[["to weld"]], metadata=metadata)
     assert list(more.labels) == [*LABELS, "welding"]
-    assert more.metadata(4) == {"kind": None, "level": 7, "core": False, "note": "x"}
-    assert more.aliases(4) == ["to weld"]
+    assert more.metadata[4] == {"kind": None, "level": 7, "core": False, "note": "x"}
+    assert more.aliases[4] == ["to weld"]
     assert more.mask({"note": "x"}).tolist() == [False] * 4 + [True]
     assert len(small_cache) == 4
     assert list(small_cache.labels) == LABELS
@@ -169,7 +169,7 @@ def test_compact_gives_space_back(small_cache: TargetCache) -> None:
     assert (before["removed"], after["removed"]) == (1, 0)
     assert after["bytes"] < before["bytes"]
     assert list(compacted.labels) == list(changed.labels)
-    assert [compacted.metadata(i) for i in range(4)] == [changed.metadata(i) for i in range(4)]
+    assert [compacted.metadata[i] for i in range(4)] == [changed.metadata[i] for i in range(4)]
     np.testing.assert_array_equal(compacted.core.pooled(), changed.core.pooled())
     with pytest.raises(CacheError, match="open it again"):
         small_cache.remove([1])
@@ -276,6 +276,6 @@ def test_any_changes_equal_those_of_a_list(
             want = [pair for i, pair in enumerate(want) if i not in gone]
         else:
             small_cache = small_cache.compact()
-        got = [(label, small_cache.metadata(i)["n"]) for i, label in enumerate(small_cache.labels)]
+        got = [(label, small_cache.metadata[i]["n"]) for i, label in enumerate(small_cache.labels)]
         assert got == want
     small_cache.verify()

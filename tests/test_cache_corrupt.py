@@ -6,6 +6,7 @@ Unverified, it gives wrong numbers or an error of ours, never a crash; `verify` 
 from __future__ import annotations
 
 import contextlib
+import pickle
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,8 +52,8 @@ def use(cache: TargetCache, encoder: HashEncoder) -> None:
     for read in (
         lambda: list(cache.labels),
         lambda: list(cache.ids),
-        lambda: [cache.aliases(i) for i in range(len(cache))],
-        lambda: [cache.metadata(i) for i in range(len(cache))],
+        lambda: [cache.aliases[i] for i in range(len(cache))],
+        lambda: [cache.metadata[i] for i in range(len(cache))],
         lambda: cache.mask({"kind": None}),
         lambda: [core.token_vectors(i, 0) for i in range(len(cache))],
         core.pooled,
@@ -177,3 +178,27 @@ def test_a_copied_cache_is_a_cache(path: Path, tmp_path: Path) -> None:
     shutil.copytree(path, copy)
     TargetCache.open(copy).verify()
     assert list(TargetCache.open(copy).labels) == list(TargetCache.open(path).labels)
+
+
+def test_a_resident_cache_outlives_its_files(path: Path, encoder: HashEncoder) -> None:
+    cache = TargetCache.open(path, model=encoder, resident=True)
+    wanted = cache.core.pooled()
+    for file in path.glob("segment-*"):
+        with file.open("r+b") as opened:
+            opened.truncate(0)
+    use(cache, encoder)
+    cache.verify()
+    assert np.array_equal(cache.core.pooled(), wanted)
+    assert cache.core.resident
+    with pytest.raises(CacheCorruptError):
+        pickle.loads(pickle.dumps(cache))
+
+
+def test_what_a_resident_cache_reads_is_verified(path: Path) -> None:
+    file = max(path.glob("segment-*"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(bytes(data))
+    assert not TargetCache.open(path).core.resident
+    with pytest.raises(CacheCorruptError):
+        TargetCache.open(path, resident=True)

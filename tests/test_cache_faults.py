@@ -193,7 +193,7 @@ def content(path: Path) -> Rows | None:
         means = np.stack([rows.mean(axis=0) for rows in HashEncoder().encode(labels)])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         np.testing.assert_allclose(cache.core.pooled(), means, atol=1e-6)
-    return [(label, cache.ids[i], cache.metadata(i)["n"]) for i, label in enumerate(labels)]
+    return [(label, cache.ids[i], cache.metadata[i]["n"]) for i, label in enumerate(labels)]
 
 
 def change(path: Path, verb: str, number: int) -> None:

@@ -20,6 +20,7 @@ from conftest import HashEncoder
 from uwe import _core
 from uwe.cache import TargetCache
 from uwe.config import Scorer
+from uwe.errors import CacheError
 from uwe.tokens import TokenVectors
 
 SOFT = Scorer("soft", temperature=0.5)
@@ -196,6 +197,39 @@ def test_a_child_of_an_encoder_does_not_end_its_parents_build(tmp_path: Path) ->
         os._exit(0)
     assert list(cache.labels) == ["a", "b", "c"]
     assert len(cache.remove([0])) == 2
+
+
+ORPHANED = """
+import os, sys, time
+from uwe import _core
+
+writer = _core.CacheWriter.append(sys.argv[1])
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_does_not_keep_the_lock_of_its_killed_parent(small_cache: TargetCache) -> None:
+    writer = subprocess.Popen(
+        [sys.executable, "-c", ORPHANED, str(small_cache.path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    child = int(writer.stdout.readline())
+    try:
+        with pytest.raises(CacheError):
+            small_cache.remove([0])
+        writer.kill()
+        writer.wait()
+        os.kill(child, 0)
+        assert len(small_cache.remove([0])) == 3
+    finally:
+        writer.stdout.close()
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_bar_appears_on_a_terminal_only(

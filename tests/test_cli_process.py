@@ -78,7 +78,7 @@ def test_a_full_disk_says_what_to_do(cache: Path) -> None:
 
 def test_a_file_that_may_not_grow_says_what_to_do(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("data\n")
-    build = ["cache", "build", str(tmp_path / "c.uwe"), "--from", str(tmp_path / "labels.txt")]
+    build = ["cache", "build", str(tmp_path / "c.uwe"), "--input", str(tmp_path / "labels.txt")]
     ran = limited(
         [*build, "--model", str(cache.parent / "tiny")],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10)),
@@ -211,7 +211,7 @@ def test_bars_are_drawn_on_terminals_only(cache: Path, tmp_path: Path, terminal:
     labels.write_text("data spark\n" * 4000)
     reader, writer = os.openpty() if terminal else os.pipe()
     process = subprocess.Popen(
-        [*UWE, "cache", "build", str(tmp_path / "n.uwe"), "--from", str(labels),
+        [*UWE, "cache", "build", str(tmp_path / "n.uwe"), "--input", str(labels),
          "--model", str(cache.parent / "tiny"), "--json"],
         stdout=subprocess.DEVNULL, stderr=writer, env={**os.environ, "TERM": "xterm"},
     )  # fmt: skip

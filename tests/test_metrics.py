@@ -27,7 +27,7 @@ ALL = ("MAP", "MRR", "RP@3", "RP@10", "nDCG@5", "recall@4", "hit@2")
 def test_by_hand() -> None:
     scores = [[0.9, 0.1, 0.5, 0.7], [0.1, 0.2, 0.2, 0.2], [1.0, 2.0, 3.0, 4.0]]
     found = uwe.score_metrics(
-        scores, [[2, 3], [3], []], names=["MAP", "RP@2", "MRR", "recall@2", "hit@1", "nDCG@3"]
+        scores, [[2, 3], [3], []], metrics=["MAP", "RP@2", "MRR", "recall@2", "hit@1", "nDCG@3"]
     )
     # Order 0 3 2 1: relevant at 2 and 3. Order 1 2 3 0, ties by index: relevant at 3.
     np.testing.assert_allclose(found.values[:, 0], [
@@ -85,7 +85,7 @@ def test_equal_ir_measures(case: tuple[int, int, int, int]) -> None:
     random = np.random.default_rng(seed)
     scores = (random.integers(0, levels, (queries, targets)) / levels).astype(np.float32)
     relevant = [np.flatnonzero(random.random(targets) < 0.3).tolist() for _ in range(queries)]
-    found = uwe.score_metrics(scores, relevant, names=ALL)
+    found = uwe.score_metrics(scores, relevant, metrics=ALL)
     np.testing.assert_allclose(found.values, oracle(scores, relevant), atol=1e-9)
 
 
@@ -119,14 +119,19 @@ def test_streamed_over_a_cache_as_from_all_scores(
         space.core, vectors.values, vectors.offsets,
         scorer=used.name, temperature=used.temperature or 1.0, pivot=used.pivot,
     )  # fmt: skip
-    wanted = uwe.score_metrics(scores, relevant, names=ALL)
+    wanted = uwe.score_metrics(scores, relevant, metrics=ALL)
     seen: list[int] = []
     streamed = uwe.cache_metrics(
-        queries, space, relevant, names=ALL, scorer=scorer, progress=seen.append
+        queries,
+        space,
+        relevant,
+        metrics=ALL,
+        scorer=scorer,
+        progress=lambda done, _: seen.append(done),
     )
     np.testing.assert_array_equal(streamed.values, wanted.values)
     assert seen == [256, 512, 600]
-    encoded = uwe.cache_metrics(vectors, space, relevant, names=ALL, scorer=scorer)
+    encoded = uwe.cache_metrics(vectors, space, relevant, metrics=ALL, scorer=scorer)
     np.testing.assert_array_equal(encoded.values, wanted.values)
 
 
@@ -141,17 +146,20 @@ def test_streamed_over_a_cache_as_from_all_scores(
         (lambda s: WRONGLY.score_metrics([[1.0]], [[0.5]]), "target indices"),
         (lambda s: WRONGLY.score_metrics([[1.0]], [0]), "target indices"),
         (lambda s: WRONGLY.score_metrics([[math.nan]], [[0]]), "NaN"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["map"]), "map"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=["RP@0"]), "RP@0"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics=["map"]), "map"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics=["RP@0"]), "RP@0"),
         (lambda s: WRONGLY.score_metrics([[1.0]], None), "for each query a list .* NoneType"),
         (lambda s: WRONGLY.score_metrics([[1.0]], [[[0], [1, 2]]]), "target indices"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names="MAP"), r"pass names=\['MAP'\]"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=[]), "at least one metric"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=[5]), "names of metrics, got 5"),
-        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], names=None), "list of metrics, got None"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics="map"), "map"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics=[]), "at least one metric"),
+        (lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics=[5]), "names of metrics, got 5"),
+        (
+            lambda s: WRONGLY.score_metrics([[1.0]], [[0]], metrics=None),
+            "list of metrics, got None",
+        ),
         (lambda s: WRONGLY.cache_metrics("chef", s, [[0]] * 4), "list of queries"),
-        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], scorer="soft"), "uwe.Scorer"),
-        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], progress=True), "be a callable"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], scorer="soft"), "temperature"),
+        (lambda s: WRONGLY.cache_metrics(["chef"], s, [[0]], progress=7), "progress"),
         (lambda s: WRONGLY.cache_metrics(["chef"], s, []), "each of 1 queries, got 0"),
         (lambda s: WRONGLY.cache_metrics(["chef", " "], s, [[0], [1]]), "query 1 is blank"),
         (lambda s: WRONGLY.cache_metrics(["chef"], s.path, [[0]]), "uwe.TargetCache"),
@@ -167,7 +175,9 @@ def test_wrong_arguments_say_what_is_right(
 def test_names_are_checked_before_anything_is_ranked(space: uwe.TargetCache) -> None:
     seen: list[int] = []
     with pytest.raises(InputError, match="map"):
-        uwe.cache_metrics(["chef"], space, [[0]], names=["map"], progress=seen.append)
+        uwe.cache_metrics(
+            ["chef"], space, [[0]], metrics=["map"], progress=lambda done, _: seen.append(done)
+        )
     assert seen == []
 
 
@@ -180,7 +190,7 @@ def test_job2skill_equals_ir_measures(data_folder: Path, tmp_path: Path) -> None
     model = uwe.load()
     space = uwe.TargetCache.build(model, labels, path=tmp_path / "labels.uwe", dtype="int8")
     vectors = model.encode(task.queries)
-    streamed = uwe.cache_metrics(vectors, space, task.relevant, names=["MAP", "RP@10"])
+    streamed = uwe.cache_metrics(vectors, space, task.relevant, metrics=["MAP", "RP@10"])
     means = streamed.means()
     print(f"\njob2skill MAP {100 * means['MAP']:.2f}, RP@10 {100 * means['RP@10']:.2f}")
     scorer, step = model.config.scorer, 100

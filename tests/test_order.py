@@ -45,7 +45,7 @@ def test_a_label_ranks_before_an_alias_of_the_same_score(space: uwe.TargetCache,
 @pytest.mark.parametrize("name", SCORERS)
 def test_metrics_of_a_cache_count_in_that_order(space: uwe.TargetCache, name: str) -> None:
     found = uwe.cache_metrics(
-        ["data"] * 4, space, [[target] for target in (1, 4, 0, 2)], names=["MRR", "hit@2"],
+        ["data"] * 4, space, [[target] for target in (1, 4, 0, 2)], metrics=["MRR", "hit@2"],
         scorer=uwe.Scorer.parse(name),
     )  # fmt: skip
     np.testing.assert_allclose(found.values, [[1, 1 / 2, 1 / 3, 1 / 4], [1, 1, 0, 0]])

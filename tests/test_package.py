@@ -35,7 +35,7 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 def test_extras_are_those_that_errors_name() -> None:
     assert set(metadata.metadata("uwe").get_all("Provides-Extra") or []) == {
-        "all", "ann", "bench", "dev", "train",
+        "all", "ann", "arrow", "bench", "dev", "train",
     }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_the_base_install_ranks_without_torch(wheel: Path, tmp_path: Path) -> No
     assert not installed & {"torch", "transformers", "onnx", "sentence-transformers", "hnswlib"}
     (tmp_path / "labels.txt").write_text("Apache Spark\npastry baking\ncontract law\n")
     uwe_command = scripts / "uwe"
-    _output([uwe_command, "cache", "build", "l.uwe", "--from", "labels.txt"], tmp_path)
+    _output([uwe_command, "cache", "build", "l.uwe", "--input", "labels.txt"], tmp_path)
     shown = _output([uwe_command, "rank", "big data pipelines", "-t", "l.uwe"], tmp_path)
     assert shown.splitlines()[1].split()[:3] == ["1", "Apache", "Spark"]
     explained = _output(

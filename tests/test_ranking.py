@@ -193,7 +193,7 @@ def test_a_scorer_may_be_its_text(skills: uwe.TargetCache, text: str) -> None:
         (lambda s: WRONGLY.rank("chef", s, scorer=7), "expected a uwe.Scorer"),
         (lambda s: WRONGLY.rank("chef", s, candidates=0), "expected candidates"),
         (lambda s: WRONGLY.rank_stream(["chef"], s, block=0), "expected block"),
-        (lambda s: WRONGLY.rank_many(["chef"], s, progress=True), "progress to be a callable"),
+        (lambda s: WRONGLY.rank_many(["chef"], s, progress=7), "progress"),
         (lambda s: WRONGLY.rank("chef", s, scorer="soft"), "temperature"),
     ],
 )
@@ -254,7 +254,7 @@ def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None
 
 def test_progress_counts_to_the_end(skills: uwe.TargetCache) -> None:
     seen: list[int] = []
-    uwe.rank_many(["chef"] * 130, skills, progress=seen.append)
+    uwe.rank_many(["chef"] * 130, skills, progress=lambda done, _: seen.append(done))
     assert seen == [64, 128, 130]
 
 

@@ -47,7 +47,7 @@ USES: dict[str, Callable[[uwe.TargetCache], Any]] = {
     "nothing": lambda cache: None,
     "labels": lambda cache: (list(cache.labels), cache.find("pastry baking"), cache.info()),
     "filter": lambda cache: cache.mask({"kind": "x"}),
-    "metadata": lambda cache: cache.metadata(0),
+    "metadata": lambda cache: cache.metadata[0],
     "rank": lambda cache: uwe.rank("spark SWE", cache, where={"kind": "x"}),
     "rank_many": lambda cache: uwe.rank_many(["a", "b"], cache),
     "partly": partly,

@@ -15,10 +15,10 @@ import onnx
 import pytest
 
 from tiny_model import TABLE, WORDS, table_encoder, write_model
-from uwe import session
+from uwe import parallelism, session
 from uwe.errors import InputError, ModelError
 from uwe.loading import load
-from uwe.session import available_threads
+from uwe.parallelism import available_threads
 from uwe.text import TextEncoder
 
 TITLES = ["data engineer", "pastry baker with night shifts", "lawyer", "Leiter Einkauf 🚀"]
@@ -47,7 +47,7 @@ def test_threads_are_those_that_a_container_may_use(
     quota: str | None, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(session, "_CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(parallelism, "_CPU_QUOTA", tmp_path / "cpu.max")
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota + "\n")
     assert available_threads() == wanted

@@ -61,8 +61,8 @@ def test_it_is_built_once_and_holds_the_space(folder: Path) -> None:
     assert list(cache.ids) == list(space.ids)
     assert cache.info()["dtype"] == "int8"
     assert space.aliases is not None
-    assert [cache.aliases(i) for i in range(50)] == [list(names) for names in space.aliases[:50]]
-    assert cache.metadata(7) == {name: column[7] for name, column in space.metadata.items()}
+    assert [cache.aliases[i] for i in range(50)] == [list(names) for names in space.aliases[:50]]
+    assert cache.metadata[7] == {name: column[7] for name, column in space.metadata.items()}
     assert folder in cache.path.parents
     assert model.encoded == texts()
     count = len(seen)

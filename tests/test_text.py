@@ -105,15 +105,19 @@ def test_shipped_model_knows_near_from_far(shipped: TextEncoder) -> None:
 
 def test_progress_counts_finished_texts(tiny: TextEncoder) -> None:
     seen: list[int] = []
-    tiny.encode(["data"] * 5 + ["data baker"] * 2, batch_size=2, progress=seen.append)
+    tiny.encode(
+        ["data"] * 5 + ["data baker"] * 2, batch_size=2, progress=lambda done, _: seen.append(done)
+    )
     assert seen == [2, 4, 5, 7]
 
 
-def test_long_texts_run_fewer_at_once() -> None:
-    for threads, wanted in ((1, [16, 20]), (2, [8, 16, 20])):
-        seen: list[int] = []
-        load(threads=threads).encode(["data " * 250] * 20, batch_size=64, progress=seen.append)
-        assert seen == wanted
+@pytest.mark.parametrize(("threads", "wanted"), [(1, [16, 20]), (2, [8, 16, 20])])
+def test_long_texts_run_fewer_at_once(threads: int, wanted: list[int]) -> None:
+    seen: list[tuple[int, int]] = []
+    load(threads=threads).encode(
+        ["data " * 250] * 20, batch_size=64, progress=lambda *done: seen.append(done)
+    )
+    assert seen == [(done, 20) for done in wanted]
 
 
 def test_a_text_that_is_too_long_is_cut_with_one_warning(tiny: TextEncoder) -> None:
@@ -178,9 +182,10 @@ def test_a_batch_size_may_be_numpys(tiny: TextEncoder) -> None:
     assert len(tiny.encode(["data"], batch_size=np.int64(2))) == 1  # type: ignore[arg-type]
 
 
-def test_progress_must_be_callable(tiny: TextEncoder) -> None:
-    with pytest.raises(InputError, match=r"expected progress to be a callable .* got True"):
-        tiny.encode(["data"], progress=True)  # type: ignore[arg-type]
+def test_progress_is_a_switch_or_callable(tiny: TextEncoder) -> None:
+    assert len(tiny.encode(["data"], progress=True)) == 1
+    with pytest.raises(InputError, match="progress"):
+        tiny.encode(["data"], progress=7)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("nothing", ["\u200b", "\x00"])

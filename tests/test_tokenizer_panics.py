@@ -44,7 +44,7 @@ def test_a_panic_is_an_error_of_the_model(folder: Path, tmp_path: Path) -> None:
 def test_it_is_one_line_at_the_command_line(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text(f"data\n{ENDLESS}\n")
     command = [sys.executable, "-m", "uwe", "cache", "build", str(tmp_path / "c.uwe"),
-               "--from", str(tmp_path / "labels.txt"), "--model", str(folder)]  # fmt: skip
+               "--input", str(tmp_path / "labels.txt"), "--model", str(folder)]  # fmt: skip
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith("uwe: error: ")

@@ -89,7 +89,7 @@ def calls(folder: Path) -> dict[str, Call]:
         "Scorer.parse": (uwe.Scorer.parse, {"text": "soft:1"}),
         "load": (uwe.load, {"source": str(folder / "model"), "threads": 1}),
         "TextEncoder": (uwe.TextEncoder, {"folder": folder / "model", "source": "x", "threads": 1}),
-        "encode": (shipped.encode, {"texts": ["data"], "batch_size": 1, "progress": None}),
+        "encode": (shipped.encode, {"texts": ["data"], "batch_size": 1, "progress": False}),
         "tokenize": (shipped.tokenize, {"text": "data"}),
         "TokenVectors": (uwe.TokenVectors, {"values": np.zeros((2, 3)), "offsets": [0, 1, 2]}),
         "TokenVectors.from_list": (uwe.TokenVectors.from_list, {"vectors": [np.zeros((2, 3))]}),
@@ -104,7 +104,7 @@ def calls(folder: Path) -> dict[str, Call]:
         "remove ids": (cache.remove, {"ids": ["a"]}),
         "remove labels": (cache.remove, {"labels": ["pastry baking"]}),
         "rank": (uwe.rank, {"query": "spark", **ranking}),
-        "rank_many": (uwe.rank_many, {"queries": ["spark"], **ranking, "progress": None}),
+        "rank_many": (uwe.rank_many, {"queries": ["spark"], **ranking, "progress": False}),
         "rank_stream": (consumed(uwe.rank_stream), {"queries": ["spark"], **ranking, "block": 1}),
         "explain": (uwe.explain, {"query": "spark", "target": 0, **explaining}),
         "explain match": (uwe.explain, {"query": "spark", "target": match, **explaining}),
@@ -157,8 +157,23 @@ def calls(folder: Path) -> dict[str, Call]:
     found |= {
         "mask": (cache.mask, {"where": [0]}),
         "find": (cache.find, {"label": "x"}),
-        "metadata": (cache.metadata, {"index": 0}),
-        "aliases": (cache.aliases, {"index": 0}),
+        "scores": (
+            uwe.scores,
+            {"queries": ["spark"], "targets": cache, "where": [0], "scorer": "max"},
+        ),
+        "top_k": (
+            uwe.top_k,
+            {"queries": ["spark"], "targets": cache, "where": [0], "scorer": "max", "k": 2},
+        ),
+        "from_vectors": (
+            uwe.TargetCache.from_vectors,
+            {
+                **{k: v for k, v in build.items() if k not in ("block", "progress")},
+                "vectors": model.encode(["a", "b", "c"]),
+                "path": folder / "vectors.uwe",
+            },
+        ),
+        "set_threads": (uwe.set_threads, {"count": None}),
     }
     return found
 
@@ -171,8 +186,9 @@ def consumed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="module")
-def public(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Call]:
-    return calls(tmp_path_factory.mktemp("public"))
+def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Call]]:
+    yield calls(tmp_path_factory.mktemp("public"))
+    uwe.set_threads(None)
 
 
 def attempts(call: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
@@ -218,4 +234,4 @@ def test_whatever_is_passed_is_answered_or_refused(
 
 def test_all_that_is_public_is_walked(public: dict[str, Call]) -> None:
     functions = {name for name in uwe.__all__ if callable(getattr(uwe, name)) and name[0].islower()}
-    assert functions - {"simd_level", "target_spaces", "train"} <= set(public)
+    assert functions - {"simd_level", "target_spaces", "threads", "train"} <= set(public)

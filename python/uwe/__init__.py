@@ -38,13 +38,20 @@ if TYPE_CHECKING:
     from uwe.explanation import explain_many as explain_many
     from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.loading import load as load
+    from uwe.matches import Match as Match
+    from uwe.matches import Ranking as Ranking
+    from uwe.matches import Rankings as Rankings
     from uwe.metrics import QueryMetrics as QueryMetrics
     from uwe.metrics import cache_metrics as cache_metrics
     from uwe.metrics import score_metrics as score_metrics
-    from uwe.ranking import Match as Match
+    from uwe.parallelism import set_threads as set_threads
+    from uwe.parallelism import threads as threads
+    from uwe.ranking import TopK as TopK
     from uwe.ranking import rank as rank
     from uwe.ranking import rank_many as rank_many
     from uwe.ranking import rank_stream as rank_stream
+    from uwe.ranking import scores as scores
+    from uwe.ranking import top_k as top_k
     from uwe.sentences import split_sentences as split_sentences
     from uwe.spaces import TargetSpace as TargetSpace
     from uwe.spaces import space_cache as space_cache
@@ -67,15 +74,18 @@ _ROOMS = {
     "DataError": "errors",
     "Explanation": "explanation",
     "InputError": "errors",
-    "Match": "ranking",
+    "Match": "matches",
     "MissingExtraError": "errors",
     "ModelError": "errors",
     "QueryMetrics": "metrics",
+    "Ranking": "matches",
+    "Rankings": "matches",
     "Scorer": "config",
     "TargetCache": "cache",
     "TargetSpace": "spaces",
     "TextEncoder": "text",
     "TokenVectors": "tokens",
+    "TopK": "ranking",
     "TrainingError": "errors",
     "TruncationWarning": "text",
     "UweError": "errors",
@@ -89,11 +99,15 @@ _ROOMS = {
     "rank_many": "ranking",
     "rank_stream": "ranking",
     "score_metrics": "metrics",
+    "scores": "ranking",
+    "set_threads": "parallelism",
     "simd_level": "_core",
     "space_cache": "spaces",
     "split_sentences": "sentences",
     "target_space": "spaces",
     "target_spaces": "spaces",
+    "threads": "parallelism",
+    "top_k": "ranking",
     "train": "trainer",
 }
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Literal, TypeVar, get_args
@@ -17,13 +15,13 @@ from uwe import _core
 from uwe.checks import positive
 from uwe.errors import InputError
 from uwe.filters import Scalar
+from uwe.progress import Progress, check_progress, reporting
 from uwe.text import checked_texts
-from uwe.tokens import Encoder, TokenVectors, checked_vectors
+from uwe.tokens import TokenVectors, checked_vectors
 from uwe.truncation import Truncations, gathered
 
 __all__ = [
     "Dtype",
-    "Progress",
     "TargetTexts",
     "Tokens",
     "check_form",
@@ -35,9 +33,6 @@ __all__ = [
 T = TypeVar("T")
 
 _KINDS = {'"': "a text", "t": "a boolean", "f": "a boolean", "n": None}
-
-Progress = bool | Callable[[int, int], object]
-"""False for none, True for a bar, or a callable that takes (done, total)."""
 
 Dtype = Literal["float32", "float16", "int8"]
 """How unit vectors are stored."""
@@ -139,7 +134,6 @@ class TargetTexts:
 
     def _block(self, start: int, end: int) -> Block:
         return Block(
-            start=start,
             texts=self.texts[start:end],
             ids=self.ids[start:end],
             metadata=[values[start:end] for values in self.columns.values()],
@@ -148,17 +142,11 @@ class TargetTexts:
 
 @dataclass(frozen=True)
 class Block:
-    """Neighbouring targets that are encoded together; `start` is the index of the first."""
+    """Neighbouring targets that are encoded together."""
 
-    start: int
     texts: list[list[str]]
     ids: list[str | None]
     metadata: list[list[str]]
-
-    def encode(self, model: Encoder) -> TokenVectors:
-        """Token vectors of all texts; InputError if the model gives something else."""
-        texts = [text for of_target in self.texts for text in of_target]
-        return checked_vectors(model.encode(texts), len(texts))
 
 
 def check_model(model: object) -> None:
@@ -187,24 +175,32 @@ def check_form(dtype: object, tokens: object) -> None:
 def check_run(block: object, progress: object) -> None:
     """InputError unless `write` takes these."""
     positive("block", block)
-    if not isinstance(progress, bool) and not callable(progress):
-        raise InputError(f"expected progress to be a boolean or a callable, got {progress!r}")
+    check_progress(progress)
 
 
 def write(
     writer: _core.CacheWriter,
-    model: Encoder,
+    encode: Callable[[list[str]], TokenVectors],
     targets: TargetTexts,
     block: int,
     progress: Progress,
 ) -> None:
-    """Encode and write block after block; whatever goes wrong, the folder stays as it was."""
+    """Encode and write block after block; whatever goes wrong, the folder stays as it was.
+
+    Args:
+        writer: Takes the targets.
+        encode: Gives the token vectors of some texts; it is asked for all texts in their order.
+        targets: What is written.
+        block: Texts that are encoded at once, about.
+        progress: Told of the texts that are done.
+    """
     cuts = Truncations()
     try:
-        with _reporting(progress, targets.count()) as report, gathered(cuts):
+        with reporting(progress, targets.count(), "Encoding") as report, gathered(cuts):
             done = 0
             for part in targets.blocks(block):
-                vectors = part.encode(model)
+                texts = [text for of_target in part.texts for text in of_target]
+                vectors = checked_vectors(encode(texts), len(texts))
                 writer.add(vectors.values, vectors.offsets, part.texts, part.ids, part.metadata)
                 done += len(vectors)
                 report(done)
@@ -213,23 +209,6 @@ def write(
     except BaseException:
         writer.abort()
         raise
-
-
-@contextmanager
-def _reporting(progress: Progress, total: int) -> Iterator[Callable[[int], object]]:
-    """What to call with the number of finished texts."""
-    if not isinstance(progress, bool):
-        report = progress
-        yield lambda done: report(done, total)
-    elif progress and sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress as Bar
-
-        with Bar(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("Encoding", total=total)
-            yield lambda done: bar.update(task, completed=done)
-    else:
-        yield lambda _: None
 
 
 def _checked_texts(texts: Iterable[str], what: str) -> list[str]:

@@ -1,37 +1,45 @@
-"""`TargetCache`: a target space encoded once and kept on disk, ready to be ranked."""
+"""`TargetCache`: a target space encoded once, in a folder or for this process alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.blocks import (
-    Dtype,
-    Progress,
-    TargetTexts,
-    Tokens,
-    check_form,
-    check_model,
-    check_run,
-    write,
-)
+from uwe.blocks import Dtype, TargetTexts, Tokens, check_form, check_model, check_run, write
 from uwe.checks import listed, path_of, text_of
 from uwe.config import Scorer, checked_scorer
-from uwe.errors import CacheError, CacheMismatchError, InputError, ModelError
-from uwe.filters import Scalar, Where
-from uwe.tokens import Encoder
-from uwe.view import CacheView
+from uwe.errors import (
+    CacheCorruptError,
+    CacheError,
+    CacheFormatError,
+    CacheMismatchError,
+    InputError,
+    ModelError,
+)
+from uwe.filters import Filters, Scalar, Where
+from uwe.progress import Progress
+from uwe.tokens import Encoder, TokenVectors
 
 __all__ = ["TargetCache"]
 
+T = TypeVar("T")
+_CHUNK = 4096
 
-class TargetCache(CacheView):
-    """The targets of one space: their token vectors, labels, ids, aliases and metadata, on disk.
+
+class TargetCache:
+    """The targets of one space: their token vectors, labels, ids, aliases and metadata.
 
     A value is a snapshot: it keeps showing what it opened, whatever is written to the folder
     afterwards, by this process or another. `append`, `remove` and `compact` write to the folder
@@ -43,10 +51,24 @@ class TargetCache(CacheView):
     Several targets may have the same label; ids differ.
     """
 
-    def __init__(self, core: _core.TargetCache, path: Path, model: Encoder | None) -> None:
-        """Use `TargetCache.build` or `TargetCache.open`."""
-        super().__init__(core, path)
+    def __init__(
+        self,
+        core: _core.TargetCache,
+        path: Path,
+        model: Encoder | None,
+        held: _Temporary | None = None,
+    ) -> None:
+        """Use `TargetCache.build`, `TargetCache.from_vectors` or `TargetCache.open`."""
+        self._core = core
+        self._path = path
         self._model = model
+        self._held = held
+        self._manifest = _read_manifest(core.manifest, path)
+        # Bound to the compiled cache, not to this object: a circle of the two would keep the maps
+        # of files until the garbage collector comes by.
+        self._column = partial(_read_column, core, path)
+        self._filters = Filters(len(core), core.columns, self._column)
+        self._by_label: dict[str, list[int]] | None = None
 
     @classmethod
     def build(
@@ -54,7 +76,7 @@ class TargetCache(CacheView):
         model: Encoder,
         labels: Iterable[str],
         *,
-        path: str | PathLike[str],
+        path: str | PathLike[str] | None = None,
         ids: Sequence[str | None] | None = None,
         aliases: Sequence[Sequence[str]] | None = None,
         metadata: Mapping[str, Sequence[Scalar]] | None = None,
@@ -64,7 +86,7 @@ class TargetCache(CacheView):
         block: int = 1024,
         progress: Progress = False,
     ) -> TargetCache:
-        """Encode a target space into the folder `path` and open it.
+        """Encode a target space and open it.
 
         Texts are encoded and written a block at a time: token vectors are never held whole.
         The cache appears when it is complete: a build that fails, is interrupted or killed leaves
@@ -73,7 +95,9 @@ class TargetCache(CacheView):
         Args:
             model: Anything with `encode(texts) -> TokenVectors`; `uwe.load()` gives one.
             labels: The targets' texts, none of them blank; at least one.
-            path: Folder of the cache. One that holds other files is refused.
+            path: Folder of the cache. One that holds other files is refused. None keeps the
+                cache for this process: in a temporary folder that goes with the last object that
+                uses it.
             ids: An id or None for each target; ids differ.
             aliases: Other texts of each target: it scores as the best of all its texts.
             metadata: Columns to filter by, each with texts, numbers or booleans, one kind in a
@@ -85,7 +109,7 @@ class TargetCache(CacheView):
                 only the mean of each text: the smallest, and all that the scorer `pooled` needs.
             block: Texts encoded and held in memory at a time.
             progress: True for a bar on standard error (if that is a terminal), or a callable that
-                takes the number of finished texts and of all texts.
+                takes the number of texts done and of all texts.
 
         Raises:
             InputError: If an argument is of another kind (a model's name is no model), a text is
@@ -99,13 +123,90 @@ class TargetCache(CacheView):
         check_model(model)
         check_form(dtype, tokens)
         check_run(block, progress)
-        folder = _folder(path)
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
+        return cls._written(
+            model.encode, targets, path, model, scorer, dtype, tokens, block, progress
+        )
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors: TokenVectors,
+        labels: Iterable[str],
+        *,
+        model: Encoder | None = None,
+        path: str | PathLike[str] | None = None,
+        ids: Sequence[str | None] | None = None,
+        aliases: Sequence[Sequence[str]] | None = None,
+        metadata: Mapping[str, Sequence[Scalar]] | None = None,
+        scorer: Scorer | str | None = None,
+        dtype: Dtype = "float32",
+        tokens: Tokens = "all",
+    ) -> TargetCache:
+        """Make a cache of token vectors that you have already.
+
+        Args:
+            vectors: Those of all texts: of the first target its label, then its aliases, then of
+                the second target, and so on.
+            labels: The targets' texts, as in `build`, like all that follows.
+            model: The model that made the vectors, to encode queries with. Without one, queries
+                are token vectors too (`top_k`, `scores`, `cache_metrics`), and `scorer` is needed.
+            path: Folder of the cache, or None.
+            ids: An id or None for each target.
+            aliases: Other texts of each target.
+            metadata: Columns to filter by.
+            scorer: None takes `model.config.scorer`.
+            dtype: How unit vectors are stored.
+            tokens: What a target keeps.
+
+        Raises:
+            InputError: As `build`; if there are not as many token vectors as texts.
+            CacheFormatError: As `build`.
+            CacheError: As `build`.
+        """
+        if model is not None:
+            check_model(model)
+        check_form(dtype, tokens)
+        if not isinstance(vectors, TokenVectors):
+            raise InputError(
+                f"expected vectors to be uwe.TokenVectors, got {type(vectors).__name__}: make them "
+                "with uwe.TokenVectors.from_list"
+            )
+        targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
+        if len(vectors) != targets.count():
+            raise InputError(
+                f"expected the token vectors of {targets.count()} texts (labels and aliases), got "
+                f"those of {len(vectors)}: pass one for each"
+            )
+        done = 0
+
+        def next_of(texts: list[str]) -> TokenVectors:
+            nonlocal done
+            first, done = done, done + len(texts)
+            return vectors.part(first, done)
+
+        return cls._written(next_of, targets, path, model, scorer, dtype, tokens, 1024, False)
+
+    @classmethod
+    def _written(
+        cls,
+        encode: Callable[[list[str]], TokenVectors],
+        targets: TargetTexts,
+        path: str | PathLike[str] | None,
+        model: Encoder | None,
+        scorer: Scorer | str | None,
+        dtype: Dtype,
+        tokens: Tokens,
+        block: int,
+        progress: Progress,
+    ) -> TargetCache:
         source, fingerprint = (
             text_of(f"the model's {name}", getattr(model, name, "") or "")
             for name in ("source", "fingerprint")
         )
         scorer = _scorer_of(model) if scorer is None else checked_scorer(scorer)
+        held = _Temporary() if path is None else None
+        folder = _folder(held.path / "cache.uwe" if held else cast(str, path))
         writer = _core.CacheWriter.create(
             str(folder),
             source=source,
@@ -117,17 +218,25 @@ class TargetCache(CacheView):
             tokens=tokens,
             columns=list(targets.columns),
         )
-        write(writer, model, targets, block, progress)
-        return cls(_core.TargetCache.open(str(folder)), folder, model)
+        write(writer, encode, targets, block, progress)
+        return cls(_core.TargetCache.open(str(folder)), folder, model, held)
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, model: Encoder | None = None) -> TargetCache:
+    def open(
+        cls,
+        path: str | PathLike[str],
+        *,
+        model: Encoder | None = None,
+        resident: bool = False,
+    ) -> TargetCache:
         """Open a cache in milliseconds: everything but the vectors and texts is checked.
 
         Args:
             path: Folder of the cache.
             model: The model that built it, to encode queries with; None loads it at first use,
                 from the source that the cache names.
+            resident: Whether to read and verify everything now and hold it in memory. Otherwise
+                files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
             InputError: If `path` is no path, or `model` no model.
@@ -139,7 +248,7 @@ class TargetCache(CacheView):
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(_core.TargetCache.open(str(folder)), folder, model)
+        cache = cls(_core.TargetCache.open(str(folder), resident=resident), folder, model)
         if model is not None:
             cache._check_model(model)
         return cache
@@ -157,8 +266,8 @@ class TargetCache(CacheView):
             source = self._manifest["model"]["source"]
             if not source:
                 raise InputError(
-                    f"{self._path}: was built with an encoder that can not be loaded by name: "
-                    "pass it, TargetCache.open(path, model=...)"
+                    f"{self._path}: was built without a model that can be loaded by name: pass "
+                    "queries as token vectors, or the model, TargetCache.open(path, model=...)"
                 )
             from uwe.loading import load
 
@@ -166,12 +275,135 @@ class TargetCache(CacheView):
                 model = load(source)
             except ModelError as error:
                 raise ModelError(
-                    f"{self._path}: its model can not be loaded: {error}; or pass the model, "
+                    f"{self._path}: its model cannot be loaded: {error}; or pass the model, "
                     "TargetCache.open(path, model=...)"
                 ) from error
             self._check_model(model)
             self._model = model
         return self._model
+
+    # What it holds.
+
+    def __len__(self) -> int:
+        return len(self._core)
+
+    @property
+    def path(self) -> Path:
+        """Its folder; that of a cache without a path of its own goes with it."""
+        return self._path
+
+    @property
+    def core(self) -> _core.TargetCache:
+        """The compiled cache: what the scoring functions of `uwe._core` take."""
+        return self._core
+
+    @property
+    def scorer(self) -> Scorer:
+        """What ranks against it by default.
+
+        Raises:
+            CacheFormatError: If this release knows no such scorer.
+        """
+        scorer = self._manifest["scorer"]
+        try:
+            return Scorer(
+                scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot")
+            )
+        except InputError as error:
+            raise CacheFormatError(
+                f"{self._path}: is ranked by a scorer that this release does not know: {error}; "
+                "update uwe, or pass scorer="
+            ) from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the model that built it; empty if that has none."""
+        return str(self._manifest["model"]["fingerprint"])
+
+    @property
+    def seal(self) -> str:
+        """sha256 of the manifest, which names everything else by its sha256."""
+        return str(self._manifest["sha256"])
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self._core.dim
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The label of every target, read where it is used."""
+        return _Lazy(self._core.labels, len(self))
+
+    @property
+    def ids(self) -> Sequence[str | None]:
+        """The id of every target or None, read where it is used."""
+        return _Lazy(self._core.ids, len(self))
+
+    @property
+    def aliases(self) -> Sequence[list[str]]:
+        """The aliases of every target, read where they are used."""
+        return _Lazy(partial(_read_aliases, self._core), len(self))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the metadata columns."""
+        return self._core.columns
+
+    @property
+    def metadata(self) -> Sequence[dict[str, Scalar]]:
+        """The value of every target in every column, read where it is used."""
+        return _Lazy(partial(_read_metadata, self._core, self._path), len(self))
+
+    def find(self, label: str) -> list[int]:
+        """Indices of the targets with this label, ascending; empty if there is none."""
+        text_of("label", label)
+        if self._by_label is None:
+            by_label: dict[str, list[int]] = {}
+            for i, known in enumerate(self.labels):
+                by_label.setdefault(known, []).append(i)
+            self._by_label = by_label
+        return list(self._by_label.get(label, ()))
+
+    def mask(self, where: Where | None) -> NDArray[np.bool_]:
+        """Which targets a filter keeps.
+
+        Args:
+            where: `{column: value or list of values}`, of which all columns must match (a list
+                matches if one of its values does); or a boolean mask; or indices, in any order,
+                a repeated one counting once; None keeps all.
+
+        Returns:
+            (len(self),), bool.
+
+        Raises:
+            InputError: If a column is unknown, a value has a kind that the column has not, a mask
+                has another length, or an index is out of range.
+        """
+        return self._filters.mask(where)
+
+    def info(self) -> dict[str, Any]:
+        """What there is to know, ready for JSON: counts, sizes, model, scorer, format."""
+        segments = self._manifest["segments"]
+        return {
+            "path": str(self._path),
+            "targets": len(self),
+            "texts": self._core.texts,
+            "token_vectors": self._core.token_count,
+            "dim": self.dim,
+            "dtype": self._core.dtype,
+            "tokens": self._core.tokens,
+            "columns": self.columns,
+            "scorer": str(self.scorer),
+            "model": self._manifest["model"]["source"],
+            "fingerprint": self.fingerprint,
+            "generation": self._manifest["generation"],
+            "format": ".".join(map(str, self._manifest["version"])),
+            "written_by": self._manifest["written_by"],
+            "data_files": len(segments),
+            "removed": sum(end - start for s in segments for start, end in s["removed"]),
+            "bytes": sum(segment["bytes"] for segment in segments),
+        }
 
     # What changes the folder.
 
@@ -226,7 +458,7 @@ class TargetCache(CacheView):
         except BaseException:
             writer.abort()
             raise
-        write(writer, model, targets, block, progress)
+        write(writer, model.encode, targets, block, progress)
         return self._reopened()
 
     def remove(
@@ -293,13 +525,17 @@ class TargetCache(CacheView):
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        core = _core.TargetCache.open(str(self._path))
+        now = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
-        same = CacheView(core, self._path).fingerprint == self.fingerprint
-        return type(self)(core, self._path, self._model if same else None)
+        model = self._model if now.fingerprint == self.fingerprint else None
+        return type(self)(now.core, self._path, model, self._held)
+
+    def _now(self) -> TargetCache:
+        core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
+        return type(self)(core, self._path, None, self._held)
 
     def _check_same_kind(self) -> None:
-        now = CacheView(_core.TargetCache.open(str(self._path)), self._path)
+        now = self._now()
         if now.fingerprint != self.fingerprint:
             raise CacheMismatchError(
                 f"{self._path}: was built anew with another model since it was opened: expected "
@@ -336,15 +572,119 @@ class TargetCache(CacheView):
         return sorted(indices)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).open, (str(self._path),)
+        return partial(type(self).open, resident=self._core.resident), (str(self._path),)
+
+    def __repr__(self) -> str:
+        place = "in a temporary folder" if self._held else repr(str(self._path))
+        return (
+            f"{type(self).__name__}({place}, targets={len(self)}, dim={self.dim}, "
+            f"dtype={self._core.dtype!r}, scorer={str(self.scorer)!r})"
+        )
+
+
+class _Temporary:
+    """A folder of this process alone, which goes with the last cache that holds it."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="uwe-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(path: Path, owner: int) -> None:
+    # A forked child drops its copies too; the folder is not its own.
+    if os.getpid() == owner:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _folder(path: str | PathLike[str]) -> Path:
     return path_of("path, the folder of a cache,", path).absolute()
 
 
-def _scorer_of(model: Encoder) -> Scorer:
+def _scorer_of(model: Encoder | None) -> Scorer:
     scorer = getattr(getattr(model, "config", None), "scorer", None)
     if not isinstance(scorer, Scorer):
-        raise InputError("the model names no scorer of its own: pass one, scorer='pooled'")
+        raise InputError("no model names a scorer: pass one, such as scorer='pooled'")
     return scorer
+
+
+def _read_manifest(text: str, path: Path) -> dict[str, Any]:
+    """The manifest, which has a right checksum: parts of another shape may have one too."""
+    try:
+        manifest = json.loads(text)
+        parts = [manifest, manifest["model"], manifest["scorer"], *manifest["segments"]]
+        sound = all(isinstance(part, dict) for part in parts)
+    except (ValueError, RecursionError, TypeError, KeyError):
+        sound, manifest = False, {}
+    if not sound:
+        raise CacheCorruptError(
+            f"{path}: its manifest has another shape than any release writes: rebuild the cache"
+        )
+    return cast(dict[str, Any], manifest)
+
+
+def _read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
+    """The values of one metadata column, one for each target."""
+    return _scalars(core.column_json(name), len(core), path)
+
+
+def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
+    """Parse a JSON array of scalars, which unverified damage may have touched."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
+    if not sound or len(values) != length:
+        raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
+    return cast(list[Scalar], values)
+
+
+def _read_aliases(core: _core.TargetCache, indices: NDArray[np.int64]) -> list[list[str]]:
+    return [core.aliases(index) for index in indices.tolist()]
+
+
+def _read_metadata(
+    core: _core.TargetCache, path: Path, indices: NDArray[np.int64]
+) -> list[dict[str, Scalar]]:
+    columns = core.columns
+    if not columns:
+        return [{} for _ in indices]
+    rows = (core.metadata_json(index) for index in indices.tolist())
+    scalars = (_scalars(f"[{','.join(row)}]", len(columns), path) for row in rows)
+    return [dict(zip(columns, of_target, strict=True)) for of_target in scalars]
+
+
+class _Lazy(Sequence[T], Generic[T]):
+    """What every target has, read from the cache when it is asked for."""
+
+    def __init__(self, read: Callable[[NDArray[np.int64]], list[T]], length: int) -> None:
+        self._read = read
+        self._range = range(length)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return self._read(np.array(self._range[index], dtype=np.int64))
+        return self._read(np.array([self._range[index]], dtype=np.int64))[0]
+
+    def __iter__(self) -> Iterator[T]:
+        for start in range(0, len(self), _CHUNK):
+            yield from self[start : start + _CHUNK]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a list, or another one of these, with the same items."""
+        if not isinstance(other, list | _Lazy):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:3]))
+        return f"[{shown}{', ...' if len(self) > 3 else ''}] ({len(self)})"

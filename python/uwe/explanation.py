@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +15,15 @@ from uwe.checks import listed, natural
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
-from uwe.queries import check_queries, check_targets, chosen_scorer, encode_queries
-from uwe.ranking import Abbreviate, Match
+from uwe.matches import Match
+from uwe.queries import check_queries, chosen_scorer, encode_queries, target_cache
+from uwe.ranking import Abbreviate
 from uwe.readings import readings_of
 from uwe.words import WordGroups, words_of
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
+    from uwe.queries import Targets
 
     Floats = NDArray[np.float64]
 
@@ -115,13 +118,31 @@ class Explanation:
             lines.append("  ".join([name.strip().ljust(widths[0]), *values]).rstrip())
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        """A table of query words by target words, the darker the more a cell adds."""
+        most = max(float(np.abs(self.cells).max(initial=0.0)), 1e-9)
+
+        def cell(value: float) -> str:
+            red, blue = ("0", "1") if value >= 0 else ("1", "0")
+            colour = f"rgba({int(red) * 200}, 60, {int(blue) * 200}, {abs(value) / most:.2f})"
+            return f'<td style="background: {colour}">{value:.3f}</td>'
+
+        names = "".join(f"<th>{escape(word.text)}</th>" for word in self.target_words)
+        rows = "".join(
+            f"<tr><th>{escape(word.text)}</th>{''.join(map(cell, row))}</tr>"
+            for word, row in zip(self.query_words, self.cells.tolist(), strict=True)
+        )
+        label = self.label if self.alias is None else f"{self.label} ({self.alias})"
+        caption = f"{escape(self.query)} → {escape(label)}: {self.score:.3f}"
+        return f"<table><caption>{caption}</caption><tr><td></td>{names}</tr>{rows}</table>"
+
     def __repr__(self) -> str:
         return f"Explanation({self.query!r}, {self.label!r}, score={self.score:.4f})"
 
 
 def explain(
     query: str,
-    targets: TargetCache,
+    targets: Targets,
     target: str | int | Match,
     *,
     scorer: Scorer | str | None = None,
@@ -131,7 +152,7 @@ def explain(
 
     Args:
         query: The text that was ranked.
-        targets: The target space.
+        targets: A target space, or labels, as in `rank`.
         target: The target's label, its id, its index, or a match of `rank`.
         scorer: None takes the cache's own.
         abbreviations: As in `rank`.
@@ -152,7 +173,7 @@ def explain(
 
 def explain_many(
     query: str,
-    targets: TargetCache,
+    targets: Targets,
     wanted: Iterable[str | int | Match],
     *,
     scorer: Scorer | str | None = None,
@@ -162,7 +183,7 @@ def explain_many(
 
     Args:
         query: The text that was ranked.
-        targets: The target space.
+        targets: As in `explain`.
         wanted: Labels, ids, indices or matches.
         scorer: None takes the cache's own.
         abbreviations: As in `rank`.
@@ -175,23 +196,23 @@ def explain_many(
         CacheMismatchError: As `explain`.
         ModelError: As `explain`.
     """
-    check_targets(targets)
+    cache = target_cache(targets)
     if not isinstance(query, str):
         raise InputError(f"expected one query as text, got {type(query).__name__}")
     wanted = listed("wanted, labels, ids, indices or matches,", wanted)
-    indices = [_index(targets, target) for target in wanted]
+    indices = [_index(cache, target) for target in wanted]
     if not indices:
         return []
-    chosen = chosen_scorer(targets, scorer)
+    chosen = chosen_scorer(cache, scorer)
     check_queries([query])
-    readings = readings_of(query, targets, checked_abbreviations(abbreviations))
-    encoded = {text: encode_queries([text], targets)[0].astype(np.float64) for text in readings}
-    rows = {text: words_of(targets.model, text, len(encoded[text])) for text in readings}
+    readings = readings_of(query, cache, checked_abbreviations(abbreviations))
+    encoded = {text: encode_queries([text], cache)[0].astype(np.float64) for text in readings}
+    rows = {text: words_of(cache.model, text, len(encoded[text])) for text in readings}
 
     def explained(target: str | int | Match, index: int) -> Explanation:
         asked = _asked(query, target, readings)
         found = [
-            _explained(query, text, encoded[text], rows[text], targets, index, chosen)
+            _explained(query, text, encoded[text], rows[text], cache, index, chosen)
             for text in asked
         ]
         # Of equal ones the first, as in the ranking.
@@ -273,7 +294,7 @@ def _explained(
     index: int,
     scorer: Scorer,
 ) -> Explanation:
-    aliases = targets.aliases(index)
+    aliases = targets.aliases[index]
     label = targets.labels[index]
     best, best_text = None, 0
     for number in range(1 + len(aliases)):

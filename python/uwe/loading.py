@@ -26,7 +26,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             `tokenizer.json`, and `model.onnx` or `onnx/model.onnx`; or `"organisation/name"` on
             the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
             the hub.
-        threads: Threads of one `encode`; None takes all processors that this process may use.
+        threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
         ModelError: If there is no such model, a file is missing or malformed, or the hub can not

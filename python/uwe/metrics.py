@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
-from uwe.checks import check_counter, floats
+from uwe.checks import floats
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.queries import check_targets, chosen_scorer, core_scorer, encode_queries
+from uwe.progress import Progress, check_progress, reporting
+from uwe.queries import chosen_scorer, core_scorer, target_cache, vectors_of
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
+    from uwe.queries import Targets
 
 __all__ = [
     "DEFAULT_METRICS", "QueryMetrics", "cache_metrics", "checked_metrics", "score_metrics",
@@ -65,14 +66,15 @@ def score_metrics(
     scores: ArrayLike,
     relevant: Iterable[Sequence[int]],
     *,
-    names: Sequence[str] = DEFAULT_METRICS,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
 ) -> QueryMetrics:
     """Metrics from a block of scores.
 
     Args:
         scores: (queries, targets), float32; equal scores rank in the order of the targets.
         relevant: For each query the indices of its relevant targets; may be empty for some.
-        names: `MAP`, `MRR`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for k.
+        metrics: One or several of `MAP`, `MRR`, and `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a
+            number for k.
 
     Returns:
         The metrics of each query.
@@ -81,7 +83,7 @@ def score_metrics(
         InputError: If shapes do not fit, a score is NaN, an index is out of range or twice there,
             or a name is unknown.
     """
-    wanted = checked_metrics(names)
+    wanted = checked_metrics(metrics)
     block = floats("scores", scores)
     if block.ndim != 2:
         raise InputError(f"expected scores of (queries, targets), got shape {block.shape}")
@@ -93,22 +95,23 @@ def score_metrics(
 
 def cache_metrics(
     queries: Sequence[str] | TokenVectors,
-    targets: TargetCache,
+    targets: Targets,
     relevant: Iterable[Sequence[int]],
     *,
-    names: Sequence[str] = DEFAULT_METRICS,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     scorer: Scorer | str | None = None,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = False,
 ) -> QueryMetrics:
     """Metrics of queries against a whole target space, block by block: no matrix of all scores.
 
     Args:
         queries: Texts, all there at once, or token vectors made by the model that made the cache.
-        targets: The target space.
+        targets: A target space, or labels, as in `rank`.
         relevant: For each query the indices of its relevant targets; may be empty for some.
-        names: As in `score_metrics`.
+        metrics: As in `score_metrics`.
         scorer: None takes the cache's own.
-        progress: Called after each block with the number of queries finished so far.
+        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
+            the number of queries done and of all queries.
 
     Returns:
         The metrics of each query.
@@ -121,71 +124,67 @@ def cache_metrics(
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
     """
-    check_targets(targets)
-    check_counter(progress)
+    cache = target_cache(targets)
+    check_progress(progress)
     if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
         raise InputError(
             f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
         )
-    wanted = checked_metrics(names)
-    flat, offsets = _ragged(relevant, len(targets))
+    wanted = checked_metrics(metrics)
+    flat, offsets = _ragged(relevant, len(cache))
     _same_length(len(queries), offsets)
-    chosen = chosen_scorer(targets, scorer)
+    chosen = chosen_scorer(cache, scorer)
     cuts = Truncations()
     ranks = [np.zeros(0, dtype=np.int64)]
-    for start in range(0, len(queries), _BLOCK):
-        end = min(start + _BLOCK, len(queries))
-        with gathered(cuts):
-            vectors = _block(queries, start, end, targets)
-        ranks.append(
-            _core.cache_ranks(
-                targets.core,
-                vectors.values,
-                vectors.offsets,
-                flat[offsets[start] : offsets[end]],
-                offsets[start : end + 1] - offsets[start],
-                **core_scorer(chosen),
+    with reporting(progress, len(queries), "Ranking") as report:
+        for start in range(0, len(queries), _BLOCK):
+            end = min(start + _BLOCK, len(queries))
+            some = (
+                queries.part(start, end)
+                if isinstance(queries, TokenVectors)
+                else queries[start:end]
             )
-        )
-        if progress is not None:
-            progress(end)
+            with gathered(cuts):
+                vectors = vectors_of(some, cache, first=start)
+            ranks.append(
+                _core.cache_ranks(
+                    cache.core,
+                    vectors.values,
+                    vectors.offsets,
+                    flat[offsets[start] : offsets[end]],
+                    offsets[start : end + 1] - offsets[start],
+                    **core_scorer(chosen),
+                )
+            )
+            report(end)
     cuts.warn()
     return QueryMetrics(tuple(wanted), _core.metrics(np.concatenate(ranks), offsets, wanted))
 
 
-def checked_metrics(names: Sequence[str]) -> list[str]:
+def checked_metrics(names: str | Sequence[str]) -> list[str]:
     """Names of metrics as a list, at least one and all of them known.
 
     Raises:
         InputError: If they are not.
     """
     if isinstance(names, str):
-        raise InputError(f"expected a list of metrics, got one text: pass names=[{names!r}]")
+        names = [names]
     try:
         listed = list(names)
     except TypeError:
         raise InputError(
-            f"expected a list of metrics, got {type(names).__name__}: pass names=['MAP'], say"
+            f"expected a list of metrics, got {type(names).__name__}: pass metrics=['MAP'], say"
         ) from None
     if not listed:
-        raise InputError("expected at least one metric, got none: pass names=['MAP'], say")
+        raise InputError("expected at least one metric, got none: pass metrics=['MAP'], say")
     for name in listed:
         if not isinstance(name, str):
-            raise InputError(f"expected names of metrics, got {name!r}: pass names=['MAP'], say")
+            raise InputError(f"expected names of metrics, got {name!r}: pass metrics=['MAP'], say")
         if not name.isascii():
-            raise InputError(f"no metric is called {name!r}: pass names=['MAP'], say")
+            raise InputError(f"no metric is called {name!r}: pass metrics=['MAP'], say")
     # The core knows them, and refuses others also where there is no rank to look at.
     _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), listed)
     return listed
-
-
-def _block(
-    queries: Sequence[str] | TokenVectors, start: int, end: int, targets: TargetCache
-) -> TokenVectors:
-    if not isinstance(queries, TokenVectors):
-        return encode_queries(queries[start:end], targets, first=start)
-    first, last = queries.offsets[start], queries.offsets[end]
-    return TokenVectors(queries.values[first:last], queries.offsets[start : end + 1] - first)
 
 
 def _ragged(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
@@ -11,19 +12,26 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
+from uwe.loading import load
 from uwe.tokens import TokenVectors, checked_vectors
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
+    from uwe.text import TextEncoder
+
+    Targets = TargetCache | Sequence[str]
+    """A target space, or labels, which the shipped model encodes at each call."""
 
 __all__ = [
     "Found",
+    "Targets",
     "best_targets",
     "check_queries",
-    "check_targets",
     "chosen_scorer",
     "core_scorer",
     "encode_queries",
+    "target_cache",
+    "vectors_of",
 ]
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
@@ -53,6 +61,24 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
     return vectors
 
 
+def vectors_of(
+    queries: Sequence[str] | TokenVectors, targets: TargetCache, *, first: int = 0
+) -> TokenVectors:
+    """`encode_queries`, or the token vectors themselves where these are passed.
+
+    Raises:
+        InputError: As `encode_queries`; if their width is not the cache's.
+    """
+    if not isinstance(queries, TokenVectors):
+        return encode_queries(queries, targets, first=first)
+    if queries.dim != targets.dim:
+        raise InputError(
+            f"expected query vectors of width {targets.dim}, as the cache has, got {queries.dim}: "
+            "take both from one model"
+        )
+    return queries
+
+
 def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
     """InputError if one of them is no text or blank; `first` is the number of the first."""
     for i, query in enumerate(queries, first):
@@ -67,15 +93,28 @@ def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
             )
 
 
-def check_targets(targets: TargetCache) -> None:
-    """InputError unless `targets` is a TargetCache: a path or a name is a likely slip."""
+def target_cache(targets: Targets) -> TargetCache:
+    """`targets` as a cache: labels are encoded by the shipped model, at each call anew.
+
+    Raises:
+        InputError: If it is neither: a path or a name is a likely slip.
+    """
     from uwe.cache import TargetCache
 
-    if not isinstance(targets, TargetCache):
-        raise InputError(
-            f"expected targets to be a uwe.TargetCache, got {type(targets).__name__}: open one "
-            "with uwe.TargetCache.open(path), or take a built-in one with uwe.space_cache(name)"
-        )
+    if isinstance(targets, TargetCache):
+        return targets
+    if isinstance(targets, Sequence) and not isinstance(targets, str | bytes):
+        return TargetCache.build(_shipped_model(), targets)
+    raise InputError(
+        f"expected targets to be a uwe.TargetCache or a list of labels, got {targets!r:.80}: open "
+        "a cache with uwe.TargetCache.open(path), or take a built-in one with "
+        "uwe.space_cache(name)"
+    )
+
+
+@cache
+def _shipped_model() -> TextEncoder:
+    return load()
 
 
 def chosen_scorer(targets: TargetCache, scorer: Scorer | str | None) -> Scorer:

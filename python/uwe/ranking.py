@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import check_counter, positive
+from uwe import _core
+from uwe.checks import positive
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
+from uwe.matches import Match, Ranking, Rankings
+from uwe.progress import Progress, check_progress, reporting
 from uwe.queries import (
     Found,
     best_targets,
     check_queries,
-    check_targets,
     chosen_scorer,
+    core_scorer,
     encode_queries,
+    target_cache,
+    vectors_of,
 )
 from uwe.readings import Hits, best_of_readings
 from uwe.tokens import TokenVectors
@@ -33,8 +38,9 @@ from uwe.truncation import Truncations, gathered
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
     from uwe.filters import Where
+    from uwe.queries import Targets
 
-__all__ = ["Abbreviate", "Match", "rank", "rank_many", "rank_stream"]
+__all__ = ["Abbreviate", "TopK", "rank", "rank_many", "rank_stream", "scores", "top_k"]
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""
@@ -43,46 +49,9 @@ _BLOCK = 64
 """Queries that are encoded and scored at once: enough to keep two cores busy, small in memory."""
 
 
-@dataclass(frozen=True)
-class Match:
-    """One ranked target; hashable.
-
-    Attributes:
-        label: The target's label.
-        score: Score of its best text, a float32 value.
-        index: Its place in the target space, which breaks ties among those matched by their label,
-            and among those matched by an alias.
-        id: Its id, or None where the space has none.
-        alias: The alias that matched better than the label, or None where the label did best.
-        read_as: The query as it was read for this match, with abbreviations written out, or None
-            where it was taken as it stands.
-        metadata: Its values in the space's metadata columns.
-    """
-
-    label: str
-    score: float
-    index: int
-    id: str | None
-    alias: str | None
-    metadata: dict[str, Any] = field(hash=False)
-    read_as: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dictionary that `json.dumps` takes."""
-        return {
-            "label": self.label,
-            "score": self.score,
-            "index": self.index,
-            "id": self.id,
-            "alias": self.alias,
-            "read_as": self.read_as,
-            "metadata": dict(self.metadata),
-        }
-
-
 def rank(
     query: str,
-    targets: TargetCache,
+    targets: Targets,
     *,
     k: int = 10,
     where: Where | None = None,
@@ -90,14 +59,15 @@ def rank(
     scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
-) -> list[Match]:
+) -> Ranking:
     """The best targets for one query, best first.
 
     At equal score those matched by their label come first, then the order is that of the targets.
 
     Args:
         query: A job title, a sentence, a skill: any text that is not blank.
-        targets: The target space.
+        targets: The target space; or a list of labels, which the shipped model encodes at each
+            call: build a `TargetCache` to rank against them more than once.
         k: How many to return at most; 10 is what RP@10 looks at. All of them if it is larger than
             the space.
         where: Restricts the targets before they are scored: `{column: value or list of values}`
@@ -116,7 +86,7 @@ def rank(
             query as it stands. Each reading takes as long as a query.
 
     Returns:
-        At most `k` matches.
+        At most `k` matches: a list, with `to_arrow` and a table in notebooks.
 
     Raises:
         InputError: If an argument is wrong, or the query is blank.
@@ -146,7 +116,7 @@ def rank(
 
 def rank_many(
     queries: Iterable[str],
-    targets: TargetCache,
+    targets: Targets,
     *,
     k: int = 10,
     where: Where | None = None,
@@ -154,23 +124,25 @@ def rank_many(
     scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
-    progress: Callable[[int], object] | None = None,
-) -> list[list[Match]]:
+    progress: Progress = False,
+) -> Rankings:
     """`rank` for many queries: the same matches, in less time than one call for each.
 
     Args:
         queries: Texts that are not blank, in any iterable; may be empty.
-        targets: The target space.
+        targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
         min_score: As in `rank`.
         scorer: As in `rank`.
         candidates: As in `rank`.
         abbreviations: As in `rank`.
-        progress: Called after each block with the number of queries finished so far.
+        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
+            the number of queries done and of all queries.
 
     Returns:
-        One list of matches for each query, in their order.
+        One ranking for each query, in their order: a list, with `to_arrow` and a table in
+        notebooks.
 
     Raises:
         InputError: As `rank`; the message names the index of the query.
@@ -181,10 +153,11 @@ def rank_many(
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
     """
-    check_counter(progress)
+    check_progress(progress)
+    texts = list(_iterable(queries))
     cuts = Truncations()
     stream = rank_stream(
-        queries,
+        texts,
         targets,
         k=k,
         where=where,
@@ -193,21 +166,19 @@ def rank_many(
         candidates=candidates,
         abbreviations=abbreviations,
     )
-    found = []
-    with gathered(cuts):
+    found = Rankings()
+    with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
         for matches in stream:
             found.append(matches)
-            if progress is not None and len(found) % _BLOCK == 0:
-                progress(len(found))
+            if len(found) % _BLOCK == 0 or len(found) == len(texts):
+                report(len(found))
     cuts.warn()
-    if progress is not None and len(found) % _BLOCK:
-        progress(len(found))
     return found
 
 
 def rank_stream(
     queries: Iterable[str],
-    targets: TargetCache,
+    targets: Targets,
     *,
     k: int = 10,
     where: Where | None = None,
@@ -216,14 +187,14 @@ def rank_stream(
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
     block: int = _BLOCK,
-) -> Iterator[list[Match]]:
+) -> Iterator[Ranking]:
     """`rank_many`, one query's matches after the other, for more queries than fit into memory.
 
     Arguments are checked at the call; queries are taken from the iterable a block at a time.
 
     Args:
         queries: Texts that are not blank, in any iterable.
-        targets: The target space.
+        targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
         min_score: As in `rank`.
@@ -233,7 +204,7 @@ def rank_stream(
         block: Queries that are encoded and scored at once; 1 answers each as soon as it comes.
 
     Returns:
-        An iterator over one list of matches for each query, in their order.
+        An iterator over one ranking for each query, in their order.
 
     Raises:
         InputError: As `rank_many`; for a query, when it is reached.
@@ -248,14 +219,121 @@ def rank_stream(
         raise InputError(
             f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
         )
-    try:
-        source = iter(queries)
-    except TypeError:
-        raise InputError(
-            f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
-        ) from None
+    source = iter(_iterable(queries))
     settings = _Settings.checked(targets, k, where, min_score, scorer, candidates, abbreviations)
     return _ranked(source, settings, min(positive("block", block), sys.maxsize))
+
+
+class TopK(NamedTuple):
+    """The best targets of each query, best first, as arrays.
+
+    Attributes:
+        indices: (queries, k), int64: their places in the target space.
+        scores: (queries, k), float32.
+        texts: (queries, k), int64: which text of the target scored; 0 is its label, then its
+            aliases.
+    """
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    texts: NDArray[np.int64]
+
+
+def top_k(
+    queries: Sequence[str] | TokenVectors,
+    targets: Targets,
+    *,
+    k: int = 10,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+) -> TopK:
+    """`rank_many` as arrays, for queries as they stand: `abbreviations=False`.
+
+    Args:
+        queries: Texts that are not blank, or their token vectors from the model of the cache.
+        targets: As in `rank`.
+        k: How many of each query.
+        where: As in `rank`, for all queries alike.
+        scorer: As in `rank`.
+
+    Returns:
+        Arrays of (queries, k'), where k' is `k`, or the number of targets that `where` keeps if
+        that is less.
+
+    Raises:
+        InputError: As `rank_many`; if token vectors have another width than the cache's.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+
+    Warns:
+        TruncationWarning: As `rank_many`.
+    """
+    cache = target_cache(targets)
+    chosen, k = chosen_scorer(cache, scorer), positive("k", k)
+    subset = None if where is None else np.flatnonzero(cache.mask(where))
+    k = min(k, len(cache) if subset is None else len(subset))
+    best = TopK(
+        np.zeros((len(_block_of(queries)), k), dtype=np.int64),
+        np.zeros((len(queries), k), dtype=np.float32),
+        np.zeros((len(queries), k), dtype=np.int64),
+    )
+    for start, end, vectors in _blocks(queries, cache):
+        if k:
+            rows = slice(start, end)
+            best.indices[rows], best.scores[rows], best.texts[rows] = _core.cache_rank(
+                cache.core,
+                vectors.values,
+                vectors.offsets,
+                **core_scorer(chosen),
+                k=k,
+                subset=subset,
+            )
+    return best
+
+
+def scores(
+    queries: Sequence[str] | TokenVectors,
+    targets: Targets,
+    *,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+) -> NDArray[np.float32]:
+    """The score of every query, as it stands, against every target.
+
+    Args:
+        queries: As in `top_k`.
+        targets: As in `rank`.
+        where: As in `rank`: the columns are the targets that it keeps, in their order.
+        scorer: As in `rank`.
+
+    Returns:
+        (queries, targets), float32; a target scores as the best of its texts.
+
+    Raises:
+        InputError: As `top_k`; if the block does not fit into memory.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+
+    Warns:
+        TruncationWarning: As `rank_many`.
+    """
+    cache = target_cache(targets)
+    chosen = chosen_scorer(cache, scorer)
+    subset = None if where is None else np.flatnonzero(cache.mask(where))
+    shape = len(_block_of(queries)), len(cache) if subset is None else len(subset)
+    try:
+        block = np.zeros(shape, dtype=np.float32)
+    except MemoryError:
+        raise InputError(
+            f"expected a block of scores that fits into memory, got {shape[0]} queries and "
+            f"{shape[1]} targets: pass fewer queries at a time, or call top_k"
+        ) from None
+    for start, end, vectors in _blocks(queries, cache):
+        if shape[1]:
+            block[start:end] = _core.cache_scores(
+                cache.core, vectors.values, vectors.offsets, **core_scorer(chosen), subset=subset
+            )
+    return block
 
 
 @dataclass(frozen=True)
@@ -273,7 +351,7 @@ class _Settings:
     @classmethod
     def checked(
         cls,
-        targets: TargetCache,
+        targets: Targets,
         k: int,
         where: Where | None,
         min_score: float | None,
@@ -281,19 +359,19 @@ class _Settings:
         candidates: int | None,
         abbreviations: Abbreviate,
     ) -> _Settings:
-        check_targets(targets)
+        cache = target_cache(targets)
         return cls(
-            targets=targets,
-            k=min(positive("k", k), max(1, len(targets))),
-            subset=None if where is None else np.flatnonzero(targets.mask(where)),
+            targets=cache,
+            k=min(positive("k", k), max(1, len(cache))),
+            subset=None if where is None else np.flatnonzero(cache.mask(where)),
             min_score=_score_bound(min_score),
-            scorer=chosen_scorer(targets, scorer),
+            scorer=chosen_scorer(cache, scorer),
             candidates=None if candidates is None else positive("candidates", candidates),
             abbreviations=checked_abbreviations(abbreviations),
         )
 
 
-def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[list[Match]]:
+def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[Ranking]:
     done = 0
     cuts = Truncations()
     while queries := list(islice(source, block)):
@@ -334,7 +412,7 @@ def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
     return best(queries, subset=settings.subset)
 
 
-def _matches(query: str, hits: Hits, settings: _Settings) -> list[Match]:
+def _matches(query: str, hits: Hits, settings: _Settings) -> Ranking:
     targets, core = settings.targets, settings.targets.core
     enough = hits.scores >= settings.min_score
     indices = hits.indices[enough]
@@ -347,18 +425,56 @@ def _matches(query: str, hits: Hits, settings: _Settings) -> list[Match]:
         hits.readings[enough].tolist(),
         strict=True,
     )
-    return [
-        Match(
-            label=label,
-            score=score,
-            index=index,
-            id=id_,
-            alias=core.aliases(index)[text - 1] if text else None,
-            metadata=targets.metadata(index),
-            read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+    return Ranking(
+        query,
+        [
+            Match(
+                label=label,
+                score=score,
+                index=index,
+                id=id_,
+                alias=core.aliases(index)[text - 1] if text else None,
+                metadata=targets.metadata[index],
+                read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+            )
+            for label, id_, index, score, text, reading in rows
+        ],
+    )
+
+
+def _iterable(queries: Iterable[str]) -> Iterable[str]:
+    if isinstance(queries, str | bytes):
+        raise InputError(
+            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
         )
-        for label, id_, index, score, text, reading in rows
-    ]
+    if not isinstance(queries, Iterable):
+        raise InputError(
+            f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
+        )
+    return queries
+
+
+def _block_of(queries: Sequence[str] | TokenVectors) -> Sequence[str] | TokenVectors:
+    """The queries, if there are several at hand at once; InputError otherwise."""
+    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
+        raise InputError(
+            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
+        )
+    return queries
+
+
+def _blocks(
+    queries: Sequence[str] | TokenVectors, targets: TargetCache
+) -> Iterator[tuple[int, int, TokenVectors]]:
+    """Token vectors of some queries at a time, each with the numbers of its first and its end."""
+    cuts = Truncations()
+    for start in range(0, len(queries), _BLOCK):
+        end = min(start + _BLOCK, len(queries))
+        some = queries.part(start, end) if isinstance(queries, TokenVectors) else queries[start:end]
+        with gathered(cuts):
+            vectors = vectors_of(some, targets, first=start)
+        yield start, end, vectors
+    cuts.warn()
 
 
 def _score_bound(value: float | None) -> np.float32:

@@ -23,41 +23,23 @@ from numpy.typing import NDArray
 from uwe.checks import positive
 from uwe.errors import ModelError
 from uwe.onnx_form import has_external_data
+from uwe.parallelism import threads
 from uwe.pinned import PinnedFile
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxSession", "available_threads", "open_session"]
+__all__ = ["OnnxSession", "open_session"]
 
 # Numbers in a layer's output (tokens times width) up to which products of bytes are done before
 # other threads are awake: 42 tokens of MiniLM.
 _ALONE = 1 << 14
-
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 # Fusions that take longer than what they replace: the norm of a sum goes number by number.
 _SLOWER = ["SkipLayerNormFusion"]
 
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
-
-
-def available_threads() -> int:
-    """Processors that this process may use: what `taskset` or a container's quota leaves of all.
-
-    The quota is that of cgroup v2, rounded down to whole processors, at least one.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        processors = len(os.sched_getaffinity(0))
-    else:
-        processors = os.cpu_count() or 1
-    try:
-        # "200000 100000": microseconds of processor time in so many of the clock, or "max 100000".
-        quota, period = map(int, _CPU_QUOTA.read_text(encoding="ascii").split())
-        return max(1, min(processors, quota // period))
-    except (OSError, ValueError, ZeroDivisionError):
-        return processors
 
 
 class OnnxSession:
@@ -68,7 +50,7 @@ class OnnxSession:
             `attention_mask` and `token_type_ids`, each (batch, length), int64; its first output is
             (batch, length, dim), float32.
         dim: Width that the output must have.
-        threads: Threads of one call; None takes all processors that this process may use.
+        threads: Threads of one call; None takes what `uwe.set_threads` says.
             `run` computes one batch with all of them, `run_all` a batch on each.
         quick: Whether the file multiplies bytes (`int8-rows`), so that one thread does best with
             a batch of few tokens.
@@ -80,14 +62,17 @@ class OnnxSession:
     def __init__(
         self, file: Path | PinnedFile, *, dim: int, threads: int | None = None, quick: bool = False
     ) -> None:
-        if threads is None:
-            threads = available_threads()
         self._file = file if isinstance(file, PinnedFile) else PinnedFile(file)
         self.path = self._file.path
         self.dim = dim
-        self.threads = positive("threads", threads)
+        self._threads = None if threads is None else positive("threads", threads)
         self._alone = _ALONE if quick else 0
         self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
+
+    @property
+    def threads(self) -> int:
+        """Threads of one call."""
+        return threads() if self._threads is None else self._threads
 
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Token vectors of texts of equal length, so without any padding.
@@ -118,11 +103,12 @@ class OnnxSession:
         Raises:
             ModelError: As `run`.
         """
-        if self.threads == 1 or len(batches) == 1:
+        workers = self.threads
+        if workers == 1 or len(batches) == 1:
             yield from map(self.run, batches)
             return
         session = self._session(1)
-        pool = ThreadPoolExecutor(min(self.threads, len(batches)))
+        pool = ThreadPoolExecutor(min(workers, len(batches)))
         try:
             yield from pool.map(lambda ids: self._run(session, ids), batches)
         finally:

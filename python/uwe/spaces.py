@@ -32,7 +32,8 @@ from uwe.errors import (
 from uwe.loading import load
 
 if TYPE_CHECKING:
-    from uwe.blocks import Dtype, Progress, Tokens
+    from uwe.blocks import Dtype, Tokens
+    from uwe.progress import Progress
     from uwe.tokens import Encoder
 
 __all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target_spaces"]

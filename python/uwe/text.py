@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import check_counter, path_of, positive
+from uwe.checks import path_of, positive
 from uwe.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.pinned import PinnedFile
+from uwe.progress import Progress, check_progress, reporting
 from uwe.session import OnnxSession
 from uwe.tokens import TokenVectors
 from uwe.truncation import Truncations, TruncationWarning, gathered
@@ -66,7 +67,7 @@ class TextEncoder:
             `onnx/model.onnx`.
         source: What to call it in a cache's manifest so that `uwe.load` finds it again; None
             takes the absolute path of `folder`.
-        threads: Threads of one `encode`; None takes all processors that this process may use.
+        threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
         ModelError: If a file is missing or `uwe.json` is malformed.
@@ -153,7 +154,7 @@ class TextEncoder:
         texts: Iterable[str],
         *,
         batch_size: int = 64,
-        progress: Callable[[int], object] | None = None,
+        progress: Progress = False,
     ) -> TokenVectors:
         """Token vectors of each text, in the order of the texts.
 
@@ -166,7 +167,8 @@ class TextEncoder:
             texts: Any non-blank texts; at least one.
             batch_size: Most texts of a batch; each thread runs one at a time. Of long texts there
                 are fewer in a batch, so that memory stays bounded.
-            progress: Called after each batch with the number of texts finished so far.
+            progress: True for a bar on standard error (if that is a terminal), or a callable that
+                takes the number of texts done and of all texts.
 
         Returns:
             (tokens, dim), float32, raw, with offsets for `len(texts)` texts. Special tokens are
@@ -185,7 +187,7 @@ class TextEncoder:
                 only what fits is read.
         """
         batch_size = positive("batch_size", batch_size)
-        check_counter(progress)
+        check_progress(progress)
         checked = checked_texts(texts)
         ids: list[NDArray[np.int64]] = []
         kept: list[NDArray[np.bool_] | None] = []
@@ -211,14 +213,16 @@ class TextEncoder:
         most = max(1, _BATCH_TOKENS // self.threads)
         batches = list(_batches(np.array([len(row) for row in ids]), batch_size, most))
         stacked = [np.stack([ids[i] for i in batch]) for batch in batches]
-        with closing(self._session.run_all(stacked)) as found:
+        with (
+            reporting(progress, len(checked), "Encoding") as report,
+            closing(self._session.run_all(stacked)) as found,
+        ):
             for batch, vectors in zip(batches, found, strict=True):
                 for i, rows in zip(batch, vectors, strict=True):
                     mask = kept[i]
                     values[offsets[i] : offsets[i + 1]] = rows if mask is None else rows[mask]
                 done += len(batch)
-                if progress is not None:
-                    progress(done)
+                report(done)
         return TokenVectors(values, offsets)
 
     def tokenize(self, text: str) -> list[Token]:

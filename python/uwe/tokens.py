@@ -79,6 +79,11 @@ class TokenVectors:
         lengths = np.array([len(a) for a in arrays], dtype=np.int64)
         return cls(np.concatenate(arrays), np.concatenate([[0], np.cumsum(lengths)]))
 
+    def part(self, first: int, end: int) -> TokenVectors:
+        """Those of the texts from `first` to before `end`: their values are a view."""
+        start, stop = self.offsets[first], self.offsets[end]
+        return TokenVectors(self.values[start:stop], self.offsets[first : end + 1] - start)
+
     @property
     def dim(self) -> int:
         """Width of a token vector."""

@@ -43,7 +43,7 @@ def expected(encoder: HashEncoder, task: RankingTask, scoring: Scoring) -> uwe.Q
         uwe.late_interaction(rows, targets.values, targets.offsets, scorer=scoring.scorer)
         for rows in queries
     ]
-    return uwe.score_metrics(np.stack(scores), task.relevant, names=METRICS)
+    return uwe.score_metrics(np.stack(scores), task.relevant, metrics=METRICS)
 
 
 def test_every_scoring_gives_the_figures_of_the_full_matrix(
@@ -92,7 +92,7 @@ def test_a_model_that_scores_by_itself(folder: Path) -> None:
 
     model = ScoringModel(name="mine", kind="callable", prepare=prepare, block=7)
     found = uwe.evaluate(model, tasks=str(folder), splits="test")
-    wanted = uwe.score_metrics(matrix, task.relevant, names=METRICS)
+    wanted = uwe.score_metrics(matrix, task.relevant, metrics=METRICS)
     np.testing.assert_allclose(found.entries[0].values(METRICS), wanted.values, atol=1e-12)
     assert found.entries[0].scorer == ""
     with pytest.raises(InputError, match="scores by itself"):
@@ -328,7 +328,7 @@ def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> 
     (entry,) = found.entries
     task = read_task(data_folder / "workbench" / "onet_alttitle", "val")
     cache = uwe.TargetCache.build(uwe.load(), task.targets, path=tmp_path / "t.uwe")
-    wanted = uwe.cache_metrics(task.queries, cache, task.relevant, names=METRICS)
+    wanted = uwe.cache_metrics(task.queries, cache, task.relevant, metrics=METRICS)
     np.testing.assert_allclose(entry.values(METRICS), wanted.values, rtol=0, atol=1e-12)
     assert entry.regime.name in REGIMES
     assert all(case["ranked"][0]["words"] for case in entry.hardest)

@@ -52,7 +52,7 @@ def write(folder: Path, scored: Scored) -> tuple[Path, Path]:
 def assert_equal_to(oracle: dict[str, dict[str, float]], scored: Scored) -> None:
     """Ours are the oracle's of each query; RP@k is its P@k, over what the first k could hold."""
     scores, relevant, query_ids, _ = scored
-    ours = uwe.score_metrics(scores, relevant, names=METRICS)
+    ours = uwe.score_metrics(scores, relevant, metrics=METRICS)
     assert set(oracle) == set(METRICS)
     for name, values in zip(METRICS, ours.values, strict=True):
         for i, query in enumerate(query_ids):
@@ -145,7 +145,7 @@ def tie() -> tuple[Scored, dict[str, dict[str, float]], dict[str, dict[str, int]
 
 def test_trec_eval_puts_the_last_id_first_and_we_the_first_target(tmp_path: Path) -> None:
     scored, bare, judged = tie()
-    ours = uwe.score_metrics(scored[0], scored[1], names=["MAP"]).means()
+    ours = uwe.score_metrics(scored[0], scored[1], metrics=["MAP"]).means()
     assert ours == {"MAP": 1}
     assert ir_measures.calc_aggregate([AP], judged, bare) == {AP: 0.5}
     # In our files nothing is equal, so that it has our order.

@@ -30,7 +30,7 @@ def theirs(scores: NDArray[np.float32], relevant: list[list[int]]) -> dict[str, 
 
 
 def ours(scores: NDArray[np.float32], relevant: list[list[int]]) -> dict[str, float]:
-    return uwe.score_metrics(scores, relevant, names=list(NAMES.values())).means()
+    return uwe.score_metrics(scores, relevant, metrics=list(NAMES.values())).means()
 
 
 @given(

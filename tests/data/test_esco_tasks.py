@@ -215,7 +215,7 @@ def test_the_command_makes_what_the_next_commands_take(shell: Shell) -> None:
     assert "data/workbench/job2skill test: 2 queries x 4 targets, 3 judgements" in lines
     assert lines[-1].startswith("This service uses the ESCO classification")
     shell("cache", "build", "jobs.uwe", "--model", "tiny",
-          "--from", "data/spaces/esco-1.2.0-en-occupations.jsonl.gz")  # fmt: skip
+          "--input", "data/spaces/esco-1.2.0-en-occupations.jsonl.gz")  # fmt: skip
     cache = TargetCache.open(shell.folder / "jobs.uwe")
     assert cache.ids == ["occupation/baker", "occupation/dba", "occupation/head"]
     assert np.flatnonzero(cache.mask({"isco_group": "7512"})).tolist() == [0, 2]

@@ -36,7 +36,7 @@ from uwe.truncation import Truncations, gathered
 __all__ = ["evaluate"]
 
 _WHOLE = 64
-"""Queries whose whole rankings are held at once."""
+"""Queries all of whose scores are held at once."""
 
 
 def evaluate(
@@ -241,9 +241,9 @@ def _trap_ranks(space: PreparedSpace, part: Part, name: str) -> tuple[int, ...]:
         rows = part.chosen[start : start + _WHOLE]
         queries = [part.data.task.queries[row] for row in rows]
         with gathered(Truncations()):  # cuts are counted, and these queries were
-            ranked = space.top(queries, name, len(part.data.task.targets))
-        for row, order, scores in zip(rows, *ranked, strict=True):
-            best = scores[np.isin(order, part.data.traps[row])].max()
+            block = space.scores(queries, name)
+        for row, scores in zip(rows, block, strict=True):
+            best = scores[list(part.data.traps[row])].max()
             found.append(1 + int((scores > best).sum()))
     return tuple(found)
 

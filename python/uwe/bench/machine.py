@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uwe import _core
-from uwe.session import available_threads
+from uwe.parallelism import available_threads
 
 __all__ = ["machine", "peak_bytes", "versions"]
 

@@ -137,7 +137,9 @@ def summary(results: Results) -> list[Section]:
 def _tasks(results: Results) -> list[TaskRecord]:
     """Splits in the order of the table of tasks; a user's own follow."""
     order = {task.name: number for number, task in enumerate(TASKS)}
-    return sorted(results.tasks.values(), key=lambda record: order.get(record.name, len(order)))
+    measured = dict.fromkeys(entry.task for entry in results.entries)
+    records = [results.tasks[key] for key in results.tasks if key in measured]
+    return sorted(records, key=lambda record: order.get(record.name, len(order)))
 
 
 def _of_task(results: Results, key: str) -> list[Entry]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from uwe.cli.guard import say
-from uwe.config import SCORERS, SOFT_SCORERS, Scorer
 from uwe.corpus import Format
 from uwe.errors import InputError, UweError
 
@@ -42,16 +41,9 @@ ScorerName = Annotated[
     typer.Option(
         "--scorer",
         metavar="NAME",
-        help="soft_target, soft_query, soft, max or pooled; the default is the cache's or model's "
-        "own. The first three need a temperature: --temperature, or in the name as in soft:0.5. "
-        "soft:0.5:4 weighs the axes by the query's length, alike at 4 tokens.",
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    typer.Option(
-        help="Temperature of a soft scorer (--scorer soft:0.5 says the same); the default is the "
-        "cache's or model's own, where that has one."
+        help="pooled, max, or soft, soft_query, soft_target with a temperature as in soft:0.5; "
+        "soft:0.5:4 weighs the axes by the query's length, alike at 4 tokens. The default is the "
+        "cache's or model's own.",
     ),
 ]
 Conditions = Annotated[
@@ -110,7 +102,7 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
     if path.is_file():
         raise InputError(
             f"expected a target cache, got the file {name}: build one with  "
-            f"uwe cache build {path.stem}.uwe --from {name}"
+            f"uwe cache build {path.stem}.uwe --input {name}"
         )
     if not path.exists() and path.name == name and (not path.suffix or "@" in name):
         raise InputError(
@@ -118,43 +110,6 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
             f"got {name!r}: correct it"
         )
     return TargetCache.open(path, model=model)
-
-
-def read_scorer(
-    name: str | None, temperature: float | None, default: Scorer | None = None
-) -> Scorer | None:
-    """The scorer that `--scorer` and `--temperature` ask for; None means the cache's own.
-
-    What is not said is taken from `default`.
-
-    Raises:
-        InputError: If the scorer is unknown, or a soft one is left without a temperature.
-        typer.BadParameter: If a temperature is given twice, or to a scorer that has none.
-    """
-    if name is None and temperature is None:
-        return None
-    pivot = None
-    if name is not None and ":" in name:
-        if temperature is not None:
-            raise typer.BadParameter(f"--scorer {name} has a temperature: leave out --temperature")
-        scorer = Scorer.parse(name)
-        name, temperature, pivot = scorer.name, scorer.temperature, scorer.pivot
-    elif default is not None and name in (None, default.name):
-        pivot = default.pivot
-    chosen = name if name is not None else default.name if default is not None else ""
-    if chosen in SCORERS and chosen not in SOFT_SCORERS and temperature is not None:
-        raise typer.BadParameter(
-            f"the scorer {chosen} has no temperature: leave it out, or choose --scorer "
-            f"{', '.join(SOFT_SCORERS)}"
-        )
-    if chosen in SOFT_SCORERS and temperature is None:
-        temperature = None if default is None else default.temperature
-        if temperature is None:
-            raise InputError(
-                f"scorer '{chosen}' needs a temperature, got none: add --temperature NUMBER, or "
-                f"write it into the name as in {chosen}:0.5"
-            )
-    return Scorer(chosen, temperature=temperature, pivot=pivot)
 
 
 def read_abbreviations(table: str | None) -> bool | Abbreviations:

@@ -24,7 +24,7 @@ Name = Annotated[
 From = Annotated[
     str | None,
     typer.Option(
-        "--from", "-f", metavar="FILE",
+        "--input", "-i", metavar="FILE",
         help="File of targets, or - for standard input. Plain lines are labels; CSV and JSON lines "
         "have label (or text), id, aliases (a list; in CSV separated by | or line ends), and "
         "metadata in every other column. Metadata from CSV are always texts; for numbers and "
@@ -51,7 +51,7 @@ def build(
     folder: Folder,
     source: From = None,
     space: Annotated[
-        str | None, typer.Option(help="A built-in target space in place of --from.")
+        str | None, typer.Option(help="A built-in target space in place of --input.")
     ] = None,
     format_: arguments.FileFormat = None,
     label_field: LabelField = None,
@@ -59,7 +59,6 @@ def build(
     aliases_field: AliasesField = None,
     model: arguments.Model = None,
     scorer: arguments.ScorerName = None,
-    temperature: arguments.Temperature = None,
     dtype: Annotated[
         Literal["float32", "float16", "int8"],
         typer.Option(help="float32, exact; float16, half the size; int8, a quarter."),
@@ -74,17 +73,17 @@ def build(
     """Encode targets into a cache; one that is there is replaced when the new one is complete.
 
     Examples:
-      uwe cache build skills.uwe --from skills.txt
-      uwe cache build roles.uwe --from roles.csv --dtype float16
-      uwe cache build esco.uwe --from skills_en.csv --label-field preferredLabel
+      uwe cache build skills.uwe --input skills.txt
+      uwe cache build roles.uwe --input roles.csv --dtype float16
+      uwe cache build esco.uwe --input skills_en.csv --label-field preferredLabel
       uwe cache build esco.uwe --space esco-occupations
     """
     if (source is None) == (space is None):
-        raise typer.BadParameter("give either --from FILE or --space NAME")
+        raise typer.BadParameter("give either --input FILE or --space NAME")
     fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
     if source is None and (skip_invalid or format_ is not None or any(fields.values())):
         raise typer.BadParameter(
-            "--format, --skip-invalid and the names of fields are for --from FILE"
+            "--format, --skip-invalid and the names of fields are for --input FILE"
         )
     from uwe.cache import TargetCache
     from uwe.loading import load
@@ -103,7 +102,7 @@ def build(
         ids=table.ids,
         aliases=table.aliases,
         metadata=table.metadata,
-        scorer=arguments.read_scorer(scorer, temperature, chosen.config.scorer),
+        scorer=scorer,
         dtype=dtype,
         tokens=tokens,
         progress=True,
@@ -134,10 +133,10 @@ def append(
     """Add targets after those that are there.
 
     Example:
-      uwe cache append skills.uwe --from more.txt
+      uwe cache append skills.uwe --input more.txt
     """
     if source is None:
-        raise typer.BadParameter("give --from FILE (- is standard input)")
+        raise typer.BadParameter("give --input FILE (- is standard input)")
     from uwe.cache import TargetCache
 
     cache = TargetCache.open(folder, model=arguments.load_model(model))

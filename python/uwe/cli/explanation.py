@@ -27,7 +27,6 @@ def explain_command(
     ] = None,
     targets: arguments.Targets = arguments.DEFAULT_TARGETS,
     scorer: arguments.ScorerName = None,
-    temperature: arguments.Temperature = None,
     model: arguments.Model = None,
     abbreviations: arguments.AbbreviationTable = None,
     source: Annotated[
@@ -72,7 +71,7 @@ def explain_command(
 
     space = arguments.open_targets(targets, model)
     settings: dict[str, Any] = {
-        "scorer": arguments.read_scorer(scorer, temperature, space.scorer),
+        "scorer": scorer,
         "abbreviations": arguments.read_abbreviations(abbreviations),
     }
     if source is not None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from uwe.cli import arguments, output
-from uwe.config import Scorer, WeightForm
+from uwe.config import WeightForm
 
 __all__ = ["export_command"]
 
@@ -24,9 +24,6 @@ def export_command(
             metavar="NAME",
             help="How its token vectors are compared; the default is the folder's own, or pooled.",
         ),
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Temperature of a soft scorer.")
     ] = None,
     weights: Annotated[
         str, typer.Option(metavar="FORM", help="float32, float16, int8, int8-block or int8-rows.")
@@ -62,12 +59,10 @@ def export_command(
     if not (folder / "uwe.json").is_file():
         scorer = scorer or "pooled"
         name = name or Path(source).resolve().name  # a folder of the hub's cache is named by a hash
-    chosen = arguments.read_scorer(scorer, temperature)
-    assert chosen is None or isinstance(chosen, Scorer)
     done = export(
         folder,
         out,
-        scorer=chosen,
+        scorer=scorer,
         weights=cast("WeightForm", weights),
         max_tokens=max_tokens,
         special_tokens=cast('Literal["keep", "drop"] | None', special_tokens),

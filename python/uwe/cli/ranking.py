@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uwe.cache import TargetCache
     from uwe.corpus import Record
     from uwe.explanation import Explanation
-    from uwe.ranking import Match
+    from uwe.matches import Match
 
 __all__ = ["rank_command"]
 
@@ -33,7 +33,6 @@ def rank_command(
         float | None, typer.Option(help="Leave out targets that score less.")
     ] = None,
     scorer: arguments.ScorerName = None,
-    temperature: arguments.Temperature = None,
     model: arguments.Model = None,
     candidates: Annotated[
         int | None,
@@ -92,7 +91,7 @@ def rank_command(
         "k": k,
         "where": arguments.read_where(where, space),
         "min_score": min_score,
-        "scorer": arguments.read_scorer(scorer, temperature, space.scorer),
+        "scorer": scorer,
         "candidates": candidates,
         "abbreviations": arguments.read_abbreviations(abbreviations),
     }

@@ -6,6 +6,7 @@ use super::read::{Place, TargetCache};
 use super::spool::{SegmentWriter, StoredRows};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
+use crate::score::screen::LEAST_TEXTS;
 use crate::score::{self, Rows};
 use std::ops::Range;
 use std::path::Path;
@@ -119,7 +120,7 @@ fn copy(disk: &dyn Disk, cache: &TargetCache, check: Check) -> Result<Stored> {
             stop(check)?;
         }
     }
-    writer.finish(disk, check)
+    writer.finish(disk, LEAST_TEXTS, check)
 }
 
 /// Locks a cache, cleans up after a killed writer, and opens what is there now.

@@ -3,17 +3,43 @@
 use super::disk::Disk;
 use super::manifest::{FORMAT, Manifest, Stored};
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const MANIFEST: &str = "manifest.json";
 const NEW_MANIFEST: &str = "manifest.json.new";
 const LOCK: &str = "writer.lock";
 const SPOOL: &str = ".uwe-spool";
 
-/// The folder that holds a cache's folder.
-pub(super) fn parent(folder: &Path) -> &Path {
+/// Makes a cache's folder and those above it that are missing, each safe from a power cut.
+pub(super) fn create(disk: &dyn Disk, folder: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    let mut above = folder;
+    while !above.exists() {
+        missing.push(above);
+        let next = parent(above);
+        if next == above {
+            break;
+        }
+        above = next;
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    disk.create_dir(folder).map_err(Error::io(folder))?;
+    // A folder's name is in the folder above it.
+    for made in missing {
+        disk.sync_dir(parent(made)).map_err(Error::io(parent(made)))?;
+    }
+    Ok(())
+}
+
+/// The folder that holds another one.
+fn parent(folder: &Path) -> &Path {
     match folder.parent() {
         Some(parent) if parent != Path::new("") => parent,
         Some(_) => Path::new("."),
@@ -57,10 +83,27 @@ pub(super) fn read_manifest(folder: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// The lock files of this process's writers, by the number of their [`Lock`]. They are held here, so
+/// that a child of a fork can close its copies: a file stays locked while any copy is open.
+static LOCKED: Mutex<BTreeMap<u64, File>> = Mutex::new(BTreeMap::new());
+
+fn locked() -> MutexGuard<'static, BTreeMap<u64, File>> {
+    LOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes the lock files that a fork copied into this process; their locks stay with the parent, and
+/// end with it. To be called in the child, before anything is written.
+pub fn forget_locks() {
+    // Another thread of the parent may have held this at the moment of the fork.
+    if let Ok(mut locked) = LOCKED.try_lock() {
+        locked.clear();
+    }
+}
+
 /// The one writer's hold on a folder. It ends with this value, or with its process.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    number: u64,
     process: u32,
 }
 
@@ -75,7 +118,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Closing the file is not enough while a child of a fork has it open.
         if self.is_ours() {
-            self.file.unlock().ok();
+            let file = locked().remove(&self.number);
+            file.map(|file| file.unlock().ok());
         }
     }
 }
@@ -85,7 +129,12 @@ pub(super) fn lock(disk: &dyn Disk, folder: &Path) -> Result<Lock> {
     let path = folder.join(LOCK);
     let file = disk.open_lock(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock { file, process: std::process::id() }),
+        Ok(()) => {
+            static NUMBER: AtomicU64 = AtomicU64::new(0);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            locked().insert(number, file);
+            Ok(Lock { number, process: std::process::id() })
+        }
         Err(TryLockError::WouldBlock) => Err(Error::busy(
             folder,
             "another writer is building or changing this cache (it holds writer.lock): wait for \

@@ -1,8 +1,10 @@
-//! The one place that maps a file into memory.
+//! The bytes of a data file: mapped, or held in memory. The one place that maps.
 
+use super::{Check, PIECE, stop};
 use crate::error::{Error, Result};
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Maps a whole file, read-only.
@@ -16,4 +18,21 @@ pub(super) fn map(path: &Path) -> Result<Mmap> {
     // breaks this; then floats and bytes change (every reader takes any bit pattern and checks
     // each string it slices), and only truncating a file that is open can end the process.
     unsafe { Mmap::map(&file) }.map_err(Error::io(path))
+}
+
+/// Reads a whole file into memory of its own, which nothing that happens to the file can change.
+///
+/// # Errors
+/// As [`map`]; [`Error::Interrupted`].
+pub(super) fn hold(path: &Path, check: Check) -> Result<Mmap> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let len = file.metadata().map_err(Error::io(path))?.len();
+    // Memory of the system, so that it starts at a page as a mapping does.
+    let len = usize::try_from(len).map_err(std::io::Error::other).map_err(Error::io(path))?;
+    let mut bytes = MmapMut::map_anon(len).map_err(Error::io(path))?;
+    for piece in bytes.chunks_mut(PIECE) {
+        stop(check)?;
+        file.read_exact(piece).map_err(Error::io(path))?;
+    }
+    bytes.make_read_only().map_err(Error::io(path))
 }

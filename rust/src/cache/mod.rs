@@ -30,6 +30,7 @@ mod write;
 mod tests;
 
 pub use change::{compact, remove};
+pub use folder::forget_locks;
 pub use manifest::{Dtype, Manifest, Model, Scorer, Stored, Tokens};
 pub use read::TargetCache;
 pub use write::{Block, Spec, Writer};

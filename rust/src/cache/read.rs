@@ -24,6 +24,7 @@ pub struct TargetCache {
     groups: Vec<u32>,
     places: Vec<Place>,
     token_count: usize,
+    resident: bool,
 }
 
 /// Where a live target lies.
@@ -44,10 +45,22 @@ impl TargetCache {
     /// something else than a cache, [`Error::CacheCorrupt`] if manifest and files disagree,
     /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), None)
+    }
+
+    /// Opens a cache and reads all of it into memory, where it stays whatever happens to the files: one
+    /// that is truncated while it is mapped ends the process. The data are checked too.
+    ///
+    /// # Errors
+    /// As [`TargetCache::open`] and [`TargetCache::verify`].
+    pub fn open_resident(path: impl AsRef<Path>, check: Check) -> Result<Self> {
+        Self::open_as(path.as_ref(), Some(check))
+    }
+
+    fn open_as(path: &Path, hold: Option<Check>) -> Result<Self> {
         loop {
             let bytes = folder::read_manifest(path)?;
-            let missing = match Self::from_manifest(path, &bytes) {
+            let missing = match Self::from_manifest(path, &bytes, hold) {
                 Err(Error::Io { path, source }) if source.kind() == ErrorKind::NotFound => path,
                 done => return done,
             };
@@ -62,7 +75,7 @@ impl TargetCache {
         }
     }
 
-    fn from_manifest(path: &Path, bytes: &[u8]) -> Result<Self> {
+    fn from_manifest(path: &Path, bytes: &[u8], hold: Option<Check>) -> Result<Self> {
         let manifest = Manifest::parse(bytes, &folder::manifest(path))?;
         let json = String::from_utf8_lossy(bytes).into_owned();
         let mut cache = Self {
@@ -73,12 +86,13 @@ impl TargetCache {
             groups: vec![0],
             places: Vec::new(),
             token_count: 0,
+            resident: hold.is_some(),
             json,
             manifest,
         };
         for i in 0..cache.manifest.segments.len() {
             let stored = &cache.manifest.segments[i];
-            cache.segments.push(Segment::open(path, stored, &cache.manifest)?);
+            cache.segments.push(Segment::open(path, stored, &cache.manifest, hold)?);
             cache.add_live(i);
         }
         Ok(cache)
@@ -108,6 +122,11 @@ impl TargetCache {
             self.groups.push(self.texts.len() as u32);
         }
         self.segments[segment].set_live(&live);
+    }
+
+    /// Whether its data are held in memory.
+    pub fn is_resident(&self) -> bool {
+        self.resident
     }
 
     /// Number of targets.

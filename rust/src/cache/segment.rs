@@ -28,10 +28,16 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Maps a data file and checks its size, its header, its shapes and all offsets.
-    pub(super) fn open(root: &Path, stored: &Stored, manifest: &Manifest) -> Result<Self> {
+    /// Maps a data file and checks its size, its header, its shapes and all offsets; or, where there is
+    /// a check to `hold` it with, reads and hashes all of it.
+    pub(super) fn open(
+        root: &Path,
+        stored: &Stored,
+        manifest: &Manifest,
+        hold: Option<Check>,
+    ) -> Result<Self> {
         let path = folder::segment(root, &stored.sha256);
-        let map = map::map(&path)?;
+        let map = hold.map_or_else(|| map::map(&path), |check| map::hold(&path, check))?;
         let damaged = |what: String| {
             Error::corrupt(
                 &path,
@@ -54,7 +60,9 @@ impl Segment {
             .clone()
             .map(|screen| Screen::open(&map, screen, manifest.dim as usize, text_rows));
         let screen = screen.transpose().map_err(damaged)?;
-        Ok(Self { path, map, dtype: manifest.dtype, at, screen })
+        let segment = Self { path, map, dtype: manifest.dtype, at, screen };
+        hold.map_or(Ok(()), |check| segment.verify(stored, check))?;
+        Ok(segment)
     }
 
     /// Hashes the whole file and compares with the manifest.

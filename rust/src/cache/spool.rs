@@ -238,8 +238,9 @@ impl SegmentWriter {
         self.texts
     }
 
-    /// Joins the spools to one file, safe on disk under the name of its content.
-    pub(super) fn finish(mut self, disk: &dyn Disk, check: Check) -> Result<Stored> {
+    /// Joins the spools to one file, safe on disk under the name of its content; with a screen where there
+    /// are `least` texts.
+    pub(super) fn finish(mut self, disk: &dyn Disk, least: usize, check: Check) -> Result<Stored> {
         let root = self.root.clone();
         if self.pooled.is_some() {
             self.vectors.flush(disk)?;
@@ -254,6 +255,7 @@ impl SegmentWriter {
                 ),
                 self.dtype,
                 self.dim,
+                least,
                 check,
             )?;
         }

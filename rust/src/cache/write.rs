@@ -5,6 +5,7 @@ use super::manifest::{Dtype, Manifest, Model, Scorer, Tokens, duplicate};
 use super::spool::{SegmentWriter, StoredRows};
 use super::{Check, change, folder};
 use crate::error::{Error, Result};
+use crate::score::screen::{LEAST_APPENDED, LEAST_TEXTS};
 use crate::tokens::TokenVectors;
 use half::f16;
 use std::borrow::Cow;
@@ -77,11 +78,7 @@ impl Writer {
             )));
         }
         folder::check_own(path)?;
-        if !path.exists() {
-            disk.create_dir(path).map_err(Error::io(path))?;
-            let parent = folder::parent(path);
-            disk.sync_dir(parent).map_err(Error::io(parent))?;
-        }
+        folder::create(&*disk, path)?;
         let lock = folder::lock(&*disk, path)?;
         let generation = generation_of(path)?;
         folder::sweep(&*disk, path)?;
@@ -208,7 +205,8 @@ impl Writer {
         let Some(segment) = self.segment.take() else {
             return Err(Error::input("expected at least one target, got none"));
         };
-        self.manifest.segments.push(segment.finish(&*self.disk, check)?);
+        let least = if self.manifest.segments.is_empty() { LEAST_TEXTS } else { LEAST_APPENDED };
+        self.manifest.segments.push(segment.finish(&*self.disk, least, check)?);
         self.manifest.generation += 1;
         folder::commit(&*self.disk, &self.folder, &self.manifest)?;
         self.done = true;

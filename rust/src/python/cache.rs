@@ -1,6 +1,6 @@
 //! The target cache as Python sees it.
 
-use super::convert::{array2, interrupted, slice1, slice2};
+use super::convert::{self, array2, interrupted, slice1};
 use crate::cache::{self, Block, Dtype, Model, Scorer, Spec, Tokens, Writer};
 use crate::error::{Error, Result};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
@@ -20,8 +20,22 @@ pub(super) struct TargetCache {
 #[pymethods]
 impl TargetCache {
     #[staticmethod]
-    fn open(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        Ok(Self { cache: py.detach(|| cache::TargetCache::open(path))? })
+    #[pyo3(signature = (path, *, resident=false))]
+    fn open(py: Python<'_>, path: PathBuf, resident: bool) -> PyResult<Self> {
+        let open = || {
+            if resident {
+                cache::TargetCache::open_resident(path, &interrupted)
+            } else {
+                cache::TargetCache::open(path)
+            }
+        };
+        Ok(Self { cache: py.detach(open)? })
+    }
+
+    /// Whether its data are held in memory.
+    #[getter]
+    fn resident(&self) -> bool {
+        self.cache.is_resident()
     }
 
     fn __len__(&self) -> usize {
@@ -72,13 +86,13 @@ impl TargetCache {
 
     #[allow(clippy::needless_pass_by_value)] // how the array comes
     fn labels(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<&str>> {
-        let indices = slice1(&indices, "indices")?;
+        let indices = slice1(&indices, "indices")?.to_vec();
         py.detach(|| indices.iter().map(|&i| self.cache.label(self.target(i)?)).collect())
     }
 
     #[allow(clippy::needless_pass_by_value)]
     fn ids(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<Option<&str>>> {
-        let indices = slice1(&indices, "indices")?;
+        let indices = slice1(&indices, "indices")?.to_vec();
         py.detach(|| indices.iter().map(|&i| self.cache.id(self.target(i)?)).collect())
     }
 
@@ -233,14 +247,18 @@ impl CacheWriter {
         ids: Vec<Option<String>>,
         metadata: Vec<Vec<String>>,
     ) -> PyResult<()> {
-        let (values, dim) = slice2(&values, "values")?;
-        let offsets = slice1(&offsets, "offsets")?;
+        let tokens = convert::Tokens::new(&values, &offsets, "")?;
         Ok(py.detach(|| {
             // Taken out, and put back if all went well: half a block must not be committed.
             let mut writer = self.lock().take().ok_or_else(ended)?;
-            let block =
-                Block { values, dim, offsets, texts: &texts, ids: &ids, metadata: &metadata };
-            writer.add(block)?;
+            writer.add(Block {
+                values: tokens.values,
+                dim: tokens.dim,
+                offsets: &tokens.offsets,
+                texts: &texts,
+                ids: &ids,
+                metadata: &metadata,
+            })?;
             *self.lock() = Some(writer);
             Ok::<_, Error>(())
         })?)

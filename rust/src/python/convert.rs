@@ -1,7 +1,7 @@
 //! Arrays to checked types, and back.
 
 use crate::error::{Error, Result};
-use crate::score::Hit;
+use crate::score::{self, Hit};
 use crate::tokens::TokenVectors;
 use numpy::ndarray::Array2;
 use numpy::{
@@ -41,16 +41,34 @@ fn not_contiguous(name: &str) -> Error {
     ))
 }
 
-/// Token vectors as a scorer takes them: all of them, or their means.
-pub(super) fn token_vectors(
-    values: &[f32],
-    dim: usize,
-    offsets: &[i64],
-    pooled: bool,
-) -> Result<TokenVectors> {
-    let tokens = TokenVectors::new(values, dim, offsets)?;
-    // Checked token by token first: a mean hides what is wrong with one of them.
-    if pooled { TokenVectors::pooled(values, dim, offsets) } else { Ok(tokens) }
+/// Token vectors of several texts as they came, still to be checked.
+pub(super) struct Tokens<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) dim: usize,
+    /// A copy: other threads may write to the array once the interpreter is released, and what was
+    /// checked must be what is used.
+    pub(super) offsets: Vec<i64>,
+}
+
+impl<'a> Tokens<'a> {
+    /// From `(tokens, dim)` and `(texts + 1,)`, which are called `{of}_values` and `{of}_offsets`.
+    pub(super) fn new(
+        values: &'a PyReadonlyArray2<'_, f32>,
+        offsets: &PyReadonlyArray1<'_, i64>,
+        of: &str,
+    ) -> Result<Self> {
+        let (values, dim) = slice2(values, &format!("{of}values"))?;
+        let offsets = slice1(offsets, &format!("{of}offsets"))?.to_vec();
+        Ok(Self { values, dim, offsets })
+    }
+
+    /// As a scorer takes them: all of them, or their means.
+    pub(super) fn checked(&self, pooled: bool) -> Result<TokenVectors> {
+        let Self { values, dim, offsets } = self;
+        let tokens = TokenVectors::new(values, *dim, offsets)?;
+        // Checked token by token first: a mean hides what is wrong with one of them.
+        if pooled { TokenVectors::pooled(values, *dim, offsets) } else { Ok(tokens) }
+    }
 }
 
 /// Indices, offsets or ranks: never negative.
@@ -78,12 +96,20 @@ pub(super) fn array2<T: Element>(
 /// Best targets of every query, of which each has as many.
 pub(super) fn ranking<'py>(py: Python<'py>, hits: &[Vec<Hit>]) -> Result<Ranking<'py>> {
     let (rows, width) = (hits.len(), hits.first().map_or(0, Vec::len));
-    let all = || hits.iter().flatten();
     Ok((
-        array2(py, all().map(|hit| hit.target as i64).collect(), rows, width)?,
-        array2(py, all().map(|hit| hit.score).collect(), rows, width)?,
-        array2(py, all().map(|hit| i64::from(hit.text)).collect(), rows, width)?,
+        array2(py, of_hits(hits, |hit| hit.target as i64)?, rows, width)?,
+        array2(py, of_hits(hits, |hit| hit.score)?, rows, width)?,
+        array2(py, of_hits(hits, |hit| i64::from(hit.text))?, rows, width)?,
     ))
+}
+
+fn of_hits<T>(hits: &[Vec<Hit>], value: impl Fn(&Hit) -> T) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    let width = hits.first().map_or(0, Vec::len);
+    let room = values.try_reserve_exact(hits.len() * width);
+    room.map_err(|_| score::no_room(width))?;
+    values.extend(hits.iter().flatten().map(value));
+    Ok(values)
 }
 
 /// Ranks as an array.

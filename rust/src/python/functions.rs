@@ -1,6 +1,6 @@
 //! Functions on bare arrays.
 
-use super::convert::{self, array2, indices, interrupted, slice1, slice2, token_vectors};
+use super::convert::{self, Tokens, array2, indices, interrupted, slice1, slice2};
 use crate::error::{Error, Result};
 use crate::metrics::{self as ranking_metrics, Metric};
 use crate::score::{self, Scorer, Search, Targets};
@@ -28,15 +28,13 @@ pub(super) fn late_interaction<'py>(
     subset: Option<Indices<'py>>,
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let scorer = Scorer::new(scorer, temperature, pivot)?;
-    let (query_values, query_dim) = slice2(&query_values, "query_values")?;
-    let (target_values, target_dim) = slice2(&target_values, "target_values")?;
-    let query_offsets = slice1(&query_offsets, "query_offsets")?;
-    let target_offsets = slice1(&target_offsets, "target_offsets")?;
+    let queries = Tokens::new(&query_values, &query_offsets, "query_")?;
+    let targets = Tokens::new(&target_values, &target_offsets, "target_")?;
     let subset = subset.as_ref().map(|s| indices(slice1(s, "subset")?, "subset")).transpose()?;
     let (scores, rows, width) = py.detach(|| -> Result<_> {
         let pooled = scorer.is_pooled();
-        let queries = token_vectors(query_values, query_dim, query_offsets, pooled)?;
-        let tokens = token_vectors(target_values, target_dim, target_offsets, pooled)?;
+        let queries = queries.checked(pooled)?;
+        let tokens = targets.checked(pooled)?;
         let targets = Targets::from_tokens(&tokens);
         let search = Search::new(&queries, &targets, subset.as_deref(), scorer, &interrupted)?;
         Ok((search.scores()?, queries.len(), search.len()))
@@ -59,27 +57,26 @@ pub(super) fn twin<'py>(
     pivot: Option<f64>,
 ) -> PyResult<Bound<'py, PyArray2<f64>>> {
     let scorer = Scorer::new(scorer, temperature, pivot)?;
-    let (query_values, query_dim) = slice2(&query_values, "query_values")?;
-    let (target_values, target_dim) = slice2(&target_values, "target_values")?;
-    let query_offsets = slice1(&query_offsets, "query_offsets")?;
-    let target_offsets = slice1(&target_offsets, "target_offsets")?;
+    let queries = Tokens::new(&query_values, &query_offsets, "query_")?;
+    let targets = Tokens::new(&target_values, &target_offsets, "target_")?;
     let (scores, rows, width) = py.detach(|| -> Result<_> {
         let pooled = scorer.is_pooled();
-        let queries = token_vectors(query_values, query_dim, query_offsets, pooled)?;
-        let targets = token_vectors(target_values, target_dim, target_offsets, pooled)?;
-        if query_dim != target_dim {
+        let (queries, targets) = (queries.checked(pooled)?, targets.checked(pooled)?);
+        if queries.dim() != targets.dim() {
             return Err(Error::input(format!(
-                "expected vectors of one width, got {query_dim} and {target_dim}"
+                "expected vectors of one width, got {} and {}",
+                queries.dim(),
+                targets.dim(),
             )));
         }
-        let t = scorer.temperature();
+        let (t, dim) = (scorer.temperature(), queries.dim());
         let mut scores: Vec<f64> = score::room_for_scores(queries.len(), targets.len())?;
         scores.clear();
         for query in 0..queries.len() {
             for target in 0..targets.len() {
                 let attention = scorer.attention(queries.tokens(query));
                 let (query, target) = (queries.text(query), targets.text(target));
-                scores.push(definition::score(attention, t, query, target, query_dim));
+                scores.push(definition::score(attention, t, query, target, dim));
             }
         }
         Ok((scores, queries.len(), targets.len()))
@@ -101,8 +98,9 @@ pub(super) fn top_k<'py>(
         let message = format!("expected k >= 1 and scores, got k = {k} and {width} targets");
         return Err(Error::input(message).into());
     }
-    let hits = py
-        .detach(|| values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Vec<_>>());
+    let hits = py.detach(|| {
+        values.chunks_exact(width).map(|row| score::top_k(row, k)).collect::<Result<Vec<_>>>()
+    })?;
     let (indices, scores, _) = convert::ranking(py, &hits)?;
     Ok((indices, scores))
 }

@@ -7,6 +7,7 @@ mod functions;
 mod search;
 
 use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict};
 
 /// Compiled core of `uwe`: scoring, target caches, ranking metrics.
 #[pymodule(gil_used = false)]
@@ -20,4 +21,21 @@ mod _core {
     };
     #[pymodule_export]
     use super::search::{cache_rank, cache_ranks, cache_scores};
+
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        super::after_fork(module.py())
+    }
+}
+
+/// Has every child that Python forks close its copies of the locks of its parent's writers: a child
+/// that outlives the parent would else keep caches locked.
+fn after_fork(py: Python<'_>) -> PyResult<()> {
+    let os = py.import("os")?;
+    // Where nothing forks, there is no such function.
+    let Some(register) = os.getattr_opt("register_at_fork")? else { return Ok(()) };
+    let forget = PyCFunction::new_closure(py, None, None, |_, _| crate::cache::forget_locks())?;
+    let keywords = PyDict::new(py);
+    keywords.set_item("after_in_child", forget)?;
+    register.call((), Some(&keywords)).map(drop)
 }

@@ -1,7 +1,7 @@
 //! Queries against an open target cache.
 
 use super::cache::TargetCache;
-use super::convert::{self, Ranking, array2, indices, interrupted, slice1, slice2, token_vectors};
+use super::convert::{self, Ranking, Tokens, array2, indices, interrupted, slice1};
 use crate::error::Result;
 use crate::score::{Scorer, Search};
 use numpy::{PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
@@ -29,7 +29,7 @@ pub(super) fn cache_scores<'py>(
     let (scores, width) = py.detach(|| {
         query.search(cache, subset.as_deref(), |search| Ok((search.scores()?, search.len())))
     })?;
-    Ok(array2(py, scores, query.offsets.len() - 1, width)?)
+    Ok(array2(py, scores, query.tokens.offsets.len() - 1, width)?)
 }
 
 /// The best k targets of each query: indices, scores, and which text matched (0 is the label).
@@ -78,23 +78,20 @@ pub(super) fn cache_ranks<'py>(
 
 /// Query token vectors as they came, and the scorer they are for.
 struct Query<'a> {
-    values: &'a [f32],
-    dim: usize,
-    offsets: &'a [i64],
+    tokens: Tokens<'a>,
     scorer: Scorer,
 }
 
 impl<'a> Query<'a> {
     fn new(
         values: &'a Matrix<'_>,
-        offsets: &'a Indices<'_>,
+        offsets: &Indices<'_>,
         scorer: &str,
         temperature: f64,
         pivot: Option<f64>,
     ) -> Result<Self> {
         let scorer = Scorer::new(scorer, temperature, pivot)?;
-        let (values, dim) = slice2(values, "query_values")?;
-        Ok(Self { values, dim, offsets: slice1(offsets, "query_offsets")?, scorer })
+        Ok(Self { tokens: Tokens::new(values, offsets, "query_")?, scorer })
     }
 
     /// Asks the cache's rows that the scorer compares: all tokens, or pooled vectors.
@@ -105,7 +102,7 @@ impl<'a> Query<'a> {
         ask: impl FnOnce(&Search) -> Result<T>,
     ) -> Result<T> {
         let pooled = self.scorer.is_pooled();
-        let queries = token_vectors(self.values, self.dim, self.offsets, pooled)?;
+        let queries = self.tokens.checked(pooled)?;
         let cache = &cache.cache;
         let targets = if pooled { cache.pooled_targets() } else { cache.targets() };
         ask(&Search::new(&queries, &targets, subset, self.scorer, &interrupted)?)

@@ -19,4 +19,6 @@ pub use scorer::Scorer;
 pub use search::{Search, room_for_scores};
 pub use targets::{Rows, Segment, Targets, Text};
 pub use threads::{set_threads, threads};
+#[cfg(feature = "python")]
+pub(crate) use top_k::no_room;
 pub use top_k::{Hit, top_k};

@@ -38,13 +38,21 @@ const TASKS: usize = 4;
 /// Most queries whose bounds are computed side by side: while one group's bytes are in the cache.
 const QUERIES: usize = 64;
 
-/// Whether bounding all targets is likely to pay for the best `k`.
+/// Whether bounding all targets is likely to pay for the best `k`: whether fewer bytes go through the
+/// processor than in a scan of those that take part.
 pub(super) fn pays(search: &Search, k: usize) -> bool {
-    let (all, asked) = (search.scan.targets.len(), search.len());
-    !search.scan.scorer.is_pooled()
-        && search.scan.targets.segments.iter().any(|segment| segment.screen.is_some())
-        && asked >= all / 4
-        && first(k) <= asked / 8
+    let (targets, asked) = (search.scan.targets, search.len());
+    if search.scan.scorer.is_pooled() || first(k) > asked / 8 {
+        return false;
+    }
+    let (mut bounded, mut scanned) = (0, 0);
+    for segment in &targets.segments {
+        let Some(screen) = &segment.screen else { continue };
+        bounded += screen.bytes();
+        scanned += segment.norms.len() * (segment.rows.row_bytes(targets.dim) + size_of::<f32>());
+    }
+    // Targets that are left out are bounded all the same.
+    scanned as f64 * asked as f64 > bounded as f64 * targets.len() as f64
 }
 
 fn first(k: usize) -> usize {

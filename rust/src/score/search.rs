@@ -140,17 +140,33 @@ impl<'a> Search<'a> {
     /// The best `k` targets of each query, best first.
     ///
     /// # Errors
-    /// [`Error::Input`] if `k` is 0, [`Error::Interrupted`] if the caller asked to stop.
+    /// [`Error::Input`] if `k` is 0 or that many do not fit into memory, [`Error::Interrupted`] if the
+    /// caller asked to stop.
     pub fn top_k(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
         if k == 0 {
             return Err(Error::input("k must be at least 1, got 0"));
         }
-        if screened::pays(self, k) { screened::top_k(self, k) } else { self.scanned(k) }
+        if screened::pays(self, k) {
+            // Refused before the work, not in the midst of it.
+            drop(self.room_for_best(k)?);
+            return screened::top_k(self, k);
+        }
+        self.scanned(k)
+    }
+
+    /// Whether [`Search::top_k`] goes by bounds.
+    #[cfg(test)]
+    pub(crate) fn prunes(&self, k: usize) -> bool {
+        screened::pays(self, k)
+    }
+
+    fn room_for_best(&self, k: usize) -> Result<Vec<TopK>> {
+        self.queries.offsets()[1..].iter().map(|_| TopK::with_room(k, self.len())).collect()
     }
 
     /// The best `k` of all scores: what every other way to find them is held to.
     pub(super) fn scanned(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
-        let mut best = vec![TopK::new(k); self.queries.len()];
+        let mut best = self.room_for_best(k)?;
         self.each_task(
             |block, positions, scratch| {
                 let mut part = vec![TopK::new(k); block.len()];
@@ -179,7 +195,8 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] if the search has a subset, or the relevant targets do not fit the
-    /// queries and targets; [`Error::Interrupted`] if the caller asked to stop.
+    /// queries and targets, or a score is NaN, as a damaged file makes it; [`Error::Interrupted`] if
+    /// the caller asked to stop.
     pub fn ranks(&self, relevant: &[usize], offsets: &[usize]) -> Result<Vec<u64>> {
         if self.scan.subset.is_some() {
             return Err(Error::input("ranks are counted over all targets, not over a subset"));
@@ -198,6 +215,7 @@ impl<'a> Search<'a> {
             self.check_interrupt()?;
         }
         let mut ranks = vec![1; relevant.len()];
+        let mut unordered = None;
         self.each_task(
             |block, positions, scratch| {
                 let (first, len) = (positions.start, positions.len());
@@ -208,20 +226,33 @@ impl<'a> Search<'a> {
                     let by_alias = by_alias.get(number * len..(number + 1) * len);
                     let row = Scored { first, scores, by_alias: by_alias.unwrap_or_default() };
                     let mut before = vec![0; marks[query].len()];
-                    marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
-                    before
+                    let numbers =
+                        marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
+                    numbers.then_some(before).ok_or_else(|| {
+                        (query, first + scores.iter().position(|x| x.is_nan()).unwrap_or(0))
+                    })
                 };
                 let rows = block.queries.iter().zip(scores.chunks_exact(len));
                 rows.enumerate().map(count).collect()
             },
-            |block, _, part: Vec<Vec<u64>>| {
+            |block, _, part: Vec<std::result::Result<Vec<u64>, (usize, usize)>>| {
                 for (&query, before) in block.queries.iter().zip(part) {
-                    let own = &mut ranks[offsets[query]..offsets[query + 1]];
-                    own.iter_mut().zip(before).for_each(|(rank, before)| *rank += before);
+                    match before {
+                        Ok(before) => {
+                            let own = &mut ranks[offsets[query]..offsets[query + 1]];
+                            own.iter_mut().zip(before).for_each(|(rank, before)| *rank += before);
+                        }
+                        Err(pair) => unordered = unordered.into_iter().chain([pair]).min(),
+                    }
                 }
             },
         )?;
-        Ok(ranks)
+        unordered.map_or(Ok(ranks), |(query, target)| {
+            Err(Error::input(format!(
+                "query {query}: the score of target {target} is NaN, which has no rank: the stored \
+                 vectors are damaged; check the cache with  uwe cache verify  and build it anew",
+            )))
+        })
     }
 
     /// Scores of one task: one query's after the other's. `by_alias` gets whether an alias scored, in the

@@ -32,6 +32,16 @@ impl Rows<'_> {
         self.len() == 0
     }
 
+    /// Bytes that a scan moves for each row of `dim` values: those that are stored, and where these are
+    /// not single precision the ones that they are widened to.
+    pub(super) fn row_bytes(&self, dim: usize) -> usize {
+        dim * match self {
+            Self::F32(_) => 4,
+            Self::F16(_) => 2 + 4,
+            Self::I8(..) => 1 + 4,
+        }
+    }
+
     /// Appends some rows, of `dim` values each, in single precision.
     pub fn widen(&self, rows: Range<usize>, dim: usize, to: &mut Vec<f32>) {
         let values = rows.start * dim..rows.end * dim;

@@ -1,5 +1,6 @@
 //! The best `k` targets of one query, whatever the order they come in.
 
+use crate::error::{Error, Result};
 use std::cmp::Ordering;
 
 /// A scored target.
@@ -41,6 +42,17 @@ impl TopK {
         Self { k, hits: Vec::new(), floor: f32::NEG_INFINITY }
     }
 
+    /// The same with room for all that it will hold at a time when `targets` are offered.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is no memory for it.
+    pub fn with_room(k: usize, targets: usize) -> Result<Self> {
+        let mut best = Self::new(k);
+        let most = k.saturating_mul(2).min(targets);
+        best.hits.try_reserve_exact(most).map_err(|_| no_room(k.min(targets)))?;
+        Ok(best)
+    }
+
     /// Offers a target. Holds at most `2k` at a time, cut back to the best `k` when full.
     pub fn push(&mut self, hit: Hit) {
         if hit.score < self.floor {
@@ -62,10 +74,10 @@ impl TopK {
     pub fn bar(&mut self) -> f32 {
         self.cut();
         let full = self.hits.len() == self.k;
-        if !full {
-            return f32::NEG_INFINITY;
-        }
-        self.hits.iter().map(|hit| hit.score).fold(f32::INFINITY, f32::min)
+        let worst = self.hits.iter().map(|hit| hit.score).min_by(f32::total_cmp);
+        // A negative NaN, of a damaged file, stands behind every number.
+        let number = |worst: &f32| !worst.is_nan() || worst.is_sign_positive();
+        worst.filter(number).filter(|_| full).unwrap_or(f32::NEG_INFINITY)
     }
 
     fn cut(&mut self) {
@@ -91,23 +103,59 @@ impl TopK {
     }
 }
 
+/// What to say where the best `k` of some queries do not fit into memory.
+pub(crate) fn no_room(k: usize) -> Error {
+    Error::input(format!(
+        "the best {k} targets of each query do not fit into memory: ask for fewer queries at a time, \
+         or for a smaller k",
+    ))
+}
+
 /// The best `k` of a row of scores, best first; none for `k = 0`.
-pub fn top_k(scores: &[f32], k: usize) -> Vec<Hit> {
+///
+/// # Errors
+/// [`Error::Input`] where there is no memory for them.
+pub fn top_k(scores: &[f32], k: usize) -> Result<Vec<Hit>> {
     if k == 0 {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let mut best = TopK::new(k);
+    let mut best = TopK::with_room(k, scores.len())?;
     for (target, &score) in scores.iter().enumerate() {
         // Adding zero turns -0.0 into 0.0: equal scores tie whatever their sign bit.
         best.push(Hit { target, score: score + 0.0, text: 0 });
     }
-    best.finish()
+    Ok(best.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let error = TopK::with_room(usize::MAX, usize::MAX).unwrap_err().to_string();
+        assert!(error.contains("fewer queries at a time, or for a smaller k"), "{error}");
+        let mut best = TopK::with_room(usize::MAX, 3).unwrap();
+        let room = best.hits.capacity();
+        (0..3).for_each(|target| best.push(Hit { target, score: 1.0, text: 0 }));
+        assert_eq!((room, best.finish().len()), (3, 3));
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_no_bar_for_others() {
+        let bar = |scores: &[f32]| {
+            let mut best = TopK::new(2);
+            for (target, &score) in scores.iter().enumerate() {
+                best.push(Hit { target, score, text: 0 });
+            }
+            best.bar()
+        };
+        assert_eq!(bar(&[0.5, 0.9, 0.7]), 0.7);
+        assert_eq!(bar(&[0.9]), f32::NEG_INFINITY);
+        assert_eq!(bar(&[0.9, -f32::NAN]), f32::NEG_INFINITY);
+        assert_eq!(bar(&[f32::NAN, 0.9, 0.7]), 0.9);
+    }
 
     proptest! {
         #[test]
@@ -116,7 +164,7 @@ mod tests {
             let mut sorted: Vec<_> = scores.iter().copied().enumerate().collect();
             sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
             sorted.truncate(k);
-            let hits: Vec<_> = top_k(&scores, k).iter().map(|h| (h.target, h.score)).collect();
+            let hits: Vec<_> = top_k(&scores, k).unwrap().iter().map(|h| (h.target, h.score)).collect();
             prop_assert_eq!(hits, sorted);
         }
 

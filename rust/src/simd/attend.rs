@@ -38,6 +38,16 @@ pub struct Pair<'a> {
     pub inverse_temperature: f32,
 }
 
+impl Pair<'_> {
+    /// Whether each row of cosines, and the query's norms, have so many lanes.
+    pub(super) fn holds(&self, lanes: usize) -> bool {
+        let before = self.target_norms.len().checked_sub(1);
+        let before = before.and_then(|rows| rows.checked_mul(self.stride));
+        let needed = before.and_then(|before| before.checked_add(lanes));
+        self.query_norms.len() >= lanes && needed.is_some_and(|needed| self.cosines.len() >= needed)
+    }
+}
+
 /// Logits are held at this size, far beyond where a softmax has settled, so that none is infinite.
 const LARGEST_SCALE: f32 = 1e30;
 
@@ -250,5 +260,34 @@ unsafe fn best_of_each_query_token<V: Vector>(pair: &Pair) -> f32 {
             values.add(pair.in_query(best, lane, 0.0));
         }
         values.all().sum() / pair.tokens().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_that_does_not_fit_its_slices_is_seen() {
+        let pair = |stride, targets: &'static [f32]| Pair {
+            cosines: &[0.0; 8],
+            stride,
+            query_norms: &[1.0; 4],
+            target_norms: targets,
+            query_tokens: 1,
+            inverse_temperature: 1.0,
+        };
+        assert!(pair(4, &[1.0; 2]).holds(4));
+        for (stride, targets, lanes) in [
+            (4, &[1.0; 2][..], 5),
+            (5, &[1.0; 2], 4),
+            (4, &[], 4),
+            // These products and sums leave 64 bits.
+            (usize::MAX, &[1.0; 3], 4),
+            (usize::MAX / 2 + 1, &[1.0; 3], 4),
+            (usize::MAX, &[1.0; 2], 4),
+        ] {
+            assert!(!pair(stride, targets).holds(lanes), "{stride} {targets:?} {lanes}");
+        }
     }
 }

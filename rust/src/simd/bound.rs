@@ -169,7 +169,7 @@ pub struct BoundGroup<'a> {
 pub const NO_TOKEN: f32 = -3.0;
 
 /// A bound of each text's score, up to rounding of float32 arithmetic; of no meaning in lanes
-/// without a text.
+/// without a text. NaN where a token's values, of a damaged file, are not finite.
 ///
 /// # Safety
 /// As [`Vector`]. The group's lengths fit the query's axes; `scratch` holds
@@ -206,6 +206,8 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
     }
     let (best, cells) = (best.as_mut_ptr(), cells.as_mut_ptr());
     let mut sums = [0.0; LANES];
+    // Zeros, or NaN where a cosine of the lane is no number, which maxima would pass over.
+    let mut taints = [0.0; LANES];
     let rows = group.values.len() / ROW_VALUES;
     // SAFETY: every row has `axes` codes and three values for each of 32 lanes, `cells` 32
     // values for each token of each panel, `best` for each token.
@@ -221,6 +223,7 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                 let error = B::load(values.add(LANES + lane));
                 let remainder = B::load(values.add(2 * LANES + lane));
                 let mut largest = B::splat(f32::NEG_INFINITY);
+                let mut last = step;
                 for (i, &[scale, by_error, by_remainder, constant]) in
                     query.values.iter().enumerate()
                 {
@@ -228,6 +231,7 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                     let rest = error.mul_add(B::splat(by_error), rest);
                     let cell = B::load(cells.add(i * LANES + lane)).mul(step);
                     let cosine = cell.mul_add(B::splat(scale), rest);
+                    last = cosine;
                     if TARGET {
                         let best = best.add(i * LANES + lane);
                         B::load(best).max(cosine).store(best);
@@ -236,6 +240,8 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                         largest = largest.max(cosine);
                     }
                 }
+                let taint = taints.as_mut_ptr().add(lane);
+                last.mul_add(B::splat(0.0), B::load(taint)).store(taint);
                 if QUERY {
                     // 1 within the text, 0 beyond its end.
                     let within = B::load(group.tokens.as_ptr().add(lane)).sub(B::splat(j as f32));
@@ -262,7 +268,7 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                 (true, false) => by_target,
                 _ => by_query,
             };
-            bound.store(bounds.as_mut_ptr().add(lane));
+            bound.add(B::load(taints.as_ptr().add(lane))).store(bounds.as_mut_ptr().add(lane));
         }
         bounds
     }

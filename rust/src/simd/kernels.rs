@@ -195,9 +195,9 @@ impl Kernels {
     /// Every row points to as many readable values as the query has dimensions.
     ///
     /// # Panics
-    /// If `out` is shorter than [`Kernels::out_len`].
+    /// If `out` is shorter than [`Kernels::out_len`], or another level packed the query.
     pub unsafe fn dots(&self, query: &PackedQuery, rows: &[*const f32], out: &mut [f32]) {
-        assert!(out.len() >= self.out_len(query, rows.len()));
+        assert!(query.width == self.width && out.len() >= self.out_len(query, rows.len()));
         // SAFETY: the room was checked, rows are the caller's promise, and this table exists only
         // for a level that the processor has.
         unsafe { (self.dots)(query, rows, out) }
@@ -208,10 +208,12 @@ impl Kernels {
     /// # Panics
     /// If a slice is too short for the pair.
     pub fn attend(&self, attention: Attention, pair: &Pair) -> f32 {
-        let lanes = pair.query_tokens.next_multiple_of(self.width);
         assert!(pair.query_tokens > 0 && !pair.target_norms.is_empty());
-        assert!(pair.query_norms.len() >= lanes);
-        assert!(pair.cosines.len() >= (pair.target_norms.len() - 1) * pair.stride + lanes);
+        assert!(
+            pair.query_tokens
+                .checked_next_multiple_of(self.width)
+                .is_some_and(|lanes| pair.holds(lanes))
+        );
         // SAFETY: the lengths were checked, and this table exists only for a level that the
         // processor has.
         unsafe { (self.attend)(attention, pair) }
@@ -242,10 +244,7 @@ impl Kernels {
     ) {
         let (m, n) = (pair.query_tokens, pair.target_norms.len());
         assert!(m > 0 && n > 0 && m <= self.longest_in_bundle());
-        let lanes = m * self.width;
-        assert!(
-            pair.query_norms.len() >= lanes && pair.cosines.len() >= (n - 1) * pair.stride + lanes
-        );
+        assert!(pair.holds(m * self.width));
         assert!(scratch.len() >= self.bundle_len(m, n) && scores.len() >= self.width);
         // SAFETY: the lengths were checked, and this table exists only for a level that the
         // processor has.

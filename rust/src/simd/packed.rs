@@ -43,6 +43,8 @@ impl AlignedBuffer {
 pub struct PackedQuery {
     pub(super) dim: usize,
     pub(super) lanes: usize,
+    /// Lanes of a register at the level it was packed for.
+    pub(super) width: usize,
     /// Registers of each panel.
     pub(super) panels: Vec<usize>,
     pub(super) units: AlignedBuffer,
@@ -75,7 +77,7 @@ impl PackedQuery {
         // One register more: a query's last register may start anywhere in its panel.
         padded.grow(lanes + width);
         padded.values_mut()[..norms.len()].copy_from_slice(norms);
-        Self { dim, lanes, panels, units: packed, norms: padded }
+        Self { dim, lanes, width, panels, units: packed, norms: padded }
     }
 
     /// Lanes in use, rounded up to whole registers: the row length of the dot products.

@@ -47,14 +47,14 @@ def import_esco(
     release: Release = None,
     as_json: arguments.AsJson = False,
 ) -> None:
-    """Make target spaces, ready for  uwe cache build --from , and ranking tasks of a release.
+    """Make target spaces, ready for  uwe cache build --input , and ranking tasks of a release.
 
     Download "ESCO dataset, classification, csv" at https://esco.ec.europa.eu/en/use-esco/download.
 
     Examples:
       uwe data import esco "ESCO dataset - v1.2.0 - classification - en - csv.zip"
       uwe data import esco skills.zip relations.zip --release 1.1.0 --language de --out data
-      uwe cache build skills.uwe --from data/spaces/esco-1.1.0-de-skills.jsonl.gz
+      uwe cache build skills.uwe --input data/spaces/esco-1.1.0-de-skills.jsonl.gz
       uwe bench run --task data/esco-1.1.0-de/job2skill
     """
     from uwe.data.esco import ATTRIBUTION, read_esco

@@ -44,6 +44,8 @@ struct State {
     over: bool,
     /// Bytes that are safe, of files written since.
     unsynced: HashMap<PathBuf, u64>,
+    /// Folders that were synced.
+    folders: Vec<PathBuf>,
     /// From, to, and what was at `to` before.
     renames: Vec<(PathBuf, PathBuf, Option<Vec<u8>>)>,
 }
@@ -59,6 +61,7 @@ impl Faulty {
             done: 0,
             over: false,
             unsynced: HashMap::new(),
+            folders: Vec::new(),
             renames: Vec::new(),
         })))
     }
@@ -167,9 +170,10 @@ impl Disk for Faulty {
         self.step(rename, || ())
     }
 
-    fn sync_dir(&self, _: &Path) -> io::Result<()> {
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let sync = |state: &mut State| {
             state.renames.clear();
+            state.folders.push(path.to_path_buf());
             Ok(())
         };
         self.step(sync, || ())
@@ -257,6 +261,18 @@ fn prepared(path: &Path) {
 #[test]
 fn a_first_build_is_there_or_not() {
     inject(|_| (), |disk, path| build(disk, path, spec(Dtype::Float16, Tokens::All), &first()));
+}
+
+#[test]
+fn every_folder_that_a_build_makes_survives_a_power_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/b/space.uwe");
+    let disk = Faulty::never();
+    build(Box::new(disk.clone()), &path, spec(Dtype::Float32, Tokens::All), &first()).unwrap();
+    let synced = &disk.0.lock().unwrap().folders;
+    for above in [folder.path().to_path_buf(), folder.path().join("a"), folder.path().join("a/b")] {
+        assert!(synced.contains(&above), "{above:?} is not among {synced:?}");
+    }
 }
 
 #[test]

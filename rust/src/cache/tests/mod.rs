@@ -3,6 +3,7 @@
 mod faults;
 mod formats;
 mod round_trip;
+mod screens;
 
 use super::disk::Disk;
 use super::{Block, Check, Dtype, Model, Scorer, Spec, TargetCache, Tokens, Writer};

@@ -20,6 +20,10 @@ use crate::simd::bound::{BoundGroup, LANES, ROW_VALUES};
 /// Texts of a space below which reading all of them is as quick.
 pub const LEAST_TEXTS: usize = 1024;
 
+/// The same of texts that come to a space: what a search with bounds takes to start is paid for there.
+/// A query is laid on the axes of each screen, which takes as long as reading so many tokens.
+pub const LEAST_APPENDED: usize = 256;
+
 /// Axes are orthonormal up to this: no entry of their Gram matrix minus one has a larger sum of
 /// squares, rooted.
 pub(super) const SKEW: f64 = 1e-5;
@@ -43,6 +47,11 @@ impl<'a> Screen<'a> {
     /// Number of axes, for vectors of so many dimensions.
     pub(super) fn count(&self, dim: usize) -> usize {
         self.axes.len() / dim
+    }
+
+    /// Bytes that bounds of all its texts are computed from.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(self.axes) + size_of_val(self.codes) + size_of_val(self.values)
     }
 
     /// One group of texts.

@@ -27,7 +27,7 @@ struct Owned {
 impl Owned {
     /// Of texts whose rows follow one another.
     fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
-        Self::on_axes(axes(rows, dim).unwrap(), level, rows, dim, offsets)
+        Self::on_axes(axes(rows, dim, &never).unwrap().unwrap(), level, rows, dim, offsets)
     }
 
     fn on_axes(axes: Vec<f32>, level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
@@ -289,8 +289,39 @@ fn an_order_names_only_what_there_is() {
 
 #[test]
 fn what_has_no_axes_has_no_screen() {
-    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31).is_none());
+    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31, &never).unwrap().is_none());
     // One direction only: one block of axes holds it.
     let rows = vec![0.125; 64 * 100];
-    assert_eq!(axes(Rows::F32(&rows), 64).unwrap().len(), BLOCK * 64);
+    assert_eq!(axes(Rows::F32(&rows), 64, &never).unwrap().unwrap().len(), BLOCK * 64);
+}
+
+#[test]
+fn a_filter_is_answered_by_bounds_where_they_are_cheaper() {
+    let (dim, texts) = (128, 8000);
+    let mut random = Random(17);
+    // Most of a vector in 24 dimensions, so that few axes hold it.
+    let rows: Vec<f32> =
+        (0..texts * dim).map(|i| random.unit() * if i % dim < 24 { 1.0 } else { 0.05 }).collect();
+    let offsets: Vec<i64> = (0..=texts as i64).collect();
+    let tokens = TokenVectors::new(&rows, dim, &offsets).unwrap();
+    let level = *Level::available().last().unwrap();
+    let rows = Rows::F32(tokens.units());
+    let owned = Owned::new(level, rows, dim, tokens.offsets());
+    assert_eq!(owned.axes.len(), BLOCK * dim);
+    let targets = Targets {
+        segments: vec![Segment { rows, norms: tokens.norms(), screen: Some(owned.screen()) }],
+        ..Targets::from_tokens(&tokens)
+    };
+    let queries = queries(&tokens, &mut random);
+    let scorer = Scorer::new("soft", 0.5, None).unwrap();
+    let mut pruned = Vec::new();
+    for every in [2, 4, 10, 13, 30] {
+        let subset: Vec<usize> = (0..texts).filter(|t| t % every == 1).collect();
+        let search =
+            Search::at_level(level, &queries, &targets, Some(&subset), scorer, &never).unwrap();
+        assert_eq!(search.top_k(10).unwrap(), search.scanned(10).unwrap(), "one in {every}");
+        pruned.push(screened::pays(&search, 10));
+    }
+    // Of 516 bytes a row 44 are read for a bound, and the axes: as many as of one in 11.
+    assert_eq!(pruned, [true, true, true, false, false]);
 }

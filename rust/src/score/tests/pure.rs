@@ -168,7 +168,7 @@ fn top_k_and_ranks_follow_the_scores() {
             let ranks = plain.ranks(&relevant, &offsets).unwrap();
             assert_eq!(ranks, metrics::ranks(&all, 2202, &relevant, &offsets).unwrap());
             for (query, row) in all.chunks(2202).enumerate() {
-                assert_eq!(plain.top_k(50).unwrap()[query], top_k(row, 50));
+                assert_eq!(plain.top_k(50).unwrap()[query], top_k(row, 50).unwrap());
             }
         }
     }
@@ -255,6 +255,33 @@ fn damage_stays_with_the_text_that_has_it() {
         let got = bits(&scores(level, &blocks, &sound, None, scorer));
         let others = (0..16).filter(|pair| pair / 4 != 1);
         assert!(others.into_iter().all(|pair| got[pair] == expected[pair]), "{level:?}");
+    }
+}
+
+#[test]
+fn a_score_that_is_no_number_has_no_rank() {
+    let mut random = Random(11);
+    let tokens = random.texts(&vec![2; 600], 8, 1.0);
+    let sound = Targets::from_tokens(&tokens);
+    let mut units = tokens.units().to_vec();
+    units[2 * 300 * 8] = f32::NAN;
+    let damaged = Targets {
+        segments: vec![Segment { rows: Rows::F32(&units), norms: tokens.norms(), screen: None }],
+        ..sound.clone()
+    };
+    let queries = random.texts(&[3, 3, 6], 8, 1.0);
+    let (relevant, offsets) = ([0, 5, 300], [0, 1, 2, 3]);
+    let scorer = Scorer::new("soft", 0.5, None).unwrap();
+    for level in Level::available() {
+        let search = |targets| {
+            let search = Search::at_level(level, &queries, targets, None, scorer, &never).unwrap();
+            search.ranks(&relevant, &offsets)
+        };
+        assert!(search(&sound).is_ok());
+        // Dropped, the 256 targets around it would stand before nobody.
+        let error = search(&damaged).unwrap_err().to_string();
+        assert!(error.contains("query 0: the score of target 300 is NaN"), "{error}");
+        assert!(error.contains("uwe cache verify"), "{error}");
     }
 }
 

@@ -1,0 +1,142 @@
+"""What a ranking finds: matches, as objects, as a table, as HTML in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from uwe.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Match", "Ranking", "Rankings"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One ranked target; hashable.
+
+    Attributes:
+        label: The target's label.
+        score: Score of its best text, a float32 value.
+        index: Its place in the target space, which breaks ties among those matched by their label,
+            and among those matched by an alias.
+        id: Its id, or None where the space has none.
+        alias: The alias that matched better than the label, or None where the label did best.
+        read_as: The query as it was read for this match, with abbreviations written out, or None
+            where it was taken as it stands.
+        metadata: Its values in the space's metadata columns.
+    """
+
+    label: str
+    score: float
+    index: int
+    id: str | None
+    alias: str | None
+    metadata: dict[str, Any] = field(hash=False)
+    read_as: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The attributes as a dictionary that `json.dumps` takes."""
+        return {
+            "label": self.label,
+            "score": self.score,
+            "index": self.index,
+            "id": self.id,
+            "alias": self.alias,
+            "read_as": self.read_as,
+            "metadata": dict(self.metadata),
+        }
+
+
+class Ranking(list[Match]):
+    """The matches of one query, best first: a list that a notebook shows as a table.
+
+    Args:
+        query: The text that was ranked.
+        matches: Best first.
+    """
+
+    def __init__(self, query: str, matches: Iterable[Match] = ()) -> None:
+        super().__init__(matches)
+        self.query = query
+
+    def to_arrow(self) -> pa.Table:
+        """`Rankings.to_arrow` for this query alone."""
+        return _arrow([self])
+
+    def _repr_html_(self) -> str:
+        return _html([self])
+
+
+class Rankings(list[Ranking]):
+    """One `Ranking` for each query, in their order."""
+
+    def to_arrow(self) -> pa.Table:
+        """All matches as one table, which pandas and polars take.
+
+        `rankings.to_arrow().to_pandas()`, `polars.from_arrow(rankings.to_arrow())`.
+
+        Returns:
+            A `pyarrow.Table` with a row for each match and the columns `query` (its number, from
+            0), `query_text`, `rank` (from 1), `label`, `score`, `index`, `id`, `alias`, `read_as`,
+            and for each metadata column one named `metadata.COLUMN`. A query without a match has
+            no row.
+
+        Raises:
+            MissingExtraError: If pyarrow is not installed.
+        """
+        return _arrow(self)
+
+    def _repr_html_(self) -> str:
+        return _html(self)
+
+
+def _arrow(rankings: list[Ranking]) -> pa.Table:
+    try:
+        import pyarrow as pa
+    except ModuleNotFoundError:
+        raise MissingExtraError("arrow", "to_arrow") from None
+    rows = [
+        (number, of_query.query, rank, match)
+        for number, of_query in enumerate(rankings)
+        for rank, match in enumerate(of_query, 1)
+    ]
+    matches = [match for *_, match in rows]
+    columns = {
+        "query": pa.array([number for number, *_ in rows], pa.int64()),
+        "query_text": pa.array([query for _, query, *_ in rows], pa.string()),
+        "rank": pa.array([rank for _, _, rank, _ in rows], pa.int32()),
+        "label": pa.array([match.label for match in matches], pa.string()),
+        "score": pa.array([match.score for match in matches], pa.float32()),
+        "index": pa.array([match.index for match in matches], pa.int64()),
+        "id": pa.array([match.id for match in matches], pa.string()),
+        "alias": pa.array([match.alias for match in matches], pa.string()),
+        "read_as": pa.array([match.read_as for match in matches], pa.string()),
+    }
+    for name in matches[0].metadata if matches else ():
+        values = [match.metadata[name] for match in matches]
+        columns[f"metadata.{name}"] = pa.array(values)
+    return pa.table(columns)
+
+
+def _html(rankings: list[Ranking]) -> str:
+    parts = ["<table><thead><tr><th>query</th><th>match</th><th>score</th></tr></thead>"]
+    for of_query in rankings:
+        parts.append("<tbody>")
+        head = f'<td rowspan="{max(1, len(of_query))}">{escape(of_query.query)}</td>'
+        if not of_query:
+            parts.append(f"<tr>{head}<td colspan='2'><i>no match</i></td></tr>")
+        for match in of_query:
+            notes = [escape(match.alias)] if match.alias else []
+            notes += [f"read as: {escape(match.read_as)}"] if match.read_as else []
+            note = f"<br><small>{'; '.join(notes)}</small>" if notes else ""
+            parts.append(
+                f"<tr>{head}<td>{escape(match.label)}{note}</td><td>{match.score:.3f}</td></tr>"
+            )
+            head = ""
+        parts.append("</tbody>")
+    return "".join([*parts, "</table>"])

@@ -1,0 +1,78 @@
+"""How many threads one call uses, in the encoder and in the compiled core alike."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from uwe import _core
+from uwe.checks import positive
+from uwe.errors import InputError
+
+__all__ = ["available_threads", "set_threads", "threads"]
+
+VARIABLE = "UWE_THREADS"
+MOST = 1024  # far beyond any machine; far below what a system refuses in the midst of a call
+
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_chosen: int | None = None
+
+
+def set_threads(count: int | None) -> None:
+    """Set how many threads later calls use: encoding, scoring, building a cache.
+
+    It wins over the environment variable `UWE_THREADS`, which sets the same before the process
+    starts. Neither changes a model that was loaded with `threads=`. Calls that are running keep
+    what they have. A process that was forked after the core had used threads scores with one; see
+    "Threads, forks and servers" in docs/api.md.
+
+    Args:
+        count: Threads of one call; None takes what `UWE_THREADS` says, or all processors that this
+            process may use.
+
+    Raises:
+        InputError: If `count` is neither None nor an integer from 1 to 1024.
+    """
+    global _chosen
+    chosen = None if count is None else positive("count", count)
+    if chosen is not None and chosen > MOST:
+        raise InputError(f"expected count to be at most {MOST} threads, got {chosen}: correct it")
+    _chosen = chosen
+    _core.set_threads(threads())
+
+
+def threads() -> int:
+    """How many threads one call uses.
+
+    Raises:
+        InputError: If the environment variable `UWE_THREADS` is no integer from 1 to
+            1024.
+    """
+    if _chosen is not None:
+        return _chosen
+    text = os.environ.get(VARIABLE, "").strip()
+    if not text:
+        return available_threads()
+    if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
+        raise InputError(
+            f"expected the environment variable {VARIABLE} to be an integer from 1 to {MOST}, got "
+            f"{text[:40]!r}: correct it, or unset it to use all processors"
+        )
+    return int(text)
+
+
+def available_threads() -> int:
+    """Processors that this process may use: what `taskset` or a container's quota leaves of all.
+
+    The quota is that of cgroup v2, rounded down to whole processors, at least one.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        processors = len(os.sched_getaffinity(0))
+    else:
+        processors = os.cpu_count() or 1
+    try:
+        # "200000 100000": microseconds of processor time in so many of the clock, or "max 100000".
+        quota, period = map(int, _CPU_QUOTA.read_text(encoding="ascii").split())
+        return max(1, min(processors, quota // period))
+    except (OSError, ValueError, ZeroDivisionError):
+        return processors

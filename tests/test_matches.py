@@ -1,0 +1,235 @@
+"""Rankings as lists, as tables, in notebooks; scores and best targets as arrays."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uwe
+from conftest import HashEncoder
+from uwe.errors import CacheNotFoundError, InputError
+
+WRONGLY: Any = uwe  # calls that a type checker would refuse
+
+LABELS = ["data analysis", "baker", "data spark", "chef"]
+QUERIES = ["data chef", "spark", "baker baker", "analysis"] * 20
+
+
+@pytest.fixture
+def skills() -> uwe.TargetCache:
+    return built()
+
+
+def built() -> uwe.TargetCache:
+    return uwe.TargetCache.build(
+        HashEncoder(),
+        LABELS,
+        ids=["a", "b", None, "d"],
+        aliases=[["analysis of data"], [], [], ["head chef"]],
+        metadata={"level": [1, 2, 3, None]},
+        scorer="soft:0.5",
+    )
+
+
+def test_the_best_targets_as_arrays_are_those_of_the_matches(skills: uwe.TargetCache) -> None:
+    best = uwe.top_k(QUERIES, skills, k=3)
+    assert best.indices.shape == best.scores.shape == best.texts.shape == (80, 3)
+    ranked = uwe.rank_many(QUERIES, skills, k=3, abbreviations=False)
+    assert best.indices.tolist() == [[match.index for match in matches] for matches in ranked]
+    assert best.scores.tolist() == [[match.score for match in matches] for matches in ranked]
+    aliases = [
+        [skills.aliases[i][text - 1] if text else None for i, text in zip(*row, strict=True)]
+        for row in zip(best.indices.tolist(), best.texts.tolist(), strict=True)
+    ]
+    assert aliases == [[match.alias for match in matches] for matches in ranked]
+
+
+def test_scores_are_those_of_the_ranking(skills: uwe.TargetCache) -> None:
+    block = uwe.scores(QUERIES, skills)
+    assert block.shape == (80, 4)
+    assert block.dtype == np.float32
+    best = uwe.top_k(QUERIES, skills, k=4)
+    np.testing.assert_array_equal(np.take_along_axis(block, best.indices, axis=1), best.scores)
+    np.testing.assert_array_equal(uwe.scores(QUERIES, skills, where=[3, 1]), block[:, [1, 3]])
+    assert (uwe.scores(QUERIES, skills, scorer="pooled") != block).any()
+
+
+def test_queries_may_be_token_vectors(skills: uwe.TargetCache) -> None:
+    vectors = skills.model.encode(QUERIES)
+    np.testing.assert_array_equal(uwe.scores(vectors, skills), uwe.scores(QUERIES, skills))
+    for mine, theirs in zip(uwe.top_k(vectors, skills), uwe.top_k(QUERIES, skills), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    narrow = uwe.TokenVectors.from_list([np.ones((2, 3))])
+    for call in (uwe.scores, uwe.top_k):
+        with pytest.raises(InputError, match="width"):
+            call(narrow, skills)
+    with pytest.raises(InputError, match="width"):
+        uwe.cache_metrics(narrow, skills, [[0]])
+
+
+def test_arrays_of_nothing_have_a_shape(skills: uwe.TargetCache) -> None:
+    assert uwe.scores([], skills).shape == (0, 4)
+    assert uwe.scores(["chef"], skills, where=[]).shape == (1, 0)
+    assert uwe.top_k([], skills, k=2).indices.shape == (0, 2)
+    assert uwe.top_k(["chef"], skills, where={"level": [1, 2]}).indices.shape == (1, 2)
+    assert uwe.top_k(["chef"], skills, where=[]).scores.shape == (1, 0)
+
+
+@pytest.mark.parametrize("call", [uwe.scores, uwe.top_k])
+@pytest.mark.parametrize("queries", ["chef", b"chef", 7, None, [" "], [3]])
+def test_wrong_queries_are_refused(skills: uwe.TargetCache, call: Any, queries: Any) -> None:
+    with pytest.raises(InputError):
+        call(queries, skills)
+
+
+def test_a_ranking_is_a_table(skills: uwe.TargetCache) -> None:
+    rankings = uwe.rank_many(["data chef", "spark"], skills, k=3)
+    table = rankings.to_arrow()
+    assert table.column_names == [
+        "query", "query_text", "rank", "label", "score", "index", "id", "alias", "read_as",
+        "metadata.level",
+    ]  # fmt: skip
+    frame = table.to_pandas()
+    assert frame["rank"].tolist() == [1, 2, 3] * 2
+    assert frame["query_text"].tolist() == ["data chef"] * 3 + ["spark"] * 3
+    flat = [match for matches in rankings for match in matches]
+    assert table["label"].to_pylist() == [match.label for match in flat]
+    assert table["score"].to_pylist() == [match.score for match in flat]
+    assert table["metadata.level"].to_pylist() == [match.metadata["level"] for match in flat]
+    assert rankings[1].to_arrow()["index"].to_pylist() == [match.index for match in rankings[1]]
+    assert uwe.rank_many([], skills).to_arrow().num_rows == 0
+
+
+def test_a_notebook_shows_a_ranking_and_an_explanation(skills: uwe.TargetCache) -> None:
+    space = skills.append(["<b>data</b> & more"], metadata={"level": [None]})
+    rankings = uwe.rank_many(["<script> data", "chef"], space, k=9)
+    html = rankings._repr_html_()
+    assert html.count("<tbody>") == 2
+    assert "&lt;b&gt;data&lt;/b&gt; &amp; more" in html
+    assert "<script>" not in html
+    assert "<script>" not in rankings[0]._repr_html_()
+    assert "<b>" not in uwe.explain("<script> data", space, rankings[0][0])._repr_html_()
+    assert "no match" in uwe.rank("chef", space, min_score=9)._repr_html_()
+
+
+def test_a_ranking_is_a_list_that_survives_a_pickle(skills: uwe.TargetCache) -> None:
+    rankings = uwe.rank_many(["data chef", "spark"], skills, k=2)
+    again = pickle.loads(pickle.dumps(rankings))
+    assert again == rankings == [list(ranking) for ranking in rankings]
+    assert [ranking.query for ranking in again] == ["data chef", "spark"]
+    assert type(again[0]) is uwe.Ranking
+
+
+def test_labels_are_ranked_by_the_shipped_model(tmp_path: Path) -> None:
+    labels = ["Apache Spark", "pastry baking", "forklift driving"]
+    matches = uwe.rank("data engineer", labels)
+    cache = uwe.TargetCache.build(uwe.load(), labels, path=tmp_path / "c.uwe")
+    assert matches == uwe.rank("data engineer", cache)
+    assert uwe.rank_many(["baker"], tuple(labels), k=1)[0][0].label == "pastry baking"
+    assert uwe.explain("baker", labels, "pastry baking").label == "pastry baking"
+    np.testing.assert_array_equal(uwe.scores(["baker"], labels), uwe.scores(["baker"], cache))
+
+
+@pytest.mark.parametrize("targets", ["skills.uwe", [], ["a", " "], [1], None, b"x"])
+def test_targets_are_a_cache_or_labels(targets: Any) -> None:
+    with pytest.raises(InputError):
+        uwe.rank("chef", targets)
+
+
+def test_a_cache_without_a_path_goes_with_its_last_user() -> None:
+    skills = built()
+    folder = skills.path
+    assert folder.is_dir()
+    grown = skills.append(["law"], metadata={"level": [9]})
+    core = grown.remove(labels=["baker"]).compact()
+    assert list(core.labels) == ["data analysis", "data spark", "chef", "law"]
+    before = uwe.rank("chef", core)
+    del skills, grown
+    gc.collect()
+    assert folder.is_dir()
+    assert uwe.rank("chef", core) == before
+    del core
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_build_that_fails_leaves_no_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    class Broken:
+        def encode(self, texts: Any, /) -> Any:
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        uwe.TargetCache.build(Broken(), ["a"], scorer="pooled")
+    gc.collect()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_forked_child_leaves_the_folder_of_its_parent(skills: uwe.TargetCache) -> None:
+    holder = [skills]
+
+    def child() -> None:
+        holder.clear()
+        gc.collect()
+        os._exit(0)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    del skills
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert holder[0].path.is_dir()
+
+
+def test_a_cache_of_vectors_is_that_of_their_model(skills: uwe.TargetCache, tmp_path: Path) -> None:
+    model = HashEncoder()
+    texts = [t for i, label in enumerate(LABELS) for t in (label, *skills.aliases[i])]
+    settings: dict[str, Any] = {
+        "ids": ["a", "b", None, "d"],
+        "aliases": [["analysis of data"], [], [], ["head chef"]],
+        "metadata": {"level": [1, 2, 3, None]},
+        "scorer": "soft:0.5",
+    }
+    cache = uwe.TargetCache.from_vectors(model.encode(texts), LABELS, model=model, **settings)
+    assert uwe.rank_many(QUERIES, cache) == uwe.rank_many(QUERIES, skills)
+    path = tmp_path / "c.uwe"
+    bare = uwe.TargetCache.from_vectors(model.encode(texts), LABELS, path=path, **settings)
+    queries = model.encode(QUERIES)
+    np.testing.assert_array_equal(uwe.scores(queries, bare), uwe.scores(queries, skills))
+    assert uwe.TargetCache.open(path).labels == LABELS
+    with pytest.raises(InputError, match="token vectors"):
+        uwe.rank("chef", bare)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "changes"),
+    [
+        (3, {}),
+        (np.ones((2, 4)), {}),
+        (uwe.TokenVectors.from_list([np.ones((1, 4))]), {}),
+        (uwe.TokenVectors.from_list([np.ones((1, 4))] * 2), {"aliases": [["x"], []]}),
+        (uwe.TokenVectors.from_list([np.zeros((1, 4))] * 2), {}),
+        (uwe.TokenVectors.from_list([np.ones((1, 4))] * 2), {"scorer": None}),
+        (uwe.TokenVectors.from_list([np.ones((1, 4))] * 2), {"model": "uwe-mini"}),
+    ],
+)
+def test_wrong_vectors_are_refused_and_leave_nothing(
+    tmp_path: Path, vectors: Any, changes: Any
+) -> None:
+    path = tmp_path / "c.uwe"
+    with pytest.raises(InputError):
+        uwe.TargetCache.from_vectors(
+            vectors, ["a", "b"], path=path, **{"scorer": "pooled", **changes}
+        )
+    with pytest.raises(CacheNotFoundError):
+        uwe.TargetCache.open(path)
