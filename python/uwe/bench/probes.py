@@ -152,5 +152,12 @@ def _case(fields: dict[str, Any], line: int | None) -> _Case:
         raise InputError("expected at least one wanted label, got none: add one")
     if both := [label for label in lists["traps"] if label in lists["wanted"]]:
         raise InputError(f"the label {both[0]!r} is wanted and a trap: leave one out")
-    texts.pop("note")
-    return _Case(**texts, **lists, line=line)
+    return _Case(
+        id=texts["id"],
+        category=texts["category"],
+        query=texts["query"],
+        wanted=lists["wanted"],
+        traps=lists["traps"],
+        clean=texts["clean"],
+        line=line,
+    )

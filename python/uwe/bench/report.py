@@ -286,7 +286,7 @@ def by_group(values: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.float64], 
     counted = np.isfinite(found)
     groups = np.log2(np.maximum(of[counted], 1)).astype(np.int64).clip(max=len(_GROUPS) - 1)
     return (
-        np.bincount(groups, found[counted], len(_GROUPS)),
+        np.bincount(groups, found[counted], len(_GROUPS)).astype(np.float64),
         np.bincount(groups, minlength=len(_GROUPS)).astype(np.int64),
     )
 
