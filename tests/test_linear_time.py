@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from uwe.bench.report.markdown import _safe
+from uwe.bench.tables import _safe
 from uwe.bench.trec import _column
 from uwe.data.esco_files import _VERSION_GIVEN
 from uwe.enrich.background import Fact

@@ -120,9 +120,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_results_of_another_shape_are_refused(results: Results, tmp_path: Path) -> None:
     from uwe.bench.means import means
-    from uwe.bench.report.content import Report
 
-    assert Report is not None
     document = json.loads(results.to_json())
     assert Results.from_json(json.dumps(document)) == results
     document["entries"][0]["hardest"] = []

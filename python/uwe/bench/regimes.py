@@ -1,6 +1,6 @@
 """What a model had seen of a task, decided by counting: clean, held-out, seen or undeclared.
 
-`docs/regimes.md` has the rules in words, and why their limits are where they are.
+`docs/evaluate.md` has the rules in words, and why their limits are where they are.
 """
 
 from __future__ import annotations

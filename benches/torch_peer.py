@@ -1,4 +1,4 @@
-"""The fastest hand-written torch we found against a prepared target space: one query, and many.
+"""The fastest hand-written torch we found against a prepared target space, one query at a time.
 
 What a careful user of torch would write without this library: two threads, float32, CPU, targets
 grouped by equal token count (no padding), one matrix product over all groups, softmaxes on views.
@@ -127,7 +127,7 @@ class TorchPeer:
         self._pooled = torch.from_numpy(pooled.astype(np.float32))
         self._score_group: Callable[..., Tensor] = soft_group
         if compiled:
-            torch._dynamo.config.recompile_limit = 64  # noqa: SLF001
+            torch._dynamo.config.recompile_limit = 64
             self._score_group = torch.compile(soft_group_fused, dynamic=True)
 
     def scores(
@@ -166,9 +166,9 @@ class TorchPeer:
         if self._packed:
             m = len(query)
             if (raw, m) not in self._packs:
-                pack = torch.ops.mkl._mkl_reorder_linear_weight  # noqa: SLF001
+                pack = torch.ops.mkl._mkl_reorder_linear_weight
                 self._packs[raw, m] = pack(tokens, m)
-            multiply = torch.ops.mkl._mkl_linear  # noqa: SLF001
+            multiply = torch.ops.mkl._mkl_linear
             out: Tensor = multiply(query, self._packs[raw, m], tokens, None, m)
             return out
         return query @ tokens.t()
@@ -197,44 +197,3 @@ class TorchPeer:
                 cells, (query_factor, factor), scorer, query_last
             )
         return out
-
-
-class TorchBlocks:
-    """Many queries of one length at a time: a product a group of targets of equal length."""
-
-    def __init__(
-        self,
-        units: FloatArray,
-        norms: FloatArray,
-        offsets: npt.NDArray[np.int64],
-        *,
-        temperature: float,
-        threads: int,
-    ) -> None:
-        """Group the targets by token count."""
-        torch.set_num_threads(threads)
-        self._temperature = temperature
-        lengths = np.diff(offsets)
-        self._targets = len(lengths)
-        self._groups = []
-        for length in np.unique(lengths).tolist():
-            targets = np.flatnonzero(lengths == length)
-            rows = (offsets[targets][:, None] + np.arange(length)).ravel()
-            raw = torch.from_numpy(units[rows] * norms[rows, None])
-            of_group = torch.from_numpy(norms[rows]).view(len(targets), length)
-            self._groups.append((torch.from_numpy(targets), raw, of_group))
-
-    def soft(self, queries: Tensor) -> Tensor:
-        """Score ``(B, m, d)`` raw query tokens: ``(B, targets)``."""
-        count, m, dim = queries.shape
-        scores = torch.empty(count, self._targets)
-        lengths = queries.norm(dim=2)
-        for targets, raw, norms in self._groups:
-            n, length = norms.shape
-            logits = (queries.reshape(-1, dim) / self._temperature) @ raw.T
-            logits = logits.view(count, m, n, length)
-            weights = torch.softmax(logits, 3).mul_(0.5 / m)
-            weights.add_(torch.softmax(logits, 1), alpha=0.5 / length)
-            cells = weights.mul_(logits).mul_(self._temperature / lengths[:, :, None, None])
-            scores[:, targets] = (cells.sum(1) / norms).sum(2)
-        return scores
