@@ -17,7 +17,9 @@ def export_command(
     source: Annotated[
         str, typer.Argument(help="A folder of transformers or sentence-transformers, or a hub id.")
     ],
-    out: Annotated[str, typer.Argument(help="The folder to make; it must not exist, or be empty.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="The folder to make; it must not exist, or be empty.")
+    ],
     scorer: Annotated[
         str | None,
         typer.Option(
@@ -50,7 +52,7 @@ def export_command(
     Of a model that uwe train made, all settings but the form of the weights are known.
 
     Example:
-      uwe export sentence-transformers/all-MiniLM-L6-v2 minilm --scorer pooled
+      uwe export sentence-transformers/all-MiniLM-L6-v2 -o minilm --scorer pooled
     """
     from uwe.model.base import base_folder
     from uwe.model.export import export

@@ -15,7 +15,9 @@ __all__ = ["graphs"]
 
 Out = Annotated[
     str,
-    typer.Option(metavar="FOLDER", help="Where they are written; graphs there are replaced."),
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Where they are written; graphs there are replaced."
+    ),
 ]
 Data = Annotated[
     str | None,

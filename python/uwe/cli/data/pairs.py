@@ -18,7 +18,10 @@ Right = Annotated[str, typer.Option(metavar="COLUMN", help="Texts of the other s
 Out = Annotated[
     str,
     typer.Option(
-        metavar="FOLDER", help="A new folder, below the data folder, where recipes look for graphs."
+        "--out",
+        "-o",
+        metavar="FOLDER",
+        help="A new folder, below the data folder, where recipes look for graphs.",
     ),
 ]
 Name = Annotated[str, typer.Option(metavar="NAME", help="Of the graph, as a recipe names it.")]

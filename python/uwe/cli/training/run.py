@@ -76,5 +76,5 @@ def run_command(
         output.print_line(f"{task}: {figures}")
     output.print_line(
         f"{done.model}: step {done.step} of {done.steps}; rank with it after  uwe export "
-        f"{done.model} FOLDER"
+        f"{done.model} -o FOLDER"
     )
