@@ -67,7 +67,12 @@ def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> N
             "optimizer.learning_rate=1e-3",
         ],
     )
-    done = train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    told: list[tuple[int, int]] = []
+    done = train(
+        recipe, out=tmp_path / "run", data=data, cpu=True,
+        progress=lambda step, steps: told.append((step, steps)),
+    )  # fmt: skip
+    assert told == [(step, done.steps) for step in range(1, done.steps + 1)]
     assert done.step == done.steps == 60
     log = read_metrics(tmp_path / "run" / "metrics.jsonl")
     losses = [entry["loss"]["V"] for entry in log if "V" in entry.get("loss", {})]

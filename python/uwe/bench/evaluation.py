@@ -20,7 +20,7 @@ from uwe.bench.intervals import bootstrap
 from uwe.bench.machine import machine, peak_bytes, versions
 from uwe.bench.model import BenchModel, EncoderModel, TaskModel
 from uwe.bench.plan import Part, by_space, planned
-from uwe.bench.progress import Progress, progress_of
+from uwe.bench.progress import Reporter, progress_of
 from uwe.bench.regimes import Auditor
 from uwe.bench.results import METRICS, PAIRWISE, Entry, ModelRecord, Results
 from uwe.bench.scoring import Scoring, checked_scorings
@@ -31,6 +31,7 @@ from uwe.config import Scorer
 from uwe.data.layout import data_folder
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics
+from uwe.progress import Progress, check_progress
 from uwe.truncation import Truncations, gathered
 
 __all__ = ["evaluate"]
@@ -52,7 +53,7 @@ def evaluate(
     seed: int = 0,
     runs: str | Path | None = None,
     depth: int = 100,
-    progress: bool = False,
+    progress: Progress = False,
     keep: Callable[[Results], object] | None = None,
 ) -> Results:
     """Evaluate a model on ranking tasks: MAP, RP@10 and others, with intervals and regimes.
@@ -80,7 +81,8 @@ def evaluate(
         seed: Of that draw and of the bootstrap.
         runs: A folder for runs and judgements in TREC form and JSON lines; None writes none.
         depth: How many targets of each query those runs hold.
-        progress: True for a bar on standard error if that is a terminal, lines otherwise.
+        progress: True for a bar on standard error if that is a terminal, lines otherwise; or a
+            callable that takes (done, total): queries times ways to score.
         keep: Called after each target space with the results so far, which an interruption or an
             error would lose: `keep=lambda results: results.save("result.json")`.
 
@@ -103,7 +105,8 @@ def evaluate(
     depth, seed = positive("depth", depth), natural("seed", seed)
     if limit is not None:
         limit = positive("limit", limit)
-    aliases, progress = flag("aliases", aliases), flag("progress", progress)
+    aliases = flag("aliases", aliases)
+    check_progress(progress)
     if keep is not None and not callable(keep):
         raise InputError(f"expected keep to be a callable, or None, got {keep!r}: leave it out")
     parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
@@ -184,7 +187,7 @@ class _Run:
     seed: int
     runs: Path | None
     depth: int
-    bar: Progress
+    bar: Reporter
     auditor: Auditor
 
 

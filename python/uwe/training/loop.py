@@ -21,6 +21,7 @@ from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.model.saving import config_of
+from uwe.progress import Progress, check_progress
 from uwe.training.batches import GraphBatch, RecipeBatches
 from uwe.training.checkpoint import (
     CHECKPOINTS,
@@ -35,7 +36,7 @@ from uwe.training.checkpoint import (
     save_checkpoint,
     save_failed_step,
 )  # fmt: skip
-from uwe.training.log import METRICS_FILE, MetricsLog, Progress, smoothed, step_progress
+from uwe.training.log import METRICS_FILE, MetricsLog, Reporter, smoothed, step_progress
 from uwe.training.optimizer import KeptWeights, adamw, learning_rate_share
 from uwe.training.process import (
     fastest_attention,
@@ -76,7 +77,7 @@ def train(
     data: str | Path | None = None,
     evaluate: Evaluate | None = None,
     resume: bool = False,
-    progress: bool = False,
+    progress: Progress = False,
     cpu: bool = False,
 ) -> Trained:
     """Train a model.
@@ -87,7 +88,7 @@ def train(
         data: The data folder; None takes the environment variable UWE_DATA.
         evaluate: Measures the model on the recipe's validation; None: the last step is the best.
         resume: Go on from the last checkpoint in `out`.
-        progress: Show it on standard error.
+        progress: True for standard error, or a callable that takes (steps taken, all steps).
         cpu: Leave a GPU alone.
 
     Raises:
@@ -99,6 +100,7 @@ def train(
             If a step does not fit into memory.
         OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
+    check_progress(progress)
     out, data = Path(out), data_folder(data)
     accelerator = new_accelerator(cpu=cpu or not torch.cuda.is_available())
     # All that can be refused is refused before the folder is made, and each process looks before
@@ -106,7 +108,9 @@ def train(
     last = checkpoint_of(recipe, out, resume=resume)
     main = accelerator.is_main_process
     with contextlib.ExitStack() as held:
-        shown = held.enter_context(step_progress(progress and main, recipe.optimizer.steps))
+        shown = held.enter_context(
+            step_progress(progress if main else False, recipe.optimizer.steps)
+        )
         shown.say(f"reading the weights of {recipe.model.base}")
         base = base_folder(recipe.model.base)
         attention = fastest_attention(accelerator, bf16=recipe.precision == "bf16")
@@ -205,7 +209,7 @@ class _Run:
         self._encoder.load_state_dict(weights.state_dict())
         self._kept.restore(checkpoint.tensors)
 
-    def steps(self, shown: Progress, interrupted: list[bool]) -> Trained:
+    def steps(self, shown: Reporter, interrupted: list[bool]) -> Trained:
         """Take the steps that are left."""
         recipe, log = self._recipe, None
         if not (self._out / MODEL).is_dir():  # moved away: the next one is the best
@@ -287,7 +291,7 @@ class _Run:
             "set optimizer.max_grad_norm, and start anew in another folder"
         )
 
-    def _validate(self, log: MetricsLog | None, shown: Progress) -> None:
+    def _validate(self, log: MetricsLog | None, shown: Reporter) -> None:
         """Measure the model, and keep it if it is the best so far."""
         if not self._accelerator.is_main_process:
             return
