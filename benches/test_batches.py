@@ -10,19 +10,23 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from limits import multiply_add_peak
 from test_scoring import THREADS, Peers
 
+import uwe
 from uwe import _core
-from uwe.bench.speed.limits import multiply_add_peak
+from uwe.bench.speed import TorchBlocks
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 QUERIES, TOKENS, BLOCK, ROUNDS, TEMPERATURE = 1000, 8, 50, 3, 0.5
+TITLES = 500
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +37,10 @@ def peers(tmp_path_factory: pytest.TempPathFactory) -> Peers:
 def test_batch(benchmark: BenchmarkFixture, peers: Peers) -> None:
     import torch
 
-    from uwe.bench.speed.torch_peer import TorchBlocks
-
     values = np.ascontiguousarray(peers.tokens.values[1000 : 1000 + QUERIES * TOKENS])
     offsets = np.arange(0, len(values) + 1, TOKENS)
-    blocks = TorchBlocks(*peers.space, temperature=TEMPERATURE, threads=THREADS)
+    space = peers.tokens.values, peers.tokens.offsets
+    blocks = TorchBlocks(*space, temperature=TEMPERATURE, threads=THREADS)
     queries = torch.from_numpy(values).view(QUERIES, TOKENS, -1)
     options: dict[str, Any] = {"scorer": "soft", "temperature": TEMPERATURE}
 
@@ -74,3 +77,21 @@ def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_python_threads(benchmark: BenchmarkFixture, peers: Peers, threads: int) -> None:
+    """Titles a second of so many Python threads that rank on one cache."""
+    titles = uwe.target_space("esco-occupations").labels[:TITLES]
+
+    def one(title: str) -> list[uwe.Match]:
+        return uwe.rank(title, peers.cache)
+
+    expected = [one(title) for title in titles]
+    with ThreadPoolExecutor(threads) as pool:
+        start = time.perf_counter()
+        found = list(pool.map(one, titles))
+        seconds = time.perf_counter() - start
+        assert found == expected
+        print(f"\n{threads} Python threads: {len(titles) / seconds:.0f} titles a second")
+        benchmark.pedantic(lambda: list(pool.map(one, titles)), rounds=1)

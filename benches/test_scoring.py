@@ -1,7 +1,7 @@
 """Scoring one query against all 13,939 ESCO skills: `uwe` side by side with torch, as a ratio.
 
 Both have the target space prepared: `uwe` as a memory-mapped float32 cache, torch as in
-`uwe.bench.speed.torch_peer` (grouped by length, no padding): with public operators alone, with its
+`torch_peer` (grouped by length, no padding): with public operators alone, with its
 private prepacked product, and with both that and `torch.compile`. Each round times both, one after
 the other, so that the ratio holds when the machine's speed drifts; the answers must be equal.
 """
@@ -9,27 +9,27 @@ the other, so that the ratio holds when the machine's speed drifts; the answers 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from material import Skills, units_and_norms
 from numpy.typing import NDArray
 
 import uwe
 from uwe import _core
-from uwe.bench.speed.material import Replay, Skills, texts_of_tokens, units_and_norms
+from uwe.bench.speed import contestants, in_turns, texts_of_tokens
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
-
-    from uwe.bench.speed.torch_peer import TorchPeer
+    from torch_peer import TorchPeer
 
 THREADS = 2
 ROUNDS = 21
 TEMPERATURE = 0.5
+# The copy of the tokens of one contestant fills the caches that the other wants.
+PAUSE = 0.02
 SCORERS = ("soft_target", "soft_query", "soft", "max")
 Hard = tuple[str, Any, NDArray[np.float32]]
 
@@ -39,10 +39,11 @@ class Peers:
 
     def __init__(self, folder: Path) -> None:
         pytest.importorskip("torch")
-        from uwe.bench.speed.torch_peer import TorchPeer
+        from torch_peer import TorchPeer
 
         skills = Skills(uwe.load(threads=THREADS), folder)
-        self.model, self.tokens, self.core = skills.model, skills.tokens, skills.cache.core
+        self.model, self.tokens, self.cache = skills.model, skills.tokens, skills.cache
+        self.core = skills.cache.core
         self.space = skills.units, skills.norms, skills.tokens.offsets
         self.torch: dict[str, TorchPeer] = {
             "torch": TorchPeer(*self.space, packed=False, threads=THREADS),
@@ -69,8 +70,8 @@ def hard(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     query = random.standard_normal((8, dim), dtype=np.float32)
     if space == "all alike":  # so near to one another that no bound tells them apart
         values = np.tile(query[:6], (count, 1)) + np.float32(1e-3) * values
-    cache = uwe.TargetCache.build(
-        Replay(uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6))),
+    cache = uwe.TargetCache.from_vectors(
+        uwe.TokenVectors(values, np.arange(0, len(values) + 1, 6)),
         [str(number) for number in range(count)],
         path=folder / "hard.uwe",
         scorer=uwe.Scorer("soft", temperature=TEMPERATURE),
@@ -102,7 +103,7 @@ def test_one_query(
 
     # Both sum in float32; logits reach some hundred, where an ulp moves a softmax by 1e-5.
     np.testing.assert_allclose(ours(), theirs(), atol=2e-5)
-    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(ROUNDS)]
+    pairs = [in_turns([ours, theirs], PAUSE) for _ in range(ROUNDS)]
     ratios = [other / own for own, other in pairs]
     own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     best = min(time for _, time in pairs) / min(time for time, _ in pairs)
@@ -125,38 +126,20 @@ def test_best_ten(
     benchmark: BenchmarkFixture, peers: Peers, peer: str, scorer: str, m: int
 ) -> None:
     """The exact best ten, for texts of the length; torch makes all scores and takes the largest."""
-    texts = texts_of_tokens(peers.model, m, ROUNDS)
-    queries = [np.ascontiguousarray(peers.model.encode([text]).values) for text in texts]
-    offsets = np.array([0, m])
+    scorer_at = uwe.Scorer(scorer, temperature=TEMPERATURE)
+    times, best = [], None
+    for text in texts_of_tokens(peers.model, m, ROUNDS):
+        query = peers.model.encode([text])
+        best, scan_of_all = contestants(peers.core, query, scorer_at)
 
-    def ours(query: NDArray[np.float32]) -> NDArray[np.int64]:
-        indices, *_ = _core.cache_rank(
-            peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE, k=10
-        )
-        return np.asarray(indices).ravel()
+        def theirs(query: uwe.TokenVectors = query) -> NDArray[np.float32]:
+            scores: NDArray[np.float32] = peers.torch[peer].scores(
+                *units_and_norms(query.values), scorer, TEMPERATURE
+            )
+            return np.sort(np.partition(scores, -10)[-10:])[::-1]
 
-    def scores(query: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _core.cache_scores(
-            peers.core, query, offsets, scorer=scorer, temperature=TEMPERATURE
-        ).ravel()
-
-    def theirs(query: NDArray[np.float32]) -> NDArray[np.float32]:
-        all_scores: NDArray[np.float32] = peers.torch[peer].scores(
-            *units_and_norms(query), scorer, TEMPERATURE
-        )
-        return np.sort(np.partition(all_scores, -10)[-10:])[::-1]
-
-    times = []
-    for query in queries:
-        exact = scores(query)
-        np.testing.assert_array_equal(ours(query), np.argsort(-exact, kind="stable")[:10])
-        np.testing.assert_allclose(exact[ours(query)], theirs(query), atol=2e-5)
-        calls: list[Callable[[], object]] = [
-            lambda query=query: ours(query),  # type: ignore[misc]
-            lambda query=query: scores(query),  # type: ignore[misc]
-            lambda query=query: theirs(query),  # type: ignore[misc]
-        ]
-        times.append([_seconds(call) for call in calls])
+        np.testing.assert_allclose(best()[1].ravel(), theirs(), atol=2e-5)
+        times.append(in_turns([best, scan_of_all, theirs], PAUSE))
     own, scan, other = (statistics.median(column) * 1e3 for column in zip(*times, strict=True))
     by_scan = statistics.median(row[1] / row[0] for row in times)
     by_peer = statistics.median(row[2] / row[0] for row in times)
@@ -167,7 +150,8 @@ def test_best_ten(
         f"all scores {scan:6.2f} ms: {by_scan:.1f} times, "
         f"{peer} {other:6.2f} ms: {by_peer:.1f} times as fast"
     )
-    benchmark.pedantic(ours, args=(queries[0],), rounds=5)
+    assert best is not None
+    benchmark.pedantic(best, rounds=5)
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.5, 50.0])
@@ -178,17 +162,9 @@ def test_bounds_of_little_help(
     """The best ten beside a scan of all, for spaces in which hardly any target can be left out."""
     _core.set_threads(THREADS)
     space, core, query = hard
-    offsets = np.array([0, len(query)])
-    form: dict[str, Any] = {"scorer": scorer, "temperature": temperature}
-
-    def best() -> Any:
-        return _core.cache_rank(core, query, offsets, k=10, **form)
-
-    def scan() -> Any:
-        return _core.top_k(_core.cache_scores(core, query, offsets, **form), 10)
-
-    np.testing.assert_array_equal(best()[0], scan()[0])
-    pairs = [(_seconds(best), _seconds(scan)) for _ in range(ROUNDS)]
+    tokens = uwe.TokenVectors(query, np.array([0, len(query)]))
+    best, scan = contestants(core, tokens, uwe.Scorer(scorer, temperature=temperature))
+    pairs = [in_turns([best, scan], PAUSE) for _ in range(ROUNDS)]
     part = statistics.median(own / other for own, other in pairs)
     own, other = (statistics.median(times) * 1e3 for times in zip(*pairs, strict=True))
     benchmark.extra_info.update(part=part, level=_core.simd_level())
@@ -197,12 +173,3 @@ def test_bounds_of_little_help(
         f"scan {other:6.2f} ms: {part:.2f} of it"
     )
     benchmark.pedantic(best, rounds=1)
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    # Threads of the other one may still spin, and its copy of the tokens fills the caches.
-    time.sleep(0.02)
-    call()
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -28,15 +28,17 @@ from accelerate import Accelerator
 from peak_memory import peak_bytes, reset_peak
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import uwe.training.step
 from uwe import Scorer
-from uwe.data.graph_files import folded
+from uwe.graphs.files import read_graphs
+from uwe.graphs.graph import folded
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.similarity import similarity_function
-from uwe.training.graph import read_graphs
-from uwe.training.loss import LossSettings
+from uwe.training.batches import GraphBatch
+from uwe.training.loss import one_direction
 from uwe.training.recipe import BatchRecipe
-from uwe.training.step import GraphBatch, Objective, StepSettings, accumulate_gradients
+from uwe.training.step import StepSettings, accumulate_gradients
 
 THREADS = 2
 ROUNDS = 7
@@ -86,6 +88,17 @@ def step_of(library: str, scorer: str, cached: bool) -> Step:
     return step
 
 
+def one_way(
+    scores: torch.Tensor,
+    positives: torch.Tensor,
+    *,
+    loss_temperature: torch.Tensor,
+    ignored: torch.Tensor,
+) -> torch.Tensor:
+    """The loss in one direction, as sentence-transformers has it."""
+    return one_direction(scores / loss_temperature, positives, ignored=ignored)
+
+
 def our_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[[Pairs], float]]:
     """What adds the gradients of a batch to the parameters, and gives the loss."""
     encoder = TorchEncoder.from_folder(
@@ -93,21 +106,17 @@ def our_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[[P
     ).train()
     sizes = BatchRecipe()
     settings = StepSettings(
-        scorers=[(scorer, 1.0)], gradient_cache=cached, chunk_tokens=sizes.chunk_tokens,
-        tile_pairs=sizes.tile_pairs,
+        scorers=[(scorer, 1.0)], loss_temperature=1 / SCALE, queries="left", gradient_cache=cached,
+        chunk_tokens=sizes.chunk_tokens, tile_pairs=sizes.tile_pairs,
     )  # fmt: skip
-    one_way = LossSettings(forward=1.0, backward=0.0)
-    objective = Objective(1.0, -torch.tensor(SCALE).log(), one_way, "left")
     accelerator = Accelerator(cpu=True)
+    vars(uwe.training.step)["many_to_many"] = one_way
 
     def loss(pairs: Pairs) -> float:
         anchors, positives = map(list, zip(*pairs, strict=True))
-        edges = torch.eye(len(pairs), dtype=torch.bool)
-        batch = GraphBatch("V", anchors, positives, edges, torch.zeros_like(edges))
-        found = accumulate_gradients(
-            encoder, [batch], {"V": objective}, settings, accelerator=accelerator
-        )
-        return found["V"]
+        edges = np.eye(len(pairs), dtype=np.bool_)
+        batch = GraphBatch("V", anchors, positives, edges, np.zeros_like(edges))
+        return accumulate_gradients(encoder, batch, settings, accelerator=accelerator)
 
     return encoder, loss
 

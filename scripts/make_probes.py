@@ -3,7 +3,7 @@
     python scripts/make_probes.py DATA_FOLDER
 
 The same bytes in, the same out: which texts are taken is decided by a hash, not by a model.
-`docs/probes.md` states the rules. DATA_FOLDER has `esco/1.1.1/*.zip` and `onet/*.csv.gz`.
+DATA_FOLDER has `esco/1.1.1/*.zip` and `onet/*.csv.gz`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Write the keys of a recipe in docs/recipes.md, from the dataclasses that read them.
+"""Write the keys of a recipe in docs/recipes.md, from the structs that read them.
 
 python scripts/make_recipe_keys.py            writes them
 python scripts/make_recipe_keys.py --check    exits with 1 if they are out of date
@@ -6,7 +6,6 @@ python scripts/make_recipe_keys.py --check    exits with 1 if they are out of da
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import re
@@ -15,24 +14,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from uwe.training import recipe
+import msgspec
+
+from uwe.training.recipe import FORMAT, TABLES
 
 PAGE = Path(__file__).parents[1] / "docs" / "recipes.md"
 BLOCK = re.compile(r"(?<=\n## All keys\n\n).*\Z", re.DOTALL)
 
-TABLES = {
-    "At the top": recipe.Recipe,
-    "`[model]`": recipe.ModelRecipe,
-    "`[[graph]]`, one for each graph": recipe.GraphRecipe,
-    "`[batches]`": recipe.BatchRecipe,
-    "`[optimizer]`": recipe.OptimizerRecipe,
-    "`[guard]`": recipe.GuardRecipe,
-    "`[validation]`": recipe.ValidationRecipe,
+TITLES = {
+    "": "At the top",
+    "graph": "`[[graph]]`, one for each graph",
+    "augment": "`augment` of a `[[graph]]`",
 }
 
 
 def meanings(kind: type) -> dict[str, str]:
-    """What the docstring of a dataclass says of each attribute."""
+    """What the docstring of a struct says of each attribute."""
     said = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", said, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}
@@ -49,28 +46,20 @@ def value_of(hint: Any) -> str:
     return {str: "text", int: "integer", float: "number", bool: "`true` or `false`"}[hint]
 
 
-def default_of(field: dataclasses.Field[Any]) -> str:
-    """A key's default as TOML has it."""
-    if field.default_factory is not dataclasses.MISSING:
-        return f"`{json.dumps(field.default_factory())}`"
-    if field.default is dataclasses.MISSING:
-        return "none: required"
-    return f"`{json.dumps(field.default)}`"
-
-
 def tables() -> Iterator[str]:
     """The lines of all tables."""
-    for title, kind in TABLES.items():
+    for name, kind in TABLES.items():
         said, hints = meanings(kind), get_type_hints(kind)
+        title = TITLES.get(name, f"`[{name}]`")
         yield from (f"### {title}", "", "| key | value | default | |", "|---|---|---|---|")
-        if kind is recipe.Recipe:
-            yield f"| `format` | integer | none: required | Of recipes: {recipe.FORMAT}. |"
-        for field in dataclasses.fields(kind):
-            hint = hints[field.name]
-            inner = get_args(hint)[0] if get_origin(hint) is tuple else hint
-            if dataclasses.is_dataclass(inner):
+        if not name:
+            yield f"| `format` | integer | none: required | Of recipes: {FORMAT}. |"
+        for field in msgspec.structs.fields(kind):
+            if field.name in TABLES:
                 continue  # a table of its own
-            value, default = value_of(hint), default_of(field)
+            given = field.default_factory() if callable(field.default_factory) else field.default
+            default = "none: required" if field.required else f"`{json.dumps(given)}`"
+            value = value_of(hints[field.name])
             yield f"| `{field.name}` | {value} | {default} | {said[field.name]} |"
         yield ""
 

@@ -293,7 +293,7 @@ def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("uwe.model.export.export", recorded)
     Path("bert").mkdir()
     arguments = (
-        "export", "bert", "small", "--scorer", "soft:0.1", "--weights",
+        "export", "bert", "-o", "small", "--scorer", "soft:0.1", "--weights",
         "float16", "--max-tokens", "64", "--special-tokens", "drop", "--name", "mine",
         "--language", "en", "--licence", "MIT", "--base-model", "bert-tiny",
     )  # fmt: skip
@@ -303,7 +303,7 @@ def test_export_passes_every_option_on(shell: Shell, monkeypatch: pytest.MonkeyP
         "weights": "float16", "max_tokens": 64, "special_tokens": "drop", "name": "mine",
         "language": "en", "licence": "MIT", "base_model": "bert-tiny",
     }  # fmt: skip
-    found = shell.json("export", "bert", "small")
+    found = shell.json("export", "bert", "-o", "small")
     assert found == {"folder": "small", "onnx_bytes": 23_500_000, "cosine": 0.99975}
     assert asked["scorer"] == "pooled"
     assert asked["name"] == "bert"

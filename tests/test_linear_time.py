@@ -10,16 +10,16 @@ from contextlib import contextmanager
 
 import pytest
 
-from uwe.bench.report.markdown import _safe
+from uwe.bench.tables import _safe
 from uwe.bench.trec import _column
 from uwe.data.esco_files import _VERSION_GIVEN
-from uwe.data.graph_files import folded
 from uwe.enrich.background import Fact
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.hiding import Hider
 from uwe.enrich.near import runs_of, words_of
 from uwe.enrich.prompt import parse_answer
 from uwe.enrich.validation import has_form, is_english
+from uwe.graphs.graph import folded
 from uwe.lexicon import Abbreviations, with_unknown_words
 from uwe.sentences import split_sentences
 from uwe.text import Token
@@ -48,11 +48,10 @@ def spelt(text: str) -> object:
 
 
 def augmented(text: str) -> object:
-    from uwe.training.augmentation import Augmentation
-    from uwe.training.augmentation import augmented as changed
+    from uwe.graphs.augmentation import CHANGES
+    from uwe.graphs.augmentation import augmented as changed
 
-    every = Augmentation(abbreviations=1, title_noise=1, marks=1, typos=1)
-    return changed([text], every, seed=0, graph="J", number=0)
+    return changed([text], dict.fromkeys(CHANGES, 1.0), seed=0, graph="J", number=0)
 
 
 def parsed(text: str) -> object:

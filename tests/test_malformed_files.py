@@ -120,9 +120,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 def test_results_of_another_shape_are_refused(results: Results, tmp_path: Path) -> None:
     from uwe.bench.means import means
-    from uwe.bench.report.content import Report
 
-    assert Report is not None
     document = json.loads(results.to_json())
     assert Results.from_json(json.dumps(document)) == results
     document["entries"][0]["hardest"] = []
@@ -199,8 +197,9 @@ def test_recipes_without_end_are_refused(tmp_path: Path, text: str) -> None:
 
 
 RECIPE: dict[str, Any] = {
-    "format": 1, "name": "x", "graphs": "train", "model": {"base": "x"},
-    "optimizer": {"steps": 1, "clip": 1.0}, "graph": [{"name": "J", "relations": {"a": 1.0}}],
+    "format": 2, "name": "x", "graphs": "train", "model": {"base": "x"},
+    "optimizer": {"steps": 1, "max_grad_norm": 1.0},
+    "graph": [{"name": "J", "relations": {"a": 1.0}}],
     "validation": {"tasks": ["a"], "metrics": ["MAP"]}, "batches": {"chunk_tokens": 2},
 }  # fmt: skip
 
@@ -268,10 +267,10 @@ def test_a_grade_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_every_reader_takes_what_is_no_path_for_wrong_input(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from uwe.data.graph_files import graph_paths, read_edges, read_nodes
-    from uwe.data.graphs import build_graphs
+    from uwe.graphs.build import build_graphs
+    from uwe.graphs.files import graph_paths, read_edges, read_graphs, read_nodes
+    from uwe.graphs.pairs import import_pairs
     from uwe.model.export import export
-    from uwe.training.graph import read_csv_graph, read_graphs
     from uwe.training.log import read_metrics
     from uwe.training.recipe import read_recipe
 
@@ -280,8 +279,10 @@ def test_every_reader_takes_what_is_no_path_for_wrong_input(tmp_path: Path) -> N
         "read_edges": read_edges,
         "read_nodes": lambda path: read_nodes(path, "job"),
         "read_graphs": read_graphs,
-        "read_csv_graph": lambda path: read_csv_graph(path, "a", "b"),
-        "columns": lambda name: read_csv_graph(tmp_path / "none.csv", name, "b"),
+        "import_pairs": lambda path: import_pairs(path, "a", "b", tmp_path / "own", name="P"),
+        "columns": lambda name: import_pairs(
+            tmp_path / "none.csv", name, "b", tmp_path / "own", name="P"
+        ),
         "read_metrics": read_metrics,
         "read_recipe": read_recipe,
         "export": lambda path: export(path, tmp_path / "out", scorer=uwe.Scorer("pooled")),

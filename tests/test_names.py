@@ -11,12 +11,12 @@ import pytest
 
 from uwe.checks import file_name
 from uwe.corpus import RankingTask, read_task
-from uwe.data.graph_files import graph_name, read_nodes, write_graph_files
 from uwe.data.layout import write_task
 from uwe.data.onet import OnetDatabase, write_onet
 from uwe.enrich.enrichment import check_out
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import new_folder
+from uwe.graphs.files import graph_name, read_nodes, write_graph_files
 from uwe.model.base import base_folder
 from uwe.model.folder import read_source_folder
 
@@ -70,10 +70,10 @@ def test_a_recipe_names_a_folder_of_runs(tmp_path: Path, name: str) -> None:
     from uwe.training.recipe import Recipe
 
     document = {
-        "format": 1, "name": name, "graphs": "train", "model": {"base": "x"},
+        "format": 2, "name": name, "graphs": "train", "model": {"base": "x"},
         "optimizer": {"steps": 1}, "graph": [{"name": "J"}],
     }  # fmt: skip
-    with pytest.raises(InputError, match="expected name, a folder of runs/"):
+    with pytest.raises(InputError, match="name, a folder of runs/"):
         Recipe.from_dict(document)
     assert Recipe.from_dict({**document, "name": "mine"}).name == "mine"
 
@@ -109,7 +109,7 @@ def test_a_run_beyond_a_missing_folder_is_no_new_run(tmp_path: Path) -> None:
 
 
 def test_graphs_beyond_a_missing_folder_are_not_replaced(tmp_path: Path) -> None:
-    from uwe.data.graphs import build_graphs
+    from uwe.graphs.build import build_graphs
 
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -139,8 +139,8 @@ def test_a_base_inside_of_a_package_lies_there(base: str) -> None:
 
 
 def test_a_kind_in_a_header_names_a_file_beside_it(tmp_path: Path) -> None:
-    from uwe.data.graph_files import read_edges
     from uwe.errors import DataError
+    from uwe.graphs.files import read_edges
 
     path = tmp_path / "J.edges.tsv.gz"
     for kind in ("..", "a/b", "a\0b", "x" * 300, ".a"):

@@ -16,7 +16,7 @@ import uwe
 from conftest import Speller
 from tiny_model import write_model
 from uwe.bench.results import Results, read_results
-from uwe.bench.trec import RunWriter, read_qrels, read_run, write_qrels
+from uwe.bench.trec import RunWriter, write_qrels
 from uwe.corpus import RankingTask, read_queries, read_targets, read_task
 from uwe.data.layout import data_folder, write_task
 from uwe.errors import UweError
@@ -70,7 +70,6 @@ def calls(folder: Path) -> dict[str, Call]:
     task = RankingTask(["1", "2"], ["a", "b"], ["x", "y"], ["a", "c"], [[0], [1]])
     write_task(folder / "task", {"test": task})
     write_qrels(folder, "good", ["q"], [[0]], ["t"])
-    (folder / "good.run").write_text("q Q0 t 1 0.5 tag\n")
     (folder / "good.tsv").write_text("a\tb\n")
     shipped = uwe.TextEncoder(model_folder(folder))
     scores = np.zeros((2, 3), dtype=np.float32)
@@ -148,8 +147,6 @@ def calls(folder: Path) -> dict[str, Call]:
         "data_folder": (data_folder, {"given": folder}),
         "read_results": (read_results, {"path": folder / "none.json"}),
         "Results.from_json": (Results.from_json, {"text": "{}", "path": "x"}),
-        "read_run": (read_run, {"path": folder / "good.run"}),
-        "read_qrels": (read_qrels, {"path": folder / "good.qrels"}),
         "RunWriter": (RunWriter, {"folder": folder, "name": "x"}),
         "write_qrels": (
             write_qrels,

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from uwe.data.graph_files import read_edges, read_nodes
-from uwe.training.graph import BipartiteGraph, Nodes
+from uwe.graphs.files import read_edges, read_nodes
+from uwe.graphs.graph import Graph, Nodes
 
 
 def nodes_of(count: int, kind: str) -> Nodes:
@@ -26,7 +26,7 @@ def graph_of(
     *,
     name: str = "G",
     kinds: tuple[str, str] = ("job", "skill"),
-) -> BipartiteGraph:
+) -> Graph:
     """A graph of edges, with their weights if they are given."""
     weights = dict(edges) if isinstance(edges, Mapping) else dict.fromkeys(edges, 1.0)
     ends = np.array(sorted(weights), dtype=np.int64).reshape(-1, 2)
@@ -34,7 +34,7 @@ def graph_of(
         given if given is not None else int(ends[:, side].max()) + 1
         for side, given in enumerate((left, right))
     ]
-    return BipartiteGraph(
+    return Graph(
         name,
         nodes_of(sizes[0], kinds[0]),
         nodes_of(sizes[1], kinds[1]),

@@ -33,27 +33,24 @@ def write_recipe(folder: Path) -> Path:
     path = folder / "tiny.toml"
     path.write_text(
         f"""
-format = 1
+format = 2
 name = "tiny"
 graphs = "train"
 checkpoint_every = 4
 [model]
 base = {json.dumps(str(base))}
 max_tokens = 24
-dropout = 0.1
-learned_temperature = true
 [optimizer]
 steps = 12
 learning_rate = 3e-3
-average = 0.5
-trained_share = 0.8
+ema_decay = 0.5
+wise_ft_alpha = 0.8
 [[graph]]
 name = "J"
-size = 4
-learned_loss_temperature = true
+batch_size = 4
 [[graph]]
 name = "V"
-size = 4
+batch_size = 4
 queries = "right"
 [validation]
 every = 4

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.errors import InputError
 
 __all__ = [
-    "check_counter", "file_name", "flag", "floats", "listed", "natural", "path_of", "positive",
+    "file_name", "flag", "floats", "listed", "natural", "path_of", "positive",
     "text_of",
 ]  # fmt: skip
 
@@ -128,15 +128,6 @@ def flag(name: str, value: object) -> bool:
     if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
         return bool(value)
     raise InputError(f"expected {name} to be True or False, got {value!r}: correct it")
-
-
-def check_counter(progress: object) -> None:
-    """InputError unless `progress` is None or can be called with a number."""
-    if progress is not None and not callable(progress):
-        raise InputError(
-            "expected progress to be a callable that takes the number finished so far, or None, "
-            f"got {progress!r}: pass progress=print, say"
-        )
 
 
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:

@@ -29,7 +29,7 @@ SOFT_SCORERS = ("soft_target", "soft_query", "soft")
 SCORERS = (*SOFT_SCORERS, "max", "pooled")
 """Names of all scorers; the first three attend and need a temperature."""
 
-WeightForm = Literal["float32", "float16", "int8", "int8-block", "int8-rows"]
+WeightForm = Literal["float32", "float16", "int8", "int8-rows"]
 """How an exported model stores its weights; `uwe.model.quantize` says what each one is."""
 WEIGHT_FORMS: tuple[str, ...] = get_args(WeightForm)
 """All of them, by name."""

@@ -13,6 +13,7 @@ from uwe.bench.tasks import TASKS
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, MissingExtraError
 from uwe.metrics import checked_metrics
+from uwe.progress import Progress
 
 if TYPE_CHECKING:
     from uwe.model.encoder import TorchEncoder
@@ -32,7 +33,7 @@ def train(
     data: str | Path | None = None,
     changes: Sequence[str] = (),
     resume: bool = False,
-    progress: bool = False,
+    progress: Progress = False,
     cpu: bool = False,
 ) -> Trained:
     """Train a model by a recipe.
@@ -45,7 +46,7 @@ def train(
         data: The data folder; None takes the environment variable UWE_DATA.
         changes: `key=value` each, in place of what the file says.
         resume: Go on from the last checkpoint in `out`.
-        progress: Show it on standard error.
+        progress: True for standard error, or a callable that takes (steps taken, all steps).
         cpu: Leave a GPU alone.
 
     Raises:
@@ -100,7 +101,7 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
         results = evaluate(
             encoder, tasks=list(places.values()), splits=VALIDATION, data=data,
-            scorer=encoder.current_scorer, metrics=settings.metrics, limit=settings.limit,
+            scorer=encoder.scorer, metrics=settings.metrics, limit=settings.limit,
         )  # fmt: skip
         called = {Path(place).name: task for task, place in places.items()}
         return {

@@ -62,6 +62,18 @@ def test_every_scoring_gives_the_figures_of_the_full_matrix(
     assert (record.queries, record.targets) == (40, 30)
 
 
+def test_a_callable_is_told_how_far_it_is(folder: Path, encoder: HashEncoder) -> None:
+    told: list[tuple[int, int]] = []
+    uwe.evaluate(
+        encoder, tasks=str(folder), scorer=["pooled", "max"],
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert {total for _, total in told} == {told[-1][0]}
+    with pytest.raises(InputError, match="progress"):
+        WRONGLY.evaluate(encoder, tasks=str(folder), progress="yes")
+
+
 class Counting(HashEncoder):
     def __init__(self) -> None:
         self.texts: list[str] = []

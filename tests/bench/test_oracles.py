@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import uwe
 from uwe import _core
 from uwe.bench.results import METRICS
-from uwe.bench.trec import RunWriter, read_qrels, read_run, write_qrels
+from uwe.bench.trec import RunWriter, write_qrels
 from uwe.data.layout import read_split
 
 IR_MEASURES = {
@@ -82,9 +82,9 @@ def by_ir_measures(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
 def by_ranx(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
     """Each metric of each query that has a relevant target, by ranx."""
     ranx = pytest.importorskip("ranx")
-    judged = read_qrels(qrels)
-    answers = ranx.Run(read_run(run))
-    ranx.evaluate(ranx.Qrels(judged), answers, list(RANX.values()))
+    judged = ranx.Qrels.from_file(str(qrels), kind="trec")
+    answers = ranx.Run.from_file(str(run), kind="trec")
+    ranx.evaluate(judged, answers, list(RANX.values()))
     return {name: dict(answers.scores[metric]) for name, metric in RANX.items()}
 
 

@@ -18,8 +18,8 @@ from uwe.bench.regimes import Auditor
 from uwe.bench.tasks import TASKS, Task, task_named
 from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
-from uwe.data.graph_written import build_written_graphs
 from uwe.data.layout import TaskSplit, read_split, splits_of, write_task
+from uwe.graphs.written import build_written_graphs
 
 PAIRS = 2_000
 JOB2SKILL = task_named("job2skill")

@@ -1,82 +1,67 @@
-"""The report: what its tables and groups hold, and that every figure says its regime."""
+"""The report: what its tables hold, that every figure says its regime, and what is refused."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
+from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.sample_results import entry, sample_results
-from uwe.bench.report import to_markdown
-from uwe.bench.report.breakdowns import by_frequency, by_labels, by_length, rp_curve
-from uwe.bench.report.content import MOST_COLUMNS, Report
-from uwe.bench.report.facts import remarks, total_times
-from uwe.bench.report.tables import headline, sample_mark, scorer_tables
+from cli_shell import Shell
+from uwe.bench.report import Report, by_group, read_report, summary
 from uwe.bench.results import Entry, Interval, Regime, Results
+from uwe.bench.tables import Figure, Table
+from uwe.errors import DataError, InputError
+
+HOSTILE = (
+    '<script>alert(7*7)</script> | a_b _c_ `d` *e* [f](g) \\ &amp;\n# h $x$ {{7*7}} " onload="y'
+)
 
 
 def report_of(results: Results) -> Report:
     return Report(title="WorkBench", runs=(results,), results=results)
 
 
-def small_entry(ranks: list[list[int]], frequencies: list[list[int]], label: str = "m") -> Entry:
-    return Entry(
-        model=label, scorer="", task="t/test", regime=Regime("clean", "", 1), metrics={},
-        ranks=tuple(map(tuple, ranks)), frequencies=tuple(map(tuple, frequencies)), truncated=0,
-        seconds={},
-    )  # fmt: skip
+class Page(HTMLParser):
+    """Elements and texts of a page, and what was left open."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
 
 
 # Groups ------------------------------------------------------------------------------------------
 
 
-def test_frequency_groups_hold_the_precision_at_each_pair() -> None:
-    found = by_frequency([small_entry([[1, 4], [], [10]], [[1, 3], [], [3]])])
-    assert found.groups == ("1", "2–3")
-    assert found.counts == (1, 2)
-    # Of the first query, 1 of 1 and 2 of 4 are relevant; of the last, 1 of 10.
-    assert found.means["m"] == pytest.approx((1.0, (0.5 + 0.1) / 2))
+def test_groups_end_where_they_say() -> None:
+    sums, counts = by_group([1.0] * 9 + [np.nan], [1, 2, 3, 4, 7, 8, 127, 128, 5000, 1])
+    assert counts.tolist() == [1, 2, 2, 1, 0, 0, 1, 2] == sums.tolist()
 
 
 def test_mean_of_pairs_by_query_is_map() -> None:
     one = entry("bm25", "", "job2skill/test")
-    expected = one.values(["MAP"])[0]
-    for ranks, ap in zip(one.ranks, expected, strict=True):
-        if ranks:
-            assert np.mean([(i + 1) / r for i, r in enumerate(ranks)]) == pytest.approx(ap)
-    found = by_labels([one])
-    total = sum(c * m for c, m in zip(found.counts, found.means["bm25"], strict=True))
-    assert total / sum(found.counts) == pytest.approx(np.nanmean(expected))
-    assert sum(found.counts) == np.isfinite(expected).sum() == 119  # one has no label
-
-
-def test_groups_end_where_they_say() -> None:
-    sizes = [1, 2, 3, 4, 7, 8, 127, 128, 5000]
-    found = by_frequency([small_entry([[1]] * len(sizes), [[n] for n in sizes])])
-    assert dict(zip(found.groups, found.counts, strict=True)) == {
-        "1": 1, "2–3": 2, "4–7": 2, "8–15": 1, "64–127": 1, "128+": 2,
-    }  # fmt: skip
-
-
-def test_length_groups_leave_out_queries_without_labels() -> None:
-    results = sample_results()
-    record = replace(
-        results.tasks["jobnorm/val"], query_words=(1, 1, 9), queries=3, name="t", split="test"
-    )
-    found = by_length([small_entry([[2], [], [1]], [[1], [], [1]])], record)
-    assert (found.groups, found.counts, found.means["m"]) == (("1", "8–15"), (1, 1), (0.5, 1.0))
-
-
-def test_curve_is_the_metric_at_each_k() -> None:
-    one = entry("uwe-mini", "pooled", "job2skill/test")
-    curve = rp_curve(one)
-    assert curve.shape == (50,)
-    for k in (1, 5, 10):
-        assert curve[k - 1] == pytest.approx(one.metrics[f"RP@{k}"].mean)
-    assert np.isnan(rp_curve(small_entry([[]], [[]]))).all()
+    sums, counts = by_group(one.values(["MAP"])[0], [len(ranks) for ranks in one.ranks])
+    assert sums.sum() / counts.sum() == pytest.approx(np.nanmean(one.values(["MAP"])))
+    assert counts.sum() == 119  # one query has no label
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -86,11 +71,16 @@ def with_means(means: dict[str, tuple[float, str]]) -> Results:
     """One task, each model with a MAP and a regime."""
     results = sample_results()
     entries = tuple(
-        replace(
-            small_entry([[1]], [[1]], label),
+        Entry(
+            model=label,
+            scorer="",
             task="jobnorm/val",
-            metrics={"MAP": Interval(value, value - 0.01, value + 0.01)},
             regime=Regime(regime, "why", 1),
+            metrics={"MAP": Interval(value, value - 0.01, value + 0.01)},
+            ranks=((1,),),
+            frequencies=((1,),),
+            truncated=0,
+            seconds={},
         )
         for label, (value, regime) in means.items()
     )
@@ -98,9 +88,14 @@ def with_means(means: dict[str, tuple[float, str]]) -> Results:
     return replace(results, tasks=task, entries=entries)
 
 
+def figures(results: Results) -> Table:
+    table = summary(results)[0].blocks[0]
+    assert isinstance(table, Table)
+    return table
+
+
 def bold(results: Results) -> list[str]:
-    (row,) = headline(report_of(results))
-    return [line.label for line in row.lines if line and line.figures[0].best]
+    return [str(row[1]) for row in figures(results).rows if row[-1].best]  # type: ignore[union-attr]
 
 
 def test_best_is_marked_within_a_regime_only() -> None:
@@ -109,104 +104,199 @@ def test_best_is_marked_within_a_regime_only() -> None:
     assert bold(with_means({"b": found["b"], "c": found["c"]})) == ["b"]
 
 
-def test_equal_figures_are_all_best() -> None:
-    assert bold(with_means({"a": (0.4, "clean"), "b": (0.4, "clean"), "c": (0.1, "clean")})) == [
-        "a", "b",
-    ]  # fmt: skip
+def test_equal_figures_are_all_best_and_none_where_all_are_equal() -> None:
+    found = {"a": (0.4, "clean"), "b": (0.4, "clean"), "c": (0.1, "clean")}
+    assert bold(with_means(found)) == ["a", "b"]
+    del found["c"]
+    assert bold(with_means(found)) == []
 
 
-def test_nothing_is_best_where_all_are_equal() -> None:
-    assert bold(with_means({"a": (0.4, "clean"), "b": (0.4, "clean")})) == []
+def test_a_figure_says_its_interval_and_no_number_is_a_dash() -> None:
+    assert str(Figure(Interval(0.4, 0.39, 0.41))) == "40.0 (39.0–41.0)"
+    assert str(Figure(None)) == str(Figure(Interval(float("nan"), 0, 0))) == "–"
 
 
-def test_best_is_no_nan() -> None:
-    found = {"a": (float("nan"), "clean"), "b": (0.4, "clean"), "c": (0.2, "clean")}
-    assert bold(with_means(found)) == ["b"]
-
-
-def test_a_metric_that_nobody_asked_for_is_not_in_the_headline() -> None:
-    (row,) = headline(report_of(with_means({"a": (0.4, "clean")})))
-    line = row.lines[0]
-    assert line is not None
-    assert [figure.mean for figure in line.figures] == ["40.0"]
-
-
-def test_samples_are_marked_where_they_are() -> None:
-    marks = {key: sample_mark(r) for key, r in sample_results().tasks.items()}
-    assert marks == {
-        "job2skill/test": "sample of 120 of 3,039",
-        "jobnorm/val": "sample of 120 of 13,492",
-        "skillsim_esco/test": "",
-    }
-
-
-def test_many_scorers_leave_the_headline_to_the_first_of_each_model() -> None:
-    results = with_means({"a": (0.5, "clean"), "b": (0.2, "clean")})
-    first, second = results.entries
-    scored = [replace(first, scorer=f"soft:{i}") for i in range(1, MOST_COLUMNS + 1)]
-    report = report_of(replace(results, entries=(*scored, second)))
-    assert report.shown == ["a soft:1", "b"]
-    assert len(report.labels) == MOST_COLUMNS + 1
-    (table,) = scorer_tables(report)
-    assert (table.model, table.scorers[-1]) == ("a", f"soft:{MOST_COLUMNS}")
-    fewer = report_of(replace(results, entries=(*scored[1:], second)))
-    assert len(fewer.shown) == MOST_COLUMNS
-
-
-def test_a_shared_target_space_counts_once() -> None:
-    report = report_of(sample_results())
-    found = total_times(report)["bm25"]
-    assert found["encode targets"] == pytest.approx(0.3)  # three tasks with the same targets
-    assert found["score"] == pytest.approx(7.5)
+def test_every_row_says_its_regime_and_size() -> None:
+    results = sample_results()
+    rows = figures(results).rows
+    assert len(rows) == len(results.entries)
+    assert ("jobnorm/val", "bm25", "-", "clean", "120 x 13,939") in [row[:5] for row in rows]
+    assert figures(with_means({"a": (0.4, "clean")})).header[-1] == "MAP"  # all that was measured
 
 
 def test_what_qualifies_figures_is_told() -> None:
-    results = sample_results()
-    found = remarks(report_of(results), results.tasks["skillsim_esco/test"])
-    assert "differs from WorkRB: stands in for SkillMatch-1K" in found
-    assert "2 targets have the text of an earlier one" in found
-    assert "queries without a relevant target, which no mean counts: 1" in found
-    found = remarks(report_of(results), results.tasks["jobnorm/val"])
-    assert "uwe-mini reads only the beginning of 3 queries" in found
+    found = {section.title: section.blocks for section in summary(sample_results())}
+    notes = {text.partition(": ")[0]: text for text in found["Tasks"][0]}
+    assert "stands in for SkillMatch-1K" in notes["skillsim_esco/test"]
+    assert "2 targets have the text of an earlier one" in notes["skillsim_esco/test"]
+    assert "1 queries have no relevant target" in notes["skillsim_esco/test"]
+    assert "uwe-mini reads only the beginning of 3 queries" in notes["jobnorm/val"]
+    assert "sample of 120 of 13,492" in notes["jobnorm/val"]
+    assert any("bm25 is clean on job2skill/test" in text for text in found["Regimes"][1])
+    (table, _) = found["Means"]
+    assert isinstance(table, Table)
+    assert any("skillsim_esco for skillsim" in str(row[3]) for row in table.rows)
 
 
-# Markdown ----------------------------------------------------------------------------------------
+# Forms -------------------------------------------------------------------------------------------
 
 
-def test_markdown_says_interval_regime_and_sample() -> None:
-    text = to_markdown(report_of(sample_results()))
-    row = next(line for line in text.splitlines() if line.startswith("| job2skill/test (sample"))
-    assert row.split("|")[1].strip() == "job2skill/test (sample of 120 of 3,039)"
-    cell = row.split("|")[3].strip()
-    assert re.fullmatch(
-        r"\d+\.\d \(.+–.+\) / \d+\.\d \(.+–.+\) seen", cell
-    )  # one regime of several
-    for heading in ("Headline", "Means", "Scorers", "All metrics", "Tasks", "Regimes", "Time"):
-        assert f"## {heading}\n" in text
-    assert "mean of 2 of 6 (job2skill, skillsim_esco for skillsim" in text
-
-
-def test_markdown_tables_are_whole() -> None:
-    lines = to_markdown(report_of(sample_results())).splitlines()
-    for above, line in pairwise(lines):
+def test_both_forms_have_every_section_and_figure() -> None:
+    report = report_of(sample_results())
+    page, markdown = report.to_html(), report.to_markdown()
+    for section in report.sections():
+        assert f"## {section.title}\n" in markdown
+        assert f"<h2>{section.title}</h2>" in page
+    for one in report.results.entries:
+        text = str(Figure(one.metrics["MAP"]))
+        assert text in markdown
+        assert f"<b>{text.partition(' ')[0]}</b> <small>{text.partition(' ')[2]}</small>" in page
+    assert report.to_html() == page
+    for above, line in pairwise(markdown.splitlines()):
         if above.startswith("|") and line.startswith("|"):
             assert above.count("|") == line.count("|")
 
 
-def test_markdown_shows_hostile_names_as_they_are() -> None:
+def test_hardest_queries_show_words_where_there_are_any() -> None:
+    text = report_of(sample_results()).to_html()
+    assert "Hardest queries" in text
+    hard = next(e for e in sample_results().entries if e.hardest).hardest[0]
+    assert hard["ranked"][0]["label"] in text
+
+
+def test_the_page_needs_no_network_and_is_whole() -> None:
+    page = Page(report_of(sample_results()).to_html())
+    assert page.open == []
+    assert {tag for tag, _ in page.elements} & {"script", "link", "img", "iframe"} == set()
+    links = [found["href"] for _, found in page.elements if "href" in found]
+    ids = [f"#{found['id']}" for _, found in page.elements if "id" in found]
+    assert links == ids
+
+
+def test_hostile_texts_are_shown_as_they_are() -> None:
     from markdown_it import MarkdownIt
 
     results = sample_results()
-    name = "<script>alert(1)</script> | a_b _c_ `d` *e* [f](g) \\ &amp;\n# h"
-    entries = tuple(
-        replace(e, model=name if e.model == "bm25" else e.model) for e in results.entries
+    one = results.entries[0]
+    hard = {
+        "id": HOSTILE, "query": HOSTILE, "AP": 0.1,
+        "relevant": [{"label": HOSTILE, "rank": 3}],
+        "ranked": [{"label": HOSTILE, "score": 1.0, "relevant": False, "words": [(HOSTILE, 0.5)]}],
+    }  # fmt: skip
+    regime = replace(one.regime, name='x" onload="y', reason=HOSTILE)
+    record = replace(
+        results.tasks[one.task], name=HOSTILE, split=HOSTILE, notes=(HOSTILE,), licence=HOSTILE,
+        seals={HOSTILE: HOSTILE},
+    )  # fmt: skip
+    hostile = replace(
+        results,
+        created=HOSTILE,
+        machine={HOSTILE: HOSTILE},
+        versions={HOSTILE: HOSTILE},
+        models={HOSTILE: replace(results.models["bm25"], name=HOSTILE, source=HOSTILE)},
+        tasks={record.key: record},
+        entries=(
+            replace(
+                one, task=record.key, model=HOSTILE, scorer=HOSTILE, regime=regime, hardest=(hard,)
+            ),
+        ),
     )
-    models = {**results.models, name: replace(results.models["bm25"], name=name)}
-    text = to_markdown(report_of(replace(results, entries=entries, models=models)))
-    html = MarkdownIt("commonmark").enable("table").render(text)
-    assert "<script" not in html
-    assert "<em>" not in html
-    assert "<code>" not in html
-    assert '<a href="g"' not in html
-    shown = "&lt;script&gt;alert(1)&lt;/script&gt; | a_b _c_ `d` *e* [f](g) \\ &amp;amp; # h"
-    assert f"<th>{shown}</th>" in html
+    report = Report(title=HOSTILE, runs=(hostile,), results=hostile)
+    page = Page(report.to_html())
+    assert page.open == []
+    assert {tag for tag, _ in page.elements} & {"script"} == set()
+    assert not any("onload" in found for _, found in page.elements)
+    assert HOSTILE.replace("\n", " ") in page.texts
+    rendered = MarkdownIt("commonmark").enable("table").render(report.to_markdown())
+    for tag in ("<script", "<em>", "<code>", '<a href="g"'):
+        assert tag not in rendered
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def test_results_of_several_files_are_joined(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.json", tmp_path / "b.json"]
+    for path, model in zip(paths, ("uwe-mini", "bm25"), strict=True):
+        sample_results(models=(model,)).save(path)
+    found = read_report(paths)
+    assert [len(run.entries) for run in found.runs] == [6, 3]
+    assert len(found.results.entries) == 9
+
+
+def test_same_figures_twice_and_two_versions_of_a_task_are_errors(tmp_path: Path) -> None:
+    sample_results().save(tmp_path / "a.json")
+    with pytest.raises(InputError, match=r"a\.json: .* is in two results"):
+        read_report([tmp_path / "a.json", tmp_path / "a.json"])
+    other = sample_results(models=("bm25",))
+    other.tasks["jobnorm/val"] = replace(other.tasks["jobnorm/val"], seals={"t": "99" * 32})
+    other.save(tmp_path / "b.json")
+    with pytest.raises(InputError, match=r"b\.json: jobnorm/val: .* two versions"):
+        read_report([tmp_path / "a.json", tmp_path / "b.json"])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda e: replace(e, ranks=e.ranks[1:]),
+        lambda e: replace(e, frequencies=((), *e.frequencies[1:])),
+        lambda e: replace(e, traps=(1,)),
+        lambda e: replace(e, hardest=({"query": "q"},)),
+        lambda e: replace(e, hardest=({**e.hardest[0], "ranked": [3]},)),
+    ],
+)
+def test_damaged_figures_are_an_error(tmp_path: Path, damage: Callable[[Entry], Entry]) -> None:
+    results = sample_results()
+    path = tmp_path / "a.json"
+    replace(results, entries=(damage(results.entries[0]), *results.entries[1:])).save(path)
+    with pytest.raises(DataError) as found:
+        read_report([path])
+    assert found.value.path == path
+
+
+def test_a_result_without_figures_is_an_error(tmp_path: Path) -> None:
+    sample_results(entries=()).save(tmp_path / "a.json")
+    with pytest.raises(InputError, match="with figures"):
+        read_report([tmp_path / "a.json"])
+
+
+# The command -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for model in ("uwe-mini", "bm25"):
+        sample_results(models=(model,)).save(tmp_path / f"{model}.json")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*arguments: str) -> list[str]:
+    return ["bench", "report", *arguments]
+
+
+def test_the_command_writes_both_files(folder: Path, shell: Shell) -> None:
+    given = ("uwe-mini.json", "bm25.json", "-o", "r.html", "--markdown", "r.md", "--title", "A&B")
+    assert shell(*command(*given)).stdout == "r.html\nr.md\n"
+    assert "<h1>A&amp;B</h1>" in (folder / "r.html").read_text()
+    assert (folder / "r.md").read_text().startswith("# A&amp;B\n")
+
+
+def test_a_failure_leaves_what_was_there(folder: Path, shell: Shell) -> None:
+    (folder / "r.html").write_text("old")
+    assert "two results" in shell.error(*command("bm25.json", "bm25.json", "-o", "r.html"))
+    assert (folder / "r.html").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bm25.json", "-o", "none/r.html"],
+        ["bm25.json", "-o", "bm25.json"],
+        ["bm25.json", "-o", "r.html", "--markdown", "r.html"],
+        ["missing.json", "-o", "r.html"],
+    ],
+)
+def test_bad_arguments(folder: Path, shell: Shell, arguments: list[str]) -> None:
+    shell.error(*command(*arguments))
+    assert not (folder / "r.html").exists()

@@ -37,7 +37,6 @@ def test_results_survive_their_file(folder: Path, encoder: HashEncoder, tmp_path
         lambda d: d.update(format="other"),
         lambda d: d.update(entries=[{"model": "x"}]),
         lambda d: d["tasks"].clear(),
-        lambda d: d.update(surprise=1),
         lambda d: d["entries"][0].update(metrics={"MAP": {"mean": 1}}),
     ],
 )

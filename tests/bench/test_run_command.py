@@ -111,10 +111,10 @@ def test_all_may_be_named_and_a_name_beats_a_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("bm25s")
-    run("run", "-m", "bm25", "-t", "all", "--split", "val", "-o", "all.json", "--quiet")
+    run("run", "-m", "bm25", "--task", "all", "--split", "val", "-o", "all.json", "--quiet")
     assert list(read_results("all.json").tasks) == ["skill2job/val"]
     monkeypatch.chdir(folder / "workbench")
-    run("run", "-m", "bm25", "-t", "job2skill", "-o", "one.json", "--quiet")
+    run("run", "-m", "bm25", "--task", "job2skill", "-o", "one.json", "--quiet")
     assert read_results("one.json").tasks["job2skill/test"].paper == "job2skill"
     whole = uwe.evaluate("bm25", tasks=("all",), splits=["val", "all"])
     assert len(whole.tasks) == 3
@@ -125,7 +125,9 @@ def test_all_may_be_named_and_a_name_beats_a_folder(
 def test_a_scorer_that_is_not_for_a_model_is_told(folder: Path) -> None:
     pytest.importorskip("bm25s")
     (folder / "uwe-mini").mkdir()  # the name of the shipped model, which wins
-    found = run("run", "-m", "uwe-mini", "-m", "bm25", "-s", "max", "-t", "job2skill", "--quiet")
+    found = run(
+        "run", "-m", "uwe-mini", "-m", "bm25", "-s", "max", "--task", "job2skill", "--quiet"
+    )
     assert "uwe-mini is the shipped model; the folder here is ./uwe-mini" in found.stderr
     assert "bm25 has a way of scoring of its own: --scorer is for the other" in found.stderr
     assert "uwe-mini  max" in found.stdout

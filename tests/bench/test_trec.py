@@ -6,7 +6,9 @@ import gzip
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import ir_measures
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,14 +17,28 @@ from hypothesis.extra import numpy as hnp
 
 import uwe
 from conftest import HashEncoder
-from uwe.bench.trec import RunWriter, _strictly_descending, read_qrels, read_run, write_qrels
+from uwe.bench.trec import RunWriter, _strictly_descending, write_qrels
 from uwe.corpus import RankingTask, read_task
 from uwe.data.layout import write_task
-from uwe.errors import DataError, InputError
+from uwe.errors import InputError
 
 TARGETS = ["skill/1", "50% of a, b", "tab\there", "Ω\u2028x", "%20"]
 INDICES = np.array([[2, 0, 1], [4, 3, 0]])
 SCORES = np.array([[1.5, 1.5, -0.25], [0.1, 0.0, 0.0]], dtype=np.float32)
+
+
+def read_run(path: Path) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for query, target, score in ir_measures.read_trec_run(str(path)):
+        found.setdefault(unquote(query), {})[unquote(target)] = score
+    return found
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for query, target, grade, *_ in ir_measures.read_trec_qrels(str(path)):
+        found.setdefault(unquote(query), {})[unquote(target)] = grade
+    return found
 
 
 def write(folder: Path, name: str = "job2skill.test.uwe-mini soft:0.5") -> Path:
@@ -141,34 +157,6 @@ def test_wrong_blocks_are_refused(tmp_path: Path, change: dict[str, Any], messag
     with pytest.raises(InputError, match=message), RunWriter(tmp_path, "x") as run:
         run.add(**(block | change), target_ids=TARGETS)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        (b"q Q0 t 1 0.5", "expected query, Q0, target"),
-        (b"q Q0 t 1 0.5 a tag", "expected query, Q0, target"),
-        (b"q Q0 t 1 high tag", "finite score, got 'high'"),
-        (b"q Q0 t 1 nan tag", "finite score, got 'nan'"),
-        (b"q Q0 a 1 0.5 tag", "'a' stands twice"),
-        (b"q Q0 \xff 1 0.5 tag", "expected UTF-8"),
-    ],
-)
-def test_a_malformed_run_names_its_line(tmp_path: Path, line: bytes, message: str) -> None:
-    path = tmp_path / "x.run"
-    path.write_bytes(b"q Q0 a 1 0.5 tag\n" + line + b"\n")
-    with pytest.raises(DataError, match=message) as caught:
-        read_run(path)
-    assert (caught.value.path, caught.value.line) == (path, 2)
-
-
-@pytest.mark.parametrize("line", ["q 0 t", "q 0 t high", "q 0 t 1.5", "q 0 a 1", "q 0 t 1 1"])
-def test_malformed_qrels_name_their_line(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "x.qrels"
-    path.write_text(f"q 0 a 1\n{line}\n")
-    with pytest.raises(DataError) as caught:
-        read_qrels(path)
-    assert (caught.value.path, caught.value.line) == (path, 2)
 
 
 def test_runs_and_judgements_of_an_evaluation_have_the_same_queries(tmp_path: Path) -> None:

@@ -126,14 +126,17 @@ def test_hits_are_printed_and_queries_without_an_answer_counted(data: Path) -> N
         assert found.exit_code == 0, found.output
         return found.stdout.splitlines()
 
-    lines = printed("-t", "typed_titles")
+    lines = printed("--task", "typed_titles")
     assert lines[0].split()[-3:] == ["hit@1", "hit@5", "hit@10"]
     assert lines[1].startswith("typed_titles/val")
     assert any("1 queries have no relevant target: no mean counts them" in line for line in lines)
-    lines = printed("-t", "job2skill", "-t", "typed_titles")
+    lines = printed("--task", "job2skill", "--task", "typed_titles")
     assert lines[0].split()[-2:] == ["MAP", "RP@10"]
     assert lines[3].split()[-3:] == ["hit@1", "hit@5", "hit@10"]
-    assert printed("-t", "typed_titles", "--metric", "hit@1")[0].split()[-2:] == ["MAP", "hit@1"]
+    assert printed("--task", "typed_titles", "--metric", "hit@1")[0].split()[-2:] == [
+        "MAP",
+        "hit@1",
+    ]
 
 
 def test_typed_tasks_are_listed() -> None:

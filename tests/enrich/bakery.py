@@ -10,10 +10,10 @@ from conftest import HashEncoder
 from uwe.config import Scorer
 from uwe.corpus import RankingTask
 from uwe.data.esco import newest_release
-from uwe.data.graph_files import GraphBuilder
 from uwe.data.layout import write_task
 from uwe.enrich.background import read_background
 from uwe.enrich.grounding import Grounder, Grounding
+from uwe.graphs.builder import GraphBuilder
 
 BENCHMARK = (
     "You are expected to bake bread rolls and cakes for all our branches every morning.",

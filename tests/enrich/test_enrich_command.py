@@ -17,7 +17,7 @@ from uwe.enrich.enrichment import enrich, read_enrichable
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.prompt import Candidate
 from uwe.errors import InputError
-from uwe.training.graph import read_graphs
+from uwe.graphs.files import read_graphs
 
 GOOD = "You turn grain into loaves that our customers love."
 

@@ -20,6 +20,7 @@ from uwe.enrich.grounding import Grounding
 from uwe.enrich.hiding import Hider
 from uwe.enrich.journal import Journal
 from uwe.enrich.llm import LLM, estimate, read_endpoint
+from uwe.enrich.prompt import Candidate
 from uwe.errors import InputError, MissingExtraError
 
 KEY = "sk-proj-Zy9/Xw8+Vu7\"Ts6'Rq5&Po4\\Nm3=="
@@ -52,22 +53,22 @@ def entries(journal: Journal) -> list[dict[str, Any]]:
 
 def test_nothing_is_asked_twice(of: list[Grounding], tmp_path: Path) -> None:
     text = answer(sentences=["Bake   it."])
+    found: list[Candidate] = []
     with serving(("answer", text)) as server:
         for _ in range(2):
             with Journal(tmp_path / "j") as journal:
-                (made,) = llm(server.url, journal).candidates(of[0])
-                assert (made.kind, made.text, made.skill) == (
-                    "sentence",
-                    "Bake it.",
-                    of[0].skill.id,
-                )
+                candidates = llm(server.url, journal).candidates(of[0])
+                assert not isinstance(candidates, str)
+                found += candidates
                 assert journal.tokens == 100
+    made = found[0]
+    assert found == [made, made]
+    assert (made.kind, made.text, made.skill) == ("sentence", "Bake it.", of[0].skill.id)
     (request,) = server.requests
     assert (request["model"], request["max_tokens"], request["seed"]) == ("m", 360, 0)
     assert server.paths == ["/v1/chat/completions"]
     assert server.headers[0]["authorization"] == "Bearer sk-secret"
-    (entry,) = entries(journal)
-    assert entry == {
+    assert json.loads((tmp_path / "j").read_text()) == {
         "key": made.request, "model": "m", "prompt_version": "1", "skill": of[0].skill.id,
         "answer": text, "tokens": 100,
     }  # fmt: skip

@@ -181,7 +181,7 @@ def test_a_failed_export_leaves_nothing(
         raise RuntimeError("unsupported operator")
 
     monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(ModelError, match="can not export a bert: unsupported operator"):
+    with pytest.raises(ModelError, match="cannot export a bert: unsupported operator"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
     assert list(tmp_path.iterdir()) == []
 
@@ -213,9 +213,7 @@ def test_an_output_that_holds_something_is_kept(sources: dict[str, Path], tmp_pa
 
 def test_an_unknown_form_is_refused(sources: dict[str, Path], tmp_path: Path) -> None:
     form: Any = "int4"
-    with pytest.raises(
-        InputError, match="float32, float16, int8, int8-block, int8-rows, got 'int4'"
-    ):
+    with pytest.raises(InputError, match="int8-rows, got 'int4'"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER, weights=form)
 
 
@@ -245,7 +243,7 @@ def test_broken_source_files_are_refused(
     folder = tmp_path / "broken"
     shutil.copytree(sources["bert"], folder)
     (folder / file).write_bytes(b"nothing of that kind")
-    with pytest.raises(ModelError, match="transformers can not load"):
+    with pytest.raises(ModelError, match="transformers cannot load"):
         export(folder, tmp_path / "out", scorer=SCORER)
 
 
@@ -288,6 +286,6 @@ def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_scorers_bare_name_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"got 'soft': pass uwe\.Scorer\('soft', temperature="):
-        export(tmp_path / "absent", tmp_path / "out", scorer="soft")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="needs a temperature"):
+        export(tmp_path / "absent", tmp_path / "out", scorer="soft")
     assert not (tmp_path / "out").exists()

@@ -118,19 +118,6 @@ def test_int8_scales_rows_of_embeddings_and_columns_of_matrices() -> None:
     np.testing.assert_allclose(run(model), wanted, rtol=1e-4, atol=2e-3)
 
 
-def test_blocks_multiply_by_eight_bits() -> None:
-    model = graph()
-    quantize(model, "int8-block")
-    kinds = {name: array.dtype.name for name, array in stored(model).items()}
-    assert kinds["M_blocks"] == "uint8"
-    assert kinds["E_float16"] == "float16"
-    assert stored(model)["M_blocks"].shape == (100, 2, 32)  # 48 inputs fill two blocks of 32
-    wanted = expected(EMBEDDING, MATRIX, SHARED)
-    got = run(model)
-    cosine = (got * wanted).sum() / np.linalg.norm(got) / np.linalg.norm(wanted)
-    assert cosine > 0.9999
-
-
 def test_rewritten_graphs_are_saved_and_loaded(tmp_path: Path) -> None:
     model = graph()
     quantize(model, "int8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -64,12 +63,16 @@ def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> N
         recipe_path,
         changes=[
             "optimizer.steps=60",
-            "optimizer.average=0",
+            "optimizer.ema_decay=0",
             "optimizer.learning_rate=1e-3",
-            "model.dropout=0",
         ],
     )
-    done = train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    told: list[tuple[int, int]] = []
+    done = train(
+        recipe, out=tmp_path / "run", data=data, cpu=True,
+        progress=lambda step, steps: told.append((step, steps)),
+    )  # fmt: skip
+    assert told == [(step, done.steps) for step in range(1, done.steps + 1)]
     assert done.step == done.steps == 60
     log = read_metrics(tmp_path / "run" / "metrics.jsonl")
     losses = [entry["loss"]["V"] for entry in log if "V" in entry.get("loss", {})]
@@ -79,7 +82,6 @@ def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> N
         "train/J.edges.tsv.gz", "train/V.edges.tsv.gz", "train/nodes.job.jsonl.gz",
         "train/nodes.sentence.jsonl.gz", "train/nodes.skill.jsonl.gz",
     ]  # fmt: skip
-    assert config["scorer"]["temperature"] != 0.5  # it is learned
 
 
 def test_a_run_that_was_killed_resumes_bit_by_bit(
@@ -93,7 +95,7 @@ def test_a_run_that_was_killed_resumes_bit_by_bit(
 
     taken = []
 
-    def killed(*arguments: Any, **more: Any) -> dict[str, float]:
+    def killed(*arguments: Any, **more: Any) -> float:
         taken.append(1)
         if len(taken) == 7:  # three steps after the last checkpoint
             raise KilledError
@@ -125,7 +127,7 @@ def test_the_best_step_is_kept(data: Path, recipe_path: Path, tmp_path: Path) ->
         value = next(values)
         return {"anything": {"MAP": value, "RP@10": value}}
 
-    changes = ["optimizer.average=0", "optimizer.trained_share=1"]
+    changes = ["optimizer.ema_decay=0", "optimizer.wise_ft_alpha=1"]
     recipe = read_recipe(recipe_path, changes=changes)
     done = train(recipe, out=tmp_path / "run", data=data, evaluate=evaluate, cpu=True)
     assert (done.step, done.steps) == (8, 12)
@@ -138,12 +140,14 @@ def test_the_best_step_is_kept(data: Path, recipe_path: Path, tmp_path: Path) ->
 def test_a_loss_that_is_no_number_stops_with_its_batch(
     data: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
-    recipe = read_recipe(recipe_path, changes=["optimizer.learning_rate=1e30", "optimizer.clip=0"])
+    recipe = read_recipe(
+        recipe_path, changes=["optimizer.learning_rate=1e30", "optimizer.max_grad_norm=0"]
+    )
     with pytest.raises(TrainingError, match=r"lower optimizer.learning_rate"):
         train(recipe, out=tmp_path / "run", data=data, cpu=True)
     (saved,) = (tmp_path / "run").glob("failed-step-*.json")
     found = json.loads(saved.read_text())
-    assert {"graph", "left", "right", "positives"} == found["batches"][0].keys()
+    assert {"graph", "left", "right", "positives"} <= found.keys()
 
 
 COMMAND = "import sys; from uwe.cli import main; sys.argv[0] = 'uwe'; main()"
@@ -201,13 +205,12 @@ def test_a_trained_model_is_exported_and_opened_by_others(
     sentence_transformers = pytest.importorskip("sentence_transformers")
     from uwe.model.export import export
 
-    for changes in ([], ["model.dim=24", "model.special_tokens=drop"]):
+    for changes in ([], ["model.scorer=pooled"]):
         recipe = read_recipe(recipe_path, changes=["optimizer.steps=2", *changes])
         done = train(recipe, out=tmp_path / f"run{len(changes)}", data=data, cpu=True)
         runtime = export(done.model, tmp_path / f"runtime{len(changes)}", weights="float32")
         model = uwe.load(runtime.folder)
         assert model.config.trained_on
-        assert model.dim == (24 if changes else 64)
         texts = ["data engineer", "soup", "soup \N{GRINNING FACE} data"]  # the last: unknown
         found = model.encode(texts)
         trained = TorchEncoder.from_folder(
@@ -222,13 +225,11 @@ def test_a_trained_model_is_exported_and_opened_by_others(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "more", [[], ["batches.gradient_cache=true", "model.dim=24", "batches.graphs_per_step=all"]]
-)
+@pytest.mark.parametrize("more", [[], ["batches.gradient_cache=true"]])
 def test_torchrun_trains_as_one_process_does(
     data: Path, recipe_path: Path, tmp_path: Path, more: list[str]
 ) -> None:
-    changes = ["validation.tasks=[]", "model.dropout=0", "optimizer.steps=3", *more]
+    changes = ["validation.tasks=[]", "optimizer.steps=3", *more]
     one = train(
         read_recipe(recipe_path, changes=changes), out=tmp_path / "one", data=data, cpu=True
     )
@@ -259,7 +260,7 @@ def test_torchrun_trains_as_one_process_does(
         assert mine == pytest.approx(other, rel=1e-3)
 
 
-def test_what_base_and_guide_have_seen_the_model_has_seen(
+def test_what_the_base_has_seen_the_model_has_seen(
     data: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
     recipe = read_recipe(recipe_path, changes=["optimizer.steps=1"])
@@ -268,36 +269,22 @@ def test_what_base_and_guide_have_seen_the_model_has_seen(
     config = json.loads(path.read_text())
     config["trained_on"] = [{"name": "older/J.edges.tsv.gz", "sha256": "ab" * 32}]
     path.write_text(json.dumps(config))
-    shipped = Path(uwe.__file__).parent / "assets/uwe-mini"
-    guide = Path(shutil.copytree(shipped, tmp_path / "guide"))
-    guide_config = json.loads((guide / "uwe.json").read_text())
-    guide_config["trained_on"] = [{"name": "other/J.edges.tsv.gz", "sha256": "cd" * 32}]
-    (guide / "uwe.json").write_text(json.dumps(guide_config))
-    changes = [
-        f"model.base={json.dumps(str(first.model))}", f"guard.model={guide}", "optimizer.steps=1",
-    ]  # fmt: skip
+    changes = [f"model.base={json.dumps(str(first.model))}", "optimizer.steps=1"]
     second = train(
         read_recipe(recipe_path, changes=changes), out=tmp_path / "second", data=data, cpu=True
     )
     names = [s["name"] for s in json.loads((second.model / "uwe.json").read_text())["trained_on"]]
-    assert names[:2] == ["older/J.edges.tsv.gz", "other/J.edges.tsv.gz"]
+    assert names[0] == "older/J.edges.tsv.gz"
     assert "train/V.edges.tsv.gz" in names
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        ["batches.gradient_cache=true", "batches.graphs_per_step=all", "graph.V.padding=0.5"],
-        ["guard.model=uwe-mini", "model.dim=8", "seed=2026112501", "optimizer.decay=cosine"],
+        ["batches.gradient_cache=true", "graph.V.padding=0.5", "graph.V.augment={typos=0.5}"],
+        ["model.scorer=pooled", "seed=2026112501", "optimizer.warmup=0"],
         ["precision=bf16"],
         ["precision=bf16", "batches.gradient_cache=true"],
-        pytest.param(
-            ["compile=true", "checkpoint_every=2"],
-            marks=[
-                pytest.mark.slow,
-                pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
-            ],
-        ),
     ],
 )
 def test_switches_work_together(

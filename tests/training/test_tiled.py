@@ -38,14 +38,11 @@ def padded(texts: Ragged) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(full), mask
 
 
-def plain(
-    queries: Ragged, targets: Ragged, scorer: Scorer, temperature: torch.Tensor | None = None
-) -> torch.Tensor:
+def plain(queries: Ragged, targets: Ragged, scorer: Scorer) -> torch.Tensor:
     (left, left_mask), (right, right_mask) = padded(queries), padded(targets)
     return late_interaction_scores(
-        left, right, scorer, queries_mask=left_mask, targets_mask=right_mask,
-        temperature=temperature,
-    )  # fmt: skip
+        left, right, scorer, queries_mask=left_mask, targets_mask=right_mask
+    )
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -59,14 +56,10 @@ def test_values_and_gradients_are_the_twins(name: str, tile_pairs: int) -> None:
     for score in (plain, tiled_scores):
         for dtype in (torch.float64, torch.float32):
             queries, targets = (ragged(n, seed=i, dtype=dtype) for i, n in enumerate(lengths))
-            temperature = torch.tensor(scorer.temperature or 1.0, dtype=dtype, requires_grad=True)
             more = {"tile_pairs": tile_pairs} if score is tiled_scores else {}
-            scores = score(queries, targets, scorer, temperature=temperature, **more)
+            scores = score(queries, targets, scorer, **more)
             torch.autograd.backward((scores * weights.to(dtype)).sum())
-            gradients = [queries.values.grad, targets.values.grad]
-            if scorer.attends:
-                gradients.append(temperature.grad)
-            found.append([scores.detach(), *gradients])
+            found.append([scores.detach(), queries.values.grad, targets.values.grad])
     for part in zip(*found, strict=True):
         reference = part[0]
         for value, bound in zip(part[1:], (1e-5, 1e-12, 1e-5), strict=True):
@@ -97,13 +90,10 @@ def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
     queries = ragged([2, 1], dim=3, dtype=torch.float64)
     targets = ragged([1, 3], dim=3, seed=1, dtype=torch.float64)
 
-    def scores(left: torch.Tensor, right: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
-        return tiled_scores(
-            Ragged(left, [2, 1]), Ragged(right, [1, 3]), scorer, temperature=temperature
-        )
+    def scores(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return tiled_scores(Ragged(left, [2, 1]), Ragged(right, [1, 3]), scorer)
 
-    temperature = torch.tensor(0.7, dtype=torch.float64, requires_grad=scorer.attends)
-    assert torch.autograd.gradcheck(scores, (queries.values, targets.values, temperature))
+    assert torch.autograd.gradcheck(scores, (queries.values, targets.values))
 
 
 def test_the_pairs_of_tokens_are_never_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
+from huggingface_hub import ModelCardData
+
 from uwe.bench.results import Entry, Results, TaskRecord
+from uwe.bench.tables import Figure, Table, markdown_rows
 from uwe.config import ModelConfig
-from uwe.data.graph_files import GRAPHS, WRITTEN_GRAPHS
 from uwe.errors import InputError
+from uwe.graphs.builder import GRAPHS, WRITTEN_GRAPHS
 
 __all__ = ["model_card"]
 
@@ -86,15 +88,15 @@ def _other_seeds(
 
 
 def _head(config: ModelConfig) -> Iterator[str]:
-    yield "---"
-    for key, value in (
-        ("language", config.language), ("license", config.licence.lower()),
+    head = ModelCardData(
+        language=config.language or None,
+        license=config.licence.lower() or None,
         # A package of Python's is no model of the hub's.
-        ("base_model", "" if config.base_model.startswith("package:") else config.base_model),
-    ):  # fmt: skip
-        if value:
-            yield f"{key}: {json.dumps(value, ensure_ascii=False)}"
-    yield from ("library_name: uwe", "tags: [sentence-similarity, late-interaction, esco]", "---")
+        base_model=None if config.base_model.startswith("package:") else config.base_model or None,
+        library_name="uwe",
+        tags=["sentence-similarity", "late-interaction", "esco"],
+    )
+    yield from ("---", *head.to_yaml().splitlines(), "---")
     yield from ("", f"# {config.name}", "")
     yield (
         "Ranks skills, occupations and other labels of the labour market for a text, by token "
@@ -120,20 +122,16 @@ def _figures(
     )
     yield ""
     spread = any(others.values())
-    head = ["task", "queries × targets", "scorer", "regime", *shown]
-    yield "| " + " | ".join(head + (["other seeds"] if spread else [])) + " |"
-    yield "|" + "---|" * (len(head) + spread)
+    rows: list[tuple[str | Figure, ...]] = []
     for key, (entry, record) in sorted(own.items()):
-        size = f"{record.queries:,} of {record.available:,}" if (
-            record.queries < record.available
-        ) else f"{record.queries:,}"  # fmt: skip
+        sample = f" of {record.available:,}" if record.queries < record.available else ""
         also = f" and {record.aliases:,} aliases" if record.aliases else ""
-        row = [entry.task, f"{size} × {record.targets:,}{also}"]
-        row += [f"`{entry.scorer}`", entry.regime.name]
-        row += [_figure(entry, name) for name in shown]
-        if spread:
-            row.append(_seeds(others[key], shown))
-        yield "| " + " | ".join(row) + " |"
+        row = [entry.task, f"{record.queries:,}{sample} × {record.targets:,}{also}"]
+        row += [entry.scorer, entry.regime.name]
+        figures = [_figure(entry, name) for name in shown]
+        rows.append((*row, *figures, *([_seeds(others[key], shown)] if spread else [])))
+    header = ("task", "queries × targets", "scorer", "regime", *shown)
+    yield from markdown_rows(Table(header + (("other seeds",) if spread else ()), tuple(rows)))
     yield from ("", "What the audit counted:", "")
     reasons = {entry.task: entry.regime for _, (entry, _) in sorted(own.items())}
     for task, regime in reasons.items():
@@ -141,14 +139,13 @@ def _figures(
     yield ""
 
 
-def _figure(entry: Entry, name: str) -> str:
+def _figure(entry: Entry, name: str) -> Figure:
     if name not in entry.metrics:
         raise InputError(
             f"expected the metric {name} of {entry.task}, which was not measured: pass --metric "
             "with one of " + ", ".join(entry.metrics)
         )
-    interval = entry.metrics[name]
-    return f"{100 * interval.mean:.1f} ({100 * interval.low:.1f}–{100 * interval.high:.1f})"
+    return Figure(entry.metrics[name])
 
 
 def _seeds(entries: Sequence[Entry], shown: Sequence[str]) -> str:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from uwe.bench.intervals import bootstrap, bootstrap_mean, sign_flip
-from uwe.bench.results import Entry, Interval, Results, TaskRecord, check_same_queries
+from uwe.bench.results import (
+    PAIRWISE,
+    Entry,
+    Interval,
+    Results,
+    TaskRecord,
+    check_same_queries,
+)
 from uwe.checks import listed, text_of
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics
@@ -94,7 +101,8 @@ def compare(
                 f"expected results of an evaluation, got {results!r}: pass what uwe.evaluate or "
                 "uwe.bench.results.read_results gives"
             )
-    checked_metrics([metric])
+    if metric != PAIRWISE:
+        checked_metrics([metric])
     models = [text_of("each of models", name) for name in listed("models", models)]
     mean = [text_of("each of mean", key) for key in listed("mean", mean)]
     mine, its = _sides(first, second, models)

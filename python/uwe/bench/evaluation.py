@@ -20,9 +20,9 @@ from uwe.bench.intervals import bootstrap
 from uwe.bench.machine import machine, peak_bytes, versions
 from uwe.bench.model import BenchModel, EncoderModel, TaskModel
 from uwe.bench.plan import Part, by_space, planned
-from uwe.bench.progress import Progress, progress_of
+from uwe.bench.progress import Reporter, progress_of
 from uwe.bench.regimes import Auditor
-from uwe.bench.results import METRICS, Entry, ModelRecord, Results
+from uwe.bench.results import METRICS, PAIRWISE, Entry, ModelRecord, Results
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import PreparedSpace, Relevant, prepared
 from uwe.bench.trec import RunWriter, write_qrels
@@ -31,9 +31,13 @@ from uwe.config import Scorer
 from uwe.data.layout import data_folder
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics
+from uwe.progress import Progress, check_progress
 from uwe.truncation import Truncations, gathered
 
 __all__ = ["evaluate"]
+
+_WHOLE = 64
+"""Queries all of whose scores are held at once."""
 
 
 def evaluate(
@@ -49,7 +53,7 @@ def evaluate(
     seed: int = 0,
     runs: str | Path | None = None,
     depth: int = 100,
-    progress: bool = False,
+    progress: Progress = False,
     keep: Callable[[Results], object] | None = None,
 ) -> Results:
     """Evaluate a model on ranking tasks: MAP, RP@10 and others, with intervals and regimes.
@@ -62,7 +66,8 @@ def evaluate(
             `sentence-transformers:FOLDER` (extra `bench`); a model object of sentence-transformers
             or WorkRB; anything with `encode(texts)`, or such a function.
         tasks: `all` for every task of WorkBench that the data folder has, `typed` for every task of
-            what people type; names out of `uwe bench tasks`, or paths of task folders.
+            what people type, `probes` for small cases by category; names out of `uwe bench tasks`,
+            or paths of task folders and of files of probe cases.
         splits: `all`, or names such as `val` and `test`. Of all tasks, those without one are passed
             over; a task that was named must have one.
         data: The data folder; None takes the environment variable UWE_DATA.
@@ -76,7 +81,8 @@ def evaluate(
         seed: Of that draw and of the bootstrap.
         runs: A folder for runs and judgements in TREC form and JSON lines; None writes none.
         depth: How many targets of each query those runs hold.
-        progress: True for a bar on standard error if that is a terminal, lines otherwise.
+        progress: True for a bar on standard error if that is a terminal, lines otherwise; or a
+            callable that takes (done, total): queries times ways to score.
         keep: Called after each target space with the results so far, which an interruption or an
             error would lose: `keep=lambda results: results.save("result.json")`.
 
@@ -99,7 +105,8 @@ def evaluate(
     depth, seed = positive("depth", depth), natural("seed", seed)
     if limit is not None:
         limit = positive("limit", limit)
-    aliases, progress = flag("aliases", aliases), flag("progress", progress)
+    aliases = flag("aliases", aliases)
+    check_progress(progress)
     if keep is not None and not callable(keep):
         raise InputError(f"expected keep to be a callable, or None, got {keep!r}: leave it out")
     parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
@@ -180,7 +187,7 @@ class _Run:
     seed: int
     runs: Path | None
     depth: int
-    bar: Progress
+    bar: Reporter
     auditor: Auditor
 
 
@@ -214,16 +221,34 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
             truncated=cuts.cut,
             seconds={**seconds, "score": scored[name]},
             tied=tied,
+            traps=_trap_ranks(space, part, name),
         )
-        values = entry.values(run.metrics)
+        names = (*run.metrics, PAIRWISE) if entry.traps else run.metrics
+        values = entry.values(names)
         intervals = bootstrap(values, seed=run.seed)
         with gathered(Truncations()):  # cuts are counted, and these queries were
             worst = hardest(space, part.data, part.chosen, relevant, ranks[name], values[0], name)
-        metrics = dict(zip(run.metrics, intervals, strict=True))
+        metrics = dict(zip(names, intervals, strict=True))
         entry = replace(entry, metrics=metrics, hardest=worst)
         entries.append(entry)
         run.bar.finished(entry)
     return entries
+
+
+def _trap_ranks(space: PreparedSpace, part: Part, name: str) -> tuple[int, ...]:
+    """`Entry.traps`, by score: the order of equal ones, such as a word count's 0, says nothing."""
+    if not part.data.traps:
+        return ()
+    found = []
+    for start in range(0, len(part.chosen), _WHOLE):
+        rows = part.chosen[start : start + _WHOLE]
+        queries = [part.data.task.queries[row] for row in rows]
+        with gathered(Truncations()):  # cuts are counted, and these queries were
+            block = space.scores(queries, name)
+        for row, scores in zip(rows, block, strict=True):
+            best = scores[list(part.data.traps[row])].max()
+            found.append(1 + int((scores > best).sum()))
+    return tuple(found)
 
 
 def _ranked(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.bench.results import HardQuery, RankedTarget
 from uwe.bench.space import PreparedSpace, Relevant
 from uwe.data.layout import TaskSplit
 
@@ -24,7 +24,7 @@ def hardest(
     ranks: NDArray[np.int64],
     precision: NDArray[np.float64],
     scoring: str,
-) -> tuple[dict[str, Any], ...]:
+) -> tuple[HardQuery, ...]:
     """Describe the queries with the lowest average precision.
 
     Args:
@@ -50,11 +50,11 @@ def hardest(
     rows = [chosen[i] for i in worst]
     queries = [task.queries[row] for row in rows]
     indices, scores = space.top(queries, scoring, _TARGETS)
-    found = []
+    found: list[HardQuery] = []
     for number, row in enumerate(rows):
         of_query = slice(*relevant.offsets[worst[number] : worst[number] + 2].tolist())
         pairs = sorted(zip(ranks[of_query].tolist(), relevant.indices[of_query], strict=True))
-        ranked = [
+        ranked: list[RankedTarget] = [
             {
                 "label": task.targets[target],
                 "score": score,

@@ -13,9 +13,9 @@ from uwe.bench.results import TaskRecord
 from uwe.bench.task import Task
 from uwe.bench.tasks import GROUPS, chosen_tasks
 from uwe.checks import listed, text_of
-from uwe.data.graph_files import folded
 from uwe.data.layout import TaskSplit
 from uwe.errors import DataError, InputError
+from uwe.graphs.graph import folded
 
 __all__ = ["Part", "by_space", "chosen_splits", "planned"]
 

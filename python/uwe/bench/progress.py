@@ -1,20 +1,25 @@
-"""How far an evaluation is: a bar with the time left on terminals, a line a figure elsewhere."""
+"""How far an evaluation is: a bar with the time left on terminals, a line a figure elsewhere.
+
+Or what the caller makes of it.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from uwe.progress import Progress
 
 if TYPE_CHECKING:
     from uwe.bench.results import Entry
 
-__all__ = ["Progress", "progress_of"]
+__all__ = ["Reporter", "progress_of"]
 
 
-class Progress:
+class Reporter:
     """Does nothing: what is used when nobody wants to know."""
 
     def say(self, what: str) -> None:
@@ -30,7 +35,19 @@ class Progress:
         """One figure is there."""
 
 
-class _Lines(Progress):
+class _Told(Reporter):
+    """Tells a callable, of queries times ways to score."""
+
+    def __init__(self, report: Callable[[int, int], object], work: int) -> None:
+        self._report, self._work, self._done = report, work, 0
+
+    def done(self, part: str, queries: int) -> None:
+        del part
+        self._done += queries
+        self._report(self._done, self._work)
+
+
+class _Lines(Reporter):
     """A line for each figure, with the time left, as a log wants it."""
 
     def __init__(self, model: str, work: int) -> None:
@@ -76,16 +93,19 @@ class _Bar(_Lines):
 
 
 @contextmanager
-def progress_of(wanted: bool, model: str, work: int) -> Iterator[Progress]:
-    """Show progress on standard error, if it is wanted.
+def progress_of(wanted: Progress, model: str, work: int) -> Iterator[Reporter]:
+    """Show progress on standard error, or tell a callable, if it is wanted.
 
     Args:
-        wanted: Whether to show anything.
+        wanted: False for nothing, True for standard error, or what is told.
         model: Name of the model.
         work: Queries times ways to score.
     """
+    if not isinstance(wanted, bool):
+        yield _Told(wanted, work)
+        return
     if not wanted:
-        yield Progress()
+        yield Reporter()
         return
     if not sys.stderr.isatty():
         yield _Lines(model, work)

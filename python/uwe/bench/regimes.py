@@ -1,6 +1,6 @@
 """What a model had seen of a task, decided by counting: clean, held-out, seen or undeclared.
 
-`docs/regimes.md` has the rules in words, and why their limits are where they are.
+`docs/evaluate.md` has the rules in words, and why their limits are where they are.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from uwe.bench.model import BenchModel
 from uwe.bench.results import Regime
 from uwe.bench.task import Task
 from uwe.config import TrainingSource
-from uwe.data.audit import TrainingEdges, found_pairs, read_training
 from uwe.data.layout import TaskSplit
+from uwe.graphs.contamination import TrainingEdges, found_pairs, read_training
 
 __all__ = ["COINCIDENCE", "HELD_OUT", "Auditor"]
 

@@ -1,32 +1,36 @@
 """The result of an evaluation: what was measured, on what, by what; one JSON file.
 
 Per-query values are kept as ranks: of each query's relevant targets, ascending, counted from 1.
-Every metric is a function of them. `docs/results-format.md` describes the file.
+Every metric is a function of them. `docs/evaluate.md` describes the file.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.bench.documents import read_text, to_document, value_of
 from uwe.bench.model import BenchModel
-from uwe.errors import InputError
+from uwe.checks import path_of, text_of
+from uwe.errors import DataError, InputError, MissingExtraError
 from uwe.files.atomic import write_text
 
 __all__ = [
     "METRICS",
+    "PAIRWISE",
     "REGIMES",
     "Entry",
+    "HardQuery",
     "Interval",
     "ModelRecord",
+    "RankedTarget",
     "Regime",
     "Results",
     "TaskRecord",
@@ -41,6 +45,9 @@ METRICS = (
     "hit@5", "hit@10",
 )  # fmt: skip
 """What is reported; the first two are WorkBench's."""
+
+PAIRWISE = "pairwise"
+"""Share of queries whose best relevant target scores above every trap, where a task has traps."""
 
 REGIMES = ("clean", "held-out", "seen", "undeclared")
 
@@ -142,6 +149,42 @@ class TaskRecord:
         return f"{self.name}/{self.split}"
 
 
+class _Expected(TypedDict):
+    label: str
+    rank: int
+
+
+class _Found(TypedDict):
+    label: str
+    score: float
+    relevant: bool
+
+
+class RankedTarget(_Found, total=False):
+    """A target that came first, with its score; `words` as in `HardQuery`."""
+
+    words: list[tuple[str, float]] | None
+
+
+class _Query(TypedDict):
+    id: str
+    query: str
+    AP: float
+    relevant: list[_Expected]
+    ranked: list[RankedTarget]
+
+
+class HardQuery(_Query, total=False):
+    """A query with a low average precision, and what was ranked instead; see `hardest`.
+
+    `answers` is how many relevant targets it has, `relevant` the best five of them, `ranked` what
+    came first; `words` are pairs of a word and its share of the score, None where the model cannot
+    tell.
+    """
+
+    answers: int
+
+
 @dataclass(frozen=True)
 class Entry:
     """One model with one scorer on one split of a task.
@@ -160,6 +203,8 @@ class Entry:
         hardest: Queries with the lowest AP, each with what was ranked instead; see `hardest.py`.
         tied: Queries for which all targets scored the same, so that their order ranked them;
             None where that was not counted, as with token vectors.
+        traps: Where the task has traps, for each query one more than the number of targets that
+            score above the best of its traps.
     """
 
     model: str
@@ -171,8 +216,9 @@ class Entry:
     frequencies: tuple[tuple[int, ...], ...]
     truncated: int
     seconds: dict[str, float]
-    hardest: tuple[dict[str, Any], ...] = ()
+    hardest: tuple[HardQuery, ...] = ()
     tied: int | None = None
+    traps: tuple[int, ...] = ()
 
     @property
     def label(self) -> str:
@@ -180,14 +226,24 @@ class Entry:
         return f"{self.model} {self.scorer}".strip()
 
     def values(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """Metrics of each query: (names, queries), NaN for queries without a relevant target."""
-        lengths = [len(ranks) for ranks in self.ranks]
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        flat = np.fromiter(
-            (rank for ranks in self.ranks for rank in ranks), dtype=np.int64, count=offsets[-1]
-        )
-        return _core.metrics(flat, offsets, list(names))
+        """Metrics of each query: (names, queries), NaN for queries without a relevant target.
+
+        Raises:
+            InputError: If a metric is unknown, or `pairwise` is asked for of a task without traps.
+        """
+        offsets = np.zeros(len(self.ranks) + 1, dtype=np.int64)
+        np.cumsum([len(ranks) for ranks in self.ranks], out=offsets[1:])
+        flat = np.fromiter(chain.from_iterable(self.ranks), dtype=np.int64, count=offsets[-1])
+        if PAIRWISE not in names:
+            return _core.metrics(flat, offsets, list(names))
+        if len(self.traps) != len(self.ranks):
+            raise InputError(f"{self.task} has no traps: leave out the metric {PAIRWISE}")
+        # MAP stands in its place, and is NaN where there is nothing to measure.
+        found = _core.metrics(flat, offsets, ["MAP" if n == PAIRWISE else n for n in names])
+        above = [bool(r) and r[0] < trap for r, trap in zip(self.ranks, self.traps, strict=True)]
+        for row in (i for i, name in enumerate(names) if name == PAIRWISE):
+            found[row] = np.where(np.isnan(found[row]), np.nan, above)
+        return found
 
 
 @dataclass(frozen=True)
@@ -222,7 +278,9 @@ class Results:
 
     def to_json(self) -> str:
         """The text of the file, which `from_json` reads back to an equal value."""
-        return to_document(FORMAT, VERSION, self)
+        # Not `asdict`, which copies every number: results have millions of ranks.
+        document = {"format": FORMAT, "version": VERSION, **vars(self)}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=vars) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, path: str | Path = "results") -> Results:
@@ -230,8 +288,40 @@ class Results:
 
         Raises:
             DataError: If it is no result of this format, or lacks something.
+            MissingExtraError: If msgspec of the extra `bench` is missing.
         """
-        return value_of(text, FORMAT, VERSION, _results, command="uwe bench run", path=path)
+        try:
+            import msgspec
+        except ImportError:
+            raise MissingExtraError("bench", "reading results") from None
+        path, again = path_of("path", path), "evaluate again"
+        text = text_of("a result", text)
+        try:
+            head = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+            format_, version = (
+                msgspec.json.decode(head.get(key, b"null")) for key in ("format", "version")
+            )
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise DataError(f"expected a result in JSON, got {error}: {again}", path=path) from None
+        if format_ != FORMAT:
+            raise DataError(
+                f"expected a result of  uwe bench run, got the format {format_!r}: name another",
+                path=path,
+            )
+        if version != VERSION:
+            raise DataError(
+                f"this release reads results of version {VERSION}, got {version!r}: update uwe, or "
+                f"{again}",
+                path=path,
+            )
+        try:
+            found = msgspec.json.decode(text, type=cls)
+            _check_whole(found)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise DataError(
+                f"expected a whole result, but it is damaged ({error}): {again}", path=path
+            ) from None
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write the file, whole or not at all."""
@@ -305,51 +395,35 @@ def read_results(path: str | Path) -> Results:
         DataError: If it holds something else.
         OSError: If it can not be read.
     """
-    return Results.from_json(read_text(path), path=path)
+    path = path_of("path", path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected a result of uwe, got {error}: name another", path=path) from None
+    return Results.from_json(text, path=path)
 
 
-def _results(document: dict[str, Any]) -> Results:
-    models = {
-        name: ModelRecord(**{**value, "trained_on": tuple(value["trained_on"])})
-        for name, value in document.pop("models").items()
-    }
-    listed = ("deviations", "notes", "query_words")
-    tasks = {
-        key: TaskRecord(**{**value, **{name: tuple(value[name]) for name in listed}})
-        for key, value in document.pop("tasks").items()
-    }
-    entries = tuple(_entry(value) for value in document.pop("entries"))
-    for entry in entries:
-        if entry.model not in models or entry.task not in tasks:
+def _check_whole(results: Results) -> None:
+    """ValueError unless all that entries refer to is there, and their numbers can be right."""
+    for key, record in results.tasks.items():
+        if record.key != key:
+            raise ValueError(f"the task {record.key} under the name {key}")
+    for entry in results.entries:
+        if entry.model not in results.models or entry.task not in results.tasks:
             raise ValueError(f"figures of {entry.model} on {entry.task}, which it does not hold")
+        task = results.tasks[entry.task]
+        queries = {len(entry.ranks), len(entry.frequencies), len(task.query_words)}
         lengths = [list(map(len, rows)) for rows in (entry.ranks, entry.frequencies)]
         lengths.append([len(set(row)) for row in entry.ranks])
-        if (
-            not lengths[0] == lengths[1] == lengths[2]
-            or len(lengths[0]) != tasks[entry.task].queries
-        ):
+        if queries != {task.queries} or not lengths[0] == lengths[1] == lengths[2]:
             raise ValueError(f"ranks of {entry.task} for other queries than it has")
+        if len(entry.traps) not in (0, task.queries):
+            raise ValueError(f"traps of {entry.task} for other queries than it has")
         for values, most in (
-            (entry.ranks, tasks[entry.task].targets),
-            (entry.frequencies, tasks[entry.task].queries),
+            (chain.from_iterable(entry.ranks), task.targets),
+            (chain.from_iterable(entry.frequencies), task.queries),
+            (entry.traps, task.targets),
         ):
-            flat = set(chain.from_iterable(values))
+            flat = set(values)
             if flat and not 1 <= min(flat) <= max(flat) <= most:
-                raise ValueError(f"a rank or a frequency of {entry.task} that can not be")
-    missing = {f.name for f in fields(Results)} - {"models", "tasks", "entries"} - set(document)
-    if missing:
-        raise KeyError(min(missing))
-    return Results(models=models, tasks=tasks, entries=entries, **document)
-
-
-def _entry(value: dict[str, Any]) -> Entry:
-    return Entry(
-        **{
-            **value,
-            "regime": Regime(**value["regime"]),
-            "metrics": {name: Interval(**found) for name, found in value["metrics"].items()},
-            "ranks": tuple(map(tuple, value["ranks"])),
-            "frequencies": tuple(map(tuple, value["frequencies"])),
-            "hardest": tuple(value["hardest"]),
-        }
-    )
+                raise ValueError(f"a rank or a frequency of {entry.task} that cannot be")

@@ -82,6 +82,10 @@ class PreparedSpace(Protocol):
         """Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
         ...
 
+    def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
+        """All scores: (queries, targets)."""
+        ...
+
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         """What each word of the query adds to the score; None where that can not be told."""
         ...
@@ -145,24 +149,21 @@ class _EncodedSpace:
         started = time.perf_counter()
         recorder = _Recorder(model.encoder)
         plain = all(scoring.scorer.name == "pooled" for scoring in scorings)
-
-        def build(encoder: Encoder, name: str, *, whole: bool) -> TargetCache:
-            return TargetCache.build(
-                encoder,
-                labels,
-                path=folder / name,
-                aliases=aliases,
-                scorer=model.scorer,
-                tokens="all" if whole else "pooled",
-                progress=lambda done, _: progress(done),
-            )
-
-        build(recorder, "all.uwe", whole=not plain)
+        TargetCache.build(
+            recorder,
+            labels,
+            path=folder / "all.uwe",
+            aliases=aliases,
+            scorer=model.scorer,
+            tokens="pooled" if plain else "all",
+            progress=lambda done, _: progress(done),
+        )
+        self._caches = {"all": TargetCache.open(folder / "all.uwe", model=model.encoder)}
         if any(scoring.tokens == "pooled" for scoring in scorings):
-            build(recorder.replay(), "pooled.uwe", whole=False)
-        self._caches = {
-            path.stem: TargetCache.open(path, model=model.encoder) for path in folder.iterdir()
-        }
+            self._caches["pooled"] = TargetCache.from_vectors(
+                recorder.means(), labels, model=model.encoder, path=folder / "pooled.uwe",
+                aliases=aliases, scorer=model.scorer, tokens="pooled",
+            )  # fmt: skip
         self.seconds["encode targets"] += time.perf_counter() - started
 
     def ranks(
@@ -188,10 +189,7 @@ class _EncodedSpace:
     def top(
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        chosen = self._by_name[scoring]
-        if self._last is None or self._last[0] != list(queries):
-            self._last = list(queries), encode_queries(queries, self._caches["all"])
-        vectors = self._last[1]
+        chosen, vectors = self._by_name[scoring], self._encoded(queries)
         indices, scores, _ = _core.cache_rank(
             self._caches[chosen.tokens].core,
             vectors.values,
@@ -200,6 +198,18 @@ class _EncodedSpace:
             k=k,
         )
         return indices, scores
+
+    def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
+        chosen, vectors = self._by_name[scoring], self._encoded(queries)
+        core = self._caches[chosen.tokens].core
+        return _core.cache_scores(
+            core, vectors.values, vectors.offsets, **core_scorer(chosen.scorer)
+        )
+
+    def _encoded(self, queries: Sequence[str]) -> TokenVectors:
+        if self._last is None or self._last[0] != list(queries):
+            self._last = list(queries), encode_queries(queries, self._caches["all"])
+        return self._last[1]
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         if not self._explains:
@@ -272,21 +282,10 @@ class _Recorder:
         self._means.append((sums / np.diff(vectors.offsets)[:, None]).astype(np.float32))
         return vectors
 
-    def replay(self) -> Encoder:
-        """An encoder that gives the means back, one token a text, in the order of the texts."""
-        return _Replay(np.concatenate(self._means), self.fingerprint)
-
-
-class _Replay:
-    def __init__(self, means: NDArray[np.float32], fingerprint: str) -> None:
-        self._means, self._next = means, 0
-        self.fingerprint = fingerprint
-
-    def encode(self, texts: Sequence[str], /) -> TokenVectors:
-        start, self._next = self._next, self._next + len(texts)
-        return TokenVectors(
-            self._means[start : self._next], np.arange(len(texts) + 1, dtype=np.int64)
-        )
+    def means(self) -> TokenVectors:
+        """One token a text, in the order of the texts."""
+        found = np.concatenate(self._means)
+        return TokenVectors(found, np.arange(len(found) + 1, dtype=np.int64))
 
 
 class _ScoredSpace:
@@ -315,7 +314,7 @@ class _ScoredSpace:
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         started = time.perf_counter()
-        scores = self._scores(queries)
+        scores = self.scores(queries, "")
         found = _core.ranks(scores, relevant, offsets)
         if self._targets > 1:
             same = scores.min(axis=1) == scores.max(axis=1)
@@ -326,14 +325,14 @@ class _ScoredSpace:
     def top(
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        del scoring
-        return _core.top_k(self._scores(queries), min(k, self._targets))
+        return _core.top_k(self.scores(queries, scoring), min(k, self._targets))
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         del query, target, scoring
         return None
 
-    def _scores(self, queries: Sequence[str]) -> NDArray[np.float32]:
+    def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
+        del scoring
         scores = floats(f"scores of {self._name}", self._score(queries))
         if scores.shape != (len(queries), self._texts):
             raise InputError(

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+from uwe.bench.results import PAIRWISE
 from uwe.bench.task import Task
 from uwe.bench.typed_tasks import TYPED_TASKS
 from uwe.checks import listed, path_of
@@ -21,8 +23,10 @@ PAPER_TASKS = ("job2skill", "skill2job", "jobnorm", "skillextract", "skillnorm",
 """The six tasks of the paper (arXiv 2511.07969), over which alone a macro mean is one."""
 
 
-GROUPS = {"all": "workbench/", "typed": "typed/"}
-"""Names for all tasks of a folder of the data folder that are there."""
+GROUPS = {"all": "workbench/", "typed": "typed/", "probes": ""}
+"""Names for several tasks: what is there of a folder of the data folder, and all probes."""
+
+_ASSETS = Path(__file__).parents[1] / "assets"
 
 _ESCO = "ESCO, reusable with attribution (Commission Decision 2011/833/EU); adapted"
 _ONET = "O*NET 29.2, CC BY 4.0; modified"
@@ -33,6 +37,15 @@ _BY_ESCO = "uwe data import esco FILE.zip"
 _BY_ONET = "uwe data import onet FILE.zip"
 _BY_GRAPHS = "uwe data graphs --heldout --out DATA/train_full"
 _NO_TEST = "its test split is not distributed here: validation only"
+
+
+def _probes(name: str, file: str, **given: Any) -> Task:
+    return Task(
+        name=name, folder=str(_ASSETS / file), paper="", probes=True,
+        query="vacancy sentence", target="skill", space="ESCO 1.2.0 skills",
+        shown=(PAIRWISE, "hit@1", "hit@10"), **given,
+    )  # fmt: skip
+
 
 TASKS: tuple[Task, ...] = (
     Task(
@@ -193,11 +206,22 @@ TASKS: tuple[Task, ...] = (
         origins=("esco-altlabel",), deviations=(_HELDOUT, _LABELS_120),
     ),
     *TYPED_TASKS,
+    _probes(
+        "probes_hand", "probes.jsonl",
+        measures="gets single cases right that were written and read one by one",
+        source="written for this package", licence="Apache-2.0",
+    ),
+    _probes(
+        "probes_rules", "probes-rules.jsonl.gz",
+        measures="gets single cases right that a rule made; nobody read all of them",
+        source="ESCO 1.1.1 and O*NET 29.2, by scripts/make_probes.py",
+        licence=f"{_ESCO}; {_ONET}", origins=("esco-altlabel",),
+    ),
 )  # fmt: skip
 
 
 def task_named(name: str) -> Task:
-    """The task of the table, or a user's own for the path of a task folder.
+    """The task of the table, or a user's own: for a task folder, or a file of probe cases.
 
     Raises:
         InputError: If it is neither.
@@ -218,6 +242,11 @@ def task_named(name: str) -> Task:
             source="a folder of yours",
             licence="",
         )
+    if folder.is_file():
+        return _probes(
+            folder.name.partition(".")[0], str(folder.absolute()),
+            measures="gets single cases of yours right", source="a file of yours", licence="",
+        )  # fmt: skip
     if folder.is_dir():
         found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
         raise InputError(
@@ -239,8 +268,8 @@ def chosen_tasks(
 ) -> list[tuple[Task, Path]]:
     """Tasks and where they lie: those named, or for a name of `GROUPS` all of it that are there.
 
-    `all` means what lies in `workbench/`, `typed` what lies in `typed/`; held-out parts of training
-    data are named one by one.
+    `all` means what lies in `workbench/`, `typed` what lies in `typed/`, `probes` the probes that
+    come with the package; held-out parts of training data are named one by one.
 
     Args:
         names: Names of the table or of `GROUPS`, and paths of task folders.
@@ -270,11 +299,11 @@ def chosen_tasks(
     for task in tasks:
         path = Path(data or "") / task.folder
         if not task.is_in(path):
-            what = path.name if task.typed else TARGETS
+            what = path.name if task.typed or task.probes else TARGETS
             made = f"make it with  {task.made_by}" if task.made_by else "name another data folder"
             raise DataError(
                 f"expected the task {task.name}, found no {what}: leave it out, or {made}",
-                path=path.parent if task.typed else path,
+                path=path.parent if task.typed or task.probes else path,
             )
         chosen.append((task, path))
     return chosen
@@ -282,6 +311,8 @@ def chosen_tasks(
 
 def _group(name: str, data: str | Path | None) -> list[Task]:
     """The tasks of a group that are there."""
+    if name == "probes":
+        return [task for task in TASKS if task.probes]
     folder, start = data_folder(data), GROUPS[name]
     found = [
         task

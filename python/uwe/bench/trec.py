@@ -12,24 +12,22 @@ a web address (`a b` is `a%20b`), in runs and judgements alike.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
-from urllib.parse import quote, quote_plus, unquote
+from urllib.parse import quote, quote_plus
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import file_name, listed, natural, path_of, text_of
-from uwe.errors import DataError, InputError
+from uwe.errors import InputError
 from uwe.files.atomic import replaced_path
-from uwe.records import checked, decoded, lines_of
 
-__all__ = ["RunWriter", "read_qrels", "read_run", "write_qrels"]
+__all__ = ["RunWriter", "write_qrels"]
 
 _UNSAFE = re.compile(r"[\s%]")
 _TINY = np.finfo(np.float32).tiny
@@ -176,47 +174,6 @@ def write_qrels(
             lines.write(_json({"query": query, "relevant": ids}))
 
 
-def read_run(path: str | Path) -> dict[str, dict[str, float]]:
-    """Scores by query and target, in the order of the file; escaped ids as they were.
-
-    Raises:
-        DataError: If a line has not six columns, a score is no finite number, or a target stands
-            twice in a query; with path and line.
-        OSError: If the file can not be read.
-    """
-    run: dict[str, dict[str, float]] = {}
-    for line, columns in _columns(path, 6, "query, Q0, target, rank, score and tag"):
-        query, _, target, _, text, _ = columns
-        try:
-            score = float(text)
-        except ValueError:
-            score = math.nan
-        if not math.isfinite(score):
-            raise DataError(f"expected a finite score, got {text!r}", path=path, line=line)
-        _put(run, query, target, score, path, line)
-    return run
-
-
-def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
-    """Grades by query and target, in the order of the file; escaped ids as they were.
-
-    Raises:
-        DataError: If a line has not four columns, a grade is no integer, or a target stands twice
-            in a query; with path and line.
-        OSError: If the file can not be read.
-    """
-    qrels: dict[str, dict[str, int]] = {}
-    for line, (query, _, target, text) in _columns(path, 4, "query, 0, target and grade"):
-        try:
-            grade = int(text)
-        except ValueError:
-            raise DataError(
-                f"expected an integer grade, got {text!r}", path=path, line=line
-            ) from None
-        _put(qrels, query, target, grade, path, line)
-    return qrels
-
-
 @contextmanager
 def _new_files(folder: Path, *names: str) -> Iterator[list[IO[str]]]:
     """New text files that get their names together when the block ends well."""
@@ -244,34 +201,6 @@ def _strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(lowered).all():
         raise InputError("expected scores within float32, got equal ones at its lower end")
     return lowered
-
-
-def _columns(path: str | Path, count: int, names: str) -> Iterator[tuple[int, list[str]]]:
-    path = path_of("path", path)
-    with lines_of(path) as lines:
-        for line, raw in decoded(lines):
-            columns = checked({"": raw}, path, line)[""].split()
-            if not columns:
-                continue
-            if len(columns) != count:
-                raise DataError(
-                    f"expected {names}, separated by white space, got {raw!r}", path=path, line=line
-                )
-            yield line, [unquote(column) for column in columns]
-
-
-def _put(
-    table: dict[str, dict[str, Any]],
-    query: str,
-    target: str,
-    value: float,
-    path: str | Path,
-    line: int,
-) -> None:
-    row = table.setdefault(query, {})
-    if target in row:
-        raise DataError(f"{target!r} stands twice in the query {query!r}", path=path, line=line)
-    row[target] = value
 
 
 def _stem(name: str) -> str:

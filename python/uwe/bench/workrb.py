@@ -179,8 +179,7 @@ def _scores(
     cuts = Truncations()
     with gathered(cuts), prepared(model, targets, None, scorings, lambda _: None) as space:
         for start in range(0, len(queries), space.block):
-            rows = scores[start : start + space.block]
-            best = space.top(queries[start : start + space.block], space.scorings[0], len(targets))
-            np.put_along_axis(rows, *best, axis=1)
+            end = start + space.block
+            scores[start:end] = space.scores(queries[start:end], space.scorings[0])
     cuts.warn()
     return scores

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import averaging, caches, enrich, explanation, exporting, ranking, spaces
+from uwe.cli import average, caches, enrich, explanation, export, ranking, spaces
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
@@ -33,8 +33,8 @@ app.command("rank")(guarded(ranking.rank_command))
 app.command("explain")(guarded(explanation.explain_command))
 app.add_typer(caches.app, name="cache")
 app.command("spaces")(guarded(spaces.spaces_command))
-app.command("average")(guarded(averaging.average_command))
-app.command("export")(guarded(exporting.export_command))
+app.command("average")(guarded(average.average_command))
+app.command("export")(guarded(export.export_command))
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.add_typer(training, name="train")

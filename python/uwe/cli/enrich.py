@@ -114,11 +114,8 @@ def enrich_command(
     settings = {
         "sentences": sentences, "seed": seed, "token_cap": token_cap, "timeout": timeout,
     }  # fmt: skip
-    with (
-        _llm(material, kept, settings) as llm,
-        output.counting("skills", alone=False) as progress,
-    ):
-        done = enrich(material, out, llm, model=ranker, progress=progress)
+    with _llm(material, kept, settings) as llm:
+        done = enrich(material, out, llm, model=ranker, progress=True)
     if as_json:
         output.print_json({**vars(done), "folder": str(done.folder)}, indent=2)
         return

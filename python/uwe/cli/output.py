@@ -40,14 +40,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
 
 @contextmanager
-def counting(what: str, *, alone: bool = True) -> Iterator[Callable[[int], object]]:
-    """A bar on standard error that counts; silent unless that is a terminal.
+def counting(what: str) -> Iterator[Callable[[int], object]]:
+    """A bar on standard error that counts; silent unless that alone is a terminal.
 
-    Args:
-        what: Is counted.
-        alone: Whether standard output must be none: what is printed meanwhile shows how far it is.
+    Where standard output is one, what is printed meanwhile shows how far it is.
     """
-    if not sys.stderr.isatty() or (alone and sys.stdout.isatty()):
+    if not sys.stderr.isatty() or sys.stdout.isatty():
         yield lambda _: None
         return
     from rich.console import Console

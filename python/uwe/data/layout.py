@@ -47,6 +47,8 @@ class TaskSplit:
         seals: sha256 of the ids and texts, or judgements, in each of its three files, by its name:
             that of the file, unpacked, as `write_task` writes it without aliases.
         notes: What a reader of the figures should know, such as targets with equal texts.
+        traps: For each query the targets that must score below its best relevant one; empty where
+            the task has none.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class TaskSplit:
     aliases: list[list[str]]
     seals: dict[str, str]
     notes: tuple[str, ...] = ()
+    traps: tuple[tuple[int, ...], ...] = ()
 
 
 def data_folder(given: str | Path | None = None) -> Path:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uwe.data.esco import EscoRelease
-from uwe.data.graph_files import Edges, folded, graph_paths, plain, read_edges
 from uwe.errors import InputError
+from uwe.graphs.files import Edges, graph_paths, read_edges
+from uwe.graphs.graph import folded, plain
 
 __all__ = ["RELATION", "Background", "Fact", "read_background"]
 

@@ -11,15 +11,14 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uwe.cache import TargetCache
-from uwe.checks import check_counter, natural, positive
+from uwe.checks import natural, positive
 from uwe.data.esco import newest_release
-from uwe.data.graph_files import folded, write_graph_files
 from uwe.enrich.background import RELATION, Background, read_background
 from uwe.enrich.grounding import Grounder, Grounding, rare_skills
 from uwe.enrich.llm import LLM
@@ -27,6 +26,9 @@ from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
 from uwe.files.atomic import replaced, settled, write_lines
+from uwe.graphs.files import write_graph_files
+from uwe.graphs.graph import folded
+from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking import rank_stream
 from uwe.tokens import Encoder
 
@@ -156,7 +158,7 @@ def enrich(
     *,
     model: Encoder | None,
     k: int = TOP_K,
-    progress: Callable[[int], object] | None = None,
+    progress: Progress = False,
 ) -> Enriched:
     """Ask a language model for each skill, and write what is accepted, whole or not at all.
 
@@ -167,7 +169,8 @@ def enrich(
         llm: Writes the texts.
         model: Ranks all skills of the graphs for each text; None leaves the round trip out.
         k: A text is accepted if its skill is among the first `k`.
-        progress: Called with the number of skills asked for so far.
+        progress: True for a bar on standard error if that is a terminal, or a callable that takes
+            (done, total): skills asked for.
 
     Raises:
         InputError: If `out` holds something else, nothing at all is accepted, k is no number above
@@ -175,7 +178,7 @@ def enrich(
         OSError: If the endpoint cannot be reached, or the disk is full or refuses.
     """
     k, out = positive("k", k), Path(out)
-    check_counter(progress)
+    check_progress(progress)
     check_out(out, material.graphs)
     skills = material.background.skills
     accepted, rejected = _validated(material, llm, progress)
@@ -205,24 +208,24 @@ def enrich(
 
 
 def _validated(
-    material: Enrichable, llm: LLM, progress: Callable[[int], object] | None
+    material: Enrichable, llm: LLM, progress: Progress
 ) -> tuple[list[Candidate], Counter[str]]:
     """Candidates that keep to the rules, and how many do not by reason."""
     validator = Validator(material.background, material.queries)
     accepted, rejected = [], Counter[str]()
-    for done, grounding in enumerate(material.groundings, 1):
-        candidates = llm.candidates(grounding)
-        if isinstance(candidates, str):
-            rejected[candidates] += 1
-            candidates = []
-        for candidate in candidates:
-            reason = validator.reason_against(candidate, grounding)
-            if reason is None:
-                accepted.append(candidate)
-            else:
-                rejected[reason] += 1
-        if progress is not None:
-            progress(done)
+    with reporting(progress, len(material.groundings), "Asking") as report:
+        for done, grounding in enumerate(material.groundings, 1):
+            candidates = llm.candidates(grounding)
+            if isinstance(candidates, str):
+                rejected[candidates] += 1
+                candidates = []
+            for candidate in candidates:
+                reason = validator.reason_against(candidate, grounding)
+                if reason is None:
+                    accepted.append(candidate)
+                else:
+                    rejected[reason] += 1
+            report(done)
     return accepted, rejected
 
 

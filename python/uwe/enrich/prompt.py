@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from uwe.data.graph_files import plain
 from uwe.enrich.grounding import Grounding
+from uwe.graphs.graph import plain
 
 __all__ = ["LISTS", "PROMPT_VERSION", "Candidate", "Kind", "messages_for", "parse_answer"]
 

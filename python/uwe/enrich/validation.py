@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.corpus import read_queries
-from uwe.data.graph_files import folded
 from uwe.enrich.background import Background
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.near import NearTexts, runs_of, words_of
 from uwe.enrich.prompt import Candidate
+from uwe.graphs.graph import folded
 
 __all__ = [
     "Queries",

@@ -50,6 +50,6 @@ def base_folder(base: str) -> Path:
             found_there = Path(snapshot_download(base, ignore_patterns=_OTHER_FORMS))
     except Exception as error:  # whatever the network makes its many layers raise
         raise ModelError(
-            f"{base}: the hub can not give it: {error}: pass a folder that has it"
+            f"{base}: the hub cannot give it: {error}: pass a folder that has it"
         ) from error
     return found_there

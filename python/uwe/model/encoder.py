@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,13 +37,9 @@ class TorchEncoder(torch.nn.Module):
         transformer: The encoder of transformers; its last hidden states are the token vectors.
         tokenizer: As it is used, without padding.
         source_tokenizer: As transformers has it, which is what is saved.
-        projection: (hidden, dim), without a bias; None if the vectors are taken as they are.
-        log_temperature: (), the logarithm of the scorer's temperature; a parameter if it is
-            learned.
-        scorer: How the model's token vectors are compared, with the temperature at the start.
+        projection: From the hidden width to `dim`, without a bias; None if there is none.
+        scorer: How the model's token vectors are compared.
     """
-
-    log_temperature: torch.Tensor
 
     def __init__(
         self,
@@ -55,8 +50,7 @@ class TorchEncoder(torch.nn.Module):
         scorer: Scorer,
         max_tokens: int,
         special_tokens: Literal["keep", "drop"] = "keep",
-        dim: int | None = None,
-        learned_temperature: bool = False,
+        projection: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.transformer: Any = transformer
@@ -70,13 +64,11 @@ class TorchEncoder(torch.nn.Module):
             )
         self.special_tokens = special_tokens
         hidden = int(self.transformer.config.hidden_size)
-        self.projection = None if dim is None else _orthogonal(hidden, positive("dim", dim))
-        self.dim = hidden if dim is None else dim
-        start = torch.tensor(self.scorer.temperature or 1.0).log()
-        if learned_temperature:
-            self.log_temperature = torch.nn.Parameter(start)
-        else:
-            self.register_buffer("log_temperature", start, persistent=False)
+        self.dim = hidden if projection is None else len(projection)
+        self.projection: torch.nn.Linear | None = None
+        if projection is not None:
+            self.projection = torch.nn.Linear(hidden, self.dim, bias=False)
+            self.projection.weight.data.copy_(projection)
 
     @classmethod
     def from_folder(
@@ -86,8 +78,6 @@ class TorchEncoder(torch.nn.Module):
         scorer: Scorer,
         max_tokens: int | None = None,
         special_tokens: Literal["keep", "drop"] | None = None,
-        dim: int | None = None,
-        learned_temperature: bool = False,
         dropout: float | None = None,
         attention: str | None = None,
     ) -> TorchEncoder:
@@ -100,9 +90,6 @@ class TorchEncoder(torch.nn.Module):
                 folder says.
             special_tokens: Whether vectors of special tokens are kept; None takes what the
                 folder's `uwe.json` says, or keeps them.
-            dim: Width of a projection of the token vectors, which starts orthogonal unless the
-                folder has one; None: what the folder has.
-            learned_temperature: Whether the scorer's temperature is a parameter.
             dropout: In place of every dropout of the folder's; None leaves them.
             attention: Which of transformers' attentions is used; None: its own choice, the fused
                 one if the architecture has it.
@@ -116,37 +103,27 @@ class TorchEncoder(torch.nn.Module):
         limit = positions(transformer)
         declared = "keep" if source.config is None else source.config.special_tokens
         loaded = load_tokenizer(source)
-        matrix = None if source.projection is None else load_projection(source.projection)
-        if matrix is not None and dim not in (None, len(matrix)):
-            raise InputError(
-                f"{folder}: projects to {len(matrix)} dimensions, but dim={dim} is asked for: "
-                "leave it out"
-            )
-        encoder = cls(
+        return cls(
             transformer,
             plain_tokenizer(loaded, source),
             source_tokenizer=loaded,
             scorer=scorer,
             max_tokens=longest_text(max_tokens, source.max_tokens, limit),
             special_tokens=special_tokens or declared,
-            dim=dim if matrix is None else len(matrix),
-            learned_temperature=learned_temperature,
-        )
-        if matrix is not None and encoder.projection is not None:
-            encoder.projection.weight.data.copy_(matrix)
-        return encoder.eval()
+            projection=None if source.projection is None else load_projection(source.projection),
+        ).eval()
 
     @property
-    def temperature(self) -> torch.Tensor:
-        """(), the scorer's temperature, differentiable if it is learned."""
-        return self.log_temperature.exp()
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
 
-    @property
-    def current_scorer(self) -> Scorer:
-        """The scorer with the temperature as it stands."""
-        if not self.scorer.attends:
-            return self.scorer
-        return replace(self.scorer, temperature=float(self.temperature.detach()))
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, with special ones, if none are cut off."""
+        self.tokenizer.no_truncation()
+        with tokenizer_errors(f"{self._called}: the tokenizer fails on a text"):
+            encodings = self.tokenizer.encode_batch(list(texts))
+        return [len(encoding.ids) for encoding in encodings]
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, with special tokens, cut to `max_tokens`.
@@ -174,7 +151,7 @@ class TorchEncoder(torch.nn.Module):
         Returns:
             (tokens, dim): the vectors of one text after the other, and how many each has.
         """
-        device = self.log_temperature.device
+        device = self.device
         longest = max(len(row) for row in ids)
         table = torch.zeros((len(ids), longest), dtype=torch.long)
         mask = torch.zeros((len(ids), longest), dtype=torch.bool)
@@ -253,13 +230,3 @@ def chunks_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
         chunk.append(index)
     if chunk:
         yield chunk
-
-
-def _orthogonal(hidden: int, dim: int) -> torch.nn.Linear:
-    if dim > hidden:
-        raise InputError(
-            f"expected a projection to at most the model's {hidden} dimensions, got {dim}: lower it"
-        )
-    linear = torch.nn.Linear(hidden, dim, bias=False)
-    torch.nn.init.orthogonal_(linear.weight)
-    return linear

@@ -171,7 +171,7 @@ def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float
     if not error < _TOLERANCE:
         raise ModelError(
             f"the exported {traced.architecture} differs from torch by {error:.2g}: this "
-            "architecture can not be exported"
+            "architecture cannot be exported"
         )
     ranges = None
     if config.weights == "int8-rows":
@@ -236,7 +236,7 @@ def _trace(encoder: Any, path: Path) -> None:
             )
     except Exception as error:  # the exporter wraps whatever the architecture made it hit
         raise ModelError(
-            f"torch can not export a {encoder.architecture}: {error}: report it with the "
+            f"torch cannot export a {encoder.architecture}: {error}: report it with the "
             "model's config.json"
         ) from error
 

@@ -40,7 +40,7 @@ def load_transformer(
         dropout: In place of every dropout of its own; None leaves them.
 
     Raises:
-        ModelError: If transformers can not read it, a weight is missing, or it is no encoder.
+        ModelError: If transformers cannot read it, a weight is missing, or it is no encoder.
     """
     import torch
     from transformers import AutoConfig, AutoModel
@@ -61,7 +61,7 @@ def load_transformer(
             )
     except Exception as error:  # whatever a broken file makes its many readers raise
         raise ModelError(
-            f"{folder}: transformers can not load it: {error}: pass the folder that "
+            f"{folder}: transformers cannot load it: {error}: pass the folder that "
             "save_pretrained wrote"
         ) from error
     # transformers fills gaps with random numbers; only its pooler never reaches a token vector.
@@ -87,7 +87,7 @@ def load_tokenizer(folder: SourceFolder) -> Any:
     from transformers import AutoTokenizer
 
     path = folder.transformer
-    with tokenizer_errors(f"{path}: transformers can not load its tokenizer"), quiet():
+    with tokenizer_errors(f"{path}: transformers cannot load its tokenizer"), quiet():
         loaded = AutoTokenizer.from_pretrained(path, **_OWN_CODE)
     if not getattr(loaded, "is_fast", False):
         raise ModelError(
@@ -105,7 +105,7 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
     """
     from tokenizers import Tokenizer, normalizers
 
-    with tokenizer_errors(f"{folder.transformer}: tokenizers can not read its tokenizer"):
+    with tokenizer_errors(f"{folder.transformer}: tokenizers cannot read its tokenizer"):
         tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -119,7 +119,7 @@ def plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
     if any(kinds):
         raise ModelError(
             f"{folder.transformer}: its tokenizer gives a single text a token type other than 0, "
-            "which the exported encoder would not see: this model can not be exported"
+            "which the exported encoder would not see: this model cannot be exported"
         )
     return tokenizer
 

@@ -22,7 +22,6 @@ __all__ = ["quantize"]
 
 # Smaller tensors (biases, norms, constants of the graph) stay float32: they weigh nothing.
 _SMALLEST = 4096
-_BLOCK = 32
 
 
 def quantize(
@@ -34,10 +33,9 @@ def quantize(
 
     `float16` casts them up when the session starts. `int8` stores symmetric int8 with one scale
     per output channel of a matrix and per row of an embedding, the rest as `float16`; matrices
-    are widened when the session starts, embedding rows when they are looked up. `int8-block`
-    multiplies with onnxruntime's `MatMulNBits` (8 bits, blocks of 32, activations in 8 bits per
-    block and row), embeddings as `float16`. `int8-rows` multiplies bytes, with one scale for each
-    row of activations and each output channel, embeddings as `int8`.
+    are widened when the session starts, embedding rows when they are looked up. `int8-rows`
+    multiplies bytes, with one scale for each row of activations and each output channel, embeddings
+    as `int8`.
 
     Args:
         model: An encoder in float32 with its weights inside.
@@ -61,8 +59,8 @@ def quantize(
         for name in node.input:
             users.setdefault(name, []).append(node)
     rewrites: dict[str, Callable[[_Weight], _Rewrite]] = {
-        "MatMul": {"int8": _int8_matrix, "int8-block": _int8_blocks}.get(form, _float16),
-        "Gather": {"int8": _int8_rows, "int8-rows": _int8_rows}.get(form, _float16),
+        "MatMul": _int8_matrix if form == "int8" else _float16,
+        "Gather": _float16 if form == "float16" else _int8_rows,
     }
     widening: list[onnx.NodeProto] = []
     instead: dict[str, list[onnx.NodeProto]] = {}
@@ -76,8 +74,6 @@ def quantize(
     nodes = [new for node in graph.node for new in instead.get(node.output[0], [node])]
     del graph.node[:]
     graph.node.extend(widening + nodes)
-    if form == "int8-block":
-        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
 
 
 @dataclass(frozen=True)
@@ -153,36 +149,6 @@ def _int8_rows(weight: _Weight) -> _Rewrite:
     return _Rewrite(
         [numpy_helper.from_array(values, narrow), numpy_helper.from_array(scales, scale)],
         instead=instead,
-    )
-
-
-def _int8_blocks(weight: _Weight) -> _Rewrite:
-    packed, scale = f"{weight.name}_blocks", f"{weight.name}_scale"
-    k, n = weight.array.shape
-    blocks = -(-k // _BLOCK)
-    padded = np.zeros((n, blocks * _BLOCK), dtype=np.float32)
-    padded[:, :k] = weight.array.T
-    values, scales = _symmetric(padded.reshape(n, blocks, _BLOCK), axis=2)
-    # MatMulNBits stores unsigned bytes around 128.
-    unsigned = (values.astype(np.int16) + 128).astype(np.uint8)
-    settings = {"K": k, "N": n, "bits": 8, "block_size": _BLOCK, "accuracy_level": 4}
-    return _Rewrite(
-        [
-            numpy_helper.from_array(unsigned, packed),
-            numpy_helper.from_array(scales.reshape(-1), scale),
-        ],
-        instead={
-            user.output[0]: [
-                helper.make_node(
-                    "MatMulNBits",
-                    [user.input[0], packed, scale],
-                    list(user.output),
-                    domain="com.microsoft",
-                    **settings,
-                )
-            ]
-            for user in weight.users
-        },
     )
 
 

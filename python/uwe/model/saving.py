@@ -39,10 +39,10 @@ def config_of(
     base_model: str = "",
     trained_on: tuple[TrainingSource, ...] = (),
 ) -> ModelConfig:
-    """What `uwe.json` says of an encoder, with the temperature as it stands."""
+    """What `uwe.json` says of an encoder."""
     return ModelConfig(
         name=name,
-        scorer=encoder.current_scorer,
+        scorer=encoder.scorer,
         special_tokens=encoder.special_tokens,
         max_tokens=encoder.max_tokens,
         dim=encoder.dim,
@@ -60,7 +60,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except SafetensorError as error:
-        raise OSError(f"{path}: can not be written: {error}") from error
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 def save_encoder(encoder: TorchEncoder, folder: Path, config: ModelConfig) -> None:

@@ -1,7 +1,9 @@
-"""Checkpoints: a model folder and the state of the run, written beside and renamed.
+"""The folder of a run: its recipe, the best model, and checkpoints to go on from.
 
-Killed at any moment, a run has its last whole checkpoint: a folder is either there with all its
-files or not at all. Nothing is pickled, so opening one runs no code.
+`recipe.json` has the recipe with all its settings, `metrics.jsonl` losses and validations,
+`checkpoints/step-<number>/` a model folder with the state of the run, and `model/` the weights of
+the best step. Killed at any moment, a run has its last whole checkpoint: a folder is either there
+with all its files or not at all. Nothing is pickled, so opening one runs no code.
 """
 
 from __future__ import annotations
@@ -10,27 +12,32 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import lock_descriptor
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from uwe.config import ModelConfig
-from uwe.errors import ModelError
-from uwe.files.atomic import replaced
+from uwe.errors import InputError, ModelError
+from uwe.files.atomic import replaced, settled, write_lines
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import disk_errors, save_encoder
+from uwe.training.batches import GraphBatch
+from uwe.training.recipe import Recipe, read_recipe, settings_of
 
 __all__ = [
-    "Checkpoint", "encoder_seal", "last_checkpoint", "load_checkpoint", "named_state",
-    "restore_state", "save_checkpoint",
+    "CHECKPOINTS", "MODEL", "Checkpoint", "checkpoint_of", "encoder_sha256", "keep_model",
+    "named_state", "restore_state", "run_folder", "save_checkpoint", "save_failed_step",
 ]  # fmt: skip
 
-FORMAT = 1
+FORMAT = 2
+CHECKPOINTS, MODEL, RECIPE = "checkpoints", "model", "recipe.json"
 _NAME = re.compile(r"step-(\d{6,})")
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
 
@@ -42,18 +49,16 @@ class Checkpoint:
     Attributes:
         step: Steps that were taken.
         recipe: The recipe, as `Recipe.to_dict` has it.
-        sampler: State of the sampler: the next step's number, and what it draws from.
-        base: `encoder_seal` of what the run began with.
-        guide: Fingerprint of the guard's model; None without.
+        batches: Fingerprint of what is drawn.
+        base: `encoder_sha256` of what the run began with.
         best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
-        tensors: Of the optimizer, and parameters that are not in the model folder.
+        tensors: Of the optimizer, and of an average of the weights.
     """
 
     step: int
     recipe: dict[str, Any]
-    sampler: dict[str, Any]
+    batches: str
     base: str
-    guide: str | None
     best: dict[str, Any] | None
     tensors: dict[str, torch.Tensor]
 
@@ -81,9 +86,8 @@ def save_checkpoint(
             "format": FORMAT,
             "step": checkpoint.step,
             "recipe": checkpoint.recipe,
-            "sampler": checkpoint.sampler,
+            "batches": checkpoint.batches,
             "base": checkpoint.base,
-            "guide": checkpoint.guide,
             "best": checkpoint.best,
         }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
@@ -92,13 +96,7 @@ def save_checkpoint(
     return path
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint of the most steps; None if there is none."""
-    steps = _steps(folder)
-    return steps[-1] if steps else None
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
+def _load(path: Path) -> Checkpoint:
     """Read the state of a run.
 
     Raises:
@@ -110,14 +108,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if found != FORMAT:
             raise ModelError(
                 f"{path}: this release reads checkpoints of format {FORMAT}, got {found!r}: "
-                "update uwe, or start anew"
+                "go on with the release that wrote it, or start anew in another folder"
             )
         return Checkpoint(
             step=int(state["step"]),
             recipe=dict(state["recipe"]),
-            sampler=dict(state["sampler"]),
+            batches=str(state["batches"]),
             base=str(state["base"]),
-            guide=state["guide"],
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )
@@ -131,10 +128,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ) from None
 
 
-def encoder_seal(encoder: TorchEncoder) -> str:
-    """sha256 of an encoder's weights and tokenizer."""
+def encoder_sha256(encoder: TorchEncoder) -> str:
+    """sha256 of all that decides what an encoder computes: settings, tokenizer, weights."""
     encoder.tokenizer.no_truncation()
-    digest = hashlib.sha256(encoder.tokenizer.to_str().encode())
+    settings = encoder.transformer.config.to_dict()
+    for key in ("_name_or_path", "transformers_version"):
+        settings.pop(key, None)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(encoder.tokenizer.to_str().encode())
     for name, parameter in encoder.named_parameters():
         digest.update(name.encode())
         digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
@@ -190,3 +191,106 @@ def _remove(path: Path) -> None:
 def _steps(folder: Path) -> list[Path]:
     found = [path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: int(path.name[5:]))
+
+
+def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Checkpoint] | None:
+    """The checkpoint to go on from, with its folder; None for a run that begins at its first step.
+
+    Raises:
+        InputError: If `out` holds a run and `resume` is false, or none and it is true, or one of
+            another recipe.
+        ModelError: If the last checkpoint is damaged, or of a newer release.
+    """
+    out = settled(out)
+    if not resume:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(
+                f"{out}: expected a new folder, found something there: go on with  --resume, name "
+                "another, or remove it"
+            )
+        return None
+    steps = _steps(out / CHECKPOINTS)
+    if not steps:
+        if not (out / RECIPE).is_file():
+            raise InputError(f"{out}: expected a run to resume, found none: leave --resume out")
+        # It ended before the first checkpoint.
+        _check_same(recipe, read_recipe(out / RECIPE).to_dict(), out / RECIPE)
+        return None
+    last = steps[-1]
+    checkpoint = _load(last)
+    # Read as a recipe, so that settings which are newer than the run have their defaults.
+    _check_same(recipe, Recipe.from_dict(checkpoint.recipe, path=last).to_dict(), last)
+    return last, checkpoint
+
+
+# How a step is computed, and how often it is saved: what comes out is the same but for rounding.
+_MAY_DIFFER = {
+    "batches.gradient_cache", "batches.chunk_tokens", "batches.tile_pairs", "checkpoint_every",
+}  # fmt: skip
+
+
+def _check_same(recipe: Recipe, found: Mapping[str, Any], where: Path) -> None:
+    wanted, had = dict(settings_of(recipe.to_dict())), dict(settings_of(found))
+    for key in sorted({*wanted, *had} - _MAY_DIFFER):
+        if wanted.get(key) != had.get(key):
+            raise InputError(
+                f"{key} of the recipe is {wanted.get(key, 'not there')!r}, that of {where} "
+                f"{had.get(key, 'not there')!r}: resume with the recipe of the run"
+            )
+
+
+@contextmanager
+def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
+    """Hold the folder of a run for this process alone; make it, or clear it of half-written files.
+
+    Raises:
+        InputError: If another process trains in it.
+        OSError: If the disk is full or refuses.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RECIPE).exists():
+        write_lines(out / RECIPE, [json.dumps(recipe.to_dict(), indent=2, ensure_ascii=False)])
+    with (out / RECIPE).open() as held:
+        if not lock_descriptor(held.fileno(), blocking=False):
+            raise InputError(
+                f"{out}: expected a run that nobody goes on with, found another process at it: "
+                "wait for it, or end it"
+            )
+        checkpoints, model = out / CHECKPOINTS, out / MODEL
+        checkpoints.mkdir(exist_ok=True)
+        for old in out.glob(f".{MODEL}-*-old"):
+            if not model.exists():  # killed between two renames
+                old.rename(model)
+        for left in (*checkpoints.glob(".step-*"), *out.glob(f".{MODEL}-*")):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
+    """Put an encoder in the place of the best one so far.
+
+    Raises:
+        OSError: If the disk is full or refuses; the one before it is there then.
+    """
+    with replaced(out / MODEL) as new:
+        save_encoder(encoder, new, config)
+
+
+def save_failed_step(path: Path, step: int, batch: GraphBatch, loss: float, norm: float) -> None:
+    """Write down what a loss that is no finite number was computed of.
+
+    Raises:
+        OSError: If the disk is full or refuses.
+    """
+    found = {
+        "step": step,
+        "loss": repr(loss),
+        "gradient_norm": repr(norm),
+        "graph": batch.name,
+        "left": list(batch.left),
+        "right": list(batch.right),
+        "positives": [
+            list(map(int, pair)) for pair in zip(*batch.positives.nonzero(), strict=True)
+        ],
+    }
+    write_lines(path, [json.dumps(found, ensure_ascii=False, indent=1)])

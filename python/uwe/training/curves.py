@@ -51,7 +51,7 @@ def read_run(folder: str | Path) -> RunLog:
     Raises:
         InputError: If the folder has none, or one without a step.
         DataError: If a line is malformed.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     folder = Path(folder)
     run = RunLog(folder.resolve().name, read_metrics(folder / METRICS_FILE))
@@ -73,7 +73,7 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
     Raises:
         InputError: If it ends otherwise, or there is no run.
         MissingExtraError: If matplotlib is missing.
-        OSError: If it can not be written.
+        OSError: If it cannot be written.
     """
     if not runs:
         raise InputError("expected runs to draw, got none: name some")

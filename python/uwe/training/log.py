@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 from uwe.checks import path_of
 from uwe.errors import DataError
 from uwe.files.atomic import write_lines
+from uwe.progress import Progress
 
-__all__ = ["MetricsLog", "Progress", "read_metrics", "smoothed", "step_progress"]
+__all__ = ["MetricsLog", "Reporter", "read_metrics", "smoothed", "step_progress"]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -46,7 +47,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         DataError: If another line is no JSON object with a step; with path and line.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     path = path_of("path", path)
     if not path.exists():
@@ -70,7 +71,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     return entries
 
 
-class Progress:
+class Reporter:
     """Shows nothing: what is used when nobody wants to know."""
 
     def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
@@ -80,7 +81,18 @@ class Progress:
         """Something happened that is worth a line."""
 
 
-class _Lines(Progress):
+class _Told(Reporter):
+    """Tells a callable which step was taken, of how many."""
+
+    def __init__(self, report: Callable[[int, int], object], steps: int) -> None:
+        self._report, self._steps = report, steps
+
+    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
+        del losses, seconds
+        self._report(step, self._steps)
+
+
+class _Lines(Reporter):
     """A line now and then, as a log wants it."""
 
     def __init__(self, steps: int) -> None:
@@ -118,10 +130,13 @@ class _Bar(_Lines):
 
 
 @contextmanager
-def step_progress(wanted: bool, steps: int) -> Iterator[Progress]:
-    """Show progress on standard error, if it is wanted: a bar if that is a terminal."""
+def step_progress(wanted: Progress, steps: int) -> Iterator[Reporter]:
+    """Show progress on standard error, a bar if that is a terminal, or tell a callable."""
+    if not isinstance(wanted, bool):
+        yield _Told(wanted, steps)
+        return
     if not wanted:
-        yield Progress()
+        yield Reporter()
         return
     if not sys.stderr.isatty():
         yield _Lines(steps)

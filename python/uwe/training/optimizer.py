@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +10,8 @@ import torch
 
 from uwe.model.encoder import TorchEncoder
 from uwe.training.recipe import OptimizerRecipe
-from uwe.training.step import Objective
 
-__all__ = ["KeptWeights", "learning_rate_share", "named_parameters", "optimizer_of"]
+__all__ = ["KeptWeights", "adamw", "learning_rate_share"]
 
 
 class KeptWeights:
@@ -21,18 +19,18 @@ class KeptWeights:
 
     Args:
         encoder: What is trained, as it starts.
-        average: Decay of an exponential moving average over the steps; 0 for none.
-        trained_share: From 0 to 1: how far the kept weights lie from the start's to the trained
+        ema_decay: Decay of an exponential moving average over the steps; 0 for none.
+        wise_ft_alpha: From 0 to 1: how far the kept weights lie from the start's to the trained
             ones, on the line between them (WiSE-FT, arXiv 2109.01903, equation 1).
     """
 
-    def __init__(self, encoder: TorchEncoder, *, average: float, trained_share: float) -> None:
+    def __init__(self, encoder: TorchEncoder, *, ema_decay: float, wise_ft_alpha: float) -> None:
         def copies() -> dict[str, torch.Tensor]:
             return {name: p.detach().clone() for name, p in encoder.named_parameters()}
 
-        self._decay, self._share = average, trained_share
-        self._start = copies() if trained_share < 1.0 else {}
-        self._average = copies() if average else {}
+        self._decay, self._alpha = ema_decay, wise_ft_alpha
+        self._start = copies() if wise_ft_alpha < 1.0 else {}
+        self._average = copies() if ema_decay else {}
 
     @torch.no_grad()
     def update(self, encoder: TorchEncoder) -> None:
@@ -50,7 +48,7 @@ class KeptWeights:
             for name, parameter in encoder.named_parameters() if held else ():
                 kept = self._average.get(name, parameter)
                 start = self._start.get(name)
-                parameter.copy_(kept if start is None else start.lerp(kept, self._share))
+                parameter.copy_(kept if start is None else start.lerp(kept, self._alpha))
         try:
             yield
         finally:
@@ -60,12 +58,12 @@ class KeptWeights:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """What a checkpoint keeps; the start is the recipe's base, and is read again."""
-        return {f"average.{name}": value for name, value in self._average.items()}
+        return {f"ema.{name}": value for name, value in self._average.items()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Be as a checkpoint has it."""
         for name, value in self._average.items():
-            value.copy_(tensors[f"average.{name}"])
+            value.copy_(tensors[f"ema.{name}"])
 
 
 def learning_rate_share(step: int, recipe: OptimizerRecipe) -> float:
@@ -73,49 +71,20 @@ def learning_rate_share(step: int, recipe: OptimizerRecipe) -> float:
     warmup = round(recipe.warmup * recipe.steps)
     if step < warmup:
         return (step + 1) / warmup
-    if recipe.decay == "none":
-        return 1.0
-    left = (recipe.steps - step) / max(1, recipe.steps - warmup)
-    return left if recipe.decay == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+    return (recipe.steps - step) / max(1, recipe.steps - warmup)
 
 
-def named_parameters(
-    encoder: TorchEncoder, objectives: Mapping[str, Objective]
-) -> dict[torch.Tensor, str]:
-    """All that is trained, with a name each."""
-    names: dict[torch.Tensor, str] = {
-        parameter: name for name, parameter in encoder.named_parameters()
-    }
-    for graph, objective in objectives.items():
-        if objective.log_loss_temperature.requires_grad:
-            names[objective.log_loss_temperature] = f"log_loss_temperature_{graph}"
-    return names
-
-
-def optimizer_of(
-    encoder: TorchEncoder, objectives: Mapping[str, Objective], recipe: OptimizerRecipe
-) -> torch.optim.AdamW:
-    """AdamW over groups that each know their highest rate: matrices, the rest, what is new."""
+def adamw(encoder: TorchEncoder, recipe: OptimizerRecipe) -> torch.optim.AdamW:
+    """AdamW over two groups: matrices of the transformer, and the rest without weight decay."""
     matrices: list[torch.Tensor] = []
     others: list[torch.Tensor] = []
-    new: list[torch.Tensor] = []
     for name, parameter in encoder.named_parameters():
-        if not name.startswith("transformer."):
-            new.append(parameter)
-        elif parameter.ndim > 1:
-            matrices.append(parameter)
-        else:
-            others.append(parameter)
-    learned = [o.log_loss_temperature for o in objectives.values()]
-    new += [parameter for parameter in learned if parameter.requires_grad]
-    rate = recipe.learning_rate
+        decays = parameter.ndim > 1 and name.startswith("transformer.")
+        (matrices if decays else others).append(parameter)
     groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": recipe.weight_decay, "highest": rate},
-        {"params": others, "weight_decay": 0.0, "highest": rate},
-        {
-            "params": new,
-            "weight_decay": 0.0,
-            "highest": recipe.projection_learning_rate or rate,
-        },
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True
+    )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import math
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct
 
 from uwe.checks import file_name, listed, path_of, text_of
 from uwe.config import Scorer
 from uwe.errors import InputError
-from uwe.training.augmentation import Augmentation
-from uwe.training.loss import LossSettings
-from uwe.training.tables import check_bounds, table_as
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,16 +24,21 @@ else:
     import tomli as tomllib
 
 __all__ = [
-    "BatchRecipe", "GraphRecipe", "GuardRecipe", "ModelRecipe", "OptimizerRecipe", "Recipe",
-    "ValidationRecipe", "read_recipe",
+    "AugmentRecipe", "BatchRecipe", "GraphRecipe", "ModelRecipe", "OptimizerRecipe", "Recipe",
+    "ValidationRecipe", "read_recipe", "settings_of",
 ]  # fmt: skip
 
-FORMAT = 1
+FORMAT = 2
 """Version of recipes that this release reads."""
 
+Natural = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
-@dataclass(frozen=True, kw_only=True)
-class ModelRecipe:
+
+class ModelRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is trained.
 
     Attributes:
@@ -42,10 +48,6 @@ class ModelRecipe:
         train_scorers: Through which scorers the loss goes, with their weights; empty takes `scorer`
             alone.
         max_tokens: Longest text, special tokens included.
-        special_tokens: Whether vectors of special tokens are compared.
-        dim: Width of a projection of the token vectors; 0 for none.
-        learned_temperature: Whether the temperature of attention is learned.
-        dropout: Of the transformer, in place of its own.
         language: What it reads.
         licence: SPDX identifier of the weights' licence.
         base_model: What to call the base in the model card; empty takes `base`.
@@ -53,33 +55,15 @@ class ModelRecipe:
 
     base: str
     scorer: str = "soft:0.5"
-    train_scorers: dict[str, float] = field(default_factory=dict)
-    max_tokens: int = 64
-    special_tokens: Literal["keep", "drop"] = "keep"
-    dim: int = 0
-    learned_temperature: bool = False
-    dropout: float = 0.0
+    train_scorers: dict[str, Positive] = {}
+    max_tokens: Count = 64
     language: str = "en"
     licence: str = ""
     base_model: str = ""
 
     def __post_init__(self) -> None:
-        Scorer.parse(self.scorer)
-        for name in self.train_scorers:
+        for name in (self.scorer, *self.train_scorers):
             Scorer.parse(name)
-        for weight in self.train_scorers.values():
-            check_bounds("train_scorers", weight, above=0.0)
-        check_bounds("max_tokens", self.max_tokens, least=1)
-        check_bounds("dim", self.dim, least=0)
-        check_bounds("dropout", self.dropout, least=0.0, below=1.0)
-        start = Scorer.parse(self.scorer).temperature
-        trained = {s.temperature for s, _ in self.loss_scorers if s.attends}
-        if self.learned_temperature and (start is None or trained != {start}):
-            raise InputError(
-                f"expected scorers with one temperature to learn, got {self.scorer} and "
-                f"{', '.join(self.train_scorers) or 'no other'} in the loss: give the soft ones "
-                "the same, or set learned_temperature = false"
-            )
 
     @property
     def loss_scorers(self) -> list[tuple[Scorer, float]]:
@@ -89,77 +73,56 @@ class ModelRecipe:
         return [(Scorer.parse(name), weight / total) for name, weight in weights.items()]
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphRecipe:
+class AugmentRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a text of a batch is changed into what people type, in this order.
+
+    Attributes:
+        abbreviations: A term of the built-in table is shortened, or written out.
+        title_noise: A level, shift, place, pay or number is put around it, as around job titles.
+        marks: A bullet or number is put before it, or a mark behind it.
+        typos: A letter in 24 is slipped on: left out, doubled, swapped, or its neighbour hit.
+    """
+
+    abbreviations: Share = 0.0
+    title_noise: Share = 0.0
+    marks: Share = 0.0
+    typos: Share = 0.0
+
+
+class GraphRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is done with one graph.
 
     Attributes:
         name: Of its file of edges: `J`.
         folder: Of the graph, below the data folder; empty takes the recipe's.
-        size: Nodes a side of a batch.
-        share: How often a step is of this graph, relative to the others, with one graph a step.
-        alpha: Weight of its loss.
+        batch_size: Nodes a side of a batch.
+        share: How often a step is of this graph, relative to the others.
         loss_temperature: What scores are divided by.
-        learned_loss_temperature: Whether that is only where it starts.
-        forward: Weight of the direction whose anchors are left nodes.
-        backward: Weight of the direction whose anchors are right nodes.
-        others_in_denominator: Whether other positives of an anchor stay in the denominator.
-        single_positive: Whether an anchor has one positive only.
-        queries: Which side is the query: the left or the right one, as the graph is used, or each
-            direction's anchor.
+        queries: Which side is the query, as the graph is used.
         relations: Weights of relations: how often their edges are drawn. 0 leaves a relation out:
             its pairs are neither positives nor negatives.
         hard_negatives: Share of the anchors, half the nodes of a side, that are siblings of others:
             skills of one broader skill, jobs of one ISCO group. For graphs of ESCO's or O*NET's.
         padding: How often a right node is padded with a random one that does not match.
-        augment: How often a text of the query's side (of `anchor`: the right one) is changed into
-            what people type.
+        augment: How often a text of the query's side is changed into what people type.
     """
 
     name: str
     folder: str = ""
-    size: int = 128
-    share: float = 1.0
-    alpha: float = 1.0
-    loss_temperature: float = 0.05
-    learned_loss_temperature: bool = False
-    forward: float = 1.0
-    backward: float = 1.0
-    others_in_denominator: bool = True
-    single_positive: bool = False
-    queries: Literal["left", "right", "anchor"] = "left"
-    relations: dict[str, float] = field(default_factory=dict)
-    hard_negatives: float = 0.0
-    padding: float = 0.0
-    augment: Augmentation = field(default_factory=Augmentation)
-
-    def __post_init__(self) -> None:
-        check_bounds("size", self.size, least=2)
-        for name in ("share", "alpha", "loss_temperature"):
-            check_bounds(name, getattr(self, name), above=0.0)
-        check_bounds("hard_negatives", self.hard_negatives, least=0.0, most=0.9)
-        check_bounds("padding", self.padding, least=0.0, most=1.0)
-        _ = self.loss
-
-    @property
-    def loss(self) -> LossSettings:
-        """The switches of its loss."""
-        return LossSettings(
-            forward=self.forward,
-            backward=self.backward,
-            others_in_denominator=self.others_in_denominator,
-            single_positive=self.single_positive,
-        )
+    batch_size: Annotated[int, Meta(ge=2)] = 128
+    share: Positive = 1.0
+    loss_temperature: Positive = 0.05
+    queries: Literal["left", "right"] = "left"
+    relations: dict[str, NotNegative] = {}
+    hard_negatives: Annotated[float, Meta(ge=0, le=0.9)] = 0.0
+    padding: Share = 0.0
+    augment: AugmentRecipe = AugmentRecipe()
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchRecipe:
-    """How batches are drawn and computed.
+class BatchRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a batch is computed: for memory and time, what comes out is the same.
 
     Attributes:
-        graphs_per_step: `one` graph a step, or a batch of `all`, which share nodes.
-        degree_exponent: Nodes are drawn in proportion to their degree to this power: 1 follows the
-            edges, 0 makes head and tail equal.
         gradient_cache: Whether token vectors are made first without a graph, and again by chunks
             once the gradients for them are known: less memory, but each text is encoded twice.
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
@@ -167,105 +130,53 @@ class BatchRecipe:
             texts.
     """
 
-    graphs_per_step: Literal["one", "all"] = "one"
-    degree_exponent: float = 0.5
     gradient_cache: bool = False
-    chunk_tokens: int = 2048
-    tile_pairs: int = 1 << 20
-
-    def __post_init__(self) -> None:
-        check_bounds("degree_exponent", self.degree_exponent, least=0.0, most=1.0)
-        check_bounds("chunk_tokens", self.chunk_tokens, least=1)
-        check_bounds("tile_pairs", self.tile_pairs, least=1)
+    chunk_tokens: Count = 2048
+    tile_pairs: Count = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class OptimizerRecipe:
-    """AdamW and its schedule.
+class OptimizerRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """AdamW, whose learning rate rises in a line and falls to 0 in another.
 
     Attributes:
         steps: How many.
         learning_rate: The highest.
-        projection_learning_rate: That of a projection and of temperatures; 0 takes
-            `learning_rate`.
         warmup: Share of the steps in which the rate rises from 0.
-        decay: How it falls afterwards: to 0 in a line or a cosine, or not at all.
-        weight_decay: Of the transformer's matrices; biases, norms and what is new have none.
-        clip: Largest norm of the gradient; 0 for any.
-        average: Decay of an exponential moving average of the weights, which is what is validated
+        weight_decay: Of the transformer's matrices; biases and norms have none.
+        max_grad_norm: Largest norm of the gradient; 0 for any.
+        ema_decay: Decay of an exponential moving average of the weights, which is what is validated
             and kept; 0 for none.
-        trained_share: How far what is validated and kept lies from the base's weights to the
+        wise_ft_alpha: How far what is validated and kept lies from the base's weights to the
             trained ones, on the line between them (WiSE-FT, arXiv 2109.01903): less of what the
             graphs teach, and less of what only they are like.
     """
 
-    steps: int
-    learning_rate: float = 1e-4
-    projection_learning_rate: float = 0.0
-    warmup: float = 0.1
-    decay: Literal["linear", "cosine", "none"] = "linear"
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    average: float = 0.0
-    trained_share: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_bounds("steps", self.steps, least=1)
-        check_bounds("learning_rate", self.learning_rate, above=0.0)
-        check_bounds("warmup", self.warmup, least=0.0, most=1.0)
-        check_bounds("average", self.average, least=0.0, below=1.0)
-        check_bounds("trained_share", self.trained_share, above=0.0, most=1.0)
-        for name in ("projection_learning_rate", "weight_decay", "clip"):
-            check_bounds(name, getattr(self, name), least=0.0)
+    steps: Count
+    learning_rate: Positive = 1e-4
+    warmup: Share = 0.1
+    weight_decay: NotNegative = 0.01
+    max_grad_norm: NotNegative = 1.0
+    ema_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    wise_ft_alpha: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class GuardRecipe:
-    """The guard against negatives that are likely positives, judged by a frozen model.
-
-    Attributes:
-        model: A runtime folder, or `uwe-mini`; empty for no guard.
-        margin: A pair is no negative if the guide scores it above the best positive of either of
-            its ends less this.
-    """
-
-    model: str = ""
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_bounds("margin", self.margin)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValidationRecipe:
+class ValidationRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """By what the best step is chosen: validation splits only.
 
     Attributes:
         every: After how many steps; 0 for at the end alone.
-        tasks: Names of tasks, or task folders below the data folder.
-        mean: Those of them whose mean decides; empty takes all.
+        tasks: Names of tasks, or task folders below the data folder; their mean decides.
         metrics: What is averaged.
         limit: Most queries of a task.
     """
 
-    every: int = 500
+    every: Natural = 500
     tasks: tuple[str, ...] = ()
-    mean: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ("MAP", "RP@10")
-    limit: int = 500
-
-    def __post_init__(self) -> None:
-        if not self.metrics:
-            raise InputError("expected at least one metric, got none: name MAP, say")
-        check_bounds("every", self.every, least=0)
-        check_bounds("limit", self.limit, least=1)
-        strangers = sorted(set(self.mean) - set(self.tasks))
-        if strangers:
-            raise InputError(f"expected mean to be of tasks, got {strangers[0]!r}: add it to tasks")
+    metrics: Annotated[tuple[str, ...], Meta(min_length=1)] = ("MAP", "RP@10")
+    limit: Count = 500
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole recipe.
 
     Attributes:
@@ -274,52 +185,38 @@ class Recipe:
         seed: Of everything that is drawn.
         precision: Of the encoder: `bf16` is faster on a GPU, and on a CPU with instructions for it
             (AMX).
-        compile: Whether the transformer goes through `torch.compile`.
-        model: What is trained.
-        graph: The graphs.
-        batches: How batches are drawn.
-        optimizer: How weights change.
-        guard: Which negatives are left out.
-        validation: What chooses the best step.
         checkpoint_every: After how many steps the run can be resumed; 0 for at the end and after
             validations alone.
+        model: What is trained.
+        graph: The graphs.
+        batches: How a batch is computed.
+        optimizer: How weights change.
+        validation: What chooses the best step.
     """
 
     name: str
     graphs: str
-    seed: int = 0
+    seed: Natural = 0
     precision: Literal["float32", "bf16"] = "float32"
-    compile: bool = False
-    checkpoint_every: int = 500
+    checkpoint_every: Natural = 500
     model: ModelRecipe
-    graph: tuple[GraphRecipe, ...]
-    batches: BatchRecipe = field(default_factory=BatchRecipe)
+    graph: Annotated[tuple[GraphRecipe, ...], Meta(min_length=1)]
+    batches: BatchRecipe = BatchRecipe()
     optimizer: OptimizerRecipe
-    guard: GuardRecipe = field(default_factory=GuardRecipe)
-    validation: ValidationRecipe = field(default_factory=ValidationRecipe)
+    validation: ValidationRecipe = ValidationRecipe()
 
     def __post_init__(self) -> None:
         file_name("name, a folder of runs/,", self.name)
-        if self.compile and self.batches.gradient_cache and self.model.dropout:
-            raise InputError(
-                "expected no dropout with compile and gradient_cache, as a compiled model may drop "
-                "other units when a chunk is encoded again: set one of the three to nothing"
-            )
         names = [graph.name for graph in self.graph]
-        if not names:
-            raise InputError("expected at least one [[graph]], got none: add one")
         if len(set(names)) < len(names):
             raise InputError(
                 f"expected each [[graph]] to have a name of its own, got {', '.join(names)}: "
                 "remove one, or rename its file"
             )
-        check_bounds("checkpoint_every", self.checkpoint_every, least=0)
-        check_bounds("seed", self.seed, least=0)
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, defaults included, as JSON has them."""
-        document: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
-        return {"format": FORMAT, **document}
+        return {"format": FORMAT, **msgspec.to_builtins(self)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], *, path: str | Path = "recipe") -> Recipe:
@@ -332,11 +229,107 @@ class Recipe:
         fields = dict(document)
         found = fields.pop("format", None)
         if found != FORMAT:
-            raise InputError(
-                f"{path}: this release reads recipes of format {FORMAT}, got {found!r}: set "
-                f"format = {FORMAT}, or update uwe"
-            )
-        return table_as(cls, fields, str(path))
+            raise InputError(_other_format(fields, found, path))
+        try:
+            recipe = msgspec.convert(fields, cls)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{path}: {_explained(error, fields)}") from None
+        except (OverflowError, RecursionError) as error:
+            raise InputError(f"{path}: expected settings, got {error}: correct it") from None
+        for key, value in settings_of(recipe.to_dict()):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(
+                    f"{path}: {key}: expected a finite number, got {value}: correct it"
+                )
+        return recipe
+
+
+TABLES: dict[str, type[Struct]] = {
+    "": Recipe, "model": ModelRecipe, "graph": GraphRecipe, "augment": AugmentRecipe,
+    "batches": BatchRecipe, "optimizer": OptimizerRecipe, "validation": ValidationRecipe,
+}  # fmt: skip
+"""The tables of a recipe by name, the top without one."""
+
+RENAMED = {
+    "size": "batch_size", "clip": "max_grad_norm", "average": "ema_decay",
+    "trained_share": "wise_ft_alpha",
+}  # fmt: skip
+LEFT = {
+    "alpha", "backward", "compile", "decay", "degree_exponent", "dim", "dropout", "forward",
+    "graphs_per_step", "guard", "learned_loss_temperature", "learned_temperature", "mean",
+    "others_in_denominator", "projection_learning_rate", "single_positive", "special_tokens",
+}  # fmt: skip
+"""Keys of format 1 that have another name, and those that are no settings any more."""
+
+
+def settings_of(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting of `to_dict` with its full name, as `--set` has it: `graph.J.batch_size`."""
+    for key, value in table.items():
+        if key == "graph" and isinstance(value, list):
+            value = {
+                str(graph.get("name", number)): graph
+                for number, graph in enumerate(value)
+                if isinstance(graph, Mapping)
+            }
+        if isinstance(value, Mapping):
+            yield from settings_of(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _other_format(fields: Mapping[str, Any], found: object, path: str | Path) -> str:
+    """What to do with a recipe of another format."""
+    expected = f"{path}: this release reads recipes of format {FORMAT}, got {found!r}"
+    if found != 1:
+        return f"{expected}: set format = {FORMAT}, or update uwe"
+    graphs = fields.get("graph")
+    tables = [fields, *fields.values(), *(graphs if isinstance(graphs, list) else ())]
+    keys = (key for table in tables if isinstance(table, Mapping) for key in table)
+    old = dict.fromkeys(key for key in keys if key in RENAMED.keys() | LEFT)
+    changes = "".join(f"; {_old(key)}" for key in old)
+    return f"{expected}: set format = {FORMAT}{changes}"
+
+
+def _old(key: str) -> str:
+    return f"{key} is {RENAMED[key]} now" if key in RENAMED else f"leave {key} out"
+
+
+def _explained(error: msgspec.ValidationError, fields: Mapping[str, Any]) -> str:
+    """What msgspec found, in words of TOML: where, what was expected, what came, what to do."""
+    what, _, where = str(error).partition(" - at `$")
+    steps = re.findall(r"\.(\w+)|\[(\d+)\]", where.rstrip("`"))
+    place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).lstrip(".")
+    names = [name for name, _ in steps if name]
+    table = TABLES.get(names[-1] if names else "", Recipe)
+    start = f"{place}: " if place else ""
+    if match := re.search(r"unknown field `(.*)`", what):
+        known = table.__struct_fields__
+        near = get_close_matches(match[1], known, n=1)
+        meant = f"did you mean {near[0]!r}?" if near else "correct it, or leave it out"
+        if match[1] in RENAMED.keys() | LEFT:
+            meant = _old(match[1])
+        return f"{start}unknown key {match[1]!r}; known are {', '.join(known)}: {meant}"
+    if match := re.search(r"required field `(.*)`", what):
+        return f"{start}the key {match[1]!r} is missing: add it"
+    if not isinstance(error.__cause__, InputError):
+        value: Any = fields
+        for name, index in steps:
+            value = value[name or int(index)]
+        owner = TABLES.get(names[-2] if len(names) > 1 else "", Recipe)
+        hint = get_type_hints(owner).get(names[-1]) if names else None
+        if get_origin(hint) is Literal:
+            what = f"expected one of {', '.join(get_args(hint))}"
+        for theirs, ours in _KINDS.items():
+            what = what.replace(f"`{theirs}`", ours)
+        remedy = "write [[graph]]" if names == ["graph"] else "correct it"
+        what = f"{what[0].lower()}{what[1:].partition(', got')[0]}, got {value!r}: {remedy}"
+    return f"{start}{what}"
+
+
+_KINDS = {
+    "str": "text", "int": "an integer", "float": "a number", "bool": "true or false",
+    "object": "a table", "array": "a list",
+}  # fmt: skip
 
 
 def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
@@ -345,12 +338,12 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     Args:
         path: The file; `recipe.json` of a run is read too.
         changes: `key=value` each, with the key's full name and the value as TOML has it:
-            `optimizer.steps=100`, `graph.J.size=64`, `model.scorer="soft:0.5"`. Quotes may be left
-            out.
+            `optimizer.steps=100`, `graph.J.batch_size=64`, `model.scorer="soft:0.5"`. Quotes may be
+            left out.
 
     Raises:
         InputError: If it is no recipe, or a change names no key.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     path = path_of("a recipe", path)
     if path.is_dir():

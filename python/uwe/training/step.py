@@ -13,7 +13,7 @@ rank has the losses of the whole batch then, and the sum of the ranks' gradients
 from __future__ import annotations
 
 import contextlib
-import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,49 +22,14 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from uwe.config import Scorer
-from uwe.data.graph_files import folded
 from uwe.errors import InputError
+from uwe.graphs.graph import folded
 from uwe.model.encoder import TorchEncoder, chunks_by_length
-from uwe.training.loss import LossSettings, many_to_many
+from uwe.training.batches import GraphBatch
+from uwe.training.loss import many_to_many
 from uwe.training.tiled import Ragged, tiled_scores
 
-__all__ = ["GraphBatch", "Objective", "StepSettings", "accumulate_gradients"]
-
-
-@dataclass(frozen=True, eq=False)
-class GraphBatch:
-    """Nodes of one graph that were drawn together.
-
-    Attributes:
-        name: Of the graph.
-        left: Texts of its left nodes.
-        right: Texts of its right nodes.
-        positives: (U, V), bool: the edges.
-        ignored: (U, V), bool: pairs that are neither positive nor negative.
-    """
-
-    name: str
-    left: Sequence[str]
-    right: Sequence[str]
-    positives: torch.Tensor
-    ignored: torch.Tensor
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised for a graph.
-
-    Attributes:
-        alpha: Weight of its loss.
-        log_loss_temperature: (), a parameter where it is learned.
-        settings: Switches of the loss.
-        queries: Which side is the query: `left`, `right`, or each direction's `anchor`.
-    """
-
-    alpha: float
-    log_loss_temperature: torch.Tensor
-    settings: LossSettings
-    queries: str
+__all__ = ["StepSettings", "accumulate_gradients"]
 
 
 @dataclass(frozen=True)
@@ -73,35 +38,31 @@ class StepSettings:
 
     Attributes:
         scorers: Through which the loss goes, with weights that add up to 1.
+        loss_temperature: What scores are divided by.
+        queries: Which side is the query: `left` or `right`.
         gradient_cache: Whether activations are made twice in place of being kept.
         chunk_tokens: Most tokens that go through the encoder at once, padding included.
         tile_pairs: Most pairs of tokens that the scorer holds at once.
-        seed: Of dropout, which must drop the same when a chunk is encoded again.
         bf16: Whether the encoder computes in bfloat16.
     """
 
     scorers: Sequence[tuple[Scorer, float]]
+    loss_temperature: float
+    queries: str
     gradient_cache: bool
     chunk_tokens: int
     tile_pairs: int
-    seed: int = 0
     bf16: bool = False
 
 
 def accumulate_gradients(
-    encoder: TorchEncoder,
-    batches: Sequence[GraphBatch],
-    objectives: dict[str, Objective],
-    settings: StepSettings,
-    *,
-    accelerator: Accelerator,
-) -> dict[str, float]:
-    """Add the gradients of a step to the parameters; the loss of each graph, not yet weighted.
+    encoder: TorchEncoder, batch: GraphBatch, settings: StepSettings, *, accelerator: Accelerator
+) -> float:
+    """Add the gradients of a step to the parameters; its loss.
 
     Args:
         encoder: The model.
-        batches: What was drawn; the same on every rank.
-        objectives: By name of the graph.
+        batch: What was drawn; the same on every rank.
         settings: How the step is computed.
         accelerator: Device and ranks.
 
@@ -109,93 +70,52 @@ def accumulate_gradients(
         InputError: If the tokenizer makes no token of a text.
     """
     spelled: dict[str, str] = {}  # each text once, as it was spelled first
-    for batch in batches:
-        for text in (*batch.left, *batch.right):
-            spelled.setdefault(folded(text), text)
+    for text in (*batch.left, *batch.right):
+        spelled.setdefault(folded(text), text)
     rank, ranks = accelerator.process_index, accelerator.num_processes
     if len(spelled) < ranks:
         raise InputError(
             f"expected at least as many texts a step as processes, got {len(spelled)} for {ranks}: "
-            "raise the size of the graphs, or start fewer processes"
+            "raise the batch_size of the graphs, or start fewer processes"
         )
     numbers = {key: number for number, key in enumerate(spelled)}
     ids = encoder.token_ids(list(spelled.values()))
     share = _Share(encoder, ids, range(rank, len(ids), ranks), settings, accelerator)
     vectors, order = _gathered(share.vectors, share.order, accelerator)
-    # A leaf of its own: whatever made the vectors, the losses' gradients for them are wanted first.
+    # A leaf of its own: whatever made the vectors, the loss's gradients for them are wanted first.
     vectors = Ragged(vectors.values.detach().requires_grad_(), vectors.lengths)
     place = {text: i for i, text in enumerate(order)}
-    losses: dict[str, float] = {}
-    total = vectors.values.new_zeros(())
-    temperature = encoder.temperature if encoder.scorer.attends else None
-    for batch in batches:
-        objective = objectives[batch.name]
-        left, right = (
-            vectors.selected([place[numbers[folded(text)]] for text in side])
-            for side in (batch.left, batch.right)
-        )
-        ignored = batch.ignored.to(accelerator.device)
-        loss = _graph_loss(left, right, batch, ignored, objective, settings, temperature)
-        losses[batch.name] = float(loss.detach())
-        total = total + objective.alpha * loss
-    total.backward()  # type: ignore[no-untyped-call]
+    left, right = (
+        vectors.selected([place[numbers[folded(text)]] for text in side])
+        for side in (batch.left, batch.right)
+    )
+    loss = _loss(left, right, batch, settings)
+    loss.backward()  # type: ignore[no-untyped-call]
     assert vectors.values.grad is not None
     own = [place[text] for text in share.order]
     share.backward(Ragged(vectors.values.grad, vectors.lengths).selected(own).values)
-    _sum_over_ranks(encoder, objectives, accelerator)
-    return losses
+    if ranks > 1:
+        _sum_over_ranks(list(encoder.parameters()), accelerator)
+    return float(loss.detach())
 
 
-def _graph_loss(
-    left: Ragged,
-    right: Ragged,
-    batch: GraphBatch,
-    ignored: torch.Tensor,
-    objective: Objective,
-    settings: StepSettings,
-    temperature: torch.Tensor | None,
-) -> torch.Tensor:
-    loss_temperature = objective.log_loss_temperature.exp()
-    positives = batch.positives.to(left.values.device)
+def _loss(left: Ragged, right: Ragged, batch: GraphBatch, settings: StepSettings) -> torch.Tensor:
+    device = left.values.device
+    positives = torch.from_numpy(batch.positives).to(device)
+    ignored = torch.from_numpy(batch.ignored).to(device)
+    # Through the logarithm, as runs of earlier releases had it: they repeat to the bit.
+    temperature = torch.tensor(math.log(settings.loss_temperature), device=device).exp()
     total = left.values.new_zeros(())
     for scorer, weight in settings.scorers:
-        forward, backward = _scores(left, right, scorer, objective, settings, temperature)
-        loss = many_to_many(
-            forward,
+        queries, targets = (left, right) if settings.queries == "left" else (right, left)
+        scores = tiled_scores(queries, targets, scorer, tile_pairs=settings.tile_pairs)
+        total = total + weight * many_to_many(
+            scores if settings.queries == "left" else scores.T,
             positives,
-            loss_temperature=loss_temperature,
+            loss_temperature=temperature,
             ignored=ignored,
-            settings=objective.settings,
-            backward_scores=backward,
         )
-        total = total + weight * loss
     return total
-
-
-def _scores(
-    left: Ragged,
-    right: Ragged,
-    scorer: Scorer,
-    objective: Objective,
-    settings: StepSettings,
-    temperature: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """(U, V), of all left nodes against all right nodes, and (V, U) if that is another matrix."""
-    # A temperature that is not learned is each scorer's own.
-    learned = scorer.attends and temperature is not None and temperature.requires_grad
-    scored = functools.partial(
-        tiled_scores,
-        scorer=scorer,
-        temperature=temperature if learned else None,
-        tile_pairs=settings.tile_pairs,
-    )
-    if objective.queries == "right":
-        return scored(right, left).T, None
-    forward = scored(left, right)
-    symmetric = scorer.name == "pooled" or (scorer.name == "soft" and scorer.pivot is None)
-    if objective.queries == "anchor" and not symmetric and objective.settings.backward:
-        return forward, scored(right, left)
-    return forward, None
 
 
 class _Share:
@@ -222,8 +142,6 @@ class _Share:
         accelerator: Accelerator,
     ) -> None:
         self._encoder, self._settings = encoder, settings
-        # Ranks drop different units of different texts.
-        self._seed = settings.seed * accelerator.num_processes + accelerator.process_index
         self._device = accelerator.device.type
         lengths = [len(ids[text]) for text in mine]
         chunks = [
@@ -231,7 +149,7 @@ class _Share:
         ]
         self._chunks = [[ids[text] for text in chunk] for chunk in chunks]
         with torch.no_grad() if settings.gradient_cache else contextlib.nullcontext():
-            parts = [self._encoded(number) for number in range(len(chunks))]
+            parts = [self._encoded(chunk) for chunk in self._chunks]
         self.order = [text for chunk in chunks for text in chunk]
         self.vectors = Ragged(
             torch.cat([values for values, _ in parts]),
@@ -244,16 +162,14 @@ class _Share:
             self.vectors.values.backward(gradient)  # type: ignore[no-untyped-call]
             return
         start = 0
-        for number in range(len(self._chunks)):
-            values, _ = self._encoded(number)
+        for chunk in self._chunks:
+            values, _ = self._encoded(chunk)
             values.backward(gradient[start : start + len(values)])  # type: ignore[no-untyped-call]
             start += len(values)
 
-    def _encoded(self, number: int) -> tuple[torch.Tensor, list[int]]:
-        # Dropout drops the same when a chunk comes again.
-        torch.manual_seed((self._seed * 65_537 + number) % (1 << 63))
+    def _encoded(self, chunk: list[list[int]]) -> tuple[torch.Tensor, list[int]]:
         with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._settings.bf16):
-            values, lengths = self._encoder(self._chunks[number])
+            values, lengths = self._encoder(chunk)
         return values.to(_wide(values)), lengths
 
 
@@ -278,24 +194,8 @@ def _gathered(
     )
 
 
-def _sum_over_ranks(
-    encoder: TorchEncoder, objectives: dict[str, Objective], accelerator: Accelerator
-) -> None:
-    if accelerator.num_processes == 1:
-        return
-    # Every rank has the whole gradient of what stands behind the encoder, and of the encoder the
-    # part that went through its own texts. Of the former, a mean keeps ranks from drifting apart.
-    behind = [encoder.log_temperature, *(o.log_loss_temperature for o in objectives.values())]
-    behind = [parameter for parameter in behind if parameter.requires_grad]
-    whole = {id(parameter) for parameter in behind}
-    own = [parameter for parameter in encoder.parameters() if id(parameter) not in whole]
-    for parameters, reduction in ((own, "sum"), (behind, "mean")):
-        if parameters:
-            _reduce(parameters, reduction, accelerator)
-
-
-def _reduce(parameters: Sequence[torch.Tensor], reduction: str, accelerator: Accelerator) -> None:
-    """Sum or mean of the ranks' gradients, all in one message.
+def _sum_over_ranks(parameters: Sequence[torch.Tensor], accelerator: Accelerator) -> None:
+    """The sum of the ranks' gradients, all in one message.
 
     All ranks must send the same: a parameter that some rank's texts have reached has gradient 0
     where they have not. One that no text reaches has none, and is left alone by the optimizer.
@@ -306,7 +206,7 @@ def _reduce(parameters: Sequence[torch.Tensor], reduction: str, accelerator: Acc
     if not parameters:
         return
     given = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-    flat = accelerator.reduce(torch.cat([g.reshape(-1) for g in given]), reduction=reduction)
+    flat = accelerator.reduce(torch.cat([g.reshape(-1) for g in given]), reduction="sum")
     for parameter, part in zip(
         parameters, flat.split([p.numel() for p in parameters]), strict=True
     ):

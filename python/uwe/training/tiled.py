@@ -71,7 +71,6 @@ def tiled_scores(
     targets: Ragged,
     scorer: Scorer,
     *,
-    temperature: torch.Tensor | None = None,
     tile_pairs: int = TILE_PAIRS,
 ) -> torch.Tensor:
     """Scores of all queries against all targets, differentiable.
@@ -80,7 +79,6 @@ def tiled_scores(
         queries: U texts.
         targets: V texts, of the same width, type and device.
         scorer: How they are compared.
-        temperature: (), in place of the scorer's, where it is learned; it gets a gradient.
         tile_pairs: Most pairs of tokens that are held at once.
 
     Returns:
@@ -90,12 +88,9 @@ def tiled_scores(
     if scorer.name == "pooled":
         unit = torch.nn.functional.normalize
         return unit(queries.pooled(), dim=-1) @ unit(targets.pooled(), dim=-1).T
-    if temperature is None:
-        temperature = torch.tensor(scorer.temperature or 1.0, device=queries.values.device)
     scores: torch.Tensor = _Tiled.apply(
-        queries.values, targets.values, temperature, queries.lengths, targets.lengths,
-        scorer, tile_pairs,
-    )  # fmt: skip
+        queries.values, targets.values, queries.lengths, targets.lengths, scorer, tile_pairs
+    )
     return scores
 
 
@@ -105,19 +100,17 @@ class _Tiled(torch.autograd.Function):
         ctx: Any,
         queries: torch.Tensor,
         targets: torch.Tensor,
-        temperature: torch.Tensor,
         query_lengths: list[int],
         target_lengths: list[int],
         scorer: Scorer,
         tile_pairs: int,
     ) -> torch.Tensor:
-        ctx.save_for_backward(queries, targets, temperature)
+        ctx.save_for_backward(queries, targets)
         ctx.lengths, ctx.scorer = (query_lengths, target_lengths), scorer
         ctx.tile_pairs = tile_pairs
         scores = queries.new_empty((len(query_lengths), len(target_lengths)))
-        scale = float(temperature.detach())
         for left, right in _tiles(queries, targets, ctx.lengths, tile_pairs):
-            tile = _Tile(left, right, scale)
+            tile = _Tile(left, right, scorer)
             sides = [weight * tile.scores(side) for side, weight in _weights(scorer, left)]
             scores[left.texts[:, None], right.texts] = (
                 torch.stack(sides).sum(dim=0).to(scores.dtype)
@@ -127,29 +120,24 @@ class _Tiled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (upstream,) = gradients
-        queries, targets, temperature = ctx.saved_tensors
-        scale = float(temperature.detach())
+        queries, targets = ctx.saved_tensors
         # Sums over many tiles: in float32 also where the vectors are bfloat16.
         wide = torch.promote_types(queries.dtype, torch.float32)
         to_queries = torch.zeros_like(queries, dtype=wide)
         to_targets = torch.zeros_like(targets, dtype=wide)
-        to_temperature = torch.zeros((), dtype=torch.float64, device=queries.device)
         for left, right in _tiles(queries, targets, ctx.lengths, ctx.tile_pairs):
-            tile = _Tile(left, right, scale)
+            tile = _Tile(left, right, ctx.scorer)
             given = upstream[left.texts[:, None], right.texts].to(tile.dots.dtype)
-            to_dots, to_cosines, part = tile.gradients(
+            to_dots, to_cosines = tile.gradients(
                 {side: weight * given for side, weight in _weights(ctx.scorer, left)}
             )
-            to_temperature += part
             for side, other, into, transposed in (
                 (left, right, to_queries, False),
                 (right, left, to_targets, True),
             ):
                 _accumulate(into, side, other, tile, to_dots, to_cosines, transposed=transposed)
-        return (
-            to_queries.to(queries.dtype), to_targets.to(targets.dtype),
-            to_temperature.to(temperature.dtype), None, None, None, None,
-        )  # fmt: skip
+        given_back = (to_queries.to(queries.dtype), to_targets.to(targets.dtype))
+        return (*given_back, None, None, None, None)
 
 
 def _weights(scorer: Scorer, queries: _Side) -> list[tuple[str, torch.Tensor | float]]:
@@ -187,8 +175,8 @@ class _Side:
 class _Tile:
     """All pairs of tokens of some queries and some targets: tensors of shape (u, m, v, n)."""
 
-    def __init__(self, left: _Side, right: _Side, temperature: float) -> None:
-        self.left, self.right, self.temperature = left, right, temperature
+    def __init__(self, left: _Side, right: _Side, scorer: Scorer) -> None:
+        self.left, self.right, self.temperature = left, right, scorer.temperature or 1.0
         (u, m, width), (v, n, _) = left.vectors.shape, right.vectors.shape
         flat = left.vectors.reshape(u * m, width) @ right.vectors.reshape(v * n, width).T
         self.dots = flat.view(u, m, v, n).to(torch.promote_types(flat.dtype, torch.float32))
@@ -202,27 +190,22 @@ class _Tile:
         found = (self._attention(side) * self.cosines).sum(dim=(1, 3))
         return found / self._count(side)
 
-    def gradients(
-        self, upstream: dict[str, torch.Tensor]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Gradients for the dots inside the softmax, for the cosines, and for the temperature."""
+    def gradients(self, upstream: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients for the dots inside the softmax, and for the cosines."""
         to_dots = torch.zeros_like(self.dots)
         to_cosines = torch.zeros_like(self.dots)
-        to_temperature = torch.zeros((), dtype=torch.float64, device=self.dots.device)
         for side, given in upstream.items():
             attention = self._attention(side)
             weighted = attention * (given / self._count(side))[:, None, :, None]
-            # Of padded rows the attention is no zero, but their vectors and norms are, so what
-            # they give is dropped in _accumulate and adds nothing to the temperature.
+            # Attention of padded rows is not zero, but their vectors and norms are, so what they
+            # give is dropped in _accumulate.
             to_cosines += weighted
             if side == "max":
                 continue
             axis = 3 if side == "target" else 1
             expected = (attention * self.cosines).sum(dim=axis, keepdim=True)
-            pull = weighted * (self.cosines - expected) / self.temperature
-            to_dots += pull
-            to_temperature -= (pull * self.dots).sum(dtype=torch.float64) / self.temperature
-        return to_dots, to_cosines, to_temperature
+            to_dots += weighted * (self.cosines - expected) / self.temperature
+        return to_dots, to_cosines
 
     def _attention(self, side: str) -> torch.Tensor:
         """The softmax over the target's tokens, or the query's; of `max`, 1 at the best token."""

@@ -3,7 +3,7 @@
 use super::disk::{Disk, Real};
 use super::manifest::Stored;
 use super::read::{Place, TargetCache};
-use super::spool::{SegmentWriter, StoredRows};
+use super::segment_writer::{SegmentWriter, StoredRows};
 use super::{Check, PIECE, folder, stop};
 use crate::error::{Error, Result};
 use crate::score::screen::LEAST_TEXTS;

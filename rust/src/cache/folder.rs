@@ -1,7 +1,7 @@
 //! The folder of a cache: which files are its own, what a killed writer left, who may write.
 
 use super::disk::Disk;
-use super::manifest::{FORMAT, Manifest, Stored};
+use super::manifest::{Manifest, Stored, names_format};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -65,11 +65,6 @@ pub(super) fn segment(folder: &Path, sha256: &str) -> PathBuf {
 
 fn segment_name(sha256: &str) -> String {
     format!("segment-{sha256}.safetensors")
-}
-
-/// Whether a manifest's bytes, perhaps damaged, name this format.
-pub(super) fn names_format(bytes: &[u8]) -> bool {
-    bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes())
 }
 
 /// The manifest's bytes; [`Error::CacheNotFound`] where there is none.

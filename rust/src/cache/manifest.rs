@@ -1,6 +1,5 @@
 //! `manifest.json`: what a cache is. Whoever replaces it commits.
 
-use super::folder;
 use crate::error::{Error, Result};
 use crate::score::Rows;
 use safetensors::tensor::Dtype as Element;
@@ -9,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The format's name, in every manifest.
-pub(super) const FORMAT: &str = "uwe-target-cache";
+const FORMAT: &str = "uwe-target-cache";
 /// Major and minor version that this release writes. A reader takes every minor version.
 const VERSION: [u32; 2] = [1, 2];
 /// The oldest release that reads [`VERSION`].
@@ -285,6 +284,11 @@ impl Stored {
     }
 }
 
+/// Whether a manifest's bytes, perhaps damaged, name this format.
+pub(super) fn names_format(bytes: &[u8]) -> bool {
+    bytes.windows(FORMAT.len()).any(|window| window == FORMAT.as_bytes())
+}
+
 /// What any version of the format promises: a JSON object with its format's name and version.
 fn check_head(bytes: &[u8], path: &Path) -> Result<()> {
     #[derive(Deserialize)]
@@ -296,7 +300,7 @@ fn check_head(bytes: &[u8], path: &Path) -> Result<()> {
     }
     let head: Head = match serde_json::from_slice(bytes) {
         Ok(head) => head,
-        Err(_) if folder::names_format(bytes) => {
+        Err(_) if names_format(bytes) => {
             return Err(Error::corrupt(
                 path,
                 "the manifest is not readable as JSON, it was changed or damaged: rebuild the \

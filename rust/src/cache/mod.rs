@@ -18,11 +18,14 @@ mod change;
 mod disk;
 mod folder;
 mod labels;
+mod layout;
 mod manifest;
 mod map;
 mod read;
 mod screen;
+mod screen_writer;
 mod segment;
+mod segment_writer;
 mod spool;
 mod write;
 

@@ -1,12 +1,16 @@
 //! One data file: mapped, its layout checked once so that no later read can leave it.
 
 use super::labels::{Offsets, Strings};
+use super::layout::{
+    POOLED, SCREEN_AXES, SCREEN_CODES, SCREEN_TEXTS, SCREEN_VALUES, UNITS, column_bytes,
+    column_offsets,
+};
 use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
 use super::screen::{self, Screen};
 use super::{Check, PIECE, folder, map, stop};
 use crate::error::{Error, Result};
 use crate::score;
-use crate::simd::bound::LANES;
+use crate::simd::codes::LANES;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as Element, Metadata};
@@ -164,12 +168,6 @@ struct Ranges {
     columns: Vec<[Range<usize>; 2]>,
 }
 
-/// Names of the tensors of token vectors: units, scales, norms.
-pub(super) const UNITS: [&str; 3] = ["units", "unit_scales", "norms"];
-
-/// The same of pooled vectors.
-pub(super) const POOLED: [&str; 3] = ["pooled", "pooled_scales", "pooled_norms"];
-
 /// Where rows of vectors lie.
 #[derive(Debug)]
 struct Vectors {
@@ -254,15 +252,15 @@ impl Layout<'_> {
 
     /// Where the screen lies, if there is one: its first tensor stands for all.
     fn screen(&self, manifest: &Manifest, dim: usize) -> Checked<Option<screen::Ranges>> {
-        if manifest.tokens == Tokens::Pooled || self.metadata.info(screen::AXES).is_none() {
+        if manifest.tokens == Tokens::Pooled || self.metadata.info(SCREEN_AXES).is_none() {
             return Ok(None);
         }
         let lanes = Some(LANES);
         Ok(Some(screen::Ranges {
-            axes: self.tensor(screen::AXES, Element::F32, &[None, Some(dim)])?,
-            texts: self.tensor(screen::TEXTS, Element::U32, &[None])?,
-            values: self.tensor(screen::VALUES, Element::F32, &[None, Some(3), lanes])?,
-            codes: self.tensor(screen::CODES, Element::U8, &[None, None, lanes])?,
+            axes: self.tensor(SCREEN_AXES, Element::F32, &[None, Some(dim)])?,
+            texts: self.tensor(SCREEN_TEXTS, Element::U32, &[None])?,
+            values: self.tensor(SCREEN_VALUES, Element::F32, &[None, Some(3), lanes])?,
+            codes: self.tensor(SCREEN_CODES, Element::U8, &[None, None, lanes])?,
         }))
     }
 
@@ -295,16 +293,6 @@ impl Layout<'_> {
         }
         Ok(range)
     }
-}
-
-/// Name of the tensor with a column's JSON values.
-pub(super) fn column_bytes(name: &str) -> String {
-    format!("metadata.{name}.bytes")
-}
-
-/// Name of the tensor with the offsets of a column's JSON values.
-pub(super) fn column_offsets(name: &str) -> String {
-    format!("metadata.{name}.offsets")
 }
 
 fn to_usize(number: u64) -> Checked<usize> {

@@ -1,8 +1,8 @@
 //! Building and appending: a stream of blocks, seen when it is committed or never.
 
 use super::disk::{Disk, Real};
-use super::manifest::{Dtype, Manifest, Model, Scorer, Tokens, duplicate};
-use super::spool::{SegmentWriter, StoredRows};
+use super::manifest::{Dtype, Manifest, Model, Scorer, Tokens, duplicate, names_format};
+use super::segment_writer::{SegmentWriter, StoredRows};
 use super::{Check, change, folder};
 use crate::error::{Error, Result};
 use crate::score::screen::{LEAST_APPENDED, LEAST_TEXTS};
@@ -295,7 +295,7 @@ fn generation_of(path: &Path) -> Result<u64> {
     match Manifest::parse(&bytes, &manifest) {
         Ok(old) => old.check_writable(&manifest).map(|()| old.generation),
         Err(Error::CacheCorrupt { .. }) => Ok(0),
-        Err(_) if !folder::names_format(&bytes) => Ok(0),
+        Err(_) if !names_format(&bytes) => Ok(0),
         // A newer format may hold what this release does not know to remove.
         Err(error) => Err(error),
     }

@@ -4,7 +4,7 @@ use super::convert::{self, Tokens, array2, indices, interrupted, slice1, slice2}
 use crate::error::{Error, Result};
 use crate::metrics::{self as ranking_metrics, Metric};
 use crate::score::{self, Scorer, Search, Targets};
-use crate::simd::{Kernels, Level, twin as definition};
+use crate::simd::{Kernels, Level, reference as definition};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList};

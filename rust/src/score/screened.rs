@@ -1,22 +1,21 @@
 //! The best `k` by bounds first: whatever can not be among them is never scored.
 //!
 //! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
-//! scored; the k-th best of their targets is the bar; every text whose bound reaches it is scored
+//! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is scored
 //! too. What comes out is what a scan of all targets would give, scores and ties included.
 
 use super::screen::{NO_TEXT, Screen, bound_query, margin};
 use super::search::Search;
 use super::targets::{Targets, Text};
-use super::threads::{pool, threads};
+use super::threads::{each, pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::Result;
-use crate::simd::bound::{BoundQuery, LANES};
+use crate::simd::codes::{BoundQuery, LANES};
 use rayon::ThreadPool;
-use rayon::prelude::*;
 use std::ops::Range;
 
-/// Texts that are scored to find the bar, unless `k` asks for more. Those of the best ten are nearly
+/// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
 /// always among them.
 const FIRST: usize = 64;
 
@@ -30,7 +29,7 @@ const GROUPS: usize = 32;
 const BOUNDS: usize = 1 << 23;
 
 /// Texts that one task scores, unless there are more than some tasks a thread would take.
-const CHUNK: usize = 32;
+const SCORED: usize = 32;
 
 /// Tasks a thread, where there are many texts: few enough to keep what each takes to start low.
 const TASKS: usize = 4;
@@ -149,20 +148,6 @@ impl Asked {
     }
 }
 
-/// `work` on each item, in order: on the pool where there is one and more than one item.
-fn each<T: Sync, R: Send>(
-    pool: Option<&ThreadPool>,
-    items: &[T],
-    work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
-    match pool {
-        Some(pool) if items.len() > 1 => {
-            pool.install(|| items.par_iter().with_max_len(1).map(&work).collect())
-        }
-        _ => items.iter().map(work).collect(),
-    }
-}
-
 /// One query: as it is scored, and as each screen bounds it.
 struct Query {
     block: QueryBlock,
@@ -196,7 +181,7 @@ impl Query {
         // Each of the texts that were scored, in their order.
         let mut scored = self.score(search, &asked.unbounded, pool);
         let mut first = first(k);
-        let bar = loop {
+        let threshold = loop {
             let mut likely = TopK::new(first);
             bounds.each_reaching(search, asked, number, f32::NEG_INFINITY, |text, bound| {
                 likely.push(Hit { target: text, score: bound, text: 0 });
@@ -209,17 +194,17 @@ impl Query {
             likely.sort_unstable();
             scored.extend(self.score(search, &likely, pool));
             scored.sort_unstable_by_key(|&(text, _)| text);
-            let bar = best_of(targets, &scored, k).bar();
+            let threshold = best_of(targets, &scored, k).threshold();
             // Many texts of few targets say nothing of the k-th.
-            if bar > f32::NEG_INFINITY || all {
-                break bar;
+            if threshold > f32::NEG_INFINITY || all {
+                break threshold;
             }
             first = first.saturating_mul(8);
         };
         let mut left = Vec::new();
-        bounds.each_reaching(search, asked, number, bar, |text, _| {
+        bounds.each_reaching(search, asked, number, threshold, |text, _| {
             left.push(text);
-            bar
+            threshold
         });
         left.retain(|text| scored.binary_search_by_key(text, |&(text, _)| text).is_err());
         if left.len() > targets.texts.len() / SCATTERED {
@@ -273,7 +258,7 @@ impl Query {
 
 /// Ranges of so many items, a task each.
 fn chunks(count: usize) -> Vec<Range<usize>> {
-    let chunk = CHUNK.max(count.div_ceil(TASKS * threads()));
+    let chunk = SCORED.max(count.div_ceil(TASKS * threads()));
     (0..count).step_by(chunk).map(|at| at..count.min(at + chunk)).collect()
 }
 
@@ -339,25 +324,25 @@ impl Bounds {
         })
     }
 
-    /// Calls `take` for every text that is asked for and whose bound is not below the bar; it returns
-    /// the bar of the texts after it.
+    /// Calls `take` for every text that is asked for and whose bound is not below the threshold; it returns
+    /// the threshold of the texts after it.
     fn each_reaching(
         &self,
         search: &Search,
         asked: &Asked,
         number: usize,
-        mut bar: f32,
+        mut threshold: f32,
         mut take: impl FnMut(usize, f32) -> f32,
     ) {
         for (texts, bounds) in self.groups(search, number) {
-            if bounds.iter().filter(|bound| **bound < bar).count() == LANES {
+            if bounds.iter().filter(|bound| **bound < threshold).count() == LANES {
                 continue;
             }
             for (&text, &bound) in texts.iter().zip(bounds) {
                 // A bound that is no number, of a damaged file, keeps its text.
-                let reaches = bound >= bar || bound.is_nan();
+                let reaches = bound >= threshold || bound.is_nan();
                 if reaches && text != NO_TEXT && asked.has(text as usize) {
-                    bar = take(text as usize, bound);
+                    threshold = take(text as usize, bound);
                 }
             }
         }

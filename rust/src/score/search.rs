@@ -3,22 +3,22 @@
 use super::scorer::Scorer;
 use super::screened;
 use super::targets::Targets;
-use super::threads::{pool, threads};
+use super::threads::{each, pool, threads};
 use super::tile::{QueryBlock, Scan, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::{Error, Result};
 use crate::metrics::{Marks, Scored};
-use crate::simd::Level;
+use crate::simd::{Kernels, Level};
 use crate::tokens::TokenVectors;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Targets that one task scores.
-const CHUNK: usize = 256;
+const TASK: usize = 256;
 
 /// Target texts of average length between two looks at `interrupted`, over all threads: some
 /// hundred milliseconds for full blocks of queries.
-const WAVE: usize = 64 * CHUNK;
+const WAVE: usize = 64 * TASK;
 
 /// Tokens of an average label; longer texts make a wave shorter.
 const LABEL_TOKENS: usize = 8;
@@ -79,7 +79,7 @@ impl<'a> Search<'a> {
         scorer: Scorer,
         interrupted: &'a (dyn Fn() -> bool + Sync),
     ) -> Result<Self> {
-        let Some(kernels) = level.kernels() else {
+        let Some(kernels) = Kernels::at(level) else {
             return Err(Error::input(format!("this processor has no {}", level.name())));
         };
         if queries.dim() != targets.dim {
@@ -206,11 +206,9 @@ impl<'a> Search<'a> {
         let mut marks = Vec::with_capacity(self.queries.len());
         let pool = if self.blocks.len() > 1 { pool() } else { None };
         while marks.len() < self.queries.len() {
-            let some = marks.len()..self.queries.len().min(marks.len() + MARKED);
-            let part: Vec<Marks> = match &pool {
-                Some(pool) => pool.install(|| some.into_par_iter().map(of).collect()),
-                None => some.map(of).collect(),
-            };
+            let some: Vec<usize> =
+                (marks.len()..self.queries.len().min(marks.len() + MARKED)).collect();
+            let part = each(pool.as_deref(), &some, |&query| of(query));
             marks.extend(part);
             self.check_interrupt()?;
         }
@@ -302,7 +300,7 @@ impl<'a> Search<'a> {
         work: impl Fn(&QueryBlock, Range<usize>, &mut Scratch) -> T + Sync,
         mut collect: impl FnMut(&QueryBlock, usize, T),
     ) -> Result<()> {
-        let starts = (0..self.len()).step_by(CHUNK);
+        let starts = (0..self.len()).step_by(TASK);
         let tasks: Vec<(&QueryBlock, usize)> = self
             .blocks
             .iter()
@@ -310,7 +308,7 @@ impl<'a> Search<'a> {
             .collect();
         let pool = if tasks.len() > 1 { pool() } else { None };
         let run = |scratch: &mut Scratch, &(block, start): &(&QueryBlock, usize)| {
-            work(block, start..self.len().min(start + CHUNK), scratch)
+            work(block, start..self.len().min(start + TASK), scratch)
         };
         for wave in tasks.chunks(self.wave()) {
             let parts: Vec<T> = if let Some(pool) = &pool {
@@ -332,7 +330,7 @@ impl<'a> Search<'a> {
         let targets = self.scan.targets;
         let tokens: usize = targets.texts.iter().map(|text| text.tokens as usize).sum();
         let of_a_target = tokens.div_ceil(targets.len().max(1)).max(1);
-        (WAVE * LABEL_TOKENS / CHUNK / of_a_target).clamp(1, WAVE / CHUNK).max(threads())
+        (WAVE * LABEL_TOKENS / TASK / of_a_target).clamp(1, WAVE / TASK).max(threads())
     }
 
     pub(super) fn check_interrupt(&self) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The crate's own thread pool: built at first use, serial in a forked child.
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,6 +85,20 @@ pub(super) fn pool() -> Option<Arc<ThreadPool>> {
     built(&POOL, threads, |count| {
         ThreadPoolBuilder::new().num_threads(count).thread_name(name).build()
     })
+}
+
+/// `work` on each item, in order: on the pool where there is one and more than one item.
+pub(super) fn each<T: Sync, R: Send>(
+    pool: Option<&ThreadPool>,
+    items: &[T],
+    work: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    match pool {
+        Some(pool) if items.len() > 1 => {
+            pool.install(|| items.par_iter().with_max_len(1).map(&work).collect())
+        }
+        _ => items.iter().map(work).collect(),
+    }
 }
 
 /// The pool that is there, or a new one of as many threads as are asked for.

@@ -1,7 +1,8 @@
 //! A tile: as many whole targets as the caches hold, scored against one block of queries.
 
+use super::rows::Rows;
 use super::scorer::Scorer;
-use super::targets::{Rows, Targets};
+use super::targets::Targets;
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery, Pair};
 use crate::tokens::TokenVectors;
 
@@ -138,7 +139,8 @@ pub(super) struct Scratch {
     widened: AlignedBuffer,
     cosines: AlignedBuffer,
     logits: AlignedBuffer,
-    rows: Vec<*const f32>,
+    /// Empty between tiles: its memory is used again.
+    rows: Vec<&'static [f32]>,
     norms: Vec<f32>,
     /// Scores of one text.
     text: Vec<f32>,
@@ -211,13 +213,13 @@ impl Scan<'_> {
         scratch: &mut Scratch,
         each: &mut impl FnMut(TargetScores),
     ) {
-        self.gather(positions.clone(), rows, scratch);
+        self.widen(positions.clone(), rows, &mut scratch.widened);
         scratch.cosines.grow(self.kernels.out_len(&block.packed, rows));
-        // SAFETY: `gather` left pointers to whole rows of `dim` values, in the target space or in
-        // `widened`, both of which outlive this call.
-        unsafe {
-            self.kernels.dots(&block.packed, &scratch.rows, scratch.cosines.values_mut());
-        }
+        let mut gathered = emptied(std::mem::take(&mut scratch.rows));
+        let widened = scratch.widened.values();
+        self.gather(positions.clone(), widened, &mut gathered, &mut scratch.norms);
+        self.kernels.dots(&block.packed, &gathered, scratch.cosines.values_mut());
+        scratch.rows = emptied(gathered);
         let mut row = 0;
         for position in positions {
             let texts = self.targets.target(self.target(position));
@@ -285,46 +287,58 @@ impl Scan<'_> {
         }
     }
 
-    /// Collects the tile's rows and norms, widening those of half precision.
-    fn gather(&self, positions: std::ops::Range<usize>, rows: usize, scratch: &mut Scratch) {
+    /// Widens the tile's rows that are not stored in single precision, each at its place among all.
+    fn widen(&self, positions: std::ops::Range<usize>, rows: usize, widened: &mut AlignedBuffer) {
         let dim = self.targets.dim;
-        scratch.rows.clear();
-        scratch.norms.clear();
-        if self.targets.segments.iter().any(|s| !matches!(s.rows, Rows::F32(_))) {
-            scratch.widened.grow(rows * dim);
+        if self.targets.segments.iter().all(|segment| matches!(segment.rows, Rows::F32(_))) {
+            return;
         }
+        widened.grow(rows * dim);
+        let mut left = widened.values_mut();
+        for position in positions {
+            for text in self.targets.target(self.target(position)) {
+                let tokens = text.row..text.row + text.tokens as usize;
+                let values = tokens.start * dim..tokens.end * dim;
+                let (to, rest) = left.split_at_mut(values.len());
+                left = rest;
+                match self.targets.segments[text.segment as usize].rows {
+                    Rows::F32(_) => {}
+                    Rows::F16(all) => self.kernels.widen(&all[values], to),
+                    Rows::I8(codes, scales) => {
+                        self.kernels.widen_codes(&codes[values], &scales[tokens], to);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Collects the tile's rows, as they are stored or widened, and their norms.
+    fn gather<'r>(
+        &'r self,
+        positions: std::ops::Range<usize>,
+        widened: &'r [f32],
+        rows: &mut Vec<&'r [f32]>,
+        norms: &mut Vec<f32>,
+    ) {
+        let dim = self.targets.dim;
+        norms.clear();
         for position in positions {
             for text in self.targets.target(self.target(position)) {
                 let segment = &self.targets.segments[text.segment as usize];
                 let tokens = text.row..text.row + text.tokens as usize;
-                let values = tokens.start * dim..tokens.end * dim;
-                scratch.norms.extend_from_slice(&segment.norms[tokens.clone()]);
-                let at = scratch.rows.len() * dim;
-                let wide = at..at + values.len();
-                match segment.rows {
-                    Rows::F32(all) => {
-                        scratch.rows.extend(all[values].chunks_exact(dim).map(<[f32]>::as_ptr));
-                        continue;
-                    }
-                    Rows::F16(all) => {
-                        self.kernels.widen(&all[values], &mut scratch.widened.values_mut()[wide]);
-                    }
-                    Rows::I8(codes, scales) => {
-                        let to = &mut scratch.widened.values_mut()[wide];
-                        self.kernels.widen_codes(&codes[values], &scales[tokens], to);
-                    }
-                }
-                scratch.rows.resize(scratch.norms.len(), std::ptr::null());
+                norms.extend_from_slice(&segment.norms[tokens.clone()]);
+                let values = match segment.rows {
+                    Rows::F32(all) => &all[tokens.start * dim..tokens.end * dim],
+                    _ => &widened[rows.len() * dim..][..tokens.len() * dim],
+                };
+                rows.extend(values.chunks_exact(dim));
             }
-        }
-        // Only now that nothing is written to it any more.
-        let widened = scratch.widened.values().as_ptr();
-        for (i, row) in scratch.rows.iter_mut().enumerate().filter(|(_, row)| row.is_null()) {
-            *row = widened.wrapping_add(i * dim);
         }
     }
 }
 
-// SAFETY: `rows` points to a target space, or to `widened`, which moves along with the scratch;
-// it is filled and read within one call of `tile` and never between.
-unsafe impl Send for Scratch {}
+/// The memory of a list for references that live as long as others: collecting in place keeps it.
+fn emptied<'a>(mut rows: Vec<&[f32]>) -> Vec<&'a [f32]> {
+    rows.clear();
+    rows.into_iter().map(|_| -> &'a [f32] { unreachable!("the list is empty") }).collect()
+}

@@ -71,7 +71,7 @@ impl TopK {
 
     /// The worst score among the best `k`: who has less is none of them. Minus infinity while there
     /// are fewer.
-    pub fn bar(&mut self) -> f32 {
+    pub fn threshold(&mut self) -> f32 {
         self.cut();
         let full = self.hits.len() == self.k;
         let worst = self.hits.iter().map(|hit| hit.score).min_by(f32::total_cmp);
@@ -143,18 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn a_score_that_is_no_number_is_no_bar_for_others() {
-        let bar = |scores: &[f32]| {
+    fn a_score_that_is_no_number_is_no_threshold_for_others() {
+        let threshold = |scores: &[f32]| {
             let mut best = TopK::new(2);
             for (target, &score) in scores.iter().enumerate() {
                 best.push(Hit { target, score, text: 0 });
             }
-            best.bar()
+            best.threshold().to_bits()
         };
-        assert_eq!(bar(&[0.5, 0.9, 0.7]), 0.7);
-        assert_eq!(bar(&[0.9]), f32::NEG_INFINITY);
-        assert_eq!(bar(&[0.9, -f32::NAN]), f32::NEG_INFINITY);
-        assert_eq!(bar(&[f32::NAN, 0.9, 0.7]), 0.9);
+        assert_eq!(threshold(&[0.5, 0.9, 0.7]), 0.7_f32.to_bits());
+        assert_eq!(threshold(&[0.9]), f32::NEG_INFINITY.to_bits());
+        assert_eq!(threshold(&[0.9, -f32::NAN]), f32::NEG_INFINITY.to_bits());
+        assert_eq!(threshold(&[f32::NAN, 0.9, 0.7]), 0.9_f32.to_bits());
     }
 
     proptest! {

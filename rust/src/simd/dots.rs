@@ -24,12 +24,11 @@ const LINE: usize = 16;
 /// for `rows.len() + GROUP - 1` rows of lanes, [`Kernels::out_len`](super::Kernels::out_len).
 ///
 /// # Safety
-/// As [`Vector`]. Each row points to `query.dim` values; `out` has the room said above; `rows` is
-/// not empty.
+/// As [`Vector`]. Each row has `query.dim` values; `out` has the room said above.
 #[inline(always)]
 pub(super) unsafe fn dots<V: Vector, const R1: usize, const R2: usize, const R3: usize>(
     query: &PackedQuery,
-    rows: &[*const f32],
+    rows: &[&[f32]],
     out: &mut [f32],
 ) {
     let mut first = 0;
@@ -53,11 +52,12 @@ pub(super) unsafe fn dots<V: Vector, const R1: usize, const R2: usize, const R3:
 unsafe fn panel_dots<V: Vector, const P: usize, const R: usize>(
     panel: &[f32],
     query: &PackedQuery,
-    rows: &[*const f32],
+    rows: &[&[f32]],
     out: *mut f32,
 ) {
     for (index, group) in rows.chunks(R).enumerate() {
-        let group: [*const f32; R] = std::array::from_fn(|r| group[r.min(group.len() - 1)]);
+        let group: [*const f32; R] =
+            std::array::from_fn(|r| group[r.min(group.len() - 1)].as_ptr());
         for from in (0..query.dim).step_by(DIMS) {
             let dims = from..query.dim.min(from + DIMS);
             // SAFETY: rows hold dim values, the panel dim · P · LANES, `out` R rows more.

@@ -1,16 +1,17 @@
 //! The functions of one level, compiled for it.
 
+use super::arch::generic::Generic;
 use super::attend::{Attention, Pair, RUN, attend};
-use super::bound::{BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES, bounds};
+use super::bound::bounds;
 use super::bundle::{attend_bundle, scratch_len};
 use super::bytes::Bytes;
+use super::codes::{BLOCK, BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES};
 use super::count::{count_above, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
 use super::level::Level;
 use super::packed::PackedQuery;
 use super::peak::{multiply_add, operations};
-use super::scalar::Scalar;
 use super::vector::Vector;
 use crate::error::Result;
 use half::f16;
@@ -22,7 +23,7 @@ const GROUP: usize = 12;
 #[derive(Debug)]
 pub struct Kernels {
     width: usize,
-    dots: unsafe fn(&PackedQuery, &[*const f32], &mut [f32]),
+    dots: unsafe fn(&PackedQuery, &[&[f32]], &mut [f32]),
     attend: unsafe fn(Attention, &Pair) -> f32,
     attend_bundle: unsafe fn(Attention, &Pair, &mut [f32], &mut [f32]),
     exp: unsafe fn(&mut [f32]),
@@ -46,7 +47,7 @@ macro_rules! compile {
             use super::*;
 
             $(#[$feature])*
-            unsafe fn level_dots(query: &PackedQuery, rows: &[*const f32], out: &mut [f32]) {
+            unsafe fn level_dots(query: &PackedQuery, rows: &[&[f32]], out: &mut [f32]) {
                 // SAFETY: `Kernels::dots` checks the lengths; the caller has the level.
                 unsafe { dots::<$vector, $r1, $r2, $r3>(query, rows, out) }
             }
@@ -138,18 +139,18 @@ macro_rules! compile {
     };
 }
 
-compile!(scalar, Scalar, [4, 2, 1],);
+compile!(scalar, Generic, [4, 2, 1],);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, crate::simd::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c,popcnt")]);
+compile!(avx2, crate::simd::arch::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c,popcnt")]);
 #[cfg(target_arch = "x86_64")]
 compile!(
     avx512,
-    crate::simd::avx512::Avx512,
+    crate::simd::arch::avx512::Avx512,
     [12, 12, 8],
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]
 );
 #[cfg(target_arch = "aarch64")]
-compile!(neon, crate::simd::neon::Neon, [12, 8, 6],);
+compile!(neon, crate::simd::arch::neon::Neon, [12, 8, 6],);
 
 impl Kernels {
     /// The table of this process's level, [`Level::active`].
@@ -160,8 +161,13 @@ impl Kernels {
         Ok(Self::of(Level::active()?))
     }
 
+    /// The table of a level, or none if the processor lacks it.
+    pub fn at(level: Level) -> Option<&'static Self> {
+        Level::available().contains(&level).then(|| Self::of(level))
+    }
+
     /// The table of a level that [`Level::available`] lists.
-    pub(super) fn of(level: Level) -> &'static Self {
+    fn of(level: Level) -> &'static Self {
         match level {
             Level::Scalar => &scalar::KERNELS,
             #[cfg(target_arch = "x86_64")]
@@ -191,15 +197,14 @@ impl Kernels {
 
     /// `out[row · lanes + lane]` = dot product of a target row with a query token.
     ///
-    /// # Safety
-    /// Every row points to as many readable values as the query has dimensions.
-    ///
     /// # Panics
-    /// If `out` is shorter than [`Kernels::out_len`], or another level packed the query.
-    pub unsafe fn dots(&self, query: &PackedQuery, rows: &[*const f32], out: &mut [f32]) {
+    /// If a row has not as many values as the query has dimensions, `out` is shorter than
+    /// [`Kernels::out_len`], or another level packed the query.
+    pub fn dots(&self, query: &PackedQuery, rows: &[&[f32]], out: &mut [f32]) {
         assert!(query.width == self.width && out.len() >= self.out_len(query, rows.len()));
-        // SAFETY: the room was checked, rows are the caller's promise, and this table exists only
-        // for a level that the processor has.
+        assert!(rows.iter().all(|row| row.len() == query.dim));
+        // SAFETY: the lengths were checked, and this table exists only for a level that the
+        // processor has.
         unsafe { (self.dots)(query, rows, out) }
     }
 
@@ -325,13 +330,13 @@ impl Kernels {
     /// Lays out a query's tokens, of `axes` codes each, for [`Kernels::bounds`].
     ///
     /// # Panics
-    /// If there is no token, or the number of axes is no multiple of [`super::bound::BLOCK`].
+    /// If there is no token, or the number of axes is no multiple of [`super::codes::BLOCK`].
     pub fn bound_query<'a>(
         &self,
         axes: usize,
         tokens: impl ExactSizeIterator<Item = BoundToken<'a>>,
     ) -> BoundQuery {
-        assert!(tokens.len() > 0 && axes > 0 && axes.is_multiple_of(super::bound::BLOCK));
+        assert!(tokens.len() > 0 && axes > 0 && axes.is_multiple_of(BLOCK));
         BoundQuery::new(axes, tokens, self.panel)
     }
 

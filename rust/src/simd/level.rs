@@ -1,6 +1,5 @@
 //! Which instructions a call may use: asked once, forced by `UWE_SIMD` for tests.
 
-use super::kernels::Kernels;
 use crate::error::{Error, Result};
 use std::sync::OnceLock;
 
@@ -86,11 +85,6 @@ impl Level {
             Self::Neon => "neon",
         }
     }
-
-    /// The functions of this level, or none if the processor lacks it.
-    pub fn kernels(self) -> Option<&'static Kernels> {
-        Self::available().contains(&self).then(|| Kernels::of(self))
-    }
 }
 
 #[cfg(test)]
@@ -101,7 +95,6 @@ mod tests {
     fn names_parse_back() {
         for level in Level::available() {
             assert_eq!(Level::parse(level.name()), Ok(level));
-            assert!(level.kernels().is_some());
         }
     }
 

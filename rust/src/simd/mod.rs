@@ -1,10 +1,10 @@
 //! Arithmetic on token vectors: one kernel text, compiled once for each SIMD level.
 //!
 //! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
-//! functions of one level. The kernels are generic over `vector::Vector`: `dots` and `attend` make
-//! scores, `bundle` those of many queries of one length; `count` makes ranks, `bound` and `bytes`
-//! upper bounds; `peak` is what none of them can exceed. [`twin`] is the definition of scores in
-//! plain float64 loops; nothing dispatches to it.
+//! functions of one level, `arch` what the registers of each level do. The kernels are generic over
+//! `vector::Vector`: `dots` and `attend` make scores, `bundle` those of many queries of one length;
+//! `count` makes ranks, `bound` and `bytes` upper bounds; `peak` is what none of them can exceed.
+//! [`mod@reference`] is the definition of scores in plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
 //! temperature and the level alone.
@@ -16,25 +16,20 @@
               intrinsics come by the dozen"
 )]
 
+mod arch;
 mod attend;
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-pub mod bound;
+mod bound;
 mod bundle;
 mod bytes;
+pub mod codes;
 mod count;
 mod dots;
 mod exp;
 mod kernels;
 mod level;
-#[cfg(target_arch = "aarch64")]
-mod neon;
 mod packed;
 mod peak;
-mod scalar;
-pub mod twin;
+pub mod reference;
 mod vector;
 
 pub use attend::{Attention, Pair};

@@ -41,7 +41,9 @@ def audit_command(
 
     chosen, folder = bench_model(model), data_folder(data)
     there = [
-        known.name for known in TASKS if not known.typed and known.splits(folder / known.folder)
+        known.name
+        for known in TASKS
+        if not (known.typed or known.probes) and known.splits(folder / known.folder)
     ]
     auditor = Auditor(folder)
     regimes = [

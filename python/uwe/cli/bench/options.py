@@ -27,9 +27,10 @@ Models = Annotated[
 Tasks = Annotated[
     list[str] | None,
     typer.Option(
-        "--task", "-t", metavar="NAME|FOLDER",
+        "--task", metavar="NAME|FOLDER",
         help="A task (see: uwe bench tasks) or a task folder of yours; the default is all of "
-        "WorkBench that is there, `typed` all of what people type. Repeat for several.",
+        "WorkBench that is there, `typed` all of what people type, `probes` small cases by "
+        "category. A file of cases of yours is a task too. Repeat for several.",
     ),
 ]  # fmt: skip
 Splits = Annotated[

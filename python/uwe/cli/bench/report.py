@@ -1,4 +1,4 @@
-"""`uwe bench report`: results drawn as one HTML page, or as Markdown."""
+"""`uwe bench report`: results as one HTML page, or as Markdown."""
 
 from __future__ import annotations
 
@@ -25,19 +25,17 @@ def report_command(
     ] = None,
     markdown: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The same tables as Markdown, without plots."),
+        typer.Option(metavar="FILE", help="The same sections as Markdown."),
     ] = None,
     title: Annotated[str, typer.Option(help="Of the page.")] = "WorkBench",
 ) -> None:
-    """Draw results: tables, plots, the hardest queries; one HTML file that needs no network.
-
-    The plots need the extra bench; --markdown alone does not.
+    """Show results: figures, where they come from, hardest queries; one HTML file, no network.
 
     Example:
       uwe bench report result.json -o report.html
       uwe bench report mini.json bm25.json -o report.html --markdown report.md
     """
-    from uwe.bench.report import read_report, to_html, to_markdown
+    from uwe.bench.report import Report, read_report
     from uwe.files.atomic import write_text
 
     if out is None and markdown is None:
@@ -51,7 +49,7 @@ def report_command(
     report = read_report(files, title=title)
     texts = {
         path: write(report)
-        for path, write in ((out, to_html), (markdown, to_markdown))
+        for path, write in ((out, Report.to_html), (markdown, Report.to_markdown))
         if path is not None
     }
     for path, text in texts.items():

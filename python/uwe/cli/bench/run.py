@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,7 @@ from uwe.errors import InputError
 
 if TYPE_CHECKING:
     from uwe.bench.model import BenchModel
-    from uwe.bench.results import Entry, Results
+    from uwe.bench.results import Results
 
 __all__ = ["print_results", "run_command"]
 
@@ -62,6 +61,7 @@ def run_command(
     Example:
       uwe bench run --task skillextract_house --scorer pooled --scorer soft:0.5 -o result.json
       uwe bench run --model uwe-mini --model bm25 --limit 200
+      uwe bench run --task probes --split typo --split typo-clean
     """
     from uwe.bench.evaluation import evaluate
     from uwe.bench.results import METRICS
@@ -100,7 +100,7 @@ def run_command(
         return
     print_results(found)
     if out is not None:
-        output.print_line(f"\n{out}: draw it with  uwe bench report {out} -o report.html")
+        output.print_line(f"\n{out}: show it with  uwe bench report {out} -o report.html")
 
 
 class _Kept:
@@ -161,78 +161,25 @@ def _models(
     return found
 
 
-def _columns(results: Results, entry: Entry, front: list[str]) -> tuple[str, ...]:
-    """The metrics that a task is read by, or what was asked for where some were not measured."""
-    from uwe.bench.tasks import TASKS
-
-    name = results.tasks[entry.task].name
-    shown = next((task.shown for task in TASKS if task.name == name), ())
-    return shown if shown and set(shown) <= set(entry.metrics) else tuple(front)
-
-
-def _row(results: Results, entry: Entry, columns: Sequence[str]) -> list[str]:
-    task = results.tasks[entry.task]
-    figures = [entry.metrics[name] for name in columns]
-    return [
-        entry.task,
-        entry.model,
-        entry.scorer or "-",
-        entry.regime.name,
-        f"{task.queries:,} x {task.targets:,}",
-        *(f"{100 * i.mean:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in figures),
-    ]
-
-
-def _print_figures(results: Results, front: list[str]) -> None:
-    """A table for each choice of metrics."""
-    tables: dict[tuple[str, ...], list[list[str]]] = {}
-    for key in results.tasks:
-        for entry in results.entries:
-            if entry.task == key:
-                columns = _columns(results, entry, front)
-                tables.setdefault(columns, []).append(_row(results, entry, columns))
-    for number, (columns, rows) in enumerate(tables.items()):
-        if number:
-            output.print_line("")
-        header = ["task/split", "model", "scorer", "regime", "queries x targets", *columns]
-        output.print_table(header, rows, right="567")
-
-
 def print_results(results: Results) -> None:
-    """The table, the means that are allowed, and whatever qualifies the figures."""
-    from uwe.bench.means import means
+    """The sections of a report that a terminal shows too."""
+    from uwe.bench.report import summary
+    from uwe.bench.tables import Table
 
-    front = list(next(iter(results.entries)).metrics)[:2]
-    _print_figures(results, front)
-    for mean in means(results):
-        figures = ", ".join(f"{name} {100 * mean.metrics[name]:.1f}" for name in front)
-        output.print_line(f"{mean.label}, {mean.split}, {mean.regime}: {mean.title}: {figures}")
-    output.print_line("")
-    for key, task in results.tasks.items():
-        remarks = [*task.deviations, *task.notes]
-        if task.left_out:
-            remarks.append(
-                f"{task.left_out:,} queries have no relevant target: no mean counts them"
-            )
-        cut = max(entry.truncated for entry in results.entries if entry.task == key)
-        if cut:
-            remarks.append(
-                f"{cut:,} queries are longer than a model reads: only the beginning counts"
-            )
-        remarks += [
-            f"queries for which {entry.label} scores all targets the same, so that their order "
-            f"ranks them: {entry.tied:,}"
-            for entry in results.entries
-            if entry.task == key and entry.tied
-        ]
-        if remarks:
-            output.print_line(f"{key}: {'; '.join(remarks)}")
-    reasons: dict[tuple[str, str, str], dict[str, None]] = {}
-    for entry in results.entries:
-        reason = (entry.model, entry.regime.name, entry.regime.reason)
-        reasons.setdefault(reason, {})[entry.task] = None
-    for (model, regime, why), keys in reasons.items():
-        output.print_line(f"{model} is {regime} on {', '.join(keys)}: {why}")
+    for section in summary(results):
+        if section.title != "Figures":
+            output.print_line(f"\n{section.title}")
+        for number, block in enumerate(section.blocks):
+            if isinstance(block, Table):
+                if number:
+                    output.print_line("")
+                rows = [[str(cell) for cell in row] for row in block.rows]
+                output.print_table(block.header, rows, right=block.right)
+            elif isinstance(block, list):
+                for item in block:
+                    output.print_line(f"- {item}")
+            else:
+                output.print_line(str(block))
     output.print_line(
         f"\n95 % intervals over queries; {results.seconds:.0f} s, at most "
         f"{results.peak_bytes / 1e9:.2f} GB of memory"

@@ -27,7 +27,10 @@ Sources = Annotated[
 Out = Annotated[
     str | None,
     typer.Option(
-        metavar="FOLDER", help="The data folder; the default is $UWE_DATA, or ./uwe-data without."
+        "--out",
+        "-o",
+        metavar="FOLDER",
+        help="The data folder; the default is $UWE_DATA, or ./uwe-data without.",
     ),
 ]
 Language = Annotated[

@@ -15,7 +15,9 @@ __all__ = ["graphs"]
 
 Out = Annotated[
     str,
-    typer.Option(metavar="FOLDER", help="Where they are written; graphs there are replaced."),
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Where they are written; graphs there are replaced."
+    ),
 ]
 Data = Annotated[
     str | None,
@@ -68,8 +70,8 @@ def graphs(
       uwe data graphs --data data --texts data --out data/written_clean
     """
     from uwe.data import esco, onet
-    from uwe.data.graphs import build_graphs
     from uwe.data.layout import data_folder
+    from uwe.graphs.build import build_graphs
 
     if texts is not None:
         if skillskape is not None:
@@ -104,8 +106,7 @@ def graphs(
 
 def _written(data: Path, texts: str, out: str, *, heldout: bool, as_json: bool) -> None:
     from uwe.data import esco, onet
-    from uwe.data.graph_written import build_written_graphs
-    from uwe.data.written import ATTRIBUTION
+    from uwe.graphs.written import ATTRIBUTION, build_written_graphs
 
     built = build_written_graphs(data, texts, out, heldout=heldout)
     if as_json:

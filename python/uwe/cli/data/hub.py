@@ -26,6 +26,8 @@ Tasks = Annotated[
 Out = Annotated[
     str | None,
     typer.Option(
+        "--out",
+        "-o",
         metavar="FOLDER",
         help="The data folder, in which they become workbench/<task>; the default is $UWE_DATA, "
         "or ./uwe-data without.",

@@ -18,7 +18,10 @@ Right = Annotated[str, typer.Option(metavar="COLUMN", help="Texts of the other s
 Out = Annotated[
     str,
     typer.Option(
-        metavar="FOLDER", help="A new folder, below the data folder, where recipes look for graphs."
+        "--out",
+        "-o",
+        metavar="FOLDER",
+        help="A new folder, below the data folder, where recipes look for graphs.",
     ),
 ]
 Name = Annotated[str, typer.Option(metavar="NAME", help="Of the graph, as a recipe names it.")]
@@ -39,7 +42,7 @@ def import_pairs(
     Example:
       uwe data import pairs pairs.csv --left title --right skill --out data/own --name P
     """
-    from uwe.training import pairs
+    from uwe.graphs import pairs
 
     graph = pairs.import_pairs(source, left, right, out, name=name)
     counts = {graph.left.kind: len(graph.left), graph.right.kind: len(graph.right)}

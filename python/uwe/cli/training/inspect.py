@@ -13,7 +13,7 @@ import typer
 from uwe.cli import arguments, output
 
 if TYPE_CHECKING:
-    from uwe.training.inspection import GraphFacts, Leak, Overlap
+    from uwe.graphs.inspect import GraphFacts, Leak, Overlap
 
 __all__ = ["inspect_command"]
 
@@ -56,9 +56,9 @@ def inspect_command(
     """
     from uwe.data.layout import ENVIRONMENT, TARGETS, data_folder
     from uwe.errors import InputError
-    from uwe.training.degree_plot import draw_degrees
-    from uwe.training.graph import read_graphs
-    from uwe.training.inspection import find_leaks, find_overlaps, graph_facts
+    from uwe.graphs.degree_plot import draw_degrees
+    from uwe.graphs.files import read_graphs
+    from uwe.graphs.inspect import find_leaks, find_overlaps, graph_facts
 
     if Path(folder).suffix == ".toml":
         raise InputError(

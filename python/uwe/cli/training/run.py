@@ -30,7 +30,7 @@ def run_command(
             "--set",
             metavar="KEY=VALUE",
             help="In place of what the recipe says, such as optimizer.steps=100 or "
-            "graph.J.size=64. Repeatable.",
+            "graph.J.batch_size=64. Repeatable.",
         ),
     ] = None,
     resume: Annotated[
@@ -76,5 +76,5 @@ def run_command(
         output.print_line(f"{task}: {figures}")
     output.print_line(
         f"{done.model}: step {done.step} of {done.steps}; rank with it after  uwe export "
-        f"{done.model} FOLDER"
+        f"{done.model} -o FOLDER"
     )

@@ -31,7 +31,7 @@ fn tokens(texts: usize, seed: u64) -> (Vec<f32>, Vec<i64>) {
     let topics: Vec<f32> = (0..12 * DIM).map(|_| common()).collect();
     let (mut values, mut offsets) = (Vec::new(), vec![0]);
     for text in 0..texts {
-        for _ in 0..1 + text % 3 {
+        for _ in 0..=text % 3 {
             let topic = ((next() + 1.0) * 6.0) as usize % 12;
             let noise = if text % 5 == 0 { 0.0 } else { 0.6 };
             values.extend(topics[topic * DIM..][..DIM].iter().map(|x| x + noise * next()));
@@ -173,6 +173,8 @@ fn larger_files_have_a_screen_and_smaller_ones_have_none() {
 /// The tensors of a data file: element, shape, bytes.
 type Tensors = BTreeMap<String, (Element, Vec<usize>, Vec<u8>)>;
 
+type Damage = Box<dyn Fn(&mut Tensors)>;
+
 /// Changes the tensors of a cache's only data file, under a manifest that is right about it.
 fn damage(path: &Path, change: impl FnOnce(&mut Tensors)) {
     let manifest_path = folder::manifest(path);
@@ -217,7 +219,7 @@ fn a_screen_that_does_not_name_every_text_once_is_refused() {
             bytes.clear();
         }
     };
-    let damages: [(&str, Box<dyn Fn(&mut Tensors)>); 6] = [
+    let damages: [(&str, Damage); 6] = [
         ("no lane", Box::new(empty)),
         ("a text gone", Box::new(move |t| lane(t, 5, u32::MAX))),
         ("a text twice", Box::new(move |t| lane(t, 5, 40))),

@@ -2,8 +2,8 @@
 
 use super::SKEW;
 use crate::error::{Error, Result};
-use crate::score::Rows;
-use crate::simd::bound::BLOCK;
+use crate::score::rows::Rows;
+use crate::simd::codes::BLOCK;
 use nalgebra::{DMatrix, SymmetricEigen};
 
 /// Tokens that are looked at, evenly spread.

@@ -1,11 +1,10 @@
 //! A space's tokens as a screen stores them.
 
-use super::{NO_TEXT, SKEW, at_least, remainder, rounding};
-use crate::score::Rows;
-use crate::score::threads::pool;
-use crate::simd::bound::{CHUNK, CODES, LANES, NO_TOKEN, ROW_VALUES};
+use super::{NO_TEXT, SKEW, at_least, residual, rounding};
+use crate::score::rows::Rows;
+use crate::score::threads::{each, pool};
+use crate::simd::codes::{CHUNK, CODES, LANES, NO_TOKEN, ROW_VALUES};
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery};
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// Cuts tokens to bytes, group by group.
@@ -22,7 +21,7 @@ pub struct Cutter<'a> {
 pub struct GroupRows {
     /// `(rows, axes / 4, 32, 4)`, 128 added.
     pub codes: Vec<u8>,
-    /// `(rows, 3, 32)`: steps, errors, remainders.
+    /// `(rows, 3, 32)`: scales, errors, residuals.
     pub values: Vec<f32>,
 }
 
@@ -40,11 +39,8 @@ impl<'a> Cutter<'a> {
         lanes: &[u32],
         text_rows: impl Fn(u32) -> Range<usize> + Sync,
     ) -> Vec<GroupRows> {
-        let cut = |lanes: &[u32]| self.group(lanes, &text_rows);
-        match pool() {
-            Some(pool) => pool.install(|| lanes.par_chunks(LANES).map(cut).collect()),
-            None => lanes.chunks(LANES).map(cut).collect(),
-        }
+        let groups: Vec<&[u32]> = lanes.chunks(LANES).collect();
+        each(pool().as_deref(), &groups, |lanes| self.group(lanes, &text_rows))
     }
 
     /// Cuts the texts of a group's lanes, whose rows `text_rows` knows.
@@ -72,9 +68,9 @@ impl<'a> Cutter<'a> {
                 let unit = &scratch.units[j * self.dim..(j + 1) * self.dim];
                 let coefficients = &scratch.out.values()[j * stride..][..self.count];
                 let token = Token::cut(unit, coefficients, &mut scratch.codes);
-                values[lane] = token.step;
+                values[lane] = token.scale;
                 values[LANES + lane] = token.error;
-                values[2 * LANES + lane] = token.remainder;
+                values[2 * LANES + lane] = token.residual;
                 let row = &mut group.codes[j * row_codes..(j + 1) * row_codes];
                 for (chunk, four) in scratch.codes.chunks_exact(CHUNK).enumerate() {
                     for (k, &code) in four.iter().enumerate() {
@@ -95,9 +91,8 @@ impl<'a> Cutter<'a> {
         scratch.units.clear();
         self.rows.widen(text.clone(), self.dim, &mut scratch.units);
         scratch.out.grow(self.kernels.out_len(&self.axes, text.len()));
-        let rows: Vec<_> = scratch.units.chunks_exact(self.dim).map(<[f32]>::as_ptr).collect();
-        // SAFETY: every row is a slice of `dim` values that outlives the call.
-        unsafe { self.kernels.dots(&self.axes, &rows, scratch.out.values_mut()) };
+        let rows: Vec<_> = scratch.units.chunks_exact(self.dim).collect();
+        self.kernels.dots(&self.axes, &rows, scratch.out.values_mut());
     }
 }
 
@@ -110,25 +105,25 @@ struct Scratch {
 
 /// What a token's row says beside its codes.
 struct Token {
-    step: f32,
+    scale: f32,
     error: f32,
-    remainder: f32,
+    residual: f32,
 }
 
 impl Token {
     fn cut(unit: &[f32], coefficients: &[f32], codes: &mut Vec<i8>) -> Self {
-        let step = CODES.cut(coefficients, codes);
+        let scale = CODES.cut(coefficients, codes);
         let square = |x: f64| x * x;
         let length: f64 = unit.iter().map(|&x| square(f64::from(x))).sum();
         let held: f64 = coefficients.iter().map(|&x| square(f64::from(x))).sum();
         let rounded: f64 = coefficients
             .iter()
             .zip(&*codes)
-            .map(|(&x, &code)| square(f64::from(x) - f64::from(step) * f64::from(code)))
+            .map(|(&x, &code)| square(f64::from(x) - f64::from(scale) * f64::from(code)))
             .sum();
         // Units in half precision may be longer than 1 by 2^-11.
         let off = 1.001 * rounding(unit.len()) * (coefficients.len() as f64).sqrt();
         let error = (rounded.sqrt() + off) * (1.0 + SKEW) + 1.001 * SKEW;
-        Self { step, error: at_least(error), remainder: at_least(remainder(length, held, off)) }
+        Self { scale, error: at_least(error), residual: at_least(residual(length, held, off)) }
     }
 }

@@ -15,7 +15,7 @@ pub use cut::{Cutter, GroupRows};
 pub use order::{NO_TEXT, Order, sort};
 pub(super) use query::bound_query;
 
-use crate::simd::bound::{BoundGroup, LANES, ROW_VALUES};
+use crate::simd::codes::{BoundGroup, LANES, ROW_VALUES};
 
 /// Texts of a space below which reading all of them is as quick.
 pub const LEAST_TEXTS: usize = 1024;
@@ -35,7 +35,7 @@ pub struct Screen<'a> {
     pub axes: &'a [f32],
     /// Bytes of all groups, one after the other.
     pub codes: &'a [u8],
-    /// Steps, errors and remainders of all groups.
+    /// Scales, errors and residuals of all groups.
     pub values: &'a [f32],
     /// Which rows belong to which group.
     pub order: &'a Order,
@@ -72,7 +72,7 @@ fn rounding(dim: usize) -> f64 {
 
 /// What is left of a vector outside the axes, at most: its length squared and that of its computed
 /// coefficients are given, and how far these may be off.
-fn remainder(length: f64, coefficients: f64, off: f64) -> f64 {
+fn residual(length: f64, coefficients: f64, off: f64) -> f64 {
     let inside = (coefficients.sqrt() - off).max(0.0);
     (length - inside * inside * (1.0 - SKEW)).max(0.0).sqrt()
 }

@@ -1,7 +1,7 @@
 //! Which text lies in which lane: texts of like length share a group, so that little is stored for
 //! nothing.
 
-use crate::simd::bound::LANES;
+use crate::simd::codes::LANES;
 use std::ops::Range;
 
 /// In place of a text: the lane is empty, or its text was removed.

@@ -4,7 +4,7 @@ use super::super::screen::{Cutter, NO_TEXT, Order, Screen, axes, sort};
 use super::super::screened;
 use super::super::threads::set_threads;
 use super::*;
-use crate::simd::bound::{BLOCK, CODES, Codes, LANES};
+use crate::simd::codes::{BLOCK, CODES, Codes, LANES};
 
 /// Names and pivots.
 const SCORERS: [(&str, Option<f64>); 5] = [
@@ -34,7 +34,7 @@ impl Owned {
         let lengths: Vec<usize> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let texts = sort(&lengths);
         let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
-        let cutter = Cutter::new(level.kernels().unwrap(), &axes, rows, dim);
+        let cutter = Cutter::new(Kernels::at(level).unwrap(), &axes, rows, dim);
         let (mut codes, mut values) = (Vec::new(), Vec::new());
         for group in texts.chunks(LANES) {
             let text_rows = |text: u32| offsets[text as usize]..offsets[text as usize + 1];
@@ -209,7 +209,7 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
     // All of them, so that all that is lost is lost to rounding.
     let axes: Vec<f32> = (0..dim * dim).map(|i| f32::from(u8::from(i % (dim + 1) == 0))).collect();
     for level in Level::available() {
-        let limits = level.kernels().unwrap().query_codes();
+        let limits = Kernels::at(level).unwrap().query_codes();
         let offsets: Vec<i64> = (0..=count).collect();
         let of = |limits, kept| {
             let units = plain.units().chunks_exact(dim);

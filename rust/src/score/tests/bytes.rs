@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::simd::Attention;
-use crate::simd::bound::{
+use crate::simd::codes::{
     BLOCK, BoundGroup, BoundToken, CHUNK, CODES, Codes, LANES, NO_TOKEN, ROW_VALUES,
 };
 
 /// The bounds' definition, in float64, from what is stored.
-fn twin(
+fn reference(
     attention: Attention,
     tokens: &[(Vec<i8>, f32, f32, f32)],
     group: &BoundGroup,
@@ -16,16 +16,16 @@ fn twin(
 ) -> f64 {
     let n = group.tokens[lane] as usize;
     let cosine = |i: usize, j: usize| {
-        let (codes, step, error, remainder) = &tokens[i];
+        let (codes, scale, error, residual) = &tokens[i];
         let code = |k: usize| {
             let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
             i64::from(group.codes[at]) - 128
         };
         let sum: i64 = (0..axes).map(|k| i64::from(codes[k]) * code(k)).sum();
         let value = |part: usize| f64::from(group.values[j * ROW_VALUES + part * LANES + lane]);
-        f64::from(*step) * value(0) * sum as f64
+        f64::from(*scale) * value(0) * sum as f64
             + (1.000_001 + f64::from(*error)) * value(1)
-            + f64::from(*remainder) * value(2)
+            + f64::from(*residual) * value(2)
             + 1.002 * f64::from(*error)
     };
     let max = f64::max;
@@ -80,7 +80,7 @@ fn bounds_of_every_level_are_the_twins() {
         let of_lanes: [f32; LANES] = std::array::from_fn(|lane| lengths[lane] as f32);
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
         for level in Level::available() {
-            let kernels = level.kernels().unwrap();
+            let kernels = Kernels::at(level).unwrap();
             let tokens: Vec<_> = (0..=random.below(37))
                 .map(|_| {
                     let own = codes(&mut random, axes, kernels.query_codes(), extreme);
@@ -89,11 +89,11 @@ fn bounds_of_every_level_are_the_twins() {
                 .collect();
             let query = kernels.bound_query(
                 axes,
-                tokens.iter().map(|(codes, step, error, remainder)| BoundToken {
+                tokens.iter().map(|(codes, scale, error, residual)| BoundToken {
                     codes,
-                    step: *step,
+                    scale: *scale,
                     error: *error,
-                    remainder: *remainder,
+                    residual: *residual,
                 }),
             );
             let mut scratch = vec![0.0; query.scratch_len()];
@@ -105,7 +105,7 @@ fn bounds_of_every_level_are_the_twins() {
             ] {
                 let bounds = kernels.bounds(attention, &query, &group, &mut scratch);
                 for (lane, &bound) in bounds.iter().enumerate() {
-                    let exact = twin(attention, &tokens, &group, axes, lane);
+                    let exact = reference(attention, &tokens, &group, axes, lane);
                     let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
                     assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
                 }
@@ -134,6 +134,6 @@ fn codes_keep_their_limits() {
     let mut codes = Vec::new();
     assert!(CODES.cut(&[0.0; BLOCK], &mut codes) <= 0.0);
     assert!(codes.iter().all(|&code| code == 0));
-    let step = CODES.cut(&[1e-40; BLOCK], &mut codes);
-    assert!(step >= 0.0 && step.is_finite());
+    let scale = CODES.cut(&[1e-40; BLOCK], &mut codes);
+    assert!(scale >= 0.0 && scale.is_finite());
 }

@@ -1,4 +1,4 @@
-//! The search is held to the float64 twin and to itself under every cut of the work.
+//! The search is held to the float64 reference and to itself under every cut of the work.
 
 mod bounded;
 mod bytes;
@@ -7,7 +7,7 @@ mod golden;
 mod pure;
 
 use super::{Rows, Scorer, Search, Segment, Targets, Text};
-use crate::simd::{Level, twin};
+use crate::simd::{Kernels, Level, reference};
 use crate::tokens::TokenVectors;
 use half::f16;
 
@@ -72,18 +72,18 @@ fn scores(
 }
 
 /// What §1 of the design allows: rounding decides a softmax of huge logits.
-fn tolerance(query: twin::Side, target: twin::Side, dim: usize, temperature: f64) -> f64 {
+fn tolerance(query: reference::Side, target: reference::Side, dim: usize, temperature: f64) -> f64 {
     let mut largest: f64 = 0.0;
     for i in 0..query.1.len() {
         for j in 0..target.1.len() {
             let norms = f64::from(query.1[i]) * f64::from(target.1[j]);
-            largest = largest.max((norms * twin::cosine(query, i, target, j, dim)).abs());
+            largest = largest.max((norms * reference::cosine(query, i, target, j, dim)).abs());
         }
     }
     1e-5 * (largest / (16.0 * temperature)).max(1.0)
 }
 
-/// Compares every pair with the twin and returns the largest error as a share of the tolerance.
+/// Compares every pair with the reference and returns the largest error as a share of the tolerance.
 fn worst_error(queries: &TokenVectors, targets: &TokenVectors, scorer: Scorer) -> f64 {
     let (dim, t) = (queries.dim(), scorer.temperature());
     let levels = Level::available();
@@ -95,7 +95,7 @@ fn worst_error(queries: &TokenVectors, targets: &TokenVectors, scorer: Scorer) -
         for target in 0..targets.len() {
             let (left, right) = (queries.text(query), targets.text(target));
             let attention = scorer.attention(queries.tokens(query));
-            let exact = twin::score(attention, t, left, right, dim);
+            let exact = reference::score(attention, t, left, right, dim);
             let allowed = tolerance(left, right, dim, t);
             for (level, got) in levels.iter().zip(&got) {
                 let error = f64::from(got[query * targets.len() + target]) - exact;

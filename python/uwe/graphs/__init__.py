@@ -1,0 +1,1 @@
+"""Training graphs: built, read, looked into, and drawn from in batches; without torch."""

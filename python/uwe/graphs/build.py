@@ -1,0 +1,177 @@
+"""The training graphs J, V, A, N and D out of ESCO's and O*NET's files in a data folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from uwe.checks import path_of
+from uwe.corpus import read_queries
+from uwe.data.esco import EscoRelease, read_esco, release_folders
+from uwe.data.layout import write_task
+from uwe.data.onet import read_onet
+from uwe.errors import InputError
+from uwe.files.atomic import replaced, write_lines
+from uwe.graphs.builder import GraphBuilder
+from uwe.graphs.esco import NO_RELEASE, Older, add_esco, heldout_ids, heldout_tasks
+from uwe.graphs.files import check_replaceable
+from uwe.graphs.graph import plain
+from uwe.graphs.onet import add_onet
+from uwe.graphs.skillskape import RELATION, add_sentences, read_sentences
+
+__all__ = ["BuiltGraphs", "build_graphs"]
+
+
+@dataclass(frozen=True)
+class BuiltGraphs:
+    """What was built.
+
+    Attributes:
+        folder: Where it lies.
+        releases: The releases of ESCO that were read, the newest first.
+        relations: For each graph how many edges it has of each relation.
+        nodes: How many nodes of each kind there are.
+        heldout: For each task of `heldout/` how many queries each split has.
+        left_out: What of the sentences is not in V, counted.
+        not_rebuilt: Relations of which there is no edge, with the reason.
+    """
+
+    folder: Path
+    releases: tuple[str, ...]
+    relations: dict[str, Counter[str]]
+    nodes: dict[str, int]
+    heldout: dict[str, dict[str, int]]
+    left_out: Counter[str]
+    not_rebuilt: tuple[str, ...]
+
+
+def build_graphs(
+    data: str | Path,
+    out: str | Path,
+    *,
+    heldout: bool = False,
+    skillskape: str | Path | None = None,
+) -> BuiltGraphs:
+    """Build the graphs, and write them whole or not at all; graphs that are there are replaced.
+
+    The same files give the same bytes.
+
+    Args:
+        data: A folder with `esco/<version>/`, each with the zips or files of a release, and
+            `onet/`, as `uwe data import onet` leaves it. The newest release is the one that counts.
+        out: Where `nodes.<kind>.jsonl.gz` and `<graph>.edges.tsv.gz` are written.
+        heldout: Take all of ESCO, and hold a tenth of its concepts out, in place of leaving out
+            what answers WorkBench; `heldout_ids.tsv.gz` and `heldout/`, tasks of them, are written
+            too.
+        skillskape: SkillSkape's training sentences: CSV or JSON lines.
+
+    Raises:
+        InputError: If `data` has no release of ESCO or no O*NET, or `out` has something else in it.
+        DataError: If a file is malformed; with its path and line.
+        OSError: If a file cannot be read or written.
+    """
+    data, out = path_of("data", data), path_of("out", out)
+    check_replaceable(out)
+    sentences = read_sentences(skillskape) if skillskape is not None else {}
+    folders = _sources(data)
+    release = read_esco(folders[0], version=folders[0].name)
+    older: list[Older] = []
+    for folder in folders[1:]:
+        # Only skills are kept: relations of three releases would take most of the memory.
+        skills = read_esco(folder, version=folder.name, language=release.language).skills
+        older.append((folder.name, skills))
+    graphs = GraphBuilder()
+    add_onet(graphs, read_onet(data / "onet"))
+    add_esco(graphs, release, older, full=heldout)
+    labels = _labels(release, older)
+    left_out = add_sentences(graphs, sentences, labels, _queries(data / "workbench"))
+    with replaced(out) as new:
+        graphs.write(new)
+        tasks = _write_heldout(release, new) if heldout else {}
+    return BuiltGraphs(
+        folder=out,
+        releases=tuple(folder.name for folder in folders),
+        relations=graphs.relations(),
+        nodes={kind: len(ids) for kind, ids in graphs.used().items()},
+        heldout=tasks,
+        left_out=left_out,
+        not_rebuilt=tuple(_not_rebuilt(graphs, heldout=heldout)),
+    )
+
+
+_RELATIONS = {
+    "J": (
+        "onet-tool", "onet-technology", "onet-commodity", "onet-dwa",
+        "onet-element-importance>=3.5",
+    ),
+    "V": ("onet-task-dwa", RELATION, "esco-skill-description", "onet-element-description"),
+    "A": (
+        "onet-acronym", "esco-hidden-label", "esco-label-revision", "onet-tool-class(weak)",
+        "onet-technology-class(weak)", "onet-iwa-of-dwa(weak)",
+    ),
+    "N": ("onet-alternate-title", "esco-occupation-altlabel"),
+    "D": ("esco-occupation-description", "onet-description"),
+}  # fmt: skip
+_HELDOUT_RELATIONS = {"J": ("esco-essential", "esco-optional"), "A": ("esco-altlabel",)}
+_REASONS = {
+    RELATION: "its sentences are published apart: pass --skillskape FILE",
+    "esco-label-revision": "it needs an earlier release beside the newest, in esco/<version>/",
+}
+
+
+def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> Iterator[str]:
+    """Relations of which there is no edge, with the reason."""
+    for name, found in graphs.relations().items():
+        for relation in (*_RELATIONS[name], *(_HELDOUT_RELATIONS.get(name, ()) if heldout else ())):
+            if not found[relation]:
+                reason = _REASONS.get(relation, "nothing in these files gives it")
+                yield f"{name}: {relation} ({reason})"
+
+
+def _sources(data: Path) -> list[Path]:
+    """Folders of ESCO's releases, the newest first; InputError if they or O*NET's are missing."""
+    found = release_folders(data)
+    missing = []
+    if not found:
+        missing.append(NO_RELEASE)
+    if not (data / "onet").is_dir():
+        missing.append(
+            f"onet/, found none: make it with  uwe data import onet FILE.zip --out {data}"
+        )
+    if missing:
+        raise InputError(f"{data}: expected {'; and '.join(missing)}")
+    return found
+
+
+def _labels(release: EscoRelease, older: Sequence[Older]) -> dict[str, str]:
+    """The id of the skill of each label; where releases differ, as the earliest has it.
+
+    SkillSkape was labelled with an early one.
+    """
+    labels: dict[str, str] = {}
+    for skills in (*(skills for _, skills in reversed(older)), release.skills):
+        for skill in skills.values():
+            labels.setdefault(plain(skill.label), skill.id)
+    return labels
+
+
+def _queries(folder: Path) -> Iterator[str]:
+    """Sentences that are queries of a task of skill extraction, where there are any."""
+    for path in sorted(folder.glob("skillextract*/*.queries.jsonl.gz")):
+        for record in read_queries(path):
+            yield record.text
+
+
+def _write_heldout(release: EscoRelease, folder: Path) -> dict[str, dict[str, int]]:
+    ids = ("\t".join(entry) for entry in heldout_ids(release))
+    write_lines(folder / "heldout_ids.tsv.gz", chain(["id\tsplit"], ids))
+    tasks = {name: splits for name, splits in heldout_tasks(release).items() if splits}
+    for name, splits in tasks.items():
+        write_task(folder / "heldout" / name, splits)
+    return {
+        name: {split: len(task.queries) for split, task in splits.items()}
+        for name, splits in tasks.items()
+    }

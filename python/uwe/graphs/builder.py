@@ -1,0 +1,102 @@
+"""Graphs as they grow: nodes and edges one after the other, written as a folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from uwe.graphs.files import write_graph_files
+from uwe.graphs.graph import plain
+
+__all__ = ["GRAPHS", "WRITTEN_GRAPHS", "GraphBuilder"]
+
+GRAPHS = {
+    "J": ("job", "skill"),
+    "V": ("skill", "sentence"),
+    "A": ("skill", "skill_alias"),
+    "N": ("job", "job_alias"),
+    "D": ("job", "job_text"),
+}
+"""The graphs that `uwe data graphs` makes of ESCO and O*NET, and the kinds of their ends."""
+
+WRITTEN_GRAPHS = {
+    "W": ("skill", "sentence"),
+    "M": ("skill", "sentence"),
+    "P": ("skill", "skill_alias"),
+    "T": ("job", "job_alias"),
+    "K": ("job", "skill_phrase"),
+    "L": ("skill", "skill_alias"),
+    "O": ("job", "job_alias"),
+}
+"""Those that `uwe data graphs --texts` makes of the written texts and the lexicon."""
+
+
+class GraphBuilder:
+    """Graphs as they grow: what is said first of a node or an edge stands.
+
+    Texts are kept with single blanks. Nodes without an edge are not written.
+
+    Args:
+        graphs: Their names, and the kinds of their ends.
+    """
+
+    def __init__(self, graphs: Mapping[str, tuple[str, str]] = GRAPHS) -> None:
+        self._graphs = graphs
+        self._nodes: dict[str, dict[str, tuple[str, str]]] = {
+            kind: {} for kinds in graphs.values() for kind in kinds
+        }
+        self._edges: dict[str, dict[tuple[str, str], str]] = {name: {} for name in graphs}
+
+    def node(self, kind: str, id_: str, text: str, source: str) -> str:
+        """Say what a node is; returns its id."""
+        self._nodes[kind].setdefault(id_, (plain(text), source))
+        return id_
+
+    def text_node(self, kind: str, prefix: str, text: str, source: str) -> str:
+        """A node that is nothing but its text: equal texts are one node. Returns its id."""
+        digest = hashlib.sha1(plain(text).encode(), usedforsecurity=False).hexdigest()
+        return self.node(kind, f"{prefix}/{digest[:12]}", text, source)
+
+    def edge(self, graph: str, left: str, right: str, relation: str) -> None:
+        """Join two nodes that were said, if they are not joined."""
+        for kind, id_ in zip(self._graphs[graph], (left, right), strict=True):
+            if id_ not in self._nodes[kind]:
+                raise KeyError(f"no {kind} {id_!r}")
+        self._edges[graph].setdefault((left, right), relation)
+
+    def texts(self, kind: str) -> dict[str, str]:
+        """The text of each node of a kind that was said, by id."""
+        return {id_: text for id_, (text, _) in self._nodes[kind].items()}
+
+    def relations(self) -> dict[str, Counter[str]]:
+        """How many edges each graph has of each relation."""
+        return {name: Counter(edges.values()) for name, edges in self._edges.items()}
+
+    def shared(self) -> dict[str, int]:
+        """How many right ends of each graph have several edges."""
+        degrees = {
+            name: Counter(right for _, right in edges) for name, edges in self._edges.items()
+        }
+        return {name: sum(n > 1 for n in found.values()) for name, found in degrees.items()}
+
+    def used(self) -> dict[str, set[str]]:
+        """Ids of the nodes of each kind that have an edge."""
+        used: dict[str, set[str]] = {kind: set() for kind in self._nodes}
+        for name, edges in self._edges.items():
+            for side, kind in enumerate(self._graphs[name]):
+                used[kind].update(ends[side] for ends in edges)
+        return used
+
+    def write(self, folder: Path) -> None:
+        """Write nodes and edges in the order of their ids into a folder that is there.
+
+        Raises:
+            OSError: If the disk is full or refuses.
+        """
+        nodes = {
+            kind: {id_: self._nodes[kind][id_] for id_ in ids} for kind, ids in self.used().items()
+        }
+        edges = {name: (self._graphs[name], edges) for name, edges in self._edges.items()}
+        write_graph_files(folder, nodes, edges)

@@ -1,0 +1,359 @@
+"""A folder of training graphs: node files, and edges that name nodes by id.
+
+`nodes.<kind>.jsonl.gz` has `{"id", "text", "source"}`; `<graph>.edges.tsv.gz` has a header line of
+the two kinds and `relation`, then two ids and the relation that each edge came from.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.checks import file_name, listed, path_of
+from uwe.corpus import read_queries
+from uwe.data.tabbed import tabbed_rows
+from uwe.errors import DataError, InputError
+from uwe.files.atomic import settled, write_lines
+from uwe.graphs.graph import Graph, Nodes, folded, plain
+
+__all__ = [
+    "Edges", "check_replaceable", "graph_files", "graph_name", "graph_paths", "read_edges",
+    "read_graphs", "read_nodes", "write_graph_files",
+]  # fmt: skip
+
+WEAK = "(weak)"
+"""How relations end that join what is related without meaning the same, such as is-a."""
+
+EQUAL_TEXTS = "(equal texts)"
+"""The relation of two nodes with the same text, one a side, that no edge of a file joins."""
+
+_NODES, _EDGES = "nodes.{}.jsonl.gz", ".edges.tsv.gz"
+
+
+@dataclass(frozen=True)
+class Edges:
+    """The lines of one file of edges, ids as they stand there; `read_graphs` makes graphs of them.
+
+    Entry i of each list belongs to edge i.
+
+    Attributes:
+        name: Of the graph, as its file has it: `J`.
+        left_kind: Kind of the left ends, which names their node file: `job`.
+        right_kind: Kind of the right ends.
+        left: Ids of the left ends.
+        right: Ids of the right ends.
+        relations: Where each edge comes from: `onet-tool`.
+        path: The file.
+    """
+
+    name: str
+    left_kind: str
+    right_kind: str
+    left: list[str]
+    right: list[str]
+    relations: list[str]
+    path: Path
+
+
+def graph_paths(folder: str | Path) -> dict[str, Path]:
+    """The files of edges in a folder, by the names of their graphs, in order.
+
+    Raises:
+        DataError: If there is none.
+    """
+    paths = sorted(path_of("folder", folder).glob(f"*{_EDGES}"))
+    if not paths:
+        raise DataError(
+            f"expected a folder of graphs with <name>{_EDGES}, found none: name one, such as "
+            "train/ of the data folder, or make one with  uwe data graphs --out FOLDER",
+            path=folder,
+        )
+    return {path.name.removesuffix(_EDGES): path for path in paths}
+
+
+def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
+    """Read one `<graph>.edges.tsv.gz`, and see that the node files beside it have all its ends.
+
+    Args:
+        path: The file.
+        nodes: What `read_nodes` gave for kinds of the same folder; a kind that is missing is read
+            and added, so that several graphs read it once.
+
+    Raises:
+        DataError: If the header or a line has no three columns, a relation is blank, or an end is
+            in no node file; with path and line.
+        OSError: If the file, or one of its two node files, cannot be read.
+    """
+    path = path_of("path", path)
+    held = {} if nodes is None else nodes
+    rows = tabbed_rows(path, ("a left id", "a right id", "a relation"), header=False)
+    first = next(rows, None)
+    if first is None:
+        raise DataError("expected a header and edges, got an empty file", path=path)
+    kinds = _kinds(first[1], path)
+    for kind in kinds:
+        if kind not in held:
+            held[kind] = read_nodes(path.parent, kind)
+    ends: tuple[list[str], list[str]] = ([], [])
+    relations: list[str] = []
+    for line, (*ids, relation) in rows:
+        for id_, kind, into in zip(ids, kinds, ends, strict=True):
+            if id_ not in held[kind]:
+                raise DataError(
+                    f"no entry of {_NODES.format(kind)} has the id {id_!r}: add it, or remove the "
+                    "edge",
+                    path=path,
+                    line=line,
+                )
+            into.append(id_)
+        relations.append(relation)
+    return Edges(path.name.removesuffix(_EDGES), *kinds, *ends, relations, path)
+
+
+def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
+    """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file.
+
+    Raises:
+        InputError: If `kind` cannot be part of a file's name.
+        DataError: If an entry has no id or text, a blank one, or an id that occurred before; with
+            path and line.
+        OSError: If the file cannot be read.
+    """
+    path = path_of("folder", folder) / _NODES.format(file_name("a kind of nodes", kind))
+    nodes: dict[str, str] = {}
+    for record in read_queries(path):
+        id_ = record.fields.get("id")
+        if not isinstance(id_, str) or not id_.strip():
+            raise DataError(f"expected 'id' with a text, got {id_!r}", path=path, line=record.line)
+        if id_ in nodes:
+            raise DataError(f"the id {id_!r} occurs twice", path=path, line=record.line)
+        nodes[id_] = record.text
+    return nodes
+
+
+def _kinds(columns: list[str], path: Path) -> tuple[str, str]:
+    """The two kinds of nodes that a header names."""
+    if columns[2] != "relation" or not all(map(_names_nodes, columns)):
+        raise DataError(
+            "expected a header of two kinds of nodes and 'relation', got "
+            f"{' '.join(columns)!r}: put it first",
+            path=path,
+            line=1,
+        )
+    return columns[0], columns[1]
+
+
+def _names_nodes(kind: str) -> bool:
+    try:
+        return not file_name("a kind of nodes", kind).startswith(".")
+    except InputError:
+        return False
+
+
+def read_graphs(
+    folder: str | Path,
+    names: Sequence[str] | None = None,
+    *,
+    weights: Mapping[str, Mapping[str, float]] | None = None,
+) -> list[Graph]:
+    """Read graphs of a folder such as `uwe data graphs` writes.
+
+    Nodes with equal texts, case-folded and with single blanks, are one, which has the edges of
+    all; so no text is a negative of itself. A left and a right node with equal texts that no edge
+    joins get one of weight 0, for the same reason. Nodes without an edge are left out.
+
+    Args:
+        folder: With `nodes.<kind>.jsonl.gz` and `<name>.edges.tsv.gz`.
+        names: Which graphs, in which order; None takes all, by name.
+        weights: By graph and relation. A relation that is not named has weight 0 if its name ends
+            with "(weak)", and 1 otherwise. An edge of several relations has their greatest.
+
+    Raises:
+        InputError: If a graph or relation that is named is not there, or a weight is no finite
+            number >= 0.
+        DataError: If a file is malformed, an edge names a missing node, a text is blank, or a side
+            has fewer than two nodes; with path and line.
+        OSError: If a file cannot be read.
+    """
+    paths = graph_paths(folder)
+    chosen = list(paths) if names is None else listed("names", names)
+    given = weights or {}
+    for name in (*chosen, *given):
+        if not isinstance(name, str) or name not in paths:
+            raise InputError(
+                f"expected graphs out of {', '.join(paths)}, which {folder} has, got {name!r}: "
+                "correct it"
+            )
+    if len(set(chosen)) != len(chosen) or not chosen:
+        raise InputError(f"expected names of graphs, each once, got {chosen}: correct them")
+    # Weights of a graph that is not read would silently do nothing.
+    if unread := sorted(given.keys() - set(chosen)):
+        raise InputError(
+            f"expected weights for relations of {', '.join(chosen)}, the graphs that are read, got "
+            f"some for {', '.join(unread)}: leave them out, or read those graphs too"
+        )
+    nodes: dict[str, dict[str, str]] = {}
+    graphs = []
+    for name in chosen:
+        edges = read_edges(paths[name], nodes=nodes)
+        weights_of = _weights(name, edges.relations, given.get(name, {}))
+        left, lefts = _side(edges.left_kind, nodes[edges.left_kind], edges.left, edges.path)
+        right, rights = _side(edges.right_kind, nodes[edges.right_kind], edges.right, edges.path)
+        ends = np.array(
+            [[lefts[a], rights[b]] for a, b in zip(edges.left, edges.right, strict=True)]
+        )
+        graphs.append(_joined(name, left, right, ends, edges.relations, weights_of))
+    return graphs
+
+
+def graph_files(graph: Graph) -> tuple[str, ...]:
+    """Names of the three files that a graph was read from."""
+    nodes = (_NODES.format(side.kind) for side in (graph.left, graph.right))
+    return (f"{graph.name}{_EDGES}", *nodes)
+
+
+def _weights(name: str, relations: Iterable[str], given: Mapping[str, float]) -> dict[str, float]:
+    """The weight of each relation of a graph."""
+    found = {
+        relation: 0.0 if relation.endswith(WEAK) else 1.0 for relation in dict.fromkeys(relations)
+    }
+    for relation, weight in given.items():
+        if relation not in found:
+            raise InputError(
+                f"graph {name}: expected weights for relations out of {', '.join(found)}, got one "
+                f"for {relation!r}: correct it"
+            )
+        if (
+            isinstance(weight, bool)
+            or not isinstance(weight, int | float)
+            or not (0 <= weight < math.inf)
+        ):
+            raise InputError(
+                f"graph {name}: expected a finite weight >= 0 for {relation!r}, got {weight!r}: "
+                "correct it"
+            )
+        found[relation] = float(weight)
+    return found
+
+
+def _side(
+    kind: str, texts: Mapping[str, str], ids: Iterable[str], path: Path
+) -> tuple[Nodes, dict[str, int]]:
+    """The nodes of a side, in the order of `texts`, and the number of each id that is used."""
+    used = set(ids)
+    merged: dict[str, list[str]] = {}
+    numbers: dict[str, int] = {}
+    places: dict[str, int] = {}
+    for id_, text in texts.items():
+        if id_ in used:
+            key = folded(text)
+            merged.setdefault(key, []).append(id_)
+            numbers[id_] = places.setdefault(key, len(places))
+    if len(merged) < 2:
+        raise DataError(
+            f"expected edges of at least 2 nodes of kind {kind} with different texts, got "
+            f"{len(merged)}: a node alone has no negatives; add edges",
+            path=path,
+        )
+    nodes = Nodes(
+        kind,
+        tuple(map(tuple, merged.values())),
+        tuple(plain(texts[a]) for a, *_ in merged.values()),
+    )
+    return nodes, numbers
+
+
+def _joined(
+    name: str,
+    left: Nodes,
+    right: Nodes,
+    ends: NDArray[np.int64],
+    relations: Sequence[str],
+    weights_of: Mapping[str, float],
+) -> Graph:
+    """The graph of edges (E, 2) with a relation each; what occurs twice becomes one."""
+    order = [*weights_of, EQUAL_TEXTS]
+    numbers = {relation: number for number, relation in enumerate(order)}
+    kind = np.array([numbers[relation] for relation in relations], dtype=np.int64)
+    keys = ends[:, 0] * len(right) + ends[:, 1]
+    lefts, rights = (
+        {folded(text): number for number, text in enumerate(side.texts)} for side in (left, right)
+    )
+    twins = np.array(
+        [lefts[text] * len(right) + rights[text] for text in sorted(lefts.keys() & rights.keys())],
+        dtype=np.int64,
+    )
+    twins = np.setdiff1d(twins, keys)
+    keys = np.concatenate([keys, twins])
+    kind = np.concatenate([kind, np.full(len(twins), len(order) - 1)])
+    unique, of_edge = np.unique(keys, return_inverse=True)
+    weights = np.zeros(len(unique), np.float32)
+    np.maximum.at(weights, of_edge, np.array([*weights_of.values(), 0.0], np.float32)[kind])
+    counts = np.bincount(np.unique(of_edge * len(order) + kind) % len(order), minlength=len(order))
+    return Graph(
+        name,
+        left,
+        right,
+        np.stack(np.divmod(unique, len(right)), axis=1),
+        weights,
+        {relation: int(count) for relation, count in zip(order, counts, strict=True) if count},
+    )
+
+
+def write_graph_files(
+    folder: Path,
+    nodes: Mapping[str, Mapping[str, tuple[str, str]]],
+    edges: Mapping[str, tuple[tuple[str, str], Mapping[tuple[str, str], str]]],
+) -> None:
+    """Write nodes and edges in the order of their ids into a folder that is there.
+
+    Args:
+        folder: Where to.
+        nodes: By kind and id, the text of a node and where it comes from.
+        edges: By name of the graph, the kinds of its ends, and the relation by ids of both.
+
+    Raises:
+        InputError: If a kind or a name cannot be part of a file's name.
+        OSError: If the disk is full or refuses.
+    """
+    for name in (*nodes, *edges):
+        graph_name(name)
+    for kind, of in nodes.items():
+        entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
+        lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
+        write_lines(folder / _NODES.format(kind), lines)
+    for name, (kinds, of_graph) in edges.items():
+        lines = ("\t".join((*ends, relation)) for ends, relation in sorted(of_graph.items()))
+        header = "\t".join((*kinds, "relation"))
+        write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
+
+
+def check_replaceable(out: Path) -> None:
+    """InputError if something else than graphs would be lost."""
+    out = settled(out)
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{_EDGES}")):
+        raise InputError(
+            f"{out}: expected a new folder or one of graphs, which is replaced, found something "
+            "else: name another, or empty it"
+        )
+
+
+def graph_name(name: str) -> str:
+    """A name of a graph or of a kind of nodes, which is part of a file's name.
+
+    Raises:
+        InputError: If it is blank or cannot be that.
+    """
+    if "." in file_name("the name of a graph, or of a kind of nodes,", name):
+        raise InputError(
+            f"expected the name of a graph, or of a kind of nodes, without '.', got {name!r}: name "
+            "another"
+        )
+    return name

@@ -1,0 +1,189 @@
+"""What is in training graphs: sizes, degrees, the long tail, overlaps, and answers of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.config import TrainingSource
+from uwe.data.layout import TARGETS, read_split, splits_of
+from uwe.errors import InputError
+from uwe.files.hashing import file_sha256
+from uwe.graphs.contamination import found_pairs, read_training
+from uwe.graphs.files import graph_paths
+from uwe.graphs.graph import Graph, Nodes, folded
+
+__all__ = [
+    "GraphFacts",
+    "Leak",
+    "Overlap",
+    "SideFacts",
+    "degrees_of",
+    "find_leaks",
+    "find_overlaps",
+    "graph_facts",
+]
+
+HEAD = 0.01
+"""Which share of the nodes, those with most edges, is called the head."""
+
+
+@dataclass(frozen=True)
+class SideFacts:
+    """One side of a graph. Degrees count edges of positive weight, of the nodes that have some.
+
+    Attributes:
+        kind: Of its nodes.
+        nodes: How many there are.
+        merged: How many ids were merged into nodes of another id, as their texts are equal.
+        undrawn: How many nodes have no edge of positive weight.
+        mean: Of the degrees.
+        quantiles: Of the degrees: `min`, `50%`, `90%`, `99%`, `max`.
+        single: Share of nodes with one edge.
+        head: Share of the edges at the hundredth of the nodes that has most.
+    """
+
+    kind: str
+    nodes: int
+    merged: int
+    undrawn: int
+    mean: float
+    quantiles: dict[str, int]
+    single: float
+    head: float
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """One graph.
+
+    Attributes:
+        name: Its name.
+        edges: How many edges of positive weight it has.
+        known: How many edges of weight 0, which are neither drawn nor negatives.
+        relations: How many edges each relation has.
+        left: Its left side.
+        right: Its right side.
+    """
+
+    name: str
+    edges: int
+    known: int
+    relations: Mapping[str, int]
+    left: SideFacts
+    right: SideFacts
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many texts of a kind two graphs share, case-folded."""
+
+    kind: str
+    first: str
+    second: str
+    texts: int
+
+
+@dataclass(frozen=True)
+class Leak:
+    """How many (query, target) pairs a split of a task has, and how many of them an edge joins."""
+
+    task: str
+    split: str
+    pairs: int
+    found: int
+
+
+def degrees_of(graph: Graph, side: int) -> NDArray[np.int64]:
+    """(nodes,), int64: how many edges of positive weight each left (0) or right (1) node has."""
+    nodes = (graph.left, graph.right)[side]
+    return np.bincount(graph.edges[graph.weights > 0, side], minlength=len(nodes))
+
+
+def graph_facts(graph: Graph) -> GraphFacts:
+    """Sizes and degrees of a graph."""
+    drawn = int((graph.weights > 0).sum())
+    left, right = (
+        _side_facts(nodes, degrees_of(graph, side))
+        for side, nodes in enumerate((graph.left, graph.right))
+    )
+    known = len(graph.weights) - drawn
+    return GraphFacts(graph.name, drawn, known, graph.relations, left, right)
+
+
+def find_overlaps(graphs: Sequence[Graph]) -> list[Overlap]:
+    """The texts that any two graphs share, for each kind that both have."""
+    texts = [
+        (graph.name, nodes.kind, set(map(folded, nodes.texts)))
+        for graph in graphs
+        for nodes in (graph.left, graph.right)
+    ]
+    return [
+        Overlap(kind, first, second, len(one & other))
+        for (first, kind, one), (second, same, other) in combinations(texts, 2)
+        if kind == same and first != second
+    ]
+
+
+def find_leaks(
+    folder: str | Path, data: str | Path, names: Sequence[str] | None = None
+) -> Iterator[Leak]:
+    """Look for the answers of all tasks below a folder in the edges of graphs, of any weight.
+
+    Equal texts count, case-folded, in either direction. Few may be found by chance.
+
+    Args:
+        folder: Of the graphs.
+        data: Of the tasks: every folder below it with `targets.jsonl.gz`.
+        names: Which graphs; None takes all.
+
+    Raises:
+        InputError: If a graph that is named is not there, or no task is.
+        DataError: If a file is malformed; with path and line.
+        OSError: If a file cannot be read.
+    """
+    paths = graph_paths(folder)
+    for name in names or ():
+        if name not in paths:
+            raise InputError(
+                f"expected graphs out of {', '.join(paths)}, which {folder} has, got {name!r}: "
+                "correct it"
+            )
+    tasks = sorted(path.parent for path in Path(data).rglob(TARGETS))
+    if not tasks:
+        raise InputError(
+            f"{data}: expected tasks, folders with {TARGETS}, found none: name another folder"
+        )
+    chosen = [paths[name] for name in (paths if names is None else names)]
+    sources = [TrainingSource(path.name, file_sha256(path, unpacked=True)) for path in chosen]
+    edges = read_training(Path(folder), sources)
+    for task in tasks:
+        for split in splits_of(task):
+            pairs, found = found_pairs(read_split(task, split).task, edges)
+            yield Leak(task.relative_to(data).as_posix(), split, pairs, found)
+
+
+def _side_facts(nodes: Nodes, degrees: NDArray[np.int64]) -> SideFacts:
+    drawn = np.sort(degrees[degrees > 0])
+    merged = sum(map(len, nodes.ids)) - len(nodes)
+    undrawn = len(nodes) - len(drawn)
+    if not len(drawn):
+        return SideFacts(nodes.kind, len(nodes), merged, undrawn, 0.0, {}, 0.0, 0.0)
+    ranks = {"min": 0.0, "50%": 0.5, "90%": 0.9, "99%": 0.99, "max": 1.0}
+    found = np.quantile(drawn, list(ranks.values()), method="inverted_cdf")
+    head = max(1, round(HEAD * len(drawn)))
+    return SideFacts(
+        kind=nodes.kind,
+        nodes=len(nodes),
+        merged=merged,
+        undrawn=undrawn,
+        mean=float(drawn.mean()),
+        quantiles={name: int(value) for name, value in zip(ranks, found, strict=True)},
+        single=float((drawn == 1).mean()),
+        head=float(drawn[-head:].sum() / drawn.sum()),
+    )

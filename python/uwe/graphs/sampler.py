@@ -1,0 +1,326 @@
+"""Batches of graphs: nodes drawn together, with all edges among them.
+
+Batch n is a function of the seed and n: any number of workers gives the same batches, and a run
+goes on from a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.checks import natural, positive
+from uwe.errors import InputError
+from uwe.graphs.graph import Adjacency, Graph
+from uwe.graphs.siblings import Siblings
+
+__all__ = ["Batch", "BatchSampler", "StepSampler"]
+
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Nodes of one graph that were drawn together.
+
+    Attributes:
+        graph: Its name.
+        left: (U,), int64: numbers of left nodes, ascending.
+        right: (V,), int64: numbers of right nodes, ascending.
+        positives: (U, V), bool: all edges among them of a weight above 0.
+        ignored: (U, V), bool: all edges among them of weight 0, neither positive nor negative.
+    """
+
+    graph: str
+    left: Indices
+    right: Indices
+    positives: Mask
+    ignored: Mask
+
+
+class BatchSampler:
+    """Draws batches of a graph.
+
+    Anchors are drawn from both sides in equal parts, none twice, in proportion to their degree (the
+    sum of their edges' weights) to the power of `degree_exponent`. Each brings a neighbour, in
+    proportion to the weight of the edge times the neighbour's degree to the power of
+    `degree_exponent - 1`. So with 1 nodes come as often as they have edges, and 0 has the heads
+    come no more often than the tail. What is missing to `size` a side, as neighbours coincide, is
+    filled with nodes that have a neighbour in the batch.
+
+    Every node of a batch has a positive in it; nodes without one in the graph are never drawn.
+
+    Args:
+        graph: What is drawn from.
+        size: Nodes a side.
+        degree_exponent: From 0 to 1.
+        seed: At least 0.
+        hard_negatives: The share of the anchors, from 0 to 0.9, that are siblings of other anchors
+            of their side, as far as there are some.
+        siblings: Which left nodes are siblings, and which right ones; None for a side without.
+
+    Raises:
+        InputError: If an argument is out of its range, or a batch is larger than the graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        size: int,
+        *,
+        degree_exponent: float = 0.5,
+        seed: int = 0,
+        hard_negatives: float = 0.0,
+        siblings: tuple[Siblings | None, Siblings | None] = (None, None),
+    ) -> None:
+        self.graph = graph
+        self.size = positive("size", size)
+        if self.size < 2:
+            raise InputError("expected size to be at least 2, got 1: a node alone has no negatives")
+        self.degree_exponent = _between("degree_exponent", degree_exponent, 1.0)
+        self.seed = natural("seed", seed)
+        self.hard_negatives = _between("hard_negatives", hard_negatives, 0.9)
+        self._siblings = siblings
+        if self.hard_negatives and siblings == (None, None):
+            raise InputError("expected siblings, as hard_negatives is above 0, got none: pass some")
+        degrees = []
+        for side, nodes in enumerate((graph.left, graph.right)):
+            groups = siblings[side]
+            if groups is not None and len(groups) != len(nodes):
+                raise InputError(
+                    f"graph {graph.name}: expected siblings of {len(nodes)} nodes of kind "
+                    f"{nodes.kind}, got those of {len(groups)}: make them of these nodes"
+                )
+            degree = np.zeros(len(nodes))
+            np.add.at(degree, graph.edges[:, side], graph.weights)
+            if self.size > (count := int(np.count_nonzero(degree))):
+                raise InputError(
+                    f"graph {graph.name}: expected batches of at most {count} nodes a side, as it "
+                    f"has so many of kind {nodes.kind} with an edge of positive weight, got size "
+                    f"{self.size}: pass a smaller one"
+                )
+            degrees.append(degree)
+        self._sides = tuple(
+            _Side(graph.adjacency[side], degrees[side], degrees[1 - side], self.degree_exponent)
+            for side in (0, 1)
+        )
+        self._name = zlib.crc32(graph.name.encode())
+
+    def batch(self, number: int) -> Batch:
+        """Batch `number`, the same whenever it is asked for.
+
+        Raises:
+            InputError: If the number is no integer >= 0.
+        """
+        # The name keeps graphs with the same seed from drawing alike.
+        rng = np.random.default_rng([self.seed, self._name, natural("number", number)])
+        chosen = (
+            np.zeros(len(self.graph.left), np.bool_),
+            np.zeros(len(self.graph.right), np.bool_),
+        )
+        # Anchors bring at most as many neighbours, so there is room for those of both sides.
+        for side, count in enumerate((self.size - self.size // 2, self.size // 2)):
+            self._add(rng, chosen, side, self._anchors(rng, side, chosen[side], count))
+        self._fill(rng, chosen)
+        return self._marked(np.flatnonzero(chosen[0]), np.flatnonzero(chosen[1]))
+
+    def fingerprint(self) -> str:
+        """sha256 of the graph and all settings: samplers that draw alike have the same."""
+        digest = hashlib.sha256(self.graph.fingerprint().encode())
+        settings = (self.size, self.degree_exponent, self.seed, self.hard_negatives)
+        digest.update(repr(settings).encode())
+        for siblings in self._siblings:
+            digest.update(b"-" if siblings is None else siblings.fingerprint().encode())
+        return digest.hexdigest()
+
+    def _add(self, rng: Random, chosen: tuple[Mask, Mask], side: int, nodes: Indices) -> None:
+        """Choose nodes of a side, and a neighbour of each."""
+        chosen[side][nodes] = True
+        chosen[1 - side][self._sides[side].neighbours(rng, nodes)] = True
+
+    def _anchors(self, rng: Random, side: int, taken: Mask, count: int) -> Indices:
+        """`count` nodes of a side that are not taken, a share of them siblings of others."""
+        this, siblings = self._sides[side], self._siblings[side]
+        wanted = int(count * self.hard_negatives) if siblings is not None else 0
+        anchors = this.draw(rng, ~taken, count - wanted)
+        if siblings is None or not wanted:
+            return anchors
+        free = ~taken & (this.anchor_weights > 0)
+        free[anchors] = False
+        # More than are wanted, as some have no sibling, and others' are taken.
+        found = siblings.draw(rng, rng.choice(anchors, 2 * wanted))
+        found = found[found >= 0]
+        found = found[free[found]]
+        _, first = np.unique(found, return_index=True)
+        found = found[np.sort(first)][:wanted]
+        free[found] = False
+        return np.concatenate([anchors, found, this.draw(rng, free, wanted - len(found))])
+
+    def _fill(self, rng: Random, chosen: tuple[Mask, Mask]) -> None:
+        """Bring both sides to `size`, each node with a neighbour among the chosen."""
+        short = [self.size - int(mask.sum()) for mask in chosen]
+        # Pairs first, until the side that is nearer to it is full.
+        full = int(short[1] < short[0])
+        lacks = 1 - full
+        self._add(rng, chosen, full, self._sides[full].draw(rng, ~chosen[full], short[full]))
+        missing = self.size - int(chosen[lacks].sum())
+        if missing:
+            near = self._sides[full].reached(chosen[full]) & ~chosen[lacks]
+            found = self._sides[lacks].draw(rng, near, missing)
+            chosen[lacks][found] = True
+            missing -= len(found)
+        if missing:
+            # No neighbour of the full side is left, so pairs must come in, and as many nodes of the
+            # full side go. It has `missing` nodes more than the other side, so if everyone there
+            # keeps one partner, at least `missing` can go.
+            spare = chosen[full] & ~self._sides[lacks].partners(chosen[lacks], chosen[full])
+            self._add(rng, chosen, lacks, self._sides[lacks].draw(rng, ~chosen[lacks], missing))
+            excess = int(chosen[full].sum()) - self.size
+            chosen[full][rng.permutation(np.flatnonzero(spare))[:excess]] = False
+
+    def _marked(self, left: Indices, right: Indices) -> Batch:
+        """The batch of these nodes, with the edges among them."""
+        drawn = (left, right)
+        entries = [
+            int((side.adjacency.offsets[nodes + 1] - side.adjacency.offsets[nodes]).sum())
+            for side, nodes in zip(self._sides, drawn, strict=True)
+        ]
+        # The edges of either side hold all edges among them: those of the tail are fewer.
+        via = int(entries[1] < entries[0])
+        adjacency, other = self.graph.adjacency[via], drawn[1 - via]
+        rows, places = adjacency.edges_of(drawn[via])
+        column = np.full(len(self._sides[1 - via].anchor_weights), -1)
+        column[other] = np.arange(len(other))
+        columns = column[adjacency.others[places]]
+        within = columns >= 0
+        ends = (rows[within], columns[within])
+        weights = adjacency.weights[places[within]]
+        marks = []
+        for chosen in (weights > 0, weights == 0):
+            mask = np.zeros((len(left), len(right)), np.bool_)
+            mask[tuple(end[chosen] for end in (ends if via == 0 else ends[::-1]))] = True
+            marks.append(mask)
+        return Batch(self.graph.name, left, right, marks[0], marks[1])
+
+
+class StepSampler:
+    """Draws what each step of a training trains on: a batch of one of several graphs, at random.
+
+    Args:
+        samplers: One a graph, with names that differ.
+        shares: How often each is taken, in proportion; None: all alike.
+        seed: At least 0; it chooses the graph. The samplers have their own.
+
+    Raises:
+        InputError: If an argument is otherwise.
+    """
+
+    def __init__(
+        self,
+        samplers: Sequence[BatchSampler],
+        shares: Sequence[float] | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self.samplers = list(samplers)
+        names = [sampler.graph.name for sampler in self.samplers]
+        if not names or len(set(names)) != len(names):
+            raise InputError(f"expected graphs of different names, got {names}: rename them")
+        self.seed = natural("seed", seed)
+        found = np.asarray([1.0] * len(names) if shares is None else shares, dtype=np.float64)
+        if found.shape != (len(names),) or not (np.isfinite(found).all() and (found > 0).all()):
+            raise InputError(
+                f"expected {len(names)} shares above 0, one a graph, got {shares}: correct them"
+            )
+        self._bounds = np.cumsum(found / found.sum())
+
+    def batch(self, number: int) -> Batch:
+        """The batch of a step, the same whenever it is asked for."""
+        rng = np.random.default_rng([self.seed, natural("number", number)])
+        chosen = int(np.searchsorted(self._bounds, rng.random() * self._bounds[-1], side="right"))
+        return self.samplers[chosen].batch(number)
+
+    def fingerprint(self) -> str:
+        """sha256 of all samplers and settings: what draws alike has the same."""
+        digest = hashlib.sha256(repr((self.seed, self._bounds.tolist())).encode())
+        for sampler in self.samplers:
+            digest.update(sampler.fingerprint().encode())
+        return digest.hexdigest()
+
+
+class _Side:
+    """What drawing needs of one side.
+
+    Args:
+        adjacency: Its edges.
+        degrees: (nodes,), float64: sums of their weights.
+        others: Those of the other side.
+        exponent: The degrees'.
+    """
+
+    def __init__(
+        self,
+        adjacency: Adjacency,
+        degrees: NDArray[np.float64],
+        others: NDArray[np.float64],
+        exponent: float,
+    ) -> None:
+        self.adjacency = adjacency
+        self.anchor_weights = np.where(degrees > 0, degrees**exponent, 0.0)
+        self.others = len(others)
+        with np.errstate(divide="ignore"):
+            self._rarity = 1 / self.anchor_weights
+            towards = np.where(others > 0, others ** (exponent - 1), 0.0)
+        shares = adjacency.weights * towards[adjacency.others]
+        owner = np.repeat(np.arange(len(degrees)), np.diff(adjacency.offsets))
+        sums = np.bincount(owner, shares, len(degrees))
+        # Shares of each node add up to 1, so that rounding is the same for all.
+        shares /= np.where(sums > 0, sums, 1.0)[owner]
+        self._bounds = np.concatenate([[0.0], np.cumsum(shares)])
+
+    def draw(self, rng: Random, allowed: Mask, count: int) -> Indices:
+        """`count` of the nodes that are allowed, by weight, none twice; all if they are fewer."""
+        nodes = np.flatnonzero(allowed & (self.anchor_weights > 0))
+        if count >= len(nodes) or not count:
+            return nodes if count else nodes[:0]
+        # The first of exponential clocks to ring, each as fast as its weight.
+        times = rng.standard_exponential(len(nodes)) * self._rarity[nodes]
+        return nodes[np.argpartition(times, count - 1)[:count]]
+
+    def neighbours(self, rng: Random, nodes: Indices) -> Indices:
+        """A neighbour of each node (n,); int64."""
+        offsets, bounds = self.adjacency.offsets, self._bounds
+        low, high = bounds[offsets[nodes]], bounds[offsets[nodes + 1]]
+        points = np.minimum(low + rng.random(len(nodes)) * (high - low), np.nextafter(high, low))
+        found: Indices = self.adjacency.others[np.searchsorted(bounds, points, side="right") - 1]
+        return found
+
+    def reached(self, chosen: Mask) -> Mask:
+        """Which nodes of the other side have an edge of positive weight to one that is chosen."""
+        _, places = self.adjacency.edges_of(np.flatnonzero(chosen))
+        found = np.zeros(self.others, np.bool_)
+        found[self.adjacency.others[places[self.adjacency.weights[places] > 0]]] = True
+        return found
+
+    def partners(self, chosen: Mask, others: Mask) -> Mask:
+        """A neighbour out of `others` for each node that is chosen."""
+        rows, places = self.adjacency.edges_of(np.flatnonzero(chosen))
+        within = others[self.adjacency.others[places]] & (self.adjacency.weights[places] > 0)
+        _, first = np.unique(rows[within], return_index=True)
+        found = np.zeros(len(others), np.bool_)
+        found[self.adjacency.others[places[within][first]]] = True
+        return found
+
+
+def _between(name: str, value: float, most: float) -> float:
+    """`value` if it is a number from 0 to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise InputError(f"expected {name} from 0 to {most:g}, got {value!r}: correct it")
+    return float(value)

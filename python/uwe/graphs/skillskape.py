@@ -1,0 +1,105 @@
+"""SkillSkape's training sentences, from the file as its authors publish it, for the graph V."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from uwe.errors import DataError
+from uwe.graphs.builder import GraphBuilder
+from uwe.graphs.graph import plain
+from uwe.records import checked, entries_of, format_of, lines_of
+
+__all__ = ["add_sentences", "read_sentences"]
+
+RELATION = "skillskape-train"
+
+
+def read_sentences(path: str | Path) -> dict[str, list[str]]:
+    """Read sentences and the labels of their skills, in the order of the sentences.
+
+    Args:
+        path: CSV or JSON lines with `sentence`, and `skills`, which is a list or a text such as
+            `['teamwork principles', 'UNK']`, or `label`, one a row.
+
+    Raises:
+        DataError: If a field is missing, a sentence is blank, or labels are no list of texts; with
+            its path and line.
+        InputError: If the suffix tells no format.
+        OSError: If the file cannot be read.
+    """
+    path = Path(path)
+    found: dict[str, dict[str, None]] = {}
+    with lines_of(path) as lines:
+        named = _named(lines)
+        for line, entry in entries_of(named, format_of(path, None), path, {"sentence"}):
+            fields = checked(entry, path, line)
+            sentence = fields.get("sentence")
+            if not isinstance(sentence, str) or not sentence.strip():
+                raise DataError(
+                    f"expected 'sentence' with a text, got {sentence!r}", path=path, line=line
+                )
+            labels = _labels(fields, path, line)
+            found.setdefault(sentence, {}).update(dict.fromkeys(labels))
+    return {sentence: list(found[sentence]) for sentence in sorted(found)}
+
+
+def add_sentences(
+    graphs: GraphBuilder,
+    sentences: Mapping[str, list[str]],
+    labels: Mapping[str, str],
+    without: Iterable[str],
+) -> Counter[str]:
+    """Add sentences to V, each with the skills that it was written for.
+
+    Args:
+        graphs: What they are added to; it has the skills.
+        sentences: What `read_sentences` returned.
+        labels: The id of the skill that each label stands for.
+        without: Sentences that are queries of a task.
+
+    Returns:
+        What was left out, counted.
+    """
+    known, queries = graphs.texts("skill"), {plain(text) for text in without}
+    left_out: Counter[str] = Counter()
+    for i, (sentence, names) in enumerate(sentences.items()):
+        if plain(sentence) in queries:
+            left_out["sentences that are queries of a task"] += 1
+            continue
+        for name in names:
+            skill = labels.get(plain(name), "")
+            if skill not in known:
+                left_out["labels of no skill that is here"] += 1
+                continue
+            # Equal sentences share a number: those of the file, in the order of all.
+            node = graphs.node("sentence", f"{RELATION}/{i:05d}", sentence, RELATION)
+            graphs.edge("V", skill, node, RELATION)
+    return left_out
+
+
+def _named(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines; a first column without a name gets one, as the authors' file numbers its rows."""
+    for i, line in enumerate(lines):
+        yield b"row" + line if i == 0 and line.startswith(b",") else line
+
+
+def _labels(fields: Mapping[str, object], path: Path, line: int) -> list[str]:
+    labels = fields.get("skills", fields.get("label"))
+    if isinstance(labels, str) and "skills" in fields:
+        try:
+            labels = ast.literal_eval(labels)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            labels = None
+    elif isinstance(labels, str):
+        labels = [labels]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        shown = fields.get("skills", fields.get("label"))
+        raise DataError(
+            f"expected 'skills' as a list of labels, or 'label', got {shown!r}",
+            path=path,
+            line=line,
+        )
+    return labels
