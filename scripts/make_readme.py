@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from readme import Block, differ, run_python  # noqa: E402  the path above comes first
-from test_readme import BLOCKS, HOME, README, first_table, run_console  # noqa: E402
+from test_readme import BLOCKS, HOME, README, TABLE, first_table, run_console  # noqa: E402
 
 
 def main() -> None:
@@ -34,8 +34,7 @@ def main() -> None:
                     outputs.append((after, came))
             elif block.language == "console":
                 outputs.append((block, run_console(block, Path(folder))))
-        opening = next(block for block in BLOCKS if block.language == "text")
-        outputs.append((opening, first_table(Path(folder))))
+        outputs.append((TABLE, first_table(Path(folder))))
     for block, text in sorted(outputs, key=lambda output: -output[0].line):
         if not differ(block.text, text):
             continue  # lines may be broken where a reader wants them

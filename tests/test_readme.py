@@ -54,10 +54,8 @@ def test_the_page_shows_three_errors() -> None:
     assert len(set(errors)) >= 2
 
 
-def test_it_opens_with_two_complete_commands() -> None:
-    first = next(block for block in BLOCKS if block.language == "sh")
-    assert first is BLOCKS[0]
-    commands = first.text.splitlines()
+def test_two_complete_commands_do_the_set_up() -> None:
+    commands = BLOCKS[OPENING].text.splitlines()
     assert len(commands) == 2
     for command in commands:
         subprocess.run(["bash", "-n", "-c", command], check=True)
@@ -94,9 +92,13 @@ def test_the_console_blocks_print_what_the_page_shows(tmp_path: Path) -> None:
         )
 
 
+OPENING = next(i for i, block in enumerate(BLOCKS) if block.language == "sh")
+TABLE = BLOCKS[OPENING + 1]  # what the first command prints
+
+
 def first_table(folder: Path) -> str:
     """What the README's first command prints once it has installed the package."""
-    opening = next(block for block in BLOCKS if block.language == "sh")
+    opening = BLOCKS[OPENING]
     rank = opening.text.splitlines()[0].rpartition("&& ")[2]
     assert shlex.split(rank)[:2] == [".venv/bin/uwe", "rank"]
     # Standard error tells, once, that the target cache is built.
@@ -106,9 +108,8 @@ def first_table(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_the_first_command_prints_the_table_that_the_page_shows(tmp_path: Path) -> None:
-    shown = next(block for block in BLOCKS if block.language == "text")
     came = first_table(tmp_path)
-    assert not differ(shown.text, came), f"README.md:{shown.line} shows\n{shown.text}\nnot\n{came}"
+    assert not differ(TABLE.text, came), f"README.md:{TABLE.line} shows\n{TABLE.text}\nnot\n{came}"
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:

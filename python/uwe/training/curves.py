@@ -99,8 +99,8 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
             axes.set_title(title)
             axes.set_xlabel("step")
             axes.set_ylabel(unit)
-            if axes.get_legend_handles_labels()[1]:
-                axes.legend()
+            if names := axes.get_legend_handles_labels()[1]:
+                axes.legend(ncols=1 + len(names) // 9)  # two runs of twelve graphs fit
         if not any(run.validations for run in runs):
             validation.text(0.5, 0.5, "none", ha="center", transform=validation.transAxes)
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
