@@ -3,7 +3,7 @@
 //! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
 //! functions of one level, `arch` what the registers of each level do. The kernels are generic over `vector::Vector`: `dots` and `attend` make
 //! scores, `bundle` those of many queries of one length; `count` makes ranks, `bound` and `bytes`
-//! upper bounds; `peak` is what none of them can exceed. [`reference`] is the definition of scores in
+//! upper bounds; `peak` is what none of them can exceed. [`mod@reference`] is the definition of scores in
 //! plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
