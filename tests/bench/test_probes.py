@@ -132,6 +132,17 @@ def test_every_category_has_cases(path: Path, least: int) -> None:
     assert with_traps == ({"lexical", "long"} if path == HAND else {"lexical"})
 
 
+@cache
+def make_probes() -> Any:
+    spec = importlib.util.spec_from_file_location("make_probes", ROOT / "scripts/make_probes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
 SAYS: dict[str, Callable[[str, str], bool]] = {
     "case": lambda query, clean: query.casefold() == clean.casefold(),
     "plural": lambda query, clean: (
@@ -155,17 +166,6 @@ def test_the_text_differs_from_the_clean_one_as_its_category_says(
     for name, query in zip(data.task.query_ids, data.task.queries, strict=True):
         assert query != before[name]
         assert SAYS[category](query, before[name])
-
-
-@cache
-def make_probes() -> Any:
-    spec = importlib.util.spec_from_file_location("make_probes", ROOT / "scripts/make_probes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow

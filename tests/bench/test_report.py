@@ -126,13 +126,16 @@ def test_every_row_says_its_regime_and_size() -> None:
 
 def test_what_qualifies_figures_is_told() -> None:
     found = {section.title: section.blocks for section in summary(sample_results())}
-    notes = {text.partition(": ")[0]: text for text in found["Tasks"][0]}
+    tasks, regimes = found["Tasks"][0], found["Regimes"][1]
+    assert isinstance(tasks, list)
+    assert isinstance(regimes, list)
+    notes = {text.partition(": ")[0]: text for text in tasks}
     assert "stands in for SkillMatch-1K" in notes["skillsim_esco/test"]
     assert "2 targets have the text of an earlier one" in notes["skillsim_esco/test"]
     assert "1 queries have no relevant target" in notes["skillsim_esco/test"]
     assert "uwe-mini reads only the beginning of 3 queries" in notes["jobnorm/val"]
     assert "sample of 120 of 13,492" in notes["jobnorm/val"]
-    assert any("bm25 is clean on job2skill/test" in text for text in found["Regimes"][1])
+    assert any("bm25 is clean on job2skill/test" in text for text in regimes)
     (table, _) = found["Means"]
     assert isinstance(table, Table)
     assert any("skillsim_esco for skillsim" in str(row[3]) for row in table.rows)
