@@ -204,11 +204,10 @@ import os, sys, time
 from uwe import _core
 
 writer = _core.CacheWriter.append(sys.argv[1])
-child = os.fork()
-if child == 0:
+if os.fork() == 0:
+    print(os.getpid(), flush=True)  # by the child: it has let go of the lock by then
     time.sleep(60)
     os._exit(0)
-print(child, flush=True)
 time.sleep(60)
 """
 

@@ -126,6 +126,6 @@ def test_a_pivot_is_typed_and_kept(shell: Shell) -> None:
     assert scores("--scorer", "soft:0.2:4") == wanted("soft:0.2:4")
     assert scores("--scorer", "soft:0.5:20") == wanted("soft:0.5:20")
     assert scores("--scorer", "soft:0.5") == wanted("soft:0.5")
-    assert scores("--scorer", "soft_query") == wanted("soft_query:0.5")
+    assert scores("--scorer", "soft_query:0.5") == wanted("soft_query:0.5")
     assert len({tuple(wanted(name)) for name in ("soft:0.5", "soft:0.5:4", "soft:0.5:20")}) == 3
     assert "pivot" in shell.error("rank", "data", "-t", "piv.uwe", "--scorer", "max:1:4")
