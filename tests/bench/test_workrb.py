@@ -123,7 +123,8 @@ def test_a_real_task_with_the_shipped_model(data_folder: Path, tmp_path: Path) -
     )  # fmt: skip
     found = workrb_figures(workrb_model(model), task, tmp_path / "out")
     ours = our_figures(model, folder, None)
-    assert found == pytest.approx(ours, abs=1e-9)
+    # WorkRB leaves open which of equal scores comes first: two targets tie for one query.
+    assert found == pytest.approx(ours, abs=2 / 2849)
     assert ours["MAP"] > 0.3
 
 
