@@ -1,7 +1,7 @@
 """The folder of real data, and the rule that no test is skipped for want of what is there.
 
 A test of real data skips with a reason that names UWE_DATA. With UWE_REQUIRE_DATA=1 such a skip
-is a failure: a run that was given the data can not pass without having used them. UWE_REQUIRE_ANN=1
+is a failure: a run that was given the data cannot pass without having used them. UWE_REQUIRE_ANN=1
 does the same for tests that skip for want of the extra 'ann'.
 """
 

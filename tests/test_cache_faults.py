@@ -75,7 +75,7 @@ def test_an_error_while_encoding_leaves_the_cache(cache: TargetCache, error: Bas
 
 @contextlib.contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Files can not grow beyond `size` bytes: what a full disk looks like."""
+    """Files cannot grow beyond `size` bytes: what a full disk looks like."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -13,7 +13,8 @@ import uwe
 import uwe.loading
 from conftest import HashEncoder
 from uwe import _core
-from uwe.cache import TargetCache, _read_column
+from uwe.cache import TargetCache
+from uwe.columns import read_column
 from uwe.config import Scorer
 from uwe.errors import (
     CacheCorruptError,
@@ -334,4 +335,4 @@ def test_a_column_of_damaged_json_is_corrupt(tmp_path: Path) -> None:
 
     for damage in ("[1,2", "[1,2,3]", "[[1],2,3,4]", "[" * 100_000, '{"a":1}'):
         with pytest.raises(CacheCorruptError, match="rebuild"):
-            _read_column(Core(damage), tmp_path, "kind")  # type: ignore[arg-type]
+            read_column(Core(damage), tmp_path, "kind")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Where memory is short, what can not be held is an error of ours, not the end of the process."""
+"""A request that does not fit into memory raises an error of ours; the process goes on."""
 
 from __future__ import annotations
 

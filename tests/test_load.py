@@ -234,7 +234,7 @@ def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
     assert "is no model of uwe, as it lacks a file" in results["org/other"]
     assert "uwe export" in results["org/other"]
     assert "is no model of uwe, as it lacks a file" in results["org/half"]
-    assert "the hub can not be reached" in results["org/broken"]
+    assert "the hub cannot be reached" in results["org/broken"]
     assert "the download failed" in results["org/stingy"]
     assert "nor a name that the hub allows" in results["org/na..me"]
 
@@ -272,9 +272,9 @@ def test_any_error_of_the_network_says_try_again(
 def test_a_hub_out_of_reach_says_connect(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"  # the discard port, where nothing listens
     results = load_elsewhere(["org/runtime"], nowhere, tmp_path)
-    assert "the hub can not be reached" in results["org/runtime"]
+    assert "the hub cannot be reached" in results["org/runtime"]
     offline = load_elsewhere(["org/runtime"], nowhere, tmp_path, HF_HUB_OFFLINE="1")
-    assert "the hub can not be reached" in offline["org/runtime"]
+    assert "the hub cannot be reached" in offline["org/runtime"]
     assert "connect to the network, or pass a folder" in offline["org/runtime"]
 
 

@@ -284,11 +284,11 @@ def test_a_config_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("model.onnx", b"", "onnxruntime can not read it"),
-        ("model.onnx", b"no onnx at all", "onnxruntime can not read it"),
-        ("tokenizer.json", b"", "tokenizers can not read it"),
-        ("tokenizer.json", b'{"version": "1.0"}', "tokenizers can not read it"),
-        ("tokenizer.json", b"\xff\xfe", "tokenizers can not read it"),
+        ("model.onnx", b"", "onnxruntime cannot read it"),
+        ("model.onnx", b"no onnx at all", "onnxruntime cannot read it"),
+        ("tokenizer.json", b"", "tokenizers cannot read it"),
+        ("tokenizer.json", b'{"version": "1.0"}', "tokenizers cannot read it"),
+        ("tokenizer.json", b"\xff\xfe", "tokenizers cannot read it"),
     ],
 )
 def test_a_broken_file_is_named_at_first_use(

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +15,7 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.blocks import Dtype, TargetTexts, Tokens, check_form, check_model, check_run, write
 from uwe.checks import listed, path_of, text_of
+from uwe.columns import Lazy, read_aliases, read_column, read_metadata
 from uwe.config import Scorer, checked_scorer
 from uwe.errors import (
     CacheCorruptError,
@@ -28,14 +25,12 @@ from uwe.errors import (
     InputError,
     ModelError,
 )
+from uwe.files.temporary import TemporaryFolder
 from uwe.filters import Filters, Scalar, Where
 from uwe.progress import Progress
 from uwe.tokens import Encoder, TokenVectors
 
 __all__ = ["TargetCache"]
-
-T = TypeVar("T")
-_CHUNK = 4096
 
 
 class TargetCache:
@@ -56,7 +51,7 @@ class TargetCache:
         core: _core.TargetCache,
         path: Path,
         model: Encoder | None,
-        held: _Temporary | None = None,
+        held: TemporaryFolder | None = None,
     ) -> None:
         """Use `TargetCache.build`, `TargetCache.from_vectors` or `TargetCache.open`."""
         self._core = core
@@ -66,7 +61,7 @@ class TargetCache:
         self._manifest = _read_manifest(core.manifest, path)
         # Bound to the compiled cache, not to this object: a circle of the two would keep the maps
         # of files until the garbage collector comes by.
-        self._column = partial(_read_column, core, path)
+        self._column = partial(read_column, core, path)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
 
@@ -205,7 +200,7 @@ class TargetCache:
             for name in ("source", "fingerprint")
         )
         scorer = _scorer_of(model) if scorer is None else checked_scorer(scorer)
-        held = _Temporary() if path is None else None
+        held = TemporaryFolder() if path is None else None
         folder = _folder(held.path / "cache.uwe" if held else cast(str, path))
         writer = _core.CacheWriter.create(
             str(folder),
@@ -333,17 +328,17 @@ class TargetCache:
     @property
     def labels(self) -> Sequence[str]:
         """The label of every target, read where it is used."""
-        return _Lazy(self._core.labels, len(self))
+        return Lazy(self._core.labels, len(self))
 
     @property
     def ids(self) -> Sequence[str | None]:
         """The id of every target or None, read where it is used."""
-        return _Lazy(self._core.ids, len(self))
+        return Lazy(self._core.ids, len(self))
 
     @property
     def aliases(self) -> Sequence[list[str]]:
         """The aliases of every target, read where they are used."""
-        return _Lazy(partial(_read_aliases, self._core), len(self))
+        return Lazy(partial(read_aliases, self._core), len(self))
 
     @property
     def columns(self) -> list[str]:
@@ -353,7 +348,7 @@ class TargetCache:
     @property
     def metadata(self) -> Sequence[dict[str, Scalar]]:
         """The value of every target in every column, read where it is used."""
-        return _Lazy(partial(_read_metadata, self._core, self._path), len(self))
+        return Lazy(partial(read_metadata, self._core, self._path), len(self))
 
     def find(self, label: str) -> list[int]:
         """Indices of the targets with this label, ascending; empty if there is none."""
@@ -582,20 +577,6 @@ class TargetCache:
         )
 
 
-class _Temporary:
-    """A folder of this process alone, which goes with the last cache that holds it."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="uwe-"))
-        weakref.finalize(self, _remove, self.path, os.getpid())
-
-
-def _remove(path: Path, owner: int) -> None:
-    # A forked child drops its copies too; the folder is not its own.
-    if os.getpid() == owner:
-        shutil.rmtree(path, ignore_errors=True)
-
-
 def _folder(path: str | PathLike[str]) -> Path:
     return path_of("path, the folder of a cache,", path).absolute()
 
@@ -620,71 +601,3 @@ def _read_manifest(text: str, path: Path) -> dict[str, Any]:
             f"{path}: its manifest has another shape than any release writes: rebuild the cache"
         )
     return cast(dict[str, Any], manifest)
-
-
-def _read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
-    """The values of one metadata column, one for each target."""
-    return _scalars(core.column_json(name), len(core), path)
-
-
-def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
-    """Parse a JSON array of scalars, which unverified damage may have touched."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        values = None
-    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
-    if not sound or len(values) != length:
-        raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
-    return cast(list[Scalar], values)
-
-
-def _read_aliases(core: _core.TargetCache, indices: NDArray[np.int64]) -> list[list[str]]:
-    return [core.aliases(index) for index in indices.tolist()]
-
-
-def _read_metadata(
-    core: _core.TargetCache, path: Path, indices: NDArray[np.int64]
-) -> list[dict[str, Scalar]]:
-    columns = core.columns
-    if not columns:
-        return [{} for _ in indices]
-    rows = (core.metadata_json(index) for index in indices.tolist())
-    scalars = (_scalars(f"[{','.join(row)}]", len(columns), path) for row in rows)
-    return [dict(zip(columns, of_target, strict=True)) for of_target in scalars]
-
-
-class _Lazy(Sequence[T], Generic[T]):
-    """What every target has, read from the cache when it is asked for."""
-
-    def __init__(self, read: Callable[[NDArray[np.int64]], list[T]], length: int) -> None:
-        self._read = read
-        self._range = range(length)
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[T]: ...
-    def __getitem__(self, index: int | slice) -> T | list[T]:
-        if isinstance(index, slice):
-            return self._read(np.array(self._range[index], dtype=np.int64))
-        return self._read(np.array([self._range[index]], dtype=np.int64))[0]
-
-    def __iter__(self) -> Iterator[T]:
-        for start in range(0, len(self), _CHUNK):
-            yield from self[start : start + _CHUNK]
-
-    def __eq__(self, other: object) -> bool:
-        """Whether it is a list, or another one of these, with the same items."""
-        if not isinstance(other, list | _Lazy):
-            return NotImplemented
-        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
-
-    __hash__ = None  # type: ignore[assignment]  # as a list has none
-
-    def __repr__(self) -> str:
-        shown = ", ".join(map(repr, self[:3]))
-        return f"[{shown}{', ...' if len(self) > 3 else ''}] ({len(self)})"

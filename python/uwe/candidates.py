@@ -80,7 +80,7 @@ def propose(
     """Targets whose pooled vectors are near each query's.
 
     The index is read from beside the cache; it is built there at first use, and anew if the cache
-    has changed since or its file is damaged. Where it can not be written it lives in memory.
+    has changed since or its file is damaged. Where it cannot be written it lives in memory.
 
     Args:
         queries: Token vectors.
@@ -189,7 +189,7 @@ def _build(hnswlib: Any, targets: TargetCache) -> Any:
             _sweep(targets)
     except OSError as error:
         warnings.warn(
-            f"the index of candidates can not be kept beside {targets.path} ({error}), so every "
+            f"the index of candidates cannot be kept beside {targets.path} ({error}), so every "
             "process builds it anew: move the cache to a folder that can be written",
             RuntimeWarning,
             stacklevel=2,

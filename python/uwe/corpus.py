@@ -112,8 +112,8 @@ def read_queries(
     Raises:
         DataError: For an entry that is no UTF-8, no JSON object or no row of the header's width,
             or whose text is missing, no text, or blank; with its path and line.
-        InputError: If the format is unknown, or can not be told by the suffix.
-        OSError: If the file can not be read.
+        InputError: If the format is unknown, or cannot be told by the suffix.
+        OSError: If the file cannot be read.
     """
     path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
@@ -162,9 +162,9 @@ def read_targets(
     Raises:
         DataError: As `read_queries`, or if there is no target, an id or aliases have the wrong
             type, or no entry has a field that was named; with its path and line.
-        InputError: If the format is unknown, or can not be told by the suffix, or has no fields
+        InputError: If the format is unknown, or cannot be told by the suffix, or has no fields
             and one was named, or one was named twice.
-        OSError: If the file can not be read.
+        OSError: If the file cannot be read.
     """
     path = path_of("source", source) if isinstance(source, str | PathLike) else None
     chosen = format_of(path, format)
@@ -264,7 +264,7 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
         InputError: If `split` can name no file.
         DataError: If an entry is malformed, an id occurs twice, or a judgement names an unknown id;
             with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     folder, split = path_of("folder", folder), file_name("the name of a split", split)
     target_ids, targets = _identified(folder / "targets.jsonl.gz")

@@ -77,7 +77,7 @@ def drawing(
     Raises:
         InputError: If the path ends otherwise.
         MissingExtraError: If matplotlib is missing.
-        OSError: If the file can not be written.
+        OSError: If the file cannot be written.
     """
     path = Path(path)
     if path.suffix not in FORMATS:

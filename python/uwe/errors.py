@@ -67,11 +67,11 @@ class DataError(UweError, ValueError):
 
 
 class ModelError(UweError):
-    """A model folder can not be used. Remedy: another folder, or `uwe export` it anew."""
+    """A model folder cannot be used. Remedy: another folder, or `uwe export` it anew."""
 
 
 class TrainingError(UweError):
-    """Training can not go on: a loss is no finite number, or memory is full."""
+    """Training cannot go on: a loss is no finite number, or memory is full."""
 
 
 class CacheError(UweError):

@@ -165,7 +165,7 @@ def explain(
         InputError: If there is no such target, several have that label, the match is of another
             state of the cache, or the query is blank.
         CacheMismatchError: If the cache was built with another model.
-        ModelError: If the cache's model can not be loaded.
+        ModelError: If the cache's model cannot be loaded.
     """
     found = explain_many(query, targets, [target], scorer=scorer, abbreviations=abbreviations)
     return found[0]

@@ -29,7 +29,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
         threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
-        ModelError: If there is no such model, a file is missing or malformed, or the hub can not
+        ModelError: If there is no such model, a file is missing or malformed, or the hub cannot
             be reached.
         InputError: If `source` is neither text nor path, or `threads` is no integer >= 1.
     """
@@ -83,7 +83,7 @@ def _download(repository: str) -> Path:
         ) from None
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"'{repository}': no such folder, and the hub can not be reached: {error}: connect to "
+            f"'{repository}': no such folder, and the hub cannot be reached: {error}: connect to "
             "the network, or pass a folder that holds the model"
         ) from error
     except EntryNotFoundError as error:

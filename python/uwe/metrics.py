@@ -15,9 +15,8 @@ from uwe.checks import floats
 from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.progress import Progress, check_progress, reporting
-from uwe.queries import chosen_scorer, core_scorer, target_cache, vectors_of
+from uwe.queries import chosen_scorer, core_scorer, encoded, several, target_cache
 from uwe.tokens import TokenVectors
-from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.queries import Targets
@@ -119,33 +118,20 @@ def cache_metrics(
     Raises:
         InputError: As `score_metrics`, or as `rank_many` for a query.
         CacheMismatchError: If the cache was built with another model.
-        ModelError: If the cache's model can not be loaded.
+        ModelError: If the cache's model cannot be loaded.
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
     """
     cache = target_cache(targets)
     check_progress(progress)
-    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
-        raise InputError(
-            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
-        )
     wanted = checked_metrics(metrics)
     flat, offsets = _ragged(relevant, len(cache))
-    _same_length(len(queries), offsets)
+    _same_length(len(several(queries)), offsets)
     chosen = chosen_scorer(cache, scorer)
-    cuts = Truncations()
     ranks = [np.zeros(0, dtype=np.int64)]
     with reporting(progress, len(queries), "Ranking") as report:
-        for start in range(0, len(queries), _BLOCK):
-            end = min(start + _BLOCK, len(queries))
-            some = (
-                queries.part(start, end)
-                if isinstance(queries, TokenVectors)
-                else queries[start:end]
-            )
-            with gathered(cuts):
-                vectors = vectors_of(some, cache, first=start)
+        for start, end, vectors in encoded(queries, cache, block=_BLOCK):
             ranks.append(
                 _core.cache_ranks(
                     cache.core,
@@ -157,7 +143,6 @@ def cache_metrics(
                 )
             )
             report(end)
-    cuts.warn()
     return QueryMetrics(tuple(wanted), _core.metrics(np.concatenate(ranks), offsets, wanted))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from uwe import _core
@@ -38,6 +39,7 @@ def set_threads(count: int | None) -> None:
     if chosen is not None and chosen > MOST:
         raise InputError(f"expected count to be at most {MOST} threads, got {chosen}: correct it")
     _chosen = chosen
+    available_threads.cache_clear()
     _core.set_threads(threads())
 
 
@@ -45,8 +47,7 @@ def threads() -> int:
     """How many threads one call uses.
 
     Raises:
-        InputError: If the environment variable `UWE_THREADS` is no integer from 1 to
-            1024.
+        InputError: If the environment variable `UWE_THREADS` is no integer from 1 to 1024.
     """
     if _chosen is not None:
         return _chosen
@@ -61,10 +62,12 @@ def threads() -> int:
     return int(text)
 
 
+@cache
 def available_threads() -> int:
     """Processors that this process may use: what `taskset` or a container's quota leaves of all.
 
-    The quota is that of cgroup v2, rounded down to whole processors, at least one.
+    The quota is that of cgroup v2, rounded down to whole processors, at least one. Counted once,
+    since every query asks; `set_threads` has them counted again.
     """
     if hasattr(os, "sched_getaffinity"):
         processors = len(os.sched_getaffinity(0))

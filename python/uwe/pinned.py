@@ -48,7 +48,7 @@ class PinnedFile:
 
         Raises:
             ModelError: If it is gone, or another by now.
-            OSError: If it can not be read.
+            OSError: If it cannot be read.
         """
         try:
             content = self.path.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, TypedDict
 
@@ -14,6 +14,7 @@ from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
 from uwe.loading import load
 from uwe.tokens import TokenVectors, checked_vectors
+from uwe.truncation import Truncations, gathered
 
 if TYPE_CHECKING:
     from uwe.cache import TargetCache
@@ -30,8 +31,9 @@ __all__ = [
     "chosen_scorer",
     "core_scorer",
     "encode_queries",
+    "encoded",
+    "several",
     "target_cache",
-    "vectors_of",
 ]
 
 Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
@@ -49,7 +51,7 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
     Raises:
         InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
         CacheMismatchError: If the model is not the one that built the cache.
-        ModelError: If it can not be loaded.
+        ModelError: If it cannot be loaded.
     """
     check_queries(queries, first=first)
     vectors = checked_vectors(targets.model.encode(queries), len(queries))
@@ -61,22 +63,41 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
     return vectors
 
 
-def vectors_of(
-    queries: Sequence[str] | TokenVectors, targets: TargetCache, *, first: int = 0
-) -> TokenVectors:
-    """`encode_queries`, or the token vectors themselves where these are passed.
+def several(queries: Sequence[str] | TokenVectors) -> Sequence[str] | TokenVectors:
+    """The queries, if they are several that are at hand at once; InputError otherwise."""
+    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
+        raise InputError(
+            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
+        )
+    return queries
+
+
+def encoded(
+    queries: Sequence[str] | TokenVectors, targets: TargetCache, *, block: int
+) -> Iterator[tuple[int, int, TokenVectors]]:
+    """Token vectors of some queries at a time, each with the numbers of its first and its end.
+
+    Queries that are token vectors already are taken as they are. Texts that the model cut are
+    warned of once, at the end.
 
     Raises:
-        InputError: As `encode_queries`; if their width is not the cache's.
+        InputError: As `encode_queries`; if the width of token vectors is not the cache's.
     """
-    if not isinstance(queries, TokenVectors):
-        return encode_queries(queries, targets, first=first)
-    if queries.dim != targets.dim:
+    if isinstance(queries, TokenVectors) and queries.dim != targets.dim:
         raise InputError(
             f"expected query vectors of width {targets.dim}, as the cache has, got {queries.dim}: "
             "take both from one model"
         )
-    return queries
+    cuts = Truncations()
+    for start in range(0, len(queries), block):
+        end = min(start + block, len(queries))
+        if isinstance(queries, TokenVectors):
+            yield start, end, queries.part(start, end)
+            continue
+        with gathered(cuts):
+            vectors = encode_queries(queries[start:end], targets, first=start)
+        yield start, end, vectors
+    cuts.warn()
 
 
 def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
@@ -94,7 +115,7 @@ def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
 
 
 def target_cache(targets: Targets) -> TargetCache:
-    """`targets` as a cache: labels are encoded by the shipped model, at each call anew.
+    """`targets` as a cache; the shipped model encodes labels, again at each call.
 
     Raises:
         InputError: If it is neither: a path or a name is a likely slip.

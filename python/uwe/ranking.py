@@ -28,8 +28,9 @@ from uwe.queries import (
     chosen_scorer,
     core_scorer,
     encode_queries,
+    encoded,
+    several,
     target_cache,
-    vectors_of,
 )
 from uwe.readings import Hits, best_of_readings
 from uwe.tokens import TokenVectors
@@ -91,7 +92,7 @@ def rank(
     Raises:
         InputError: If an argument is wrong, or the query is blank.
         CacheMismatchError: If the cache was built with another model.
-        ModelError: If the cache's model can not be loaded.
+        ModelError: If the cache's model cannot be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
         DataError: If a file of abbreviations is wrong.
 
@@ -273,11 +274,11 @@ def top_k(
     subset = None if where is None else np.flatnonzero(cache.mask(where))
     k = min(k, len(cache) if subset is None else len(subset))
     best = TopK(
-        np.zeros((len(_block_of(queries)), k), dtype=np.int64),
+        np.zeros((len(several(queries)), k), dtype=np.int64),
         np.zeros((len(queries), k), dtype=np.float32),
         np.zeros((len(queries), k), dtype=np.int64),
     )
-    for start, end, vectors in _blocks(queries, cache):
+    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
         if k:
             rows = slice(start, end)
             best.indices[rows], best.scores[rows], best.texts[rows] = _core.cache_rank(
@@ -320,7 +321,7 @@ def scores(
     cache = target_cache(targets)
     chosen = chosen_scorer(cache, scorer)
     subset = None if where is None else np.flatnonzero(cache.mask(where))
-    shape = len(_block_of(queries)), len(cache) if subset is None else len(subset)
+    shape = len(several(queries)), len(cache) if subset is None else len(subset)
     try:
         block = np.zeros(shape, dtype=np.float32)
     except MemoryError:
@@ -328,7 +329,7 @@ def scores(
             f"expected a block of scores that fits into memory, got {shape[0]} queries and "
             f"{shape[1]} targets: pass fewer queries at a time, or call top_k"
         ) from None
-    for start, end, vectors in _blocks(queries, cache):
+    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
         if shape[1]:
             block[start:end] = _core.cache_scores(
                 cache.core, vectors.values, vectors.offsets, **core_scorer(chosen), subset=subset
@@ -452,29 +453,6 @@ def _iterable(queries: Iterable[str]) -> Iterable[str]:
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         )
     return queries
-
-
-def _block_of(queries: Sequence[str] | TokenVectors) -> Sequence[str] | TokenVectors:
-    """The queries, if there are several at hand at once; InputError otherwise."""
-    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
-        raise InputError(
-            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
-        )
-    return queries
-
-
-def _blocks(
-    queries: Sequence[str] | TokenVectors, targets: TargetCache
-) -> Iterator[tuple[int, int, TokenVectors]]:
-    """Token vectors of some queries at a time, each with the numbers of its first and its end."""
-    cuts = Truncations()
-    for start in range(0, len(queries), _BLOCK):
-        end = min(start + _BLOCK, len(queries))
-        some = queries.part(start, end) if isinstance(queries, TokenVectors) else queries[start:end]
-        with gathered(cuts):
-            vectors = vectors_of(some, targets, first=start)
-        yield start, end, vectors
-    cuts.warn()
 
 
 def _score_bound(value: float | None) -> np.float32:

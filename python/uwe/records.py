@@ -43,7 +43,7 @@ def format_of(path: Path | None, given: Format | None) -> Format:
     found = _SUFFIXES.get(suffixes[-1]) if suffixes else None
     if found is None:
         raise InputError(
-            f"can not tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
+            f"cannot tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
             f"with or without .gz: give the format, one of {', '.join(FORMATS)}"
         )
     return found

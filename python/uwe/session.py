@@ -178,7 +178,7 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
         external = has_external_data(content)
     except ValueError as error:
         raise ModelError(
-            f"{path}: onnxruntime can not read it: {error}: export the model anew with  uwe export"
+            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
         ) from None
     if external:
         raise ModelError(
@@ -205,7 +205,7 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
         )
     except Exception as error:
         raise ModelError(
-            f"{path}: onnxruntime can not read it: {error}: export the model anew with  uwe export"
+            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
         ) from error
     names = [node.name for node in session.get_inputs()]
     strange = sorted(set(names) - {"input_ids", "attention_mask", "token_type_ids"})

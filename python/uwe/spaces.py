@@ -40,7 +40,7 @@ __all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target
 
 _ASSETS = Path(__file__).parent / "assets" / "spaces"
 _POLL_SECONDS = 0.1
-# The major version of the caches' format: releases that can not read each other's caches have
+# The major version of the caches' format: releases that cannot read each other's caches have
 # their own.
 _FORMAT = 1
 # What has to be built anew.
@@ -192,8 +192,8 @@ def space_cache(
     Raises:
         InputError: If there is no such space, an argument is wrong, or the model has no
             fingerprint.
-        CacheError: If the folder can not be written; the message names `UWE_CACHE_DIR`.
-        ModelError: If the model can not be used.
+        CacheError: If the folder cannot be written; the message names `UWE_CACHE_DIR`.
+        ModelError: If the model cannot be used.
     """
     entry = _entry(name)
     check_form(dtype, tokens)
@@ -272,7 +272,7 @@ class SharedCache(TargetCache):
 
     def _refuse(self) -> NoReturn:
         raise InputError(
-            f"{self.path}: the cache of a built-in space is shared by all programs and can not be "
+            f"{self.path}: the cache of a built-in space is shared by all programs and cannot be "
             "changed: build your own with TargetCache.build(..., path=...)"
         )
 

@@ -367,7 +367,7 @@ def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
     from tokenizers import Tokenizer
 
     path, content = file.path, file.read()
-    with tokenizer_errors(f"{path}: tokenizers can not read it"):
+    with tokenizer_errors(f"{path}: tokenizers cannot read it"):
         tokenizer = Tokenizer.from_str(content.decode("utf-8"))
         added = tokenizer.num_special_tokens_to_add(False)
     if max_tokens <= added:

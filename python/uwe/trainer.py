@@ -52,10 +52,10 @@ def train(
     Raises:
         MissingExtraError: If torch, transformers or accelerate is not installed.
         InputError: If the recipe is wrong, or `out` has another run in it.
-        ModelError: If the base or a checkpoint can not be used.
+        ModelError: If the base or a checkpoint cannot be used.
         DataError: If a file of the graphs or the tasks is malformed.
         TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
-        OSError: If a file can not be read or written; the last checkpoint is whole.
+        OSError: If a file cannot be read or written; the last checkpoint is whole.
     """
     try:
         from uwe.training import loop

@@ -58,7 +58,7 @@ def test_it_says_what_it_is(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def with_texts(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder, its graphs of written texts built anew from the project's texts."""
+    """The data folder, with graphs of written texts that are built from the project's texts."""
     folder = tmp_path_factory.mktemp("data")
     for entry in data_folder.iterdir():
         if not entry.name.startswith("written_"):

@@ -156,7 +156,7 @@ def test_versions_are_not_mixed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "can not tell the release by the name 'data.zip'"),
+        ({}, "cannot tell the release by the name 'data.zip'"),
         ({"version": "../1"}, "expected a release such as 1.2.0, got '../1'"),
         ({"version": ""}, "expected a release"),
         ({"version": "1.2.0", "language": "../en"}, "expected a language such as en"),

@@ -252,9 +252,9 @@ def broken_parquet(mirror: Path) -> None:
          "house/test:1: expected 'sentence' to be of type str, got 5"),
         (lambda m: house(m, "test.csv", sentences(("a", "b"))), "got none among test"),
         (lambda m: house(m, "notes.txt", [{"a": "b"}]), r"copy it anew|validation or test"),
-        (broken_parquet, "can not be read: .*: copy it anew"),
+        (broken_parquet, "cannot be read: .*: copy it anew"),
         (lambda m: (m / "TechWolf/skill-extraction-house").mkdir(parents=True),
-         "can not be read: .*: copy it anew"),
+         "cannot be read: .*: copy it anew"),
     ],
 )  # fmt: skip
 def test_damage_is_named(
@@ -304,7 +304,7 @@ def test_without_a_hub_the_remedies_are_told(
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(
-        DataError, match=r"SkillMatch-1K: can not .* network, .*hf auth login.*--from"
+        DataError, match=r"SkillMatch-1K: cannot .* network, .*hf auth login.*--from"
     ):
         import_hub_task(hub_task("skillsim"), tmp_path / "out")
 
@@ -317,9 +317,7 @@ def test_an_unreachable_hub_is_an_error_of_ours(
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        DataError, match=r"SkillMatch-1K: can not be read: .*connect to the network"
-    ):
+    with pytest.raises(DataError, match=r"SkillMatch-1K: cannot be read: .*connect to the network"):
         import_hub_task(hub_task("skillsim"), tmp_path / "out")
 
 

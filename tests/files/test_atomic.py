@@ -88,7 +88,7 @@ def test_neither_a_reader_nor_a_kill_finds_nothing(tmp_path: Path) -> None:
         (new / "file").write_text("whole")
     (tmp_path / "one").mkdir()
     if not atomic._exchanged(tmp_path / "one", folder):
-        pytest.skip("this file system can not exchange")
+        pytest.skip("this file system cannot exchange")
     atomic._exchanged(tmp_path / "one", folder)
     for number in range(4):
         command = [sys.executable, "-c", REPLACING, str(folder)]

@@ -1,4 +1,4 @@
-"""Averages of models: of weights, of what they declare, and what can not be averaged."""
+"""Averages of models: of weights, of what they declare, and what cannot be averaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of bytes: what is stored can not overflow, and a twin computes the same numbers."""
+"""Products of bytes: what is stored cannot overflow, and a twin computes the same numbers."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def evaluate(
     Raises:
         InputError: If an argument is wrong, or a model gives no usable scores or vectors.
         DataError: If a task is missing or malformed; with its path and line.
-        ModelError: If the model can not be loaded.
+        ModelError: If the model cannot be loaded.
         MissingExtraError: If the model needs the extra `bench`.
     """
     started = time.perf_counter()
@@ -114,7 +114,7 @@ def evaluate(
         runs = path_of("runs", runs)
         if runs.exists() and not runs.is_dir():
             raise InputError(f"{runs}: expected a folder for runs, got a file: name another")
-        runs.mkdir(parents=True, exist_ok=True)  # what can not be made is told before the work
+        runs.mkdir(parents=True, exist_ok=True)  # what cannot be made is told before the work
     entries: list[Entry] = []
 
     def results() -> Results:

@@ -26,7 +26,7 @@ class BenchModel:
         kind: How it was made: `uwe`, `sentence-transformers`, `workrb`, `bm25`, `tfidf`,
             `callable`.
         source: What `--model` takes to get it again; empty for an object passed in.
-        fingerprint: sha256 of what decides its figures; empty if it can not be known.
+        fingerprint: sha256 of what decides its figures; empty if it cannot be known.
         trained_on: Training files that it declares.
         untrained: Whether nothing in it was ever trained, as with BM25: no test can be in it.
     """

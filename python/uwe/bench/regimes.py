@@ -39,7 +39,7 @@ class Auditor:
 
         Raises:
             DataError: If a training file is the declared one and malformed.
-            OSError: If a training file can not be read.
+            OSError: If a training file cannot be read.
         """
         pairs = sum(map(len, split.task.relevant))
         if model.untrained:

@@ -70,7 +70,7 @@ class Regime:
         reason: Why, in a sentence.
         pairs: (query, target) pairs of the task.
         found: How many of them occur in the training edges, case-folded, in either direction;
-            None where the training files can not be read.
+            None where the training files cannot be read.
     """
 
     name: str
@@ -393,7 +393,7 @@ def read_results(path: str | Path) -> Results:
 
     Raises:
         DataError: If it holds something else.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     path = path_of("path", path)
     try:

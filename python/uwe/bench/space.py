@@ -87,7 +87,7 @@ class PreparedSpace(Protocol):
         ...
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
-        """What each word of the query adds to the score; None where that can not be told."""
+        """What each word of the query adds to the score; None where that cannot be told."""
         ...
 
 

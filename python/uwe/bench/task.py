@@ -77,7 +77,7 @@ class Task:
 
         Raises:
             DataError: If it is malformed; with its path and line.
-            OSError: If a file can not be read.
+            OSError: If a file cannot be read.
         """
         if self.probes:
             return read_cases(path, split)

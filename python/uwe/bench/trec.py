@@ -211,7 +211,7 @@ def _stem(name: str) -> str:
 
 def _column(id_: str) -> str:
     if not id_:
-        raise InputError("expected an id, got an empty text, which TREC's files can not hold")
+        raise InputError("expected an id, got an empty text, which TREC's files cannot hold")
     return _UNSAFE.sub(lambda found: quote(found.group()), id_)
 
 

@@ -48,7 +48,7 @@ def workrb_model(
 
     Raises:
         InputError: If it is no model, or there is not exactly one scorer.
-        ModelError: If the model can not be loaded.
+        ModelError: If the model cannot be loaded.
         MissingExtraError: If WorkRB, or what the model needs, is not installed.
     """
     made = bench_model(model)

@@ -177,7 +177,7 @@ def newest_release(data: str | Path) -> EscoRelease | None:
 
     Raises:
         DataError: If a file of it is damaged.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     folders = release_folders(data)
     return read_esco(folders[0], version=folders[0].name) if folders else None
@@ -201,10 +201,10 @@ def read_esco(
         language: None tells it by the names of the files.
 
     Raises:
-        InputError: If version or language can not be told.
+        InputError: If version or language cannot be told.
         DataError: If there is no file of skills, a file is damaged, a row is malformed, or a URI
             stands twice in a file; with its path (`release.zip!skills_en.csv`) and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     given = [paths] if isinstance(paths, str | Path) else listed("paths", paths)
     tables = find_tables(given, version=version, language=language)

@@ -131,10 +131,10 @@ def find_tables(
         language: None tells it by the names of the files, or of the zips.
 
     Raises:
-        InputError: If no path is given, version or language can not be told, or several are there.
+        InputError: If no path is given, version or language cannot be told, or several are there.
         DataError: If a path is neither zip nor folder, there is no file of skills in the language,
             or two files of one kind.
-        OSError: If a path can not be read.
+        OSError: If a path cannot be read.
     """
     sources = list(dict.fromkeys(path_of("each of paths", path) for path in paths))
     if not sources:
@@ -218,7 +218,7 @@ def _version(sources: Sequence[Path], given: str | None) -> str:
             "one after the other, or say which it is (release=, --release)"
         )
     raise InputError(
-        f"can not tell the release by the name {sources[0].name!r}: say which it is (release=, "
+        f"cannot tell the release by the name {sources[0].name!r}: say which it is (release=, "
         "--release 1.2.0)"
     )
 

@@ -60,7 +60,7 @@ def esco_tasks(release: EscoRelease) -> tuple[list[EscoTask], dict[str, str]]:
     """The tasks that a release has what is needed for.
 
     Returns:
-        The tasks, and of each that can not be made the reason, by name.
+        The tasks, and of each that cannot be made the reason, by name.
     """
     made, missing = [], {}
     for name, make in (

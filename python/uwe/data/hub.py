@@ -88,7 +88,7 @@ def esco_of(task: HubTask, data: Path) -> EscoRelease | None:
 
     Raises:
         DataError: If it is not there, or malformed.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     if not task.esco:
         return None
@@ -119,7 +119,7 @@ def import_hub_task(
 
     Raises:
         InputError: If the task needs ESCO and got none.
-        DataError: If the repository can not be had, holds something else than WorkRB reads, or
+        DataError: If the repository cannot be had, holds something else than WorkRB reads, or
             the folder that is there has a split which would be lost.
         MissingExtraError: If `datasets` or scikit-learn is not installed.
         OSError: If the disk is full or refuses.
@@ -235,7 +235,7 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
         if local and not isinstance(error, ConnectionError | TimeoutError):
             raise
         reason = error.__cause__ or error
-        raise DataError(f"can not be read: {reason}: {remedy}", path=source) from error
+        raise DataError(f"cannot be read: {reason}: {remedy}", path=source) from error
     return splits
 
 

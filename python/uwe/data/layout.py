@@ -104,7 +104,7 @@ def read_split(folder: Path, split: str) -> TaskSplit:
     Raises:
         DataError: If the folder is no task, lacks the split, the split is empty, or an entry is
             malformed; with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     if not (folder / TARGETS).is_file():
         raise DataError(f"expected a task folder with {TARGETS}, found none", path=folder)

@@ -146,7 +146,7 @@ def read_onet(path: str | Path) -> OnetDatabase:
     Raises:
         DataError: If a table or column is missing, or a row is malformed, blank, twice there or
             names what is not there; with its path (`db_29_2_text.zip!Skills.txt`) and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     source = open_source(path_of("path", path))
     tables: dict[str, list[Row]] = {}

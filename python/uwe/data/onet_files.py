@@ -161,7 +161,7 @@ def open_source(path: Path) -> Source:
 
     Raises:
         DataError: If it is no zip, and no folder with tables.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     if not path.is_dir():
         try:

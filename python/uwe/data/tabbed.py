@@ -28,7 +28,7 @@ def tabbed_rows(
     Raises:
         DataError: If the header or the number of values is another, a value is blank, or a line is
             no UTF-8; with the path and the line. Also if the file is damaged.
-        OSError: If it can not be read.
+        OSError: If it cannot be read.
     """
     width, listed = len(columns), ", ".join(columns)
     more = columns[-1].endswith(MORE)

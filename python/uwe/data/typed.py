@@ -124,7 +124,7 @@ def typed_queries(folder: Path) -> Iterator[str]:
 
     Raises:
         DataError: If a line is malformed; with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     for name, form in TYPED_SETS.items():
         for file in (folder / f"{name}.tsv", *sorted((folder / name).glob("*.tsv"))):

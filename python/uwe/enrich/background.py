@@ -71,7 +71,7 @@ def read_background(graphs: str | Path, release: EscoRelease | None = None) -> B
     Raises:
         InputError: If no graph joins skills to anything.
         DataError: If a file is malformed; with its path and line.
-        OSError: If a file can not be read.
+        OSError: If a file cannot be read.
     """
     nodes: dict[str, dict[str, str]] = {}
     found = [read_edges(path, nodes=nodes) for path in graph_paths(graphs).values()]

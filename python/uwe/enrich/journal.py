@@ -35,7 +35,7 @@ class Journal:
     Raises:
         InputError: If another process has it open.
         DataError: If a line other than a torn last one is no entry; with its line.
-        OSError: If the file can not be read or written.
+        OSError: If the file cannot be read or written.
     """
 
     def __init__(self, path: str | Path) -> None:

@@ -108,7 +108,7 @@ def _load(path: Path) -> Checkpoint:
         if found != FORMAT:
             raise ModelError(
                 f"{path}: this release reads checkpoints of format {FORMAT}, got {found!r}: "
-                "go on with the release that wrote it, or start anew in another folder"
+                "go on with the release that wrote it, or start again in another folder"
             )
         return Checkpoint(
             step=int(state["step"]),

@@ -182,7 +182,7 @@ class _Run:
         """Be where the checkpoint was, with the weights that lie in its folder."""
         declared = read_source_folder(folder).config
         read = () if declared is None else declared.trained_on
-        elsewhere = "put that back, or start anew in another folder"
+        elsewhere = "put that back, or start again in another folder"
         if changed := [source.name for source in self._batches.sources if source not in read]:
             raise InputError(
                 f"{', '.join(changed)}: expected what the run began with, got other content: "
@@ -288,7 +288,7 @@ class _Run:
         raise TrainingError(
             f"expected a finite loss at step {self._step + 1}, got {loss} of {batch.name} and a "
             f"gradient of norm {norm}: its batch is in {path}; lower optimizer.learning_rate, or "
-            "set optimizer.max_grad_norm, and start anew in another folder"
+            "set optimizer.max_grad_norm, and start again in another folder"
         )
 
     def _validate(self, log: MetricsLog | None, shown: Reporter) -> None:

@@ -56,7 +56,7 @@ impl Disk for Real {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        // A folder can not be opened as a file on Windows, where renames are journaled anyway.
+        // A folder cannot be opened as a file on Windows, where renames are journaled anyway.
         if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
     }
 

@@ -229,7 +229,7 @@ fn is_leftover(name: &str, named: &[Stored]) -> bool {
 /// Makes `new` the folder's manifest; its data files are on disk under their names.
 ///
 /// After the rename the change has happened. Data files that no manifest names any more go last,
-/// when the rename is known to survive a power cut; those that can not be removed now are left to
+/// when the rename is known to survive a power cut; those that cannot be removed now are left to
 /// the next writer.
 pub(super) fn commit(disk: &dyn Disk, folder: &Path, new: &Manifest) -> Result<()> {
     let (from, to) = (new_manifest(folder), manifest(folder));

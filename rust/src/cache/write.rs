@@ -217,7 +217,7 @@ impl Writer {
         if self.lock.is_ours() {
             return Ok(());
         }
-        Err(Error::input("a child process can not go on with the writer of its parent"))
+        Err(Error::input("a child process cannot go on with the writer of its parent"))
     }
 
     fn check_counts(&self, block: &Block) -> Result<()> {
@@ -279,7 +279,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // A child of a fork shares files and lock with its parent, whose they stay.
         if self.lock.is_ours() && !self.done {
-            // What can not be removed now is left to the next writer.
+            // What cannot be removed now is left to the next writer.
             folder::sweep(&*self.disk, &self.folder).ok();
         }
     }

@@ -63,7 +63,7 @@ impl Marks {
     /// Adds to `before`, for each relevant target in the caller's order, how many of the targets whose
     /// scores are given stand before it. False if a score is NaN.
     ///
-    /// Lowest scores first: what can not stand before the others is dropped on the way, whenever that
+    /// Lowest scores first: what cannot stand before the others is dropped on the way, whenever that
     /// halves what is left. So the work follows the sum of the ranks, not the product of relevant
     /// targets and targets. `kept` is scratch.
     pub fn count(

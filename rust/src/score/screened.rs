@@ -1,4 +1,4 @@
-//! The best `k` by bounds first: whatever can not be among them is never scored.
+//! The best `k` by bounds first: whatever cannot be among them is never scored.
 //!
 //! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
 //! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is scored

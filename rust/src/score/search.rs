@@ -248,7 +248,7 @@ impl<'a> Search<'a> {
         unordered.map_or(Ok(ranks), |(query, target)| {
             Err(Error::input(format!(
                 "query {query}: the score of target {target} is NaN, which has no rank: the stored \
-                 vectors are damaged; check the cache with  uwe cache verify  and build it anew",
+                 vectors are damaged; check the cache with  uwe cache verify  and rebuild it",
             )))
         })
     }

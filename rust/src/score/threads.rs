@@ -58,7 +58,7 @@ fn known(number: &AtomicUsize, count: impl FnOnce() -> usize) -> usize {
     }
 }
 
-/// Sets the number of threads of later calls; 0 means one for each processor, which are counted anew.
+/// Sets the number of threads of later calls; 0 means one for each processor, counted again.
 /// Running calls keep theirs. Has no effect in a child forked after the first call that used threads.
 pub fn set_threads(threads: usize) {
     PROCESSORS.store(0, Ordering::Relaxed);

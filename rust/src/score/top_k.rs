@@ -33,7 +33,7 @@ impl Hit {
 pub(crate) struct TopK {
     k: usize,
     hits: Vec<Hit>,
-    /// Scores below this can not enter.
+    /// Scores below this cannot enter.
     floor: f32,
 }
 

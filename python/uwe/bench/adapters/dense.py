@@ -37,7 +37,7 @@ def uwe_model(encoder: TextEncoder, name: str | None = None) -> EncoderModel:
     """A loaded model of ours, with its own scorer and what it says it was trained on.
 
     Raises:
-        ModelError: If its files can not be read.
+        ModelError: If its files cannot be read.
     """
     return EncoderModel(
         name=name or encoder.config.name,
@@ -87,7 +87,7 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
 
     Raises:
         MissingExtraError: If sentence-transformers is not installed.
-        ModelError: If it can not load the model.
+        ModelError: If it cannot load the model.
     """
     try:
         import sentence_transformers as library
@@ -101,7 +101,7 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
         model = kind(path, trust_remote_code=False)
     except Exception as error:  # it raises whatever its parts and the hub's client do
         raise ModelError(
-            f"{source}: sentence-transformers can not load it: {error}: name a folder that it "
+            f"{source}: sentence-transformers cannot load it: {error}: name a folder that it "
             "wrote, or an id on the hub"
         ) from error
     return sentence_transformers_model(

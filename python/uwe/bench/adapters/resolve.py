@@ -42,7 +42,7 @@ def bench_model(source: object, *, name: str | None = None) -> BenchModel:
 
     Raises:
         InputError: If it is nothing of that, or does not give vectors.
-        ModelError: If a model can not be loaded.
+        ModelError: If a model cannot be loaded.
         MissingExtraError: If it needs a library that is not installed.
     """
     if name is not None and (not isinstance(name, str) or not name.strip()):

@@ -49,7 +49,7 @@ Scorers = Annotated[
 
 
 def check_out(out: str | None) -> None:
-    """InputError if a result can not be written there: better before hours of work than after."""
+    """InputError if a result cannot be written there: better before hours of work than after."""
     if out is None:
         return
     path = Path(out).absolute()

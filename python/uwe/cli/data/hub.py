@@ -61,7 +61,7 @@ def import_workrb(
     """Fetch WorkRB's sets from the Hugging Face hub and write them as tasks, by WorkRB's rules.
 
     They are jobnorm, skillextract_house, _tech, _techwolf and _skillskape, skillsim and MELO. A
-    set that can not be had is told at the end of standard error, and the others are written.
+    set that cannot be had is told at the end of standard error, and the others are written.
 
     Examples:
       uwe data import workrb --task skillsim --task MELO

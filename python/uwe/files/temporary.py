@@ -1,0 +1,29 @@
+"""A folder of this process alone, which goes with the last object that holds it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+__all__ = ["TemporaryFolder"]
+
+
+class TemporaryFolder:
+    """Made at once, removed with the last reference to it, or when the process ends.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="uwe-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(path: Path, owner: int) -> None:
+    # A forked child drops its copies too; the folder is not its own.
+    if os.getpid() == owner:
+        shutil.rmtree(path, ignore_errors=True)
