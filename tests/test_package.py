@@ -61,8 +61,6 @@ def test_the_wheel_is_complete_and_small(wheel: Path) -> None:
         r"uwe/.*\.onnx",
         r"uwe/.*uwe\.json",
         r"uwe/.*tokenizer\.json",
-        r"uwe/bench/report/page\.css",
-        r"uwe/bench/report/page\.html",
         r"uwe/.*esco-skills.*",
         r"uwe/.*esco-occupations.*",
         r".*dist-info/.*LICENSE",
