@@ -19,8 +19,8 @@ from pathlib import Path
 import uwe
 from uwe.bench.intervals import bootstrap_mean
 from uwe.bench.results import Entry, Results, read_results
-from uwe.config import Scorer
 from uwe.model.encoder import TorchEncoder
+from uwe.scorer import Scorer
 from uwe.training.log import METRICS_FILE, read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import Recipe, read_recipe

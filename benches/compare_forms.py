@@ -22,11 +22,12 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import WEIGHT_FORMS, Scorer
 from uwe.corpus import read_task
+from uwe.encoder.config import WEIGHT_FORMS
+from uwe.encoder.text_encoder import ONNX_FILE, TextEncoder
 from uwe.metrics import score_metrics
 from uwe.model.export import export
-from uwe.text import ONNX_FILE, TextEncoder
+from uwe.scorer import Scorer
 
 ROUNDS = 60
 TEXTS = {

@@ -32,8 +32,8 @@ import uwe
 from uwe import _core, candidates
 from uwe.bench.speed import composed_labels
 from uwe.corpus import read_task
-from uwe.drawing import drawing, plain_ticks
-from uwe.queries import core_scorer
+from uwe.plotting import drawing, plain_ticks
+from uwe.scorer import core_scorer
 
 K, TITLES, ROUNDS, OPENINGS = 10, 48, 3, 7
 # A scan of all targets in float32 needs 9.2 GB for a million: it is taken of so many, and scaled.

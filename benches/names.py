@@ -20,7 +20,7 @@ import numpy as np
 
 import uwe
 from uwe import _core
-from uwe.queries import core_scorer
+from uwe.scorer import core_scorer
 
 ROUNDS = 3
 TYPED = {

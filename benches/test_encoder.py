@@ -22,9 +22,10 @@ import pytest
 from numpy.typing import NDArray
 
 import uwe
-from uwe.config import Scorer, WeightForm
+from uwe.encoder.config import WeightForm
+from uwe.encoder.text_encoder import TextEncoder
 from uwe.model.export import export
-from uwe.text import TextEncoder
+from uwe.scorer import Scorer
 
 FORMS: dict[WeightForm, float] = {"float32": 1 - 1e-6, "int8": 0.999, "int8-rows": 0.995}
 TEXTS = {

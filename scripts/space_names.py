@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import uwe
-from uwe.queries import best_targets
+from uwe.ranking.queries import best_targets
 
 FAR, BLOCK = 0.05, 1024
 # Columns of the written files that hold names, and the lexicon's file of the same space.

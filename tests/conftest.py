@@ -16,10 +16,10 @@ from real_data import (  # noqa: F401  and hooks likewise
     pytest_make_collect_report,
     pytest_runtest_makereport,
 )
-from uwe.cache import TargetCache
-from uwe.config import Scorer
-from uwe.text import Token
-from uwe.tokens import TokenVectors
+from uwe.cache.target_cache import TargetCache
+from uwe.encoder.text_encoder import Token
+from uwe.encoder.tokens import TokenVectors
+from uwe.scorer import Scorer
 
 
 def pytest_configure() -> None:

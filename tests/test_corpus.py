@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from uwe import records
 from uwe.corpus import Format, Record, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
+from uwe.files import records
 
 
 def texts(records: Iterator[Record]) -> list[tuple[int, str]]:

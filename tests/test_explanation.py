@@ -16,10 +16,10 @@ import uwe
 from conftest import HashEncoder, Speller
 from tiny_model import write_model
 from uwe import _core
+from uwe.encoder.text_encoder import TextEncoder, Token
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.explanation import cells
-from uwe.text import TextEncoder, Token
-from uwe.tokens import TokenVectors
 
 # For calls that a type checker would refuse.
 WRONGLY: Any = uwe

@@ -13,6 +13,8 @@ import pytest
 from uwe.bench.tables import _safe
 from uwe.bench.trec import _column
 from uwe.data.esco_files import _VERSION_GIVEN
+from uwe.encoder.text_encoder import Token
+from uwe.encoder.words import words_of as words_of_tokens
 from uwe.enrich.background import Fact
 from uwe.enrich.grounding import Grounding
 from uwe.enrich.hiding import Hider
@@ -22,8 +24,6 @@ from uwe.enrich.validation import has_form, is_english
 from uwe.graphs.graph import folded
 from uwe.lexicon import Abbreviations, with_unknown_words
 from uwe.sentences import split_sentences
-from uwe.text import Token
-from uwe.words import words_of as words_of_tokens
 
 LENGTHS = [pytest.param(20_000, 5.0), pytest.param(200_000, 50.0, marks=pytest.mark.slow)]
 """Characters, and seconds of the processor at most: the square takes many times as long."""

@@ -17,8 +17,8 @@ from filelock import FileLock
 import uwe
 from conftest import HashEncoder
 from uwe import spaces
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import CacheCorruptError, CacheError, InputError
-from uwe.tokens import TokenVectors
 
 
 class Fingerprinted(HashEncoder):

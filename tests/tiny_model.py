@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from uwe.config import ModelConfig, Scorer
+from uwe.encoder.config import ModelConfig
+from uwe.scorer import Scorer
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "data", "engineer", "baker", "spark", "##s", ",")
 TABLE: NDArray[np.float32] = (

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 # reads a cache loads no onnxruntime. The type checker sees plain imports.
 if TYPE_CHECKING:
     from uwe._core import simd_level as simd_level
-    from uwe.arrays import late_interaction as late_interaction
     from uwe.bench.evaluation import evaluate as evaluate
-    from uwe.cache import TargetCache as TargetCache
-    from uwe.config import Scorer as Scorer
+    from uwe.cache.target_cache import TargetCache as TargetCache
+    from uwe.encoder.loading import load as load
+    from uwe.encoder.text_encoder import TextEncoder as TextEncoder
+    from uwe.encoder.text_encoder import TruncationWarning as TruncationWarning
+    from uwe.encoder.tokens import TokenVectors as TokenVectors
     from uwe.errors import CacheCorruptError as CacheCorruptError
     from uwe.errors import CacheError as CacheError
     from uwe.errors import CacheFormatError as CacheFormatError
@@ -37,29 +39,27 @@ if TYPE_CHECKING:
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
     from uwe.lexicon import Abbreviations as Abbreviations
-    from uwe.loading import load as load
-    from uwe.matches import Match as Match
-    from uwe.matches import Ranking as Ranking
-    from uwe.matches import Rankings as Rankings
     from uwe.metrics import QueryMetrics as QueryMetrics
     from uwe.metrics import cache_metrics as cache_metrics
     from uwe.metrics import score_metrics as score_metrics
     from uwe.parallelism import set_threads as set_threads
     from uwe.parallelism import threads as threads
-    from uwe.ranking import TopK as TopK
-    from uwe.ranking import rank as rank
-    from uwe.ranking import rank_many as rank_many
-    from uwe.ranking import rank_stream as rank_stream
-    from uwe.ranking import scores as scores
-    from uwe.ranking import top_k as top_k
+    from uwe.ranking.late_interaction import late_interaction as late_interaction
+    from uwe.ranking.matches import Match as Match
+    from uwe.ranking.matches import Ranking as Ranking
+    from uwe.ranking.matches import Rankings as Rankings
+    from uwe.ranking.rank import TopK as TopK
+    from uwe.ranking.rank import rank as rank
+    from uwe.ranking.rank import rank_many as rank_many
+    from uwe.ranking.rank import rank_stream as rank_stream
+    from uwe.ranking.rank import scores as scores
+    from uwe.ranking.rank import top_k as top_k
+    from uwe.scorer import Scorer as Scorer
     from uwe.sentences import split_sentences as split_sentences
     from uwe.spaces import TargetSpace as TargetSpace
     from uwe.spaces import space_cache as space_cache
     from uwe.spaces import target_space as target_space
     from uwe.spaces import target_spaces as target_spaces
-    from uwe.text import TextEncoder as TextEncoder
-    from uwe.text import TruncationWarning as TruncationWarning
-    from uwe.tokens import TokenVectors as TokenVectors
     from uwe.trainer import train as train
 
     __version__: str
@@ -74,32 +74,32 @@ _ROOMS = {
     "DataError": "errors",
     "Explanation": "explanation",
     "InputError": "errors",
-    "Match": "matches",
+    "Match": "ranking.matches",
     "MissingExtraError": "errors",
     "ModelError": "errors",
     "QueryMetrics": "metrics",
-    "Ranking": "matches",
-    "Rankings": "matches",
-    "Scorer": "config",
-    "TargetCache": "cache",
+    "Ranking": "ranking.matches",
+    "Rankings": "ranking.matches",
+    "Scorer": "scorer",
+    "TargetCache": "cache.target_cache",
     "TargetSpace": "spaces",
-    "TextEncoder": "text",
-    "TokenVectors": "tokens",
-    "TopK": "ranking",
+    "TextEncoder": "encoder.text_encoder",
+    "TokenVectors": "encoder.tokens",
+    "TopK": "ranking.rank",
     "TrainingError": "errors",
-    "TruncationWarning": "text",
+    "TruncationWarning": "encoder.text_encoder",
     "UweError": "errors",
     "cache_metrics": "metrics",
     "evaluate": "bench.evaluation",
     "explain": "explanation",
     "explain_many": "explanation",
-    "late_interaction": "arrays",
-    "load": "loading",
-    "rank": "ranking",
-    "rank_many": "ranking",
-    "rank_stream": "ranking",
+    "late_interaction": "ranking.late_interaction",
+    "load": "encoder.loading",
+    "rank": "ranking.rank",
+    "rank_many": "ranking.rank",
+    "rank_stream": "ranking.rank",
     "score_metrics": "metrics",
-    "scores": "ranking",
+    "scores": "ranking.rank",
     "set_threads": "parallelism",
     "simd_level": "_core",
     "space_cache": "spaces",
@@ -107,7 +107,7 @@ _ROOMS = {
     "target_space": "spaces",
     "target_spaces": "spaces",
     "threads": "parallelism",
-    "top_k": "ranking",
+    "top_k": "ranking.rank",
     "train": "trainer",
 }
 

@@ -149,3 +149,13 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"expected {name} as an array of numbers, got {error}") from None
+
+
+def real_number(value: object) -> float | None:
+    """A real number as float; None for anything else, `True` and text included."""
+    if isinstance(value, bool | str | bytes):
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None

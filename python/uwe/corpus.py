@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from uwe.checks import file_name, path_of, text_of
 from uwe.errors import DataError, InputError
-from uwe.records import (
+from uwe.files.records import (
     FORMATS,
     Format,
     checked,

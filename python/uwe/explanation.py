@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import listed, natural
-from uwe.config import Scorer
+from uwe.encoder.words import WordGroups, words_of
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
-from uwe.matches import Match
-from uwe.queries import check_queries, chosen_scorer, encode_queries, target_cache
-from uwe.ranking import Abbreviate
-from uwe.readings import readings_of
-from uwe.words import WordGroups, words_of
+from uwe.ranking.matches import Match
+from uwe.ranking.queries import check_queries, chosen_scorer, encode_queries, target_cache
+from uwe.ranking.rank import Abbreviate
+from uwe.ranking.readings import readings_of
+from uwe.scorer import Scorer
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
-    from uwe.queries import Targets
+    from uwe.cache.target_cache import TargetCache
+    from uwe.ranking.queries import Targets
 
     Floats = NDArray[np.float64]
 

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
 from uwe.checks import floats
-from uwe.config import Scorer
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.progress import Progress, check_progress, reporting
-from uwe.queries import chosen_scorer, core_scorer, encoded, several, target_cache
-from uwe.tokens import TokenVectors
+from uwe.ranking.queries import chosen_scorer, encoded, several, target_cache
+from uwe.scorer import Scorer, core_scorer
 
 if TYPE_CHECKING:
-    from uwe.queries import Targets
+    from uwe.ranking.queries import Targets
 
 __all__ = [
     "DEFAULT_METRICS", "QueryMetrics", "cache_metrics", "checked_metrics", "score_metrics",

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from filelock import FileLock, Timeout
 
-from uwe.blocks import check_form, check_model
-from uwe.cache import TargetCache
+from uwe.cache.builder import check_form, check_model
+from uwe.cache.target_cache import TargetCache
 from uwe.corpus import TargetTable
+from uwe.encoder.loading import load
 from uwe.errors import (
     CacheCorruptError,
     CacheError,
@@ -29,12 +30,11 @@ from uwe.errors import (
     DataError,
     InputError,
 )
-from uwe.loading import load
 
 if TYPE_CHECKING:
-    from uwe.blocks import Dtype, Tokens
+    from uwe.cache.builder import Dtype, Tokens
+    from uwe.encoder.tokens import Encoder
     from uwe.progress import Progress
-    from uwe.tokens import Encoder
 
 __all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target_spaces"]
 

@@ -23,11 +23,12 @@ from tiny_model import write_model
 from uwe.bench.adapters.dense import Vectors, load_sentence_transformers
 from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.model import BenchModel, EncoderModel, ScoringModel
-from uwe.config import Scorer, TrainingSource
 from uwe.data.layout import read_split
+from uwe.encoder.config import TrainingSource
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.metrics import score_metrics
 from uwe.model.encoder import TorchEncoder
+from uwe.scorer import Scorer
 
 TARGETS = ["Apache Spark", "pastry baking", "contract law", "Bake  pastry, bake bread", "Café work"]
 QUERIES = ["bake pastry", "CAFE\u0301 spark", "nothing known", "law law"]

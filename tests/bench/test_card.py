@@ -13,7 +13,7 @@ from tiny_model import write_model
 from uwe import InputError, Scorer, load
 from uwe.bench.card import model_card
 from uwe.bench.results import Results
-from uwe.config import ModelConfig, TrainingSource
+from uwe.encoder.config import ModelConfig, TrainingSource
 
 CONFIG = ModelConfig(
     name="uwe-mini", scorer=Scorer("soft", temperature=0.5), special_tokens="keep", max_tokens=64,

@@ -22,8 +22,8 @@ from uwe.bench.results import METRICS, REGIMES, Results
 from uwe.bench.scoring import ALL_SCORINGS, Scoring
 from uwe.corpus import RankingTask, read_task
 from uwe.data.layout import write_task
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import DataError, InputError
-from uwe.tokens import TokenVectors
 
 # For calls that a type checker would refuse.
 WRONGLY: Any = uwe

@@ -16,9 +16,9 @@ from tiny_model import write_model
 from uwe.bench.model import BenchModel
 from uwe.bench.regimes import Auditor
 from uwe.bench.tasks import TASKS, Task, task_named
-from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
 from uwe.data.layout import TaskSplit, read_split, splits_of, write_task
+from uwe.encoder.config import TrainingSource
 from uwe.graphs.written import build_written_graphs
 
 PAIRS = 2_000

@@ -11,7 +11,7 @@ import pytest
 
 from cli_shell import Shell
 from tiny_esco import NAME, Table, job, skill, tables, write_zip
-from uwe.cache import TargetCache
+from uwe.cache.target_cache import TargetCache
 from uwe.corpus import RankingTask, read_targets
 from uwe.data.esco import EscoRelease, read_esco
 from uwe.data.esco_spaces import write_spaces

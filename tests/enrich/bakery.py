@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import tiny_esco
 from conftest import HashEncoder
-from uwe.config import Scorer
 from uwe.corpus import RankingTask
 from uwe.data.esco import newest_release
 from uwe.data.layout import write_task
 from uwe.enrich.background import read_background
 from uwe.enrich.grounding import Grounder, Grounding
 from uwe.graphs.builder import GraphBuilder
+from uwe.scorer import Scorer
 
 BENCHMARK = (
     "You are expected to bake bread rolls and cakes for all our branches every morning.",

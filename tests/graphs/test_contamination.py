@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
+from uwe.encoder.config import TrainingSource
 from uwe.errors import DataError
 from uwe.files.hashing import file_sha256
 from uwe.graphs.contamination import found_pairs, read_training

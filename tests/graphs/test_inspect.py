@@ -16,12 +16,12 @@ from tiny_graphs import graph_of, write_graphs
 from uwe.cli.training.inspect import inspect_command
 from uwe.corpus import RankingTask
 from uwe.data.layout import write_task
-from uwe.drawing import drawing
 from uwe.errors import InputError, MissingExtraError
 from uwe.graphs.degree_plot import draw_degrees, plot_degrees
 from uwe.graphs.files import read_graphs
 from uwe.graphs.graph import Graph
 from uwe.graphs.inspect import Leak, Overlap, find_leaks, find_overlaps, graph_facts
+from uwe.plotting import drawing
 
 JOBS = {f"j/{i}": f"job {i}" for i in range(4)}
 SKILLS = {f"s/{i}": f"skill {i}" for i in range(5)} | {"s/5": "Skill 0", "s/6": "JOB 3"}

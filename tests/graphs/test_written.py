@@ -12,7 +12,7 @@ import pytest
 from tiny_esco import URI
 from tiny_graphs import bytes_of, edges_of
 from tiny_written import TEXTS, write_data, write_texts
-from uwe.config import TrainingSource
+from uwe.encoder.config import TrainingSource
 from uwe.errors import DataError, InputError
 from uwe.graphs.builder import WRITTEN_GRAPHS
 from uwe.graphs.contamination import read_training

@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 
 from tiny_transformers import save_transformer
 from uwe.cli.app import app
-from uwe.config import ModelConfig, Scorer, TrainingSource
+from uwe.encoder.config import ModelConfig, TrainingSource
 from uwe.errors import InputError, ModelError
 from uwe.model.averaging import average_models
 from uwe.model.encoder import TorchEncoder
 from uwe.model.saving import config_of, save_encoder
+from uwe.scorer import Scorer
 
 SCORER = Scorer("soft", temperature=0.5, pivot=4)
 

@@ -18,13 +18,14 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from tiny_transformers import ARCHITECTURES, POSITIONS, save_transformer
-from uwe.config import WEIGHT_FORMS, Scorer
+from uwe.encoder.config import WEIGHT_FORMS
+from uwe.encoder.loading import load
+from uwe.encoder.session import OnnxSession
 from uwe.errors import InputError, MissingExtraError, ModelError
-from uwe.loading import load
 from uwe.model import export as export_module
 from uwe.model.export import export
 from uwe.model.quantize import quantize
-from uwe.session import OnnxSession
+from uwe.scorer import Scorer
 
 SCORER = Scorer("soft", temperature=0.5)
 TEXTS = ["a", "Data Engineer", "big data, C++", "ICT and more " * 2, "3.5 jobs #1", "Nurse"]

@@ -13,13 +13,13 @@ pytest.importorskip("transformers")
 
 from tiny_transformers import save_transformer
 from uwe.bench.adapters.dense import load_sentence_transformers
-from uwe.config import Scorer
 from uwe.errors import ModelError
 from uwe.model.averaging import average_models
 from uwe.model.encoder import TorchEncoder
 from uwe.model.export import export
 from uwe.model.folder import SourceFolder, read_source_folder
 from uwe.model.loading import load_tokenizer, load_transformer
+from uwe.scorer import Scorer
 
 POOLED = Scorer("pooled")
 MAPS = {

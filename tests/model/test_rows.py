@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import uwe
-from uwe.loading import SHIPPED_MODEL, load
+from uwe.encoder.loading import SHIPPED_MODEL, load
+from uwe.encoder.text_encoder import ONNX_FILE
 from uwe.model.quantize import quantize
 from uwe.model.rows import _stored, column_ranges, multiply_by_rows
-from uwe.text import ONNX_FILE
 
 SHIPPED = Path(uwe.__file__).parent / "assets" / SHIPPED_MODEL / ONNX_FILE
 GENERATOR = np.random.default_rng(8)

@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 
 import torch
 
-from uwe.config import Scorer
 from uwe.model.similarity import late_interaction_scores, similarity_function
+from uwe.scorer import Scorer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "scores.json").read_text())["cases"]
 

@@ -22,9 +22,9 @@ from safetensors.torch import load_file
 
 import uwe
 from tiny_run import write_data, write_recipe
+from uwe.encoder.tokens import Encoder
 from uwe.errors import TrainingError
 from uwe.model.encoder import TorchEncoder
-from uwe.tokens import Encoder
 from uwe.training.log import read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import read_recipe

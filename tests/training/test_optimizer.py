@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tiny_transformers import save_transformer
-from uwe.config import Scorer
 from uwe.model.encoder import TorchEncoder
+from uwe.scorer import Scorer
 from uwe.training.optimizer import KeptWeights, learning_rate_share
 from uwe.training.recipe import OptimizerRecipe
 

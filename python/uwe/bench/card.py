@@ -9,7 +9,7 @@ from huggingface_hub import ModelCardData
 
 from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.bench.tables import Figure, Table, markdown_rows
-from uwe.config import ModelConfig
+from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError
 from uwe.graphs.builder import GRAPHS, WRITTEN_GRAPHS
 

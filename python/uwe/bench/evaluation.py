@@ -27,12 +27,12 @@ from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import PreparedSpace, Relevant, prepared
 from uwe.bench.trec import RunWriter, write_qrels
 from uwe.checks import flag, natural, path_of, positive
-from uwe.config import Scorer
 from uwe.data.layout import data_folder
+from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics
 from uwe.progress import Progress, check_progress
-from uwe.truncation import Truncations, gathered
+from uwe.scorer import Scorer
 
 __all__ = ["evaluate"]
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import Scorer, TrainingSource
-from uwe.tokens import Encoder
+from uwe.encoder.config import TrainingSource
+from uwe.encoder.tokens import Encoder
+from uwe.scorer import Scorer
 
 __all__ = ["BenchModel", "EncoderModel", "ScoringModel", "TaskModel"]
 

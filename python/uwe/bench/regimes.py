@@ -11,8 +11,8 @@ from pathlib import Path
 from uwe.bench.model import BenchModel
 from uwe.bench.results import Regime
 from uwe.bench.task import Task
-from uwe.config import TrainingSource
 from uwe.data.layout import TaskSplit
+from uwe.encoder.config import TrainingSource
 from uwe.graphs.contamination import TrainingEdges, found_pairs, read_training
 
 __all__ = ["COINCIDENCE", "HELD_OUT", "Auditor"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from uwe.blocks import Tokens
+from uwe.cache.builder import Tokens
 from uwe.checks import listed
-from uwe.config import SOFT_SCORERS, Scorer
 from uwe.errors import InputError
+from uwe.scorer import SOFT_SCORERS, Scorer
 
 __all__ = ["ALL_SCORINGS", "TEMPERATURES", "Scoring", "checked_scorings"]
 

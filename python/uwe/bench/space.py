@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel, TaskModel
 from uwe.bench.scoring import Scoring
-from uwe.cache import TargetCache
+from uwe.cache.target_cache import TargetCache
 from uwe.checks import floats
-from uwe.config import Scorer
+from uwe.encoder.tokens import Encoder, TokenVectors
 from uwe.errors import InputError
 from uwe.explanation import explain
 from uwe.lexicon import checked_abbreviations
-from uwe.queries import Found, best_targets, core_scorer, encode_queries
-from uwe.readings import best_of_readings
-from uwe.tokens import Encoder, TokenVectors
+from uwe.ranking.queries import Found, best_targets, encode_queries
+from uwe.ranking.readings import best_of_readings
+from uwe.scorer import Scorer, core_scorer
 
 __all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
 

@@ -22,16 +22,15 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.bench.machine import machine, versions
-from uwe.cache import TargetCache
-from uwe.config import Scorer
+from uwe.cache.target_cache import TargetCache
+from uwe.encoder.loading import load
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError, UweError
-from uwe.loading import load
 from uwe.parallelism import available_threads
-from uwe.queries import core_scorer
-from uwe.ranking import rank
+from uwe.ranking.rank import rank
+from uwe.scorer import Scorer, core_scorer
 from uwe.spaces import target_space
-from uwe.text import TextEncoder
-from uwe.tokens import TokenVectors
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -19,10 +19,10 @@ from uwe.bench.adapters.workrb import from_workrb, input_type
 from uwe.bench.model import BenchModel, EncoderModel
 from uwe.bench.scoring import Scoring, checked_scorings
 from uwe.bench.space import prepared
-from uwe.config import Scorer
 from uwe.data.layout import read_split
+from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError, MissingExtraError
-from uwe.truncation import Truncations, gathered
+from uwe.scorer import Scorer
 
 if TYPE_CHECKING:
     from workrb.models.base import ModelInterface

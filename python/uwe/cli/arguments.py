@@ -15,10 +15,10 @@ from uwe.corpus import Format
 from uwe.errors import InputError, UweError
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
-    from uwe.filters import Where
+    from uwe.cache.filters import Where
+    from uwe.cache.target_cache import TargetCache
+    from uwe.encoder.text_encoder import TextEncoder
     from uwe.lexicon import Abbreviations
-    from uwe.text import TextEncoder
 
 DEFAULT_TARGETS = "esco-skills"
 
@@ -81,7 +81,7 @@ def load_model(source: str | None) -> TextEncoder | None:
     """The model that was named, or None."""
     if source is None:
         return None
-    from uwe.loading import load
+    from uwe.encoder.loading import load
 
     return load(source)
 
@@ -92,7 +92,7 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
     Raises:
         InputError: If it is a file of labels, of which a cache must be built first.
     """
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
     from uwe.spaces import space_cache, target_spaces
 
     model = load_model(model_source)

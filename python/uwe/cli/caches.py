@@ -10,7 +10,7 @@ from uwe.cli import arguments, output
 from uwe.cli.guard import guarded
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
     from uwe.corpus import TargetTable
 
 __all__ = ["app"]
@@ -85,8 +85,8 @@ def build(
         raise typer.BadParameter(
             "--format, --skip-invalid and the names of fields are for --input FILE"
         )
-    from uwe.cache import TargetCache
-    from uwe.loading import load
+    from uwe.cache.target_cache import TargetCache
+    from uwe.encoder.loading import load
     from uwe.spaces import target_space
 
     if source is not None:
@@ -137,7 +137,7 @@ def append(
     """
     if source is None:
         raise typer.BadParameter("give --input FILE (- is standard input)")
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
 
     cache = TargetCache.open(folder, model=arguments.load_model(model))
     fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
@@ -174,7 +174,7 @@ def remove(
     """
     if sum(bool(given) for given in (labels, ids, where)) != 1:
         raise typer.BadParameter("give exactly one of --label, --id and --where")
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
 
     cache = TargetCache.open(folder)
     _print_info(
@@ -189,7 +189,7 @@ def compact(folder: Folder, as_json: arguments.AsJson = False) -> None:
     Example:
       uwe cache compact skills.uwe
     """
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
 
     _print_info(TargetCache.open(folder).compact(), as_json)
 

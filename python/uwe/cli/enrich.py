@@ -94,8 +94,8 @@ def enrich_command(
       uwe enrich data/train -o data/enriched --only skill/ --token-cap 300000
     """
     from uwe.data.layout import data_folder
+    from uwe.encoder.loading import load
     from uwe.enrich.enrichment import check_out, enrich, read_enrichable
-    from uwe.loading import load
 
     check_out(Path(out), Path(graphs))
     if journal is not None and Path(journal).resolve().is_relative_to(Path(out).resolve()):

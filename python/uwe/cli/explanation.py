@@ -11,7 +11,7 @@ from uwe.cli import arguments, output
 from uwe.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
     from uwe.corpus import Record
 
 __all__ = ["explain_command"]

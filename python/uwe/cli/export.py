@@ -8,7 +8,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from uwe.cli import arguments, output
-from uwe.config import WeightForm
+from uwe.encoder.config import WeightForm
 
 __all__ = ["export_command"]
 

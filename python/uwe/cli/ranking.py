@@ -14,10 +14,10 @@ from uwe.cli.guard import say
 from uwe.errors import DataError
 
 if TYPE_CHECKING:
-    from uwe.cache import TargetCache
+    from uwe.cache.target_cache import TargetCache
     from uwe.corpus import Record
     from uwe.explanation import Explanation
-    from uwe.matches import Match
+    from uwe.ranking.matches import Match
 
 __all__ = ["rank_command"]
 
@@ -105,7 +105,7 @@ def rank_command(
 def _rank_one(
     query: str, space: TargetCache, settings: dict[str, Any], why: bool, as_json: bool
 ) -> None:
-    from uwe.ranking import rank
+    from uwe.ranking.rank import rank
 
     matches = rank(query, space, **settings)
     reasons = _reasons(query, space, matches, settings) if why else None
@@ -141,7 +141,7 @@ def _rank_stream(
     as_json: bool,
 ) -> None:
     from uwe.corpus import read_queries
-    from uwe.ranking import rank_stream
+    from uwe.ranking.rank import rank_stream
 
     skipped = arguments.Skipped()
     records = read_queries(

@@ -14,7 +14,7 @@ from typing import cast
 
 from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError
-from uwe.records import checked, entries_of
+from uwe.files.records import checked, entries_of
 
 __all__ = ["EscoFile", "Tables", "find_tables"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from uwe.errors import DataError
-from uwe.records import checked, decoded, entries_of, lines_of
+from uwe.files.records import checked, decoded, entries_of, lines_of
 
 __all__ = ["Row", "Source", "Table", "open_source"]
 

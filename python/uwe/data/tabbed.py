@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from uwe.errors import DataError
-from uwe.records import checked, decoded, lines_of
+from uwe.files.records import checked, decoded, lines_of
 
 __all__ = ["MORE", "tabbed_rows"]
 

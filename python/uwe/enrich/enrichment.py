@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uwe.cache import TargetCache
+from uwe.cache.target_cache import TargetCache
 from uwe.checks import natural, positive
 from uwe.data.esco import newest_release
+from uwe.encoder.tokens import Encoder
 from uwe.enrich.background import RELATION, Background, read_background
 from uwe.enrich.grounding import Grounder, Grounding, rare_skills
 from uwe.enrich.llm import LLM
@@ -29,8 +30,7 @@ from uwe.files.atomic import replaced, settled, write_lines
 from uwe.graphs.files import write_graph_files
 from uwe.graphs.graph import folded
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking import rank_stream
-from uwe.tokens import Encoder
+from uwe.ranking.rank import rank_stream
 
 __all__ = ["PROVENANCE", "Enrichable", "Enriched", "check_out", "enrich", "read_enrichable"]
 

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import TrainingSource
 from uwe.corpus import RankingTask
+from uwe.encoder.config import TrainingSource
 from uwe.files.hashing import file_sha256
 from uwe.graphs.files import read_edges
 from uwe.graphs.graph import folded

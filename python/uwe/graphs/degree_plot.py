@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.drawing import drawing
 from uwe.errors import InputError
 from uwe.graphs.graph import Graph, Nodes
 from uwe.graphs.inspect import degrees_of
+from uwe.plotting import drawing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import TrainingSource
 from uwe.data.layout import TARGETS, read_split, splits_of
+from uwe.encoder.config import TrainingSource
 from uwe.errors import InputError
 from uwe.files.hashing import file_sha256
 from uwe.graphs.contamination import found_pairs, read_training

@@ -8,9 +8,9 @@ from pathlib import Path
 from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import new_folder
+from uwe.files.records import checked, entries_of, lines_of
 from uwe.graphs.files import graph_name, read_graphs, write_graph_files
 from uwe.graphs.graph import Graph, folded, plain
-from uwe.records import checked, entries_of, lines_of
 
 __all__ = ["import_pairs"]
 

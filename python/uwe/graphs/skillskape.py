@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from uwe.errors import DataError
+from uwe.files.records import checked, entries_of, format_of, lines_of
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import plain
-from uwe.records import checked, entries_of, format_of, lines_of
 
 __all__ = ["add_sentences", "read_sentences"]
 

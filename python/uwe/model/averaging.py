@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from uwe.config import ModelConfig, Scorer
+from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError
 from uwe.files.atomic import new_folder
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.model.saving import save_encoder
+from uwe.scorer import Scorer
 
 __all__ = ["average_models"]
 

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from uwe.checks import positive
-from uwe.config import Scorer, checked_scorer
+from uwe.encoder.text_encoder import tokenizer_errors
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.model.folder import read_source_folder
 from uwe.model.loading import (
@@ -21,8 +22,7 @@ from uwe.model.loading import (
     plain_tokenizer,
     positions,
 )  # fmt: skip
-from uwe.text import tokenizer_errors
-from uwe.tokens import TokenVectors
+from uwe.scorer import Scorer, checked_scorer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import path_of
-from uwe.config import WEIGHT_FORMS, ModelConfig, Scorer, WeightForm, checked_scorer
+from uwe.encoder.config import WEIGHT_FORMS, ModelConfig, WeightForm
+from uwe.encoder.session import OnnxSession
+from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.files.atomic import new_folder
 from uwe.model.folder import read_source_folder
 from uwe.model.loading import quiet
-from uwe.session import OnnxSession
-from uwe.text import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
+from uwe.scorer import Scorer, checked_scorer
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uwe.config import ModelConfig
+from uwe.encoder.config import ModelConfig
 from uwe.errors import ModelError
 
 __all__ = ["SourceFolder", "read_source_folder"]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uwe.checks import positive
+from uwe.encoder.text_encoder import tokenizer_errors
 from uwe.errors import InputError, ModelError
 from uwe.model.folder import SourceFolder
-from uwe.text import tokenizer_errors
 
 if TYPE_CHECKING:
     import torch

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from uwe.config import WEIGHT_FORMS, WeightForm
+from uwe.encoder.config import WEIGHT_FORMS, WeightForm
 from uwe.errors import InputError
 from uwe.model.rows import multiply_by_rows
 

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from uwe.session import open_session
+from uwe.encoder.session import open_session
 
 __all__ = ["column_ranges", "multiply_by_rows"]
 

@@ -11,10 +11,10 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from uwe.config import ModelConfig, TrainingSource
+from uwe.encoder.config import ModelConfig, TrainingSource
+from uwe.encoder.text_encoder import CONFIG_FILE
 from uwe.model.encoder import TorchEncoder
 from uwe.model.loading import quiet
-from uwe.text import CONFIG_FILE
 
 __all__ = ["PROJECTION", "config_of", "disk_errors", "save_encoder"]
 

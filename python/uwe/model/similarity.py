@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
+from uwe.scorer import Scorer, checked_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.config import TrainingSource
+from uwe.encoder.config import TrainingSource
 from uwe.errors import InputError
 from uwe.files.hashing import file_sha256
 from uwe.graphs.augmentation import augmented

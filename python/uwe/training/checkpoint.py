@@ -23,7 +23,7 @@ from filelock import lock_descriptor
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from uwe.config import ModelConfig
+from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import replaced, settled, write_lines
 from uwe.model.encoder import TorchEncoder

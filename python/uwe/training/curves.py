@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uwe.drawing import drawing
 from uwe.errors import InputError
+from uwe.plotting import drawing
 from uwe.training.log import METRICS_FILE, read_metrics, smoothed
 
 if TYPE_CHECKING:

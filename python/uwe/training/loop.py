@@ -14,14 +14,15 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from uwe.config import ModelConfig, Scorer
 from uwe.data.layout import data_folder
+from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError, ModelError, TrainingError
 from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import read_source_folder
 from uwe.model.saving import config_of
 from uwe.progress import Progress, check_progress
+from uwe.scorer import Scorer
 from uwe.training.batches import GraphBatch, RecipeBatches
 from uwe.training.checkpoint import (
     CHECKPOINTS,

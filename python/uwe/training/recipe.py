@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from uwe.checks import file_name, listed, path_of, text_of
-from uwe.config import Scorer
 from uwe.errors import InputError
+from uwe.scorer import Scorer
 
 if sys.version_info >= (3, 11):
     import tomllib

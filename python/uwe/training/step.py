@@ -21,10 +21,10 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from uwe.config import Scorer
 from uwe.errors import InputError
 from uwe.graphs.graph import folded
 from uwe.model.encoder import TorchEncoder, chunks_by_length
+from uwe.scorer import Scorer
 from uwe.training.batches import GraphBatch
 from uwe.training.loss import many_to_many
 from uwe.training.tiled import Ragged, tiled_scores

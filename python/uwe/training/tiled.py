@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from uwe.config import Scorer, checked_scorer
 from uwe.errors import InputError
+from uwe.scorer import Scorer, checked_scorer
 
 __all__ = ["TILE_PAIRS", "Ragged", "tiled_scores"]
 

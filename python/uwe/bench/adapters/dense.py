@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from uwe.bench.model import EncoderModel
 from uwe.checks import floats
-from uwe.config import Scorer, TrainingSource
+from uwe.encoder.config import TrainingSource
+from uwe.encoder.text_encoder import TextEncoder, tokenizer_errors
+from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError, MissingExtraError, ModelError
-from uwe.text import TextEncoder, tokenizer_errors
-from uwe.tokens import TokenVectors
+from uwe.scorer import Scorer
 
 __all__ = [
     "Vectors",

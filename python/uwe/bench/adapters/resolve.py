@@ -16,9 +16,9 @@ from uwe.bench.adapters.dense import (
 from uwe.bench.adapters.lexical import bm25, tfidf
 from uwe.bench.adapters.workrb import on_tasks
 from uwe.bench.model import BenchModel
+from uwe.encoder.loading import SHIPPED_MODEL, load
+from uwe.encoder.text_encoder import CONFIG_FILE, TextEncoder
 from uwe.errors import InputError
-from uwe.loading import SHIPPED_MODEL, load
-from uwe.text import CONFIG_FILE, TextEncoder
 
 __all__ = ["bench_model"]
 

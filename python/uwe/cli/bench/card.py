@@ -38,8 +38,8 @@ def card_command(
     """
     from uwe.bench.card import model_card
     from uwe.bench.results import read_results
+    from uwe.encoder.loading import load
     from uwe.files.atomic import write_text
-    from uwe.loading import load
 
     target = Path(model) / "README.md" if out is None else Path(out)
     loaded = load(Path(model))

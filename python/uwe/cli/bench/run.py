@@ -133,7 +133,7 @@ def _models(
     from uwe.bench.adapters.resolve import bench_model
     from uwe.bench.model import EncoderModel
     from uwe.bench.scoring import checked_scorings
-    from uwe.loading import SHIPPED_MODEL
+    from uwe.encoder.loading import SHIPPED_MODEL
 
     if SHIPPED_MODEL in sources and Path(SHIPPED_MODEL).is_dir():
         say(f"{SHIPPED_MODEL} is the shipped model; the folder here is ./{SHIPPED_MODEL}")

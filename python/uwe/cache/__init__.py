@@ -1,0 +1,1 @@
+"""A target space on disk or in memory: built, opened, changed, filtered."""

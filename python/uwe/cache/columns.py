@@ -1,0 +1,90 @@
+"""Labels, ids, aliases and metadata of an open cache, read from it where they are used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Generic, TypeVar, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
+from uwe.cache.filters import Scalar
+from uwe.errors import CacheCorruptError
+
+__all__ = ["Lazy", "read_aliases", "read_column", "read_metadata"]
+
+T = TypeVar("T")
+_CHUNK = 4096
+
+
+def read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
+    """The values of one metadata column, one for each target."""
+    return _scalars(core.column_json(name), len(core), path)
+
+
+def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
+    """Parse a JSON array of scalars, which unverified damage may have touched."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
+    if not sound or len(values) != length:
+        raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
+    return cast(list[Scalar], values)
+
+
+def read_aliases(core: _core.TargetCache, indices: NDArray[np.int64]) -> list[list[str]]:
+    """The aliases of some targets."""
+    return [core.aliases(index) for index in indices.tolist()]
+
+
+def read_metadata(
+    core: _core.TargetCache, path: Path, indices: NDArray[np.int64]
+) -> list[dict[str, Scalar]]:
+    """The values of some targets in every column; CacheCorruptError if they are damaged."""
+    columns = core.columns
+    if not columns:
+        return [{} for _ in indices]
+    rows = (core.metadata_json(index) for index in indices.tolist())
+    scalars = (_scalars(f"[{','.join(row)}]", len(columns), path) for row in rows)
+    return [dict(zip(columns, of_target, strict=True)) for of_target in scalars]
+
+
+class Lazy(Sequence[T], Generic[T]):
+    """What every target has, read from the cache when it is asked for."""
+
+    def __init__(self, read: Callable[[NDArray[np.int64]], list[T]], length: int) -> None:
+        self._read = read
+        self._range = range(length)
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return self._read(np.array(self._range[index], dtype=np.int64))
+        return self._read(np.array([self._range[index]], dtype=np.int64))[0]
+
+    def __iter__(self) -> Iterator[T]:
+        for start in range(0, len(self), _CHUNK):
+            yield from self[start : start + _CHUNK]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a list, or another one of these, with the same items."""
+        if not isinstance(other, list | Lazy):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list has none
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:3]))
+        return f"[{shown}{', ...' if len(self) > 3 else ''}] ({len(self)})"

@@ -1,0 +1,1 @@
+"""Text to token vectors, without torch."""

@@ -1,0 +1,232 @@
+"""An onnxruntime session that is made at first use, shared by threads, and made anew after a fork.
+
+Servers load a model, then fork their workers. A session's thread pool does not exist in the child:
+to run the inherited session there, or to destroy it, waits for ever for threads that are gone. So
+a child makes its own session, and the inherited one is never destroyed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import threading
+import weakref
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.checks import positive
+from uwe.encoder.onnx_form import has_external_data
+from uwe.encoder.pinned import PinnedFile
+from uwe.errors import ModelError
+from uwe.parallelism import threads
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OnnxSession", "open_session"]
+
+# Numbers in a layer's output (tokens times width) up to which products of bytes are done before
+# other threads are awake: 42 tokens of MiniLM.
+_ALONE = 1 << 14
+
+# Fusions that take longer than what they replace: the norm of a sum goes number by number.
+_SLOWER = ["SkipLayerNormFusion"]
+
+_lock = threading.Lock()
+_alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
+
+
+class OnnxSession:
+    """Runs an encoder: token ids in, token vectors out.
+
+    Args:
+        file: The ONNX file, with all its weights inside. Its inputs are any of `input_ids`,
+            `attention_mask` and `token_type_ids`, each (batch, length), int64; its first output is
+            (batch, length, dim), float32.
+        dim: Width that the output must have.
+        threads: Threads of one call; None takes what `uwe.set_threads` says.
+            `run` computes one batch with all of them, `run_all` a batch on each.
+        quick: Whether the file multiplies bytes (`int8-rows`), so that one thread does best with
+            a batch of few tokens.
+
+    Raises:
+        InputError: If `threads` is no integer >= 1.
+    """
+
+    def __init__(
+        self, file: Path | PinnedFile, *, dim: int, threads: int | None = None, quick: bool = False
+    ) -> None:
+        self._file = file if isinstance(file, PinnedFile) else PinnedFile(file)
+        self.path = self._file.path
+        self.dim = dim
+        self._threads = None if threads is None else positive("threads", threads)
+        self._alone = _ALONE if quick else 0
+        self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
+
+    @property
+    def threads(self) -> int:
+        """Threads of one call."""
+        return threads() if self._threads is None else self._threads
+
+    def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Token vectors of texts of equal length, so without any padding.
+
+        Args:
+            ids: (batch, length), int64: token ids.
+
+        Returns:
+            (batch, length, dim), float32.
+
+        Raises:
+            ModelError: If the ONNX file is broken, is no such encoder, fails on these ids, or is
+                another than the one that was read first.
+        """
+        alone = ids.size * self.dim <= self._alone
+        return self._run(self._session(1 if alone else self.threads), ids)
+
+    def run_all(self, batches: Sequence[NDArray[np.int64]]) -> Generator[NDArray[np.float32]]:
+        """What `run` gives for each batch, in their order; several are computed side by side.
+
+        A batch of short texts is too small to be shared: one on each thread takes a quarter less
+        time than one after the other on all, and gives the same vectors. Closed early, it computes
+        no more of them.
+
+        Args:
+            batches: Each (batch, length), int64: token ids.
+
+        Raises:
+            ModelError: As `run`.
+        """
+        workers = self.threads
+        if workers == 1 or len(batches) == 1:
+            yield from map(self.run, batches)
+            return
+        session = self._session(1)
+        pool = ThreadPoolExecutor(min(workers, len(batches)))
+        try:
+            yield from pool.map(lambda ids: self._run(session, ids), batches)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _run(
+        self, session: onnxruntime.InferenceSession, ids: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        wanted = {node.name: inputs[node.name] for node in session.get_inputs()}
+        try:
+            vectors = session.run([session.get_outputs()[0].name], wanted)[0]
+        except Exception as error:  # onnxruntime's classes share no base of their own
+            raise ModelError(
+                f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if "
+                "tokenizer.json and the ONNX file are not of one model, export it anew"
+            ) from error
+        wanted_shape = (*ids.shape, self.dim)
+        found = vectors.shape if isinstance(vectors, np.ndarray) else type(vectors).__name__
+        if found != wanted_shape or vectors.dtype.kind not in "fiu":
+            raise ModelError(
+                f"{self.path}: expected vectors of shape {wanted_shape}, got "
+                f"{found}: uwe.json and the ONNX file are not of one model; export it anew"
+            )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def _session(self, threads: int) -> onnxruntime.InferenceSession:
+        """The session of that many threads which this process has made, or a new one."""
+        process, found = self._made.get(threads, (0, None))
+        if found is not None and process == os.getpid():
+            return found
+        with _lock:
+            process, found = self._made.get(threads, (0, None))
+            if found is None or process != os.getpid():
+                found = open_session(self._file.read(), threads, self.path)
+                self._made[threads] = os.getpid(), found
+            return found
+
+
+def _import_onnxruntime() -> None:
+    """Import it without its telemetry, unless the user has decided on that variable.
+
+    Since 1.29 onnxruntime reports to its maker from a thread of its own, and a forked child then
+    waits for that thread when it exits. The variable is read on import and is not left behind.
+    """
+    variable = "ORT_DISABLE_TELEMETRY"
+    if variable in os.environ:
+        return
+    os.environ[variable] = "1"
+    try:
+        importlib.import_module("onnxruntime")
+    finally:
+        del os.environ[variable]
+
+
+def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.InferenceSession:
+    """A session on the content of an ONNX file, which messages call `path`.
+
+    Raises:
+        ModelError: If it is none, or keeps weights in other files, which nothing identifies.
+    """
+    try:
+        external = has_external_data(content)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
+        ) from None
+    if external:
+        raise ModelError(
+            f"{path}: expected all weights inside, but some are in another file (external data): "
+            "export the model with  uwe export, or join them with  "
+            "onnx.save(onnx.load(path), path)"
+        )
+    _import_onnxruntime()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool takes the processors from whoever works next, such as the ranking.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # What matters is raised as an exception; warnings about folded constants help nobody.
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            content,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=_SLOWER,
+        )
+    except Exception as error:
+        raise ModelError(
+            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
+        ) from error
+    names = [node.name for node in session.get_inputs()]
+    strange = sorted(set(names) - {"input_ids", "attention_mask", "token_type_ids"})
+    if strange or "input_ids" not in names:
+        raise ModelError(
+            f"{path}: expected inputs out of input_ids, attention_mask, token_type_ids, got "
+            f"{', '.join(names) or 'none'}: export the model with  uwe export"
+        )
+    _alive.add(session)
+    return session
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    for session in list(_alive):
+        # A reference more than Python knows of keeps the destructor from ever running, also at
+        # the end of the interpreter.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    _alive.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,155 @@
+"""What ranking, explanation and metrics do with a query before they score it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
+from uwe.cache.target_cache import TargetCache
+from uwe.encoder.loading import load
+from uwe.encoder.tokens import TokenVectors, checked_vectors
+from uwe.encoder.truncation import Truncations, gathered
+from uwe.errors import InputError
+from uwe.scorer import Scorer, checked_scorer, core_scorer
+
+if TYPE_CHECKING:
+    from uwe.encoder.text_encoder import TextEncoder
+
+    Targets = TargetCache | Sequence[str]
+    """A target space, or labels, which the shipped model encodes at each call."""
+
+__all__ = [
+    "Found",
+    "Targets",
+    "best_targets",
+    "check_queries",
+    "chosen_scorer",
+    "encode_queries",
+    "encoded",
+    "several",
+    "target_cache",
+]
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+"""Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
+
+
+def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
+    """Token vectors of queries from the model of a cache.
+
+    Args:
+        queries: Texts.
+        targets: Whose model encodes them.
+        first: Number of the first query, for messages.
+
+    Raises:
+        InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
+        CacheMismatchError: If the model is not the one that built the cache.
+        ModelError: If it cannot be loaded.
+    """
+    check_queries(queries, first=first)
+    vectors = checked_vectors(targets.model.encode(queries), len(queries))
+    if vectors.dim != targets.dim:
+        raise InputError(
+            f"expected token vectors of width {targets.dim} from the model, as the cache has, got "
+            f"{vectors.dim}: correct its encode"
+        )
+    return vectors
+
+
+def several(queries: Sequence[str] | TokenVectors) -> Sequence[str] | TokenVectors:
+    """The queries, if they are several that are at hand at once; InputError otherwise."""
+    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
+        raise InputError(
+            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
+        )
+    return queries
+
+
+def encoded(
+    queries: Sequence[str] | TokenVectors, targets: TargetCache, *, block: int
+) -> Iterator[tuple[int, int, TokenVectors]]:
+    """Token vectors of some queries at a time, each with the numbers of its first and its end.
+
+    Queries that are token vectors already are taken as they are. Texts that the model cut are
+    warned of once, at the end.
+
+    Raises:
+        InputError: As `encode_queries`; if the width of token vectors is not the cache's.
+    """
+    if isinstance(queries, TokenVectors) and queries.dim != targets.dim:
+        raise InputError(
+            f"expected query vectors of width {targets.dim}, as the cache has, got {queries.dim}: "
+            "take both from one model"
+        )
+    cuts = Truncations()
+    for start in range(0, len(queries), block):
+        end = min(start + block, len(queries))
+        if isinstance(queries, TokenVectors):
+            yield start, end, queries.part(start, end)
+            continue
+        with gathered(cuts):
+            vectors = encode_queries(queries[start:end], targets, first=start)
+        yield start, end, vectors
+    cuts.warn()
+
+
+def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
+    """InputError if one of them is no text or blank; `first` is the number of the first."""
+    for i, query in enumerate(queries, first):
+        if not isinstance(query, str):
+            raise InputError(f"query {i}: expected a text, got {type(query).__name__}: convert it")
+        if not query.strip():
+            raise InputError(f"query {i} is {'blank' if query else 'empty'}: leave it out")
+        if not query.isascii() and any("\ud800" <= c <= "\udfff" for c in query):
+            raise InputError(
+                f"query {i}: has a lone surrogate, which is no text: decode its source with "
+                "errors='replace'"
+            )
+
+
+def target_cache(targets: Targets) -> TargetCache:
+    """`targets` as a cache; the shipped model encodes labels, again at each call.
+
+    Raises:
+        InputError: If it is neither: a path or a name is a likely slip.
+    """
+    if isinstance(targets, TargetCache):
+        return targets
+    if isinstance(targets, Sequence) and not isinstance(targets, str | bytes):
+        return TargetCache.build(_shipped_model(), targets)
+    raise InputError(
+        f"expected targets to be a uwe.TargetCache or a list of labels, got {targets!r:.80}: open "
+        "a cache with uwe.TargetCache.open(path), or take a built-in one with "
+        "uwe.space_cache(name)"
+    )
+
+
+@cache
+def _shipped_model() -> TextEncoder:
+    return load()
+
+
+def chosen_scorer(targets: TargetCache, scorer: Scorer | str | None) -> Scorer:
+    """The scorer that was passed, or the cache's own for None; InputError for anything else."""
+    return targets.scorer if scorer is None else checked_scorer(scorer)
+
+
+def best_targets(
+    queries: TokenVectors,
+    targets: TargetCache,
+    *,
+    scorer: Scorer,
+    k: int,
+    subset: NDArray[np.int64] | None = None,
+) -> list[Found]:
+    """The best `k` targets of each query, of all or of a strictly increasing `subset`."""
+    arrays = _core.cache_rank(
+        targets.core, queries.values, queries.offsets, **core_scorer(scorer), k=k, subset=subset
+    )
+    return list(zip(*arrays, strict=True))

@@ -1,0 +1,469 @@
+"""Queries in, the best targets out: exact over every target, or over proposed candidates."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from os import PathLike
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe import _core
+from uwe.cache.candidates import propose
+from uwe.checks import positive
+from uwe.encoder.tokens import TokenVectors
+from uwe.encoder.truncation import Truncations, gathered
+from uwe.errors import InputError
+from uwe.lexicon import Abbreviations, checked_abbreviations
+from uwe.progress import Progress, check_progress, reporting
+from uwe.ranking.matches import Match, Ranking, Rankings
+from uwe.ranking.queries import (
+    Found,
+    best_targets,
+    check_queries,
+    chosen_scorer,
+    encode_queries,
+    encoded,
+    several,
+    target_cache,
+)
+from uwe.ranking.readings import Hits, best_of_readings
+from uwe.scorer import Scorer, core_scorer
+
+if TYPE_CHECKING:
+    from uwe.cache.filters import Where
+    from uwe.cache.target_cache import TargetCache
+    from uwe.ranking.queries import Targets
+
+__all__ = ["Abbreviate", "TopK", "rank", "rank_many", "rank_stream", "scores", "top_k"]
+
+Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
+"""True for the table of the package, False for none, or a table of one's own."""
+
+_BLOCK = 64
+"""Queries that are encoded and scored at once: enough to keep two cores busy, small in memory."""
+
+
+def rank(
+    query: str,
+    targets: Targets,
+    *,
+    k: int = 10,
+    where: Where | None = None,
+    min_score: float | None = None,
+    scorer: Scorer | str | None = None,
+    candidates: int | None = None,
+    abbreviations: Abbreviate = True,
+) -> Ranking:
+    """The best targets for one query, best first.
+
+    At equal score those matched by their label come first, then the order is that of the targets.
+
+    Args:
+        query: A job title, a sentence, a skill: any text that is not blank.
+        targets: The target space; or a list of labels, which the shipped model encodes at each
+            call: build a `TargetCache` to rank against them more than once.
+        k: How many to return at most; 10 is what RP@10 looks at. All of them if it is larger than
+            the space.
+        where: Restricts the targets before they are scored: `{column: value or list of values}`
+            (all must hold), a boolean mask of (targets,), or target indices. If it selects
+            nothing, nothing is returned.
+        min_score: Leaves out matches that score less.
+        scorer: How to compare token vectors, a `Scorer` or its text (`"soft:0.5:4"`); None takes
+            the cache's own.
+        candidates: None ranks exactly over every target. A number takes that many targets which
+            an approximate index over pooled vectors proposes (extra `ann`), and ranks those
+            exactly; one below `k` counts as `k`.
+        abbreviations: True reads the query also with its abbreviations written out, by the table
+            that comes with the package, and keeps the better match of each target
+            (`Match.read_as`); a query that is a text of the space is left alone. A table of your
+            own does the same: `uwe.Abbreviations`, a mapping, or a file's path. False takes the
+            query as it stands. Each reading takes as long as a query.
+
+    Returns:
+        At most `k` matches: a list, with `to_arrow` and a table in notebooks.
+
+    Raises:
+        InputError: If an argument is wrong, or the query is blank.
+        CacheMismatchError: If the cache was built with another model.
+        ModelError: If the cache's model cannot be loaded.
+        MissingExtraError: If `candidates` is given and hnswlib is not installed.
+        DataError: If a file of abbreviations is wrong.
+
+    Warns:
+        TruncationWarning: If the model cut the query because it is too long for it.
+    """
+    if not isinstance(query, str):
+        raise InputError(
+            f"expected one query as text, got {type(query).__name__}: pass lists to rank_many"
+        )
+    return rank_many(
+        [query],
+        targets,
+        k=k,
+        where=where,
+        min_score=min_score,
+        scorer=scorer,
+        candidates=candidates,
+        abbreviations=abbreviations,
+    )[0]
+
+
+def rank_many(
+    queries: Iterable[str],
+    targets: Targets,
+    *,
+    k: int = 10,
+    where: Where | None = None,
+    min_score: float | None = None,
+    scorer: Scorer | str | None = None,
+    candidates: int | None = None,
+    abbreviations: Abbreviate = True,
+    progress: Progress = False,
+) -> Rankings:
+    """`rank` for many queries: the same matches, in less time than one call for each.
+
+    Args:
+        queries: Texts that are not blank, in any iterable; may be empty.
+        targets: As in `rank`.
+        k: As in `rank`.
+        where: As in `rank`, for all queries alike.
+        min_score: As in `rank`.
+        scorer: As in `rank`.
+        candidates: As in `rank`.
+        abbreviations: As in `rank`.
+        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
+            the number of queries done and of all queries.
+
+    Returns:
+        One ranking for each query, in their order: a list, with `to_arrow` and a table in
+        notebooks.
+
+    Raises:
+        InputError: As `rank`; the message names the index of the query.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+        MissingExtraError: As `rank`.
+
+    Warns:
+        TruncationWarning: Once, if the model cut queries that are too long for it.
+    """
+    check_progress(progress)
+    texts = list(_iterable(queries))
+    cuts = Truncations()
+    stream = rank_stream(
+        texts,
+        targets,
+        k=k,
+        where=where,
+        min_score=min_score,
+        scorer=scorer,
+        candidates=candidates,
+        abbreviations=abbreviations,
+    )
+    found = Rankings()
+    with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
+        for matches in stream:
+            found.append(matches)
+            if len(found) % _BLOCK == 0 or len(found) == len(texts):
+                report(len(found))
+    cuts.warn()
+    return found
+
+
+def rank_stream(
+    queries: Iterable[str],
+    targets: Targets,
+    *,
+    k: int = 10,
+    where: Where | None = None,
+    min_score: float | None = None,
+    scorer: Scorer | str | None = None,
+    candidates: int | None = None,
+    abbreviations: Abbreviate = True,
+    block: int = _BLOCK,
+) -> Iterator[Ranking]:
+    """`rank_many`, one query's matches after the other, for more queries than fit into memory.
+
+    Arguments are checked at the call; queries are taken from the iterable a block at a time.
+
+    Args:
+        queries: Texts that are not blank, in any iterable.
+        targets: As in `rank`.
+        k: As in `rank`.
+        where: As in `rank`, for all queries alike.
+        min_score: As in `rank`.
+        scorer: As in `rank`.
+        candidates: As in `rank`.
+        abbreviations: As in `rank`.
+        block: Queries that are encoded and scored at once; 1 answers each as soon as it comes.
+
+    Returns:
+        An iterator over one ranking for each query, in their order.
+
+    Raises:
+        InputError: As `rank_many`; for a query, when it is reached.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+        MissingExtraError: As `rank`.
+
+    Warns:
+        TruncationWarning: Once, for the first block with a query that is too long for the model.
+    """
+    if isinstance(queries, str | bytes):
+        raise InputError(
+            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
+        )
+    source = iter(_iterable(queries))
+    settings = _Settings.checked(targets, k, where, min_score, scorer, candidates, abbreviations)
+    return _ranked(source, settings, min(positive("block", block), sys.maxsize))
+
+
+class TopK(NamedTuple):
+    """The best targets of each query, best first, as arrays.
+
+    Attributes:
+        indices: (queries, k), int64: their places in the target space.
+        scores: (queries, k), float32.
+        texts: (queries, k), int64: which text of the target scored; 0 is its label, then its
+            aliases.
+    """
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    texts: NDArray[np.int64]
+
+
+def top_k(
+    queries: Sequence[str] | TokenVectors,
+    targets: Targets,
+    *,
+    k: int = 10,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+) -> TopK:
+    """`rank_many` as arrays, for queries as they stand: `abbreviations=False`.
+
+    Args:
+        queries: Texts that are not blank, or their token vectors from the model of the cache.
+        targets: As in `rank`.
+        k: How many of each query.
+        where: As in `rank`, for all queries alike.
+        scorer: As in `rank`.
+
+    Returns:
+        Arrays of (queries, k'), where k' is `k`, or the number of targets that `where` keeps if
+        that is less.
+
+    Raises:
+        InputError: As `rank_many`; if token vectors have another width than the cache's.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+
+    Warns:
+        TruncationWarning: As `rank_many`.
+    """
+    cache = target_cache(targets)
+    chosen, k = chosen_scorer(cache, scorer), positive("k", k)
+    subset = None if where is None else np.flatnonzero(cache.mask(where))
+    k = min(k, len(cache) if subset is None else len(subset))
+    best = TopK(
+        np.zeros((len(several(queries)), k), dtype=np.int64),
+        np.zeros((len(queries), k), dtype=np.float32),
+        np.zeros((len(queries), k), dtype=np.int64),
+    )
+    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
+        if k:
+            rows = slice(start, end)
+            best.indices[rows], best.scores[rows], best.texts[rows] = _core.cache_rank(
+                cache.core,
+                vectors.values,
+                vectors.offsets,
+                **core_scorer(chosen),
+                k=k,
+                subset=subset,
+            )
+    return best
+
+
+def scores(
+    queries: Sequence[str] | TokenVectors,
+    targets: Targets,
+    *,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+) -> NDArray[np.float32]:
+    """The score of every query, as it stands, against every target.
+
+    Args:
+        queries: As in `top_k`.
+        targets: As in `rank`.
+        where: As in `rank`: the columns are the targets that it keeps, in their order.
+        scorer: As in `rank`.
+
+    Returns:
+        (queries, targets), float32; a target scores as the best of its texts.
+
+    Raises:
+        InputError: As `top_k`; if the block does not fit into memory.
+        CacheMismatchError: As `rank`.
+        ModelError: As `rank`.
+
+    Warns:
+        TruncationWarning: As `rank_many`.
+    """
+    cache = target_cache(targets)
+    chosen = chosen_scorer(cache, scorer)
+    subset = None if where is None else np.flatnonzero(cache.mask(where))
+    shape = len(several(queries)), len(cache) if subset is None else len(subset)
+    try:
+        block = np.zeros(shape, dtype=np.float32)
+    except MemoryError:
+        raise InputError(
+            f"expected a block of scores that fits into memory, got {shape[0]} queries and "
+            f"{shape[1]} targets: pass fewer queries at a time, or call top_k"
+        ) from None
+    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
+        if shape[1]:
+            block[start:end] = _core.cache_scores(
+                cache.core, vectors.values, vectors.offsets, **core_scorer(chosen), subset=subset
+            )
+    return block
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The checked arguments of a ranking."""
+
+    targets: TargetCache
+    k: int
+    subset: NDArray[np.int64] | None
+    min_score: np.float32
+    scorer: Scorer
+    candidates: int | None
+    abbreviations: Abbreviations | None
+
+    @classmethod
+    def checked(
+        cls,
+        targets: Targets,
+        k: int,
+        where: Where | None,
+        min_score: float | None,
+        scorer: Scorer | str | None,
+        candidates: int | None,
+        abbreviations: Abbreviate,
+    ) -> _Settings:
+        cache = target_cache(targets)
+        return cls(
+            targets=cache,
+            k=min(positive("k", k), max(1, len(cache))),
+            subset=None if where is None else np.flatnonzero(cache.mask(where)),
+            min_score=_score_bound(min_score),
+            scorer=chosen_scorer(cache, scorer),
+            candidates=None if candidates is None else positive("candidates", candidates),
+            abbreviations=checked_abbreviations(abbreviations),
+        )
+
+
+def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[Ranking]:
+    done = 0
+    cuts = Truncations()
+    while queries := list(islice(source, block)):
+
+        def search(texts: Sequence[str], first: int = done) -> list[Found]:
+            return _found(encode_queries(texts, settings.targets, first=first), settings)
+
+        check_queries(queries, first=done)
+        with gathered(cuts):
+            hits = best_of_readings(
+                queries,
+                search,
+                k=settings.k,
+                targets=settings.targets,
+                table=settings.abbreviations,
+            )
+        cuts.warn()
+        for query, of_query in zip(queries, hits, strict=True):
+            yield _matches(query, of_query, settings)
+        done += len(queries)
+
+
+def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
+    """The best targets of each query."""
+    best = partial(best_targets, targets=settings.targets, scorer=settings.scorer, k=settings.k)
+    if settings.subset is not None and len(settings.subset) == 0:
+        nothing = np.zeros(0, dtype=np.int64)
+        return [(nothing, nothing.astype(np.float32), nothing)] * len(queries)
+    if settings.candidates is not None:
+        count = max(settings.candidates, settings.k)
+        proposed = propose(queries, settings.targets, count=count, subset=settings.subset)
+        return [
+            best(TokenVectors.from_list([queries[i]]), subset=subset)[0]
+            for i, subset in enumerate(proposed)
+        ]
+    return best(queries, subset=settings.subset)
+
+
+def _matches(query: str, hits: Hits, settings: _Settings) -> Ranking:
+    targets, core = settings.targets, settings.targets.core
+    enough = hits.scores >= settings.min_score
+    indices = hits.indices[enough]
+    rows = zip(
+        core.labels(indices),
+        core.ids(indices),
+        indices.tolist(),
+        hits.scores[enough].tolist(),
+        hits.texts[enough].tolist(),
+        hits.readings[enough].tolist(),
+        strict=True,
+    )
+    return Ranking(
+        query,
+        [
+            Match(
+                label=label,
+                score=score,
+                index=index,
+                id=id_,
+                alias=core.aliases(index)[text - 1] if text else None,
+                metadata=targets.metadata[index],
+                read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+            )
+            for label, id_, index, score, text, reading in rows
+        ],
+    )
+
+
+def _iterable(queries: Iterable[str]) -> Iterable[str]:
+    if isinstance(queries, str | bytes):
+        raise InputError(
+            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
+        )
+    if not isinstance(queries, Iterable):
+        raise InputError(
+            f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
+        )
+    return queries
+
+
+def _score_bound(value: float | None) -> np.float32:
+    """The bound in the precision of the scores, so that a score that is passed back is kept."""
+    if value is None:
+        return np.float32(-math.inf)
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    except OverflowError:
+        number = math.inf if value > 0 else -math.inf
+    if math.isnan(number):
+        raise InputError(f"expected min_score to be a number or None, got {value!r}: correct it")
+    with np.errstate(over="ignore"):
+        return np.float32(number)

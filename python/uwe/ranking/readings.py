@@ -1,0 +1,117 @@
+"""Queries that can be read in several ways: as they stand, and with abbreviations written out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.encoder.truncation import Truncations, gathered
+from uwe.lexicon import Abbreviations, with_unknown_words
+from uwe.ranking.queries import Found
+
+if TYPE_CHECKING:
+    from uwe.cache.target_cache import TargetCache
+
+__all__ = ["Hits", "best_of_readings", "readings_of"]
+
+_BLOCK = 64
+"""Readings that are encoded and scored at once."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The best targets of one query, best first.
+
+    Attributes:
+        indices: (k,), int64.
+        scores: (k,), float32.
+        texts: (k,), int64: which text scored; 0 is the label, then the aliases.
+        readings: (k,), int64: which reading of the query scored, by its place in `texts_read`.
+        texts_read: The readings, the first one first.
+    """
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    texts: NDArray[np.int64]
+    readings: NDArray[np.int64]
+    texts_read: tuple[str, ...]
+
+
+def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -> tuple[str, ...]:
+    """The ways to read a query against a target space; the first is nearest to what stands there.
+
+    That is the query but for short words in capitals that nobody knows: neither the table nor a
+    text of the space has them, and the model's tokenizer cuts them to pieces. The others have
+    abbreviations written out. A query that is, in whatever case, a text of the space has no other.
+
+    Args:
+        query: A text.
+        targets: The target space.
+        table: Abbreviations; None for the query as it stands.
+    """
+    if table is None:
+        return (query,)
+
+    def known(word: str) -> bool:
+        return table.knows(word) or _is_whole(word, targets) or targets.core.has_word(word)
+
+    first = with_unknown_words(query, known)
+    others = table.readings(first)
+    if others and targets.core.has_text(query):
+        return (first,)
+    return (first, *others)
+
+
+def _is_whole(word: str, targets: TargetCache) -> bool:
+    tokenize = getattr(targets.model, "tokenize", None)
+    # Of a model that shows no pieces, nothing is known to be cut.
+    return tokenize is None or sum(not piece.special for piece in tokenize(word)) == 1
+
+
+def best_of_readings(
+    queries: Sequence[str],
+    search: Callable[[Sequence[str]], list[Found]],
+    *,
+    k: int,
+    targets: TargetCache,
+    table: Abbreviations | None,
+) -> list[Hits]:
+    """The best targets of each query in any of its readings.
+
+    A target counts with its best reading; of equal ones, the first.
+
+    Args:
+        queries: Texts, checked.
+        search: Gives the best `k` targets of each text.
+        k: How many targets.
+        targets: The target space.
+        table: Abbreviations; None for no other reading.
+    """
+    read = [readings_of(query, targets, table) for query in queries]
+    found = [[one] for one in search([texts[0] for texts in read])]
+    others = [(i, text) for i, texts in enumerate(read) for text in texts[1:]]
+    for start in range(0, len(others), _BLOCK):
+        some = others[start : start + _BLOCK]
+        # What is cut of a reading is none of the user's text.
+        with gathered(Truncations()):
+            for (i, _), one in zip(some, search([text for _, text in some]), strict=True):
+                found[i].append(one)
+    return [_merged(each, texts, k) for each, texts in zip(found, read, strict=True)]
+
+
+def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
+    indices, scores, texts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
+    if len(found) > 1:
+        # The order of a ranking; what one target has more than once stands behind its best.
+        order = np.lexsort((readings, indices, texts > 0, -scores))
+        _, first = np.unique(indices[order], return_index=True)
+        best = order[np.sort(first)[:k]]
+        indices, scores, texts, readings = (
+            each[best] for each in (indices, scores, texts, readings)
+        )
+    return Hits(indices, scores, texts, readings, texts_read)

@@ -1,0 +1,338 @@
+"""What a target cache refuses, and how it says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import uwe
+import uwe.encoder.loading
+from conftest import HashEncoder
+from uwe import _core
+from uwe.cache.columns import read_column
+from uwe.cache.target_cache import TargetCache
+from uwe.encoder.tokens import TokenVectors
+from uwe.errors import (
+    CacheCorruptError,
+    CacheFormatError,
+    CacheMismatchError,
+    CacheNotFoundError,
+    InputError,
+    ModelError,
+)
+from uwe.scorer import Scorer
+
+SOFT = Scorer("soft", temperature=0.5)
+
+
+class NamedEncoder(HashEncoder):
+    """An encoder that can be loaded by name, as ours can."""
+
+    source = "some/model"
+    config = SimpleNamespace(scorer=Scorer("pooled"))
+
+    def __init__(self, fingerprint: str = "f00d") -> None:
+        self.fingerprint = fingerprint
+
+
+@pytest.mark.parametrize("index", [-5, 4, 2**40])
+def test_a_target_that_is_not_there_is_an_error(small_cache: TargetCache, index: int) -> None:
+    for values in (
+        small_cache.labels, small_cache.ids, small_cache.aliases, small_cache.metadata,
+    ):  # fmt: skip
+        with pytest.raises(IndexError):
+            values[index]
+    with pytest.raises(InputError, match=f"below 4, got {index}"):
+        small_cache.core.token_vectors(index, 0)
+    with pytest.raises(InputError, match="has 3 texts"):
+        small_cache.core.token_vectors(0, 3)
+
+
+@pytest.mark.parametrize(
+    ("where", "part"),
+    [
+        ({"colour": "red"}, r"no metadata column 'colour'; columns are: 'kind', 'level'"),
+        ({"kind": 3}, "holds None and text values, got 3, which is number"),
+        ({"level": True}, "which is boolean"),
+        ({"core": 1}, "which is number"),
+        ({"level": float("nan")}, "got nan"),
+        ({"kind": {"a": 1}}, "got {'a': 1}"),
+        ([True, False], "mask of 4 booleans"),
+        ([0, 4], "below 4, got 4"),
+        ([-1], "got -1"),
+        ([0.5], "integer indices"),
+        ([[0, 1]], "one-dimensional"),
+        ([[0], [1, 2]], "one-dimensional"),
+        ("kind", "got str"),
+        (3, "got int"),
+    ],
+)
+def test_a_wrong_filter_is_an_input_error(small_cache: TargetCache, where: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        small_cache.mask(where)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"labels": []}, "at least one text"),
+        ({"labels": ["x"]}, r"cache's columns \['kind', 'level', 'core', 'note'\], got \[\]"),
+        ({"labels": ["x"], "ids": ["c"]}, "'c', which target 2 of the cache has"),
+        ({"labels": ["x", " "]}, "text 1 is blank"),
+    ],
+)
+def test_a_wrong_append_changes_nothing(
+    small_cache: TargetCache, arguments: dict[str, Any], part: str
+) -> None:
+    if "ids" in arguments:
+        arguments["metadata"] = {name: [None] for name in small_cache.columns}
+    with pytest.raises(InputError, match=part):
+        small_cache.append(**arguments)
+    assert TargetCache.open(small_cache.path).seal == small_cache.seal
+
+
+@pytest.mark.parametrize(
+    ("metadata", "part"),
+    [
+        ({"level": [None, "three"]}, "'level', target 1: expected a number or None, as the cache"),
+        ({"level": [True, None]}, "target 0: expected a number .*got true, a boolean"),
+        ({"kind": ["tool", 3]}, "'kind', target 1: expected a text or None"),
+        ({"core": [0, 1]}, "'core', target 0: expected a boolean or None, .*got 0, a number"),
+        ({"note": ["new", 7]}, "'note', target 1: expected a text or None, as target 0 has, got 7"),
+    ],
+)
+def test_an_append_has_the_kinds_of_the_cache(
+    small_cache: TargetCache, metadata: dict[str, Any], part: str
+) -> None:
+    columns = {name: [None, None] for name in small_cache.columns}
+    with pytest.raises(InputError, match=part):
+        small_cache.append(["x", "y"], metadata={**columns, **metadata})
+    assert TargetCache.open(small_cache.path).seal == small_cache.seal
+
+
+def test_whole_and_broken_numbers_are_one_kind_and_nothing_fits_all(
+    small_cache: TargetCache,
+) -> None:
+    fitting = {"kind": [None], "level": [np.float32(7.5)], "core": [np.True_], "note": ["first"]}
+    grown = small_cache.append(["x"], metadata=fitting)
+    assert grown.metadata[4] == {"kind": None, "level": 7.5, "core": True, "note": "first"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({}, "exactly one"),
+        ({"ids": ["a"], "labels": ["pastry baking"]}, "exactly one"),
+        ({"ids": ["a", "z"]}, "id 'z'"),
+        ({"labels": ["nothing"]}, "label 'nothing'"),
+        ({"labels": "pastry baking"}, r"pass \['"),
+        ({"where": [9]}, "got 9"),
+        ({"where": {}}, "which every target matches"),
+    ],
+)
+def test_a_wrong_removal_changes_nothing(
+    small_cache: TargetCache, arguments: dict[str, Any], part: str
+) -> None:
+    with pytest.raises(InputError, match=part):
+        small_cache.remove(**arguments)
+    assert TargetCache.open(small_cache.path).seal == small_cache.seal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"labels": []}, "labels: expected at least one text"),
+        ({"labels": "abc"}, "labels: expected a list"),
+        ({"labels": ["a", ""]}, "labels: text 1 is empty"),
+        ({"labels": ["a", "\ud800"]}, "labels: text 1: .*surrogate"),
+        ({"labels": ["a", 3]}, "labels: text 1: expected a str, got int"),
+        ({"ids": ["x"]}, "ids: expected one for each of 2 targets, got 1"),
+        ({"ids": ["x", "x"]}, "ids: targets 0 and 1 both have 'x'"),
+        ({"ids": ["x", ""]}, "ids: target 1: expected a text that is not empty"),
+        ({"ids": ["x", 1]}, "ids: target 1: .*got 1"),
+        ({"ids": ["x", "\udfff"]}, "ids: target 1: has a lone surrogate"),
+        ({"aliases": [["x"]]}, "aliases: expected one for each of 2"),
+        ({"aliases": [["x"], "y"]}, "aliases of target 1: expected a list of texts, got 'y'"),
+        ({"aliases": [["x"], ["y", " "]]}, "aliases of target 1: text 1 is blank"),
+        ({"metadata": [1, 2]}, "metadata: expected {column"),
+        ({"metadata": {"k": [1]}}, "metadata column 'k': expected one for each of 2"),
+        ({"metadata": {"k": "ab"}}, "metadata column 'k': expected a list, got str"),
+        ({"metadata": {"": [1, 2]}}, "the name of a metadata column"),
+        ({"metadata": {"k": [1, float("inf")]}}, "column 'k', target 1: .*got inf"),
+        ({"metadata": {"k": [1, [2]]}}, r"column 'k', target 1: .*got \[2\]"),
+        ({"metadata": {"k": ["", "\ud800"]}}, "column 'k', target 1: has a lone surrogate"),
+        (
+            {"metadata": {"k": ["x", 3]}},
+            "'k', target 1: expected a text or None, as target 0 has, got 3, a number",
+        ),
+        ({"metadata": {"k": [1, True]}}, "target 1: expected a number or None.*true, a boolean"),
+        ({"metadata": {"k": [False, "no"]}}, 'expected a boolean or None.*got "no", a text'),
+        ({"dtype": "float64"}, "dtype 'float32' or 'float16' or 'int8', got 'float64'"),
+        ({"dtype": "int4"}, "got 'int4'"),
+        ({"dtype": None}, "dtype 'float32' or 'float16' or 'int8', got None"),
+        ({"tokens": "some"}, "tokens 'all' or 'pooled', got 'some'"),
+        ({"tokens": None}, "tokens 'all' or 'pooled', got None"),
+        ({"tokens": ["all"]}, "tokens 'all' or 'pooled', got"),
+        ({"block": 0}, "block to be an integer >= 1, got 0"),
+        ({"block": None}, "block to be an integer >= 1, got None"),
+        ({"progress": "yes"}, "progress"),
+        ({"scorer": "soft"}, "needs a temperature"),
+        ({"scorer": 7}, "expected a uwe.Scorer"),
+        ({"scorer": None}, "scorer"),
+    ],
+)
+def test_bad_input_is_refused_and_leaves_nothing(
+    encoder: HashEncoder, tmp_path: Path, arguments: dict[str, Any], part: str
+) -> None:
+    path = tmp_path / "space.uwe"
+    arguments = {"labels": ["a", "b"], "scorer": SOFT, **arguments}
+    with pytest.raises(InputError, match=part):
+        TargetCache.build(encoder, path=path, **arguments)
+    assert not path.exists()
+    with pytest.raises(CacheNotFoundError, match=r"TargetCache\.build"):
+        TargetCache.open(path)
+
+
+@pytest.mark.parametrize("path", [None, 3, b"space.uwe"])
+def test_a_path_is_a_text_or_a_path(encoder: HashEncoder, path: Any) -> None:
+    if path is not None:
+        with pytest.raises(InputError, match="path"):
+            TargetCache.build(encoder, ["a"], path=path, scorer=SOFT)
+    with pytest.raises(InputError, match="expected path, the folder of a cache, to be a path, got"):
+        TargetCache.open(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        ("uwe-mini", r"its name 'uwe-mini': pass uwe\.load\('uwe-mini'\)"),
+        (Path("a") / "model", r"pass uwe\.load\('a.+model'\)"),
+        (3, r"got int: pass uwe\.load\(\)"),
+    ],
+)
+def test_a_name_is_no_model(
+    small_cache: TargetCache, tmp_path: Path, model: Any, part: str
+) -> None:
+    with pytest.raises(InputError, match=part):
+        TargetCache.build(model, ["a"], path=tmp_path / "c", scorer=SOFT)
+    with pytest.raises(InputError, match=part):
+        TargetCache.open(small_cache.path, model=model)
+    with pytest.raises(InputError, match=part):
+        uwe.space_cache("esco-skills", model=model)
+
+
+@pytest.mark.parametrize(
+    ("encode", "part"),
+    [
+        (lambda texts: [[1.0]], "return uwe.TokenVectors, got list"),
+        (lambda texts: TokenVectors.from_list([np.ones((1, 3))]), "2 texts, got those of 1"),
+        (
+            lambda texts: TokenVectors.from_list([np.ones((1, 3)), np.zeros((1, 3))]),
+            "token 0 of text 1",
+        ),
+        (
+            lambda texts: TokenVectors.from_list([np.ones((1, 3)), np.full((1, 3), np.nan)]),
+            "token 0 of text 1",
+        ),
+    ],
+)
+def test_an_encoder_that_gives_nonsense_is_refused(tmp_path: Path, encode: Any, part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        TargetCache.build(
+            SimpleNamespace(encode=encode), ["a", "b"], path=tmp_path / "c", scorer=SOFT
+        )
+
+
+def test_a_mean_of_zero_can_not_be_stored_alone(tmp_path: Path) -> None:
+    model = SimpleNamespace(
+        encode=lambda texts: TokenVectors.from_list([np.array([[1.0, 0], [-1, 0]])] * len(texts))
+    )
+    with pytest.raises(InputError, match='"x y" have a mean of zero'):
+        TargetCache.build(model, ["x y"], path=tmp_path / "c", tokens="pooled", scorer=SOFT)
+    small_cache = TargetCache.build(model, ["x y"], path=tmp_path / "c", scorer=SOFT)
+    np.testing.assert_array_equal(small_cache.core.pooled(), [[0, 0]])
+
+
+def test_the_model_is_checked_by_its_fingerprint(
+    tmp_path: Path, encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "space.uwe"
+    built = TargetCache.build(NamedEncoder(), ["a"], path=path)
+    assert built.scorer == Scorer("pooled")
+    assert TargetCache.open(path, model=NamedEncoder()).fingerprint == "f00d"
+    for other in (NamedEncoder("beef"), encoder):
+        with pytest.raises(CacheMismatchError, match="f00d") as caught:
+            TargetCache.open(path, model=other)
+        assert caught.value.expected == "f00d"
+        assert caught.value.found == getattr(other, "fingerprint", "")
+
+    loaded: list[str] = []
+
+    def load(source: str) -> NamedEncoder:
+        loaded.append(source)
+        return NamedEncoder(fingerprint)
+
+    monkeypatch.setattr("uwe.cache.target_cache.load", load)
+    fingerprint = "f00d"
+    small_cache = TargetCache.open(path)
+    assert loaded == []
+    assert small_cache.model is small_cache.model
+    assert list(small_cache.append(["b"]).labels) == ["a", "b"]
+    assert loaded == ["some/model"]
+    fingerprint = "beef"
+    with pytest.raises(CacheMismatchError, match="beef"):
+        TargetCache.open(path).append(["c"])
+
+
+def test_a_model_that_can_not_be_loaded_is_named(small_cache: TargetCache, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"TargetCache.open\(path, model="):
+        _ = TargetCache.open(small_cache.path).model
+
+    class Gone(NamedEncoder):
+        source = str(tmp_path / "gone")
+
+    TargetCache.build(Gone(), ["a"], path=tmp_path / "other")
+    with pytest.raises(ModelError, match=r"gone.*TargetCache.open\(path, model="):
+        _ = TargetCache.open(tmp_path / "other").model
+
+
+def test_a_newer_format_says_what_to_do(small_cache: TargetCache) -> None:
+    manifest = small_cache.path / "manifest.json"
+    text = manifest.read_text()
+    assert '"version":[1,2]' in text
+    text = text.replace('"version":[1,2]', '"version":[2,3]')
+    manifest.write_text(text.replace('"readable_from":"0.1.0"', '"readable_from":"9.1"'))
+    with pytest.raises(CacheFormatError, match=r"format 2\.3.*needs uwe 9\.1; update it"):
+        TargetCache.open(small_cache.path)
+
+
+def test_compiled_functions_refuse_wrong_arrays(small_cache: TargetCache) -> None:
+    writer = _core.CacheWriter.append(str(small_cache.path))
+    with pytest.raises(InputError, match="C-contiguous"):
+        writer.add(np.ones((4, 6), dtype=np.float32)[:, ::2], np.array([0, 4]), [["a"]], [None], [])
+    with pytest.raises(TypeError):
+        writer.add(np.ones((1, 8)), np.array([0, 1]), [["a"]], [None], [])  # type: ignore[arg-type]
+    writer.abort()
+    for after in (
+        writer.commit,
+        lambda: writer.add(np.ones((1, 8), np.float32), np.array([0, 1]), [["a"]], [None], []),
+    ):
+        with pytest.raises(InputError, match="has ended"):
+            after()
+
+
+def test_a_column_of_damaged_json_is_corrupt(tmp_path: Path) -> None:
+    class Core:
+        def __init__(self, text: str) -> None:
+            self.column_json = lambda _: text
+
+        def __len__(self) -> int:
+            return 4
+
+    for damage in ("[1,2", "[1,2,3]", "[[1],2,3,4]", "[" * 100_000, '{"a":1}'):
+        with pytest.raises(CacheCorruptError, match="rebuild"):
+            read_column(Core(damage), tmp_path, "kind")  # type: ignore[arg-type]

@@ -1,0 +1,56 @@
+"""A cache that another process built anew since it was opened: nothing of two models is mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import HashEncoder
+from uwe.cache.target_cache import TargetCache
+from uwe.errors import CacheError, CacheMismatchError, InputError
+from uwe.scorer import Scorer
+
+SOFT = Scorer("soft", temperature=0.5)
+
+
+class Named(HashEncoder):
+    """A model with a fingerprint; all have one width."""
+
+    source = ""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> TargetCache:
+    return TargetCache.build(Named("aaaa"), ["one", "two"], path=tmp_path / "c", scorer=SOFT)
+
+
+def test_append_refuses_another_models_cache(opened: TargetCache) -> None:
+    other = TargetCache.build(Named("bbbb"), ["three"], path=opened.path, scorer=SOFT)
+    with pytest.raises(CacheMismatchError, match="built anew with another model") as caught:
+        opened.append(["four"])
+    assert (caught.value.expected, caught.value.found) == ("aaaa", "bbbb")
+    now = TargetCache.open(opened.path)
+    assert now.seal == other.seal
+    assert list(other.append(["four"]).labels) == ["three", "four"], "the lock is free again"
+
+
+def test_append_refuses_other_columns(opened: TargetCache) -> None:
+    other = TargetCache.build(
+        Named("aaaa"), ["three"], path=opened.path, metadata={"kind": ["x"]}, scorer=SOFT
+    )
+    with pytest.raises(CacheError, match="open it again"):
+        opened.append(["four"])
+    assert TargetCache.open(opened.path).seal == other.seal
+
+
+def test_a_cache_that_comes_back_has_its_own_model(opened: TargetCache) -> None:
+    assert opened.compact().model is opened.model
+    TargetCache.build(Named("bbbb"), ["three"], path=opened.path, scorer=SOFT)
+    other = opened.compact()
+    assert other.fingerprint == "bbbb"
+    with pytest.raises(InputError, match=r"TargetCache\.open\(path, model="):
+        _ = other.model

@@ -1,0 +1,62 @@
+"""The rooms of the Rust core: imports point down only, and no two modules need one another."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "rust/src"
+ROOMS = ["error", "tokens", "simd", "metrics", "score", "cache", "python"]
+
+# `search` chooses between a scan and `screened`, which scans where bounds say little.
+KNOWN = {"score": {frozenset({"search", "screened"})}}
+
+pytestmark = pytest.mark.skipif(not SOURCE.is_dir(), reason="needs the source of the core")
+
+
+def code(file: Path) -> str:
+    """A module without its tests and comments."""
+    text = file.read_text(encoding="utf-8").split("#[cfg(test)]\nmod tests {")[0]
+    return re.sub(r"//.*", "", text)
+
+
+def modules() -> list[tuple[str, str, str]]:
+    """Room, name within it and code of each module that is no test."""
+    found = []
+    for file in sorted(SOURCE.rglob("*.rs")):
+        room, *within = file.relative_to(SOURCE).with_suffix("").parts
+        if room != "lib" and "tests" not in within:
+            found.append((room, within[0] if within else "mod", code(file)))
+    return found
+
+
+def test_imports_between_rooms_point_down() -> None:
+    for room, name, text in modules():
+        for used in set(re.findall(r"\bcrate::(\w+)", text)) & set(ROOMS):
+            assert ROOMS.index(used) <= ROOMS.index(room), f"{room}/{name} uses {used}"
+
+
+@pytest.mark.parametrize("room", ["simd", "score", "cache"])
+def test_no_modules_of_a_room_need_one_another(room: str) -> None:
+    texts: dict[str, str] = {}
+    for of, name, text in modules():
+        if of == room and name != "mod":
+            texts[name] = texts.get(name, "") + text
+    uses = {}
+    for name, text in texts.items():
+        named = re.findall(rf"\b(?:super|crate::{room})::(\w+|\{{[^}}]*\}})", text)
+        uses[name] = set(re.findall(r"\w+", " ".join(named))) & set(texts) - {name}
+    assert any(uses.values())
+    reached = {name: set(others) for name, others in uses.items()}
+    for _ in uses:
+        for others in reached.values():
+            others |= {far for near in set(others) for far in reached[near]}
+    circles = {
+        frozenset({name, other})
+        for name in uses
+        for other in reached[name]
+        if name in reached[other] and name != other
+    }
+    assert circles == KNOWN.get(room, set())
