@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from peak_memory import anonymous_peak
 
 import uwe
-from uwe import _core, candidates
+from uwe import _core
 from uwe.bench.speed import composed_labels
+from uwe.cache import candidates
 from uwe.corpus import read_task
 from uwe.plotting import drawing, plain_ticks
 from uwe.scorer import core_scorer

@@ -16,7 +16,6 @@ import uwe
 from conftest import Speller
 from tiny_model import write_model
 from uwe.bench.results import Results, read_results
-from uwe.bench.trec import RunWriter, write_qrels
 from uwe.corpus import RankingTask, read_queries, read_targets, read_task
 from uwe.data.layout import data_folder, write_task
 from uwe.errors import UweError
@@ -69,7 +68,6 @@ def calls(folder: Path) -> dict[str, Call]:
     model, cache = Speller(), small(folder)
     task = RankingTask(["1", "2"], ["a", "b"], ["x", "y"], ["a", "c"], [[0], [1]])
     write_task(folder / "task", {"test": task})
-    write_qrels(folder, "good", ["q"], [[0]], ["t"])
     (folder / "good.tsv").write_text("a\tb\n")
     shipped = uwe.TextEncoder(model_folder(folder))
     scores = np.zeros((2, 3), dtype=np.float32)
@@ -147,12 +145,6 @@ def calls(folder: Path) -> dict[str, Call]:
         "data_folder": (data_folder, {"given": folder}),
         "read_results": (read_results, {"path": folder / "none.json"}),
         "Results.from_json": (Results.from_json, {"text": "{}", "path": "x"}),
-        "RunWriter": (RunWriter, {"folder": folder, "name": "x"}),
-        "write_qrels": (
-            write_qrels,
-            {"folder": folder / "runs", "name": "x", "query_ids": ["a"], "relevant": [[0]],
-             "target_ids": ["t"]},
-        ),
     }  # fmt: skip
     found |= {
         "mask": (cache.mask, {"where": [0]}),

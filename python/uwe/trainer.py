@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uwe.bench.evaluation import evaluate
-from uwe.bench.plan import chosen_splits
-from uwe.bench.tasks import TASKS
+from uwe.bench.tasks import TASKS, chosen_splits
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, MissingExtraError
 from uwe.metrics import checked_metrics

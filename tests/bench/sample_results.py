@@ -34,6 +34,29 @@ MODELS = {
 }  # fmt: skip
 
 
+def plain_record(key: str, queries: int, /, **changes: Any) -> TaskRecord:
+    """A split of so many queries of one word, each with one relevant target out of 50."""
+    name, _, split = key.partition("/")
+    record = TaskRecord(
+        name=name, split=split, paper="", substitute=False, space="", measures="", licence="",
+        deviations=(), notes=(), seals={"targets": "a" * 64}, queries=queries, available=queries,
+        left_out=0, targets=50, aliases=0, pairs=queries, query_words=(1,) * queries,
+    )  # fmt: skip
+    return replace(record, **changes)
+
+
+def plain_results(
+    tasks: dict[str, TaskRecord], entries: tuple[Entry, ...], fingerprint: str = "", **changes: Any
+) -> Results:
+    """Results of such splits, with the models that their entries name."""
+    models = {e.model: ModelRecord(e.model, "uwe", fingerprint=fingerprint) for e in entries}
+    results = Results(
+        created="", uwe="", versions={}, machine={}, seed=0, limit=None, seconds=0.0, peak_bytes=0,
+        models=models, tasks=tasks, entries=entries,
+    )  # fmt: skip
+    return replace(results, **changes)
+
+
 def sample_results(
     *, models: tuple[str, ...] = ("uwe-mini", "bm25"), seed: int = 7, **changes: Any
 ) -> Results:

@@ -55,8 +55,6 @@ def test_interval_of_many_queries_is_the_normal_one(equal: bool) -> None:
     spread = 1.959964 * values.std() / math.sqrt(values.size)
     assert found.low == pytest.approx(values.mean() - spread, abs=0.06 * spread)
     assert found.high == pytest.approx(values.mean() + spread, abs=0.06 * spread)
-    (narrow,) = bootstrap(values, seed=11, level=0.5)
-    assert narrow.high - narrow.low == pytest.approx(0.344 * 2 * spread, rel=0.05)
 
 
 def test_interval_agrees_with_scipy() -> None:
@@ -124,11 +122,9 @@ def test_values_that_have_no_interval(values: object, message: str) -> None:
         bootstrap(values, seed=0)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "options", [{"samples": 0}, {"samples": 1.5}, {"level": 0.0}, {"level": 1.0}, {"level": 95}]
-)
+@pytest.mark.parametrize("options", [{"samples": 0}, {"samples": 1.5}])
 def test_options_out_of_range(options: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=r"expected (samples|a level)"):
+    with pytest.raises(InputError, match="samples"):
         bootstrap([[0.5]], seed=0, **options)  # type: ignore[arg-type]
 
 

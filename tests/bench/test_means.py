@@ -6,22 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+from bench.sample_results import plain_record, plain_results
 from uwe.bench.means import Mean, means
-from uwe.bench.results import Entry, Interval, ModelRecord, Regime, Results, TaskRecord
-from uwe.bench.tasks import PAPER_TASKS, TASKS, Task
+from uwe.bench.results import Entry, Interval, Regime, Results
+from uwe.bench.tasks import PAPER_TASKS, TASKS
 
 SETS = tuple(task.name for task in TASKS if task.paper == "skillextract")
 WHOLE = ("job2skill", "skill2job", "jobnorm", *SETS, "skillnorm", "skillsim")
-
-
-def _record(task: Task, split: str, **changes: object) -> TaskRecord:
-    record = TaskRecord(
-        name=task.name, split=split, paper=task.paper, substitute=task.substitute,
-        space=task.space, measures=task.measures, licence=task.licence, deviations=(), notes=(),
-        seals={}, queries=10, available=10, left_out=0, targets=20, aliases=0, pairs=10,
-        query_words=(1,) * 10,
-    )  # fmt: skip
-    return replace(record, **changes)
 
 
 def _results(
@@ -35,10 +26,11 @@ def _results(
 ) -> Results:
     """Each task with its MAP, and twice that as RP@10; regimes are clean but those given."""
     by_name = {task.name: task for task in TASKS}
-    tasks = {
-        f"{name}/{split}": _record(by_name[name], split, **(records or {}).get(name, {}))
-        for name in figures
-    }
+    tasks = {}
+    for name in figures:
+        paper = {"paper": by_name[name].paper, "substitute": by_name[name].substitute}
+        changes = (records or {}).get(name, {})
+        tasks[f"{name}/{split}"] = plain_record(f"{name}/{split}", 10, **{**paper, **changes})
     entries = tuple(
         Entry(
             model=model, scorer=scorer, task=f"{name}/{split}",
@@ -51,16 +43,12 @@ def _results(
         )
         for model, scorer in labels for name, value in figures.items()
     )  # fmt: skip
-    return Results(
-        created="", uwe="", versions={}, machine={}, seed=0, limit=limit, seconds=0.0,
-        peak_bytes=0, models={model: ModelRecord(model, "uwe") for model, _ in labels},
-        tasks=tasks, entries=entries,
-    )  # fmt: skip
+    return plain_results(tasks, entries, limit=limit)
 
 
 def test_the_six_tasks_clean_and_whole_are_the_macro() -> None:
     (mean,) = means(_results(dict.fromkeys(reversed(WHOLE), 0.25)))
-    assert mean == Mean("mini pooled", "test", "clean", PAPER_TASKS, 6, mean.metrics)
+    assert mean == Mean("mini pooled", "test", "clean", PAPER_TASKS, mean.metrics)
     assert mean.title == "macro"
     assert mean.metrics == {"MAP": pytest.approx(0.25), "RP@10": pytest.approx(0.5)}
 

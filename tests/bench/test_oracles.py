@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 import uwe
 from uwe import _core
 from uwe.bench.results import METRICS
-from uwe.bench.trec import RunWriter, write_qrels
+from uwe.bench.trec import new_run, write_qrels
+from uwe.corpus import RankingTask
 from uwe.data.layout import read_split
 
 IR_MEASURES = {
@@ -39,13 +40,14 @@ def write(folder: Path, scored: Scored) -> tuple[Path, Path]:
     """A run of full depth and its qrels, in blocks as an evaluation writes them."""
     scores, relevant, query_ids, target_ids = scored
     order = np.argsort(-scores, axis=1, kind="stable")
-    with RunWriter(folder, "x") as run:
+    task = RankingTask(target_ids, target_ids, query_ids, query_ids, list(map(list, relevant)))
+    rows = list(range(len(scores)))
+    with new_run(folder, "x", task) as add:
         for start in range(0, len(scores), 64):
             block = slice(start, start + 64)
             best = np.take_along_axis(scores[block], order[block], axis=1)
-            judged = [bool(row) for row in relevant[block]]
-            run.add(query_ids[block], order[block], best, target_ids, judged=judged)
-    write_qrels(folder, "x", query_ids, relevant, target_ids)
+            add(rows[block], order[block], best)
+    write_qrels(folder, "x", task, rows)
     return folder / "x.run", folder / "x.qrels"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import uwe
 from uwe.bench.adapters.resolve import bench_model
-from uwe.bench.regimes import Auditor
+from uwe.bench.contamination import Auditor
 from uwe.bench.tasks import task_named
 from uwe.data.layout import read_split
 from uwe.files.hashing import file_sha256

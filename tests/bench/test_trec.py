@@ -17,12 +17,15 @@ from hypothesis.extra import numpy as hnp
 
 import uwe
 from conftest import HashEncoder
-from uwe.bench.trec import RunWriter, _strictly_descending, write_qrels
+from uwe.bench.trec import _strictly_descending, new_run, write_qrels
 from uwe.corpus import RankingTask, read_task
 from uwe.data.layout import write_task
 from uwe.errors import InputError
 
 TARGETS = ["skill/1", "50% of a, b", "tab\there", "Ω\u2028x", "%20"]
+TASK = RankingTask(
+    TARGETS, TARGETS, ["q 1", "none", "q2"], ["x", "y", "z"], [[1, 2], [], [4]]
+)  # fmt: skip
 INDICES = np.array([[2, 0, 1], [4, 3, 0]])
 SCORES = np.array([[1.5, 1.5, -0.25], [0.1, 0.0, 0.0]], dtype=np.float32)
 
@@ -42,9 +45,9 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
 
 
 def write(folder: Path, name: str = "job2skill.test.uwe-mini soft:0.5") -> Path:
-    with RunWriter(folder, name) as run:
-        run.add(["q 1"], INDICES[:1], SCORES[:1], TARGETS)
-        run.add(["q2"], INDICES[1:], SCORES[1:], TARGETS)
+    with new_run(folder, name, TASK) as add:
+        add([0], INDICES[:1], SCORES[:1])
+        add([2], INDICES[1:], SCORES[1:])
     return folder / "job2skill.test.uwe-mini+soft:0.5.run"
 
 
@@ -77,10 +80,10 @@ def test_json_lines_keep_scores_and_ids_as_they_are(tmp_path: Path) -> None:
 
 
 def test_qrels_are_read_back_and_queries_without_any_stay_in_the_json(tmp_path: Path) -> None:
-    write_qrels(tmp_path, "t.val", ["q 1", "none", "q3"], [[1, 2], [], [4]], TARGETS)
+    write_qrels(tmp_path, "t.val", TASK, [0, 1, 2])
     assert read_qrels(tmp_path / "t.val.qrels") == {
         "q 1": {"50% of a, b": 1, "tab\there": 1},
-        "q3": {"%20": 1},
+        "q2": {"%20": 1},
     }
     lines = (tmp_path / "t.val.qrels.jsonl").read_text(encoding="utf-8").split("\n")
     assert json.loads(lines[1]) == {"query": "none", "relevant": []}
@@ -120,43 +123,23 @@ def test_a_thousand_equal_scores_stay_apart() -> None:
 def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> None:
     before = write(tmp_path).read_bytes()
     names = sorted(path.name for path in tmp_path.iterdir())
-    run = RunWriter(tmp_path, "job2skill.test.uwe-mini soft:0.5")
-    with pytest.raises(InputError, match="expected an id"), run:  # noqa: PT012  one block more
-        run.add(["q"], INDICES[:1], SCORES[:1], TARGETS)
-        run.add([""], INDICES[:1], SCORES[:1], TARGETS)
+    run = new_run(tmp_path, "job2skill.test.uwe-mini soft:0.5", TASK)
+    with pytest.raises(InputError, match="lower end"), run as add:  # noqa: PT012  one block more
+        add([0], INDICES[:1], SCORES[:1])
+        add([2], INDICES[:1], np.full((1, 3), np.finfo(np.float32).min))
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert write(tmp_path).read_bytes() == before
 
 
 def test_a_name_can_not_leave_the_folder(tmp_path: Path) -> None:
-    with RunWriter(tmp_path / "runs", "../x y+z"):
+    with new_run(tmp_path / "runs", "../x y+z", TASK):
         pass
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [
         "..%2Fx+y%2Bz.run",
         "..%2Fx+y%2Bz.run.jsonl",
     ]
     with pytest.raises(InputError, match="expected a name"):
-        RunWriter(tmp_path, " ")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"scores": np.array([[1, 2, 3]], dtype=np.float32)}, "best targets first"),
-        ({"scores": np.array([[1, np.nan, 0]], dtype=np.float32)}, "finite scores"),
-        ({"scores": np.array([[1, 0]], dtype=np.float32)}, r"scores of \(1, k\)"),
-        ({"query_ids": ["a", "b"]}, r"scores of \(2, k\)"),
-        ({"query_ids": [""]}, "expected an id"),
-        ({"indices": np.array([[0, 1, 5]])}, "from 0 to 5"),
-        ({"indices": np.array([[0, 1, -1]])}, "from -1 to 1"),
-        ({"scores": np.full((1, 3), np.finfo(np.float32).min)}, "lower end"),
-    ],
-)
-def test_wrong_blocks_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    block: dict[str, Any] = {"query_ids": ["q"], "indices": INDICES[:1], "scores": SCORES[:1]}
-    with pytest.raises(InputError, match=message), RunWriter(tmp_path, "x") as run:
-        run.add(**(block | change), target_ids=TARGETS)
-    assert not list(tmp_path.iterdir())
+        new_run(tmp_path, " ", TASK).__enter__()
 
 
 def test_runs_and_judgements_of_an_evaluation_have_the_same_queries(tmp_path: Path) -> None:

@@ -172,18 +172,16 @@ def _sides(
     first: Results, second: Results | None, models: Sequence[str]
 ) -> tuple[dict[str, Entry], dict[str, Entry]]:
     """Entries of either side, by task."""
-    names: tuple[str | None, ...] = tuple(models)
-    if second is None and not names:
-        names = tuple(dict.fromkeys(entry.label for entry in first.entries))
-        if len(names) != 2:
-            raise InputError(
-                f"expected one result with two models or scorers, got {_listed(names)}: name two "
-                "of them, or pass a second result"
-            )
-    if second is not None and len(names) < 2:
-        names = (*(names or (None,)),) * 2
+    names: list[str | None] = list(models)
+    if second is None:
+        names = names or list(dict.fromkeys(entry.label for entry in first.entries))
+    elif len(names) < 2:
+        names = (names or [None]) * 2
     if len(names) != 2:
-        raise InputError(f"expected two models to compare, got {_listed(names)}: name two")
+        raise InputError(
+            f"expected two models or scorers to compare, got {_listed(names)}: name two with "
+            "models= (--model), or pass a second result"
+        )
     mine, its = (
         _entries(results, name)
         for results, name in zip((first, second or first), names, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -15,29 +15,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.adapters.resolve import bench_model
-from uwe.bench.hardest import hardest
+from uwe.bench.contamination import Auditor
 from uwe.bench.intervals import bootstrap
 from uwe.bench.machine import machine, peak_bytes, versions
-from uwe.bench.model import BenchModel, EncoderModel, TaskModel
-from uwe.bench.plan import Part, by_space, planned
-from uwe.bench.progress import Reporter, progress_of
-from uwe.bench.regimes import Auditor
-from uwe.bench.results import METRICS, PAIRWISE, Entry, ModelRecord, Results
-from uwe.bench.scoring import Scoring, checked_scorings
+from uwe.bench.model import BenchModel, EncoderModel, Scoring, TaskModel, checked_scorings
+from uwe.bench.results import (
+    METRICS,
+    PAIRWISE,
+    Entry,
+    HardQuery,
+    ModelRecord,
+    RankedTarget,
+    Results,
+    TaskRecord,
+)
 from uwe.bench.space import PreparedSpace, Relevant, prepared
-from uwe.bench.trec import RunWriter, write_qrels
+from uwe.bench.tasks import Task, chosen_splits
+from uwe.bench.trec import new_run, write_qrels
 from uwe.checks import flag, natural, path_of, positive
-from uwe.data.layout import data_folder
+from uwe.data.layout import TaskSplit, data_folder
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
+from uwe.graphs.graph import folded
 from uwe.metrics import checked_metrics
-from uwe.progress import Progress, check_progress
+from uwe.progress import Progress, check_progress, reporting
 from uwe.scorer import Scorer
 
 __all__ = ["evaluate"]
 
 _WHOLE = 64
 """Queries all of whose scores are held at once."""
+_HARDEST, _SHOWN = 10, 5
+"""How many hard queries a result describes, and how many targets of each."""
 
 
 def evaluate(
@@ -81,8 +90,8 @@ def evaluate(
         seed: Of that draw and of the bootstrap.
         runs: A folder for runs and judgements in TREC form and JSON lines; None writes none.
         depth: How many targets of each query those runs hold.
-        progress: True for a bar on standard error if that is a terminal, lines otherwise; or a
-            callable that takes (done, total): queries times ways to score.
+        progress: True for a bar on standard error if that is a terminal, or a callable that takes
+            (done, total): texts of targets, and queries times ways to score.
         keep: Called after each target space with the results so far, which an interruption or an
             error would lose: `keep=lambda results: results.save("result.json")`.
 
@@ -109,7 +118,10 @@ def evaluate(
     check_progress(progress)
     if keep is not None and not callable(keep):
         raise InputError(f"expected keep to be a callable, or None, got {keep!r}: leave it out")
-    parts = planned(tasks, splits, data, limit=limit, seed=seed, aliases=aliases)
+    parts = [
+        _part(task, task.read(path, split), limit, seed, aliases=aliases)
+        for task, path, split in chosen_splits(tasks, splits, data)
+    ]
     if runs is not None:
         runs = path_of("runs", runs)
         if runs.exists() and not runs.is_dir():
@@ -133,26 +145,30 @@ def evaluate(
             entries=tuple(entries),
         )
 
+    groups = _by_space(parts, of_one_task=isinstance(chosen, TaskModel))
     work = sum(len(part.chosen) for part in parts) * max(1, len(scorings))
-    with progress_of(progress, chosen.name, work) as bar:
+    work += sum(group[0].texts for group in groups)
+    with reporting(progress, work, f"Evaluating {chosen.name}") as report:
         run = _Run(
             model=chosen,
             metrics=names,
             seed=seed,
             runs=runs,
             depth=depth,
-            bar=bar,
             auditor=Auditor(_folder_or_none(data)),
+            report=report,
         )
-        for group in by_space(parts, of_one_task=isinstance(chosen, TaskModel)):
-            first = group[0]
-            aka = first.data.aliases if first.aliases else None
-            sorts = (first.task.query, first.task.target)
-            labels = first.data.task.targets
-            bar.say(f"encoding {len(labels):,} targets")
+        for group in groups:
             with prepared(
-                chosen, labels, aka, scorings, bar.encoded, sorts, names=first.task.names
+                chosen,
+                group[0].data.task.targets,
+                group[0].aliases,
+                scorings,
+                lambda encoded: report(run.done + encoded),
+                (group[0].task.query, group[0].task.target),
+                names=group[0].task.names,
             ) as space:
+                run.done += group[0].texts
                 for part in group:
                     entries += _evaluated(space, part, run)
             if keep is not None:
@@ -179,19 +195,143 @@ def _scorings(model: BenchModel, scorer: Any) -> tuple[Scoring, ...]:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A split to evaluate: which of its queries, with which other texts of targets.
+
+    Attributes:
+        task: What it is a split of.
+        data: The split.
+        chosen: Which of its queries, ascending.
+        aliases: Other texts of targets that score too; None for labels alone.
+        record: What the results say of it.
+    """
+
+    task: Task
+    data: TaskSplit
+    chosen: list[int]
+    aliases: list[list[str]] | None
+    record: TaskRecord
+
+    @property
+    def texts(self) -> int:
+        """How many texts its targets have."""
+        return self.record.targets + self.record.aliases
+
+
+def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases: bool) -> _Part:
+    aliases = aliases or task.names
+    available = len(data.task.queries)
+    chosen = list(range(available))
+    if limit is not None and limit < available:
+        drawn = np.random.default_rng(seed).choice(available, limit, replace=False)
+        chosen = np.sort(drawn).tolist()
+    relevant = [data.task.relevant[i] for i in chosen]
+    if not any(relevant):
+        raise InputError(
+            f"{task.name}/{data.split}: none of the {limit} drawn queries has a relevant target: "
+            "raise the limit, or take another seed"
+        )
+    others = sum(map(len, data.aliases)) if aliases else 0
+    notes = list(data.notes)
+    if aliases:
+        notes += _notes_on_names(task, data, chosen, others)
+    if len(chosen) < available:
+        notes.append(f"a sample of {len(chosen):,} of {available:,} queries (seed {seed})")
+    record = TaskRecord(
+        name=task.name,
+        split=data.split,
+        paper=task.paper,
+        substitute=task.substitute,
+        space=task.space,
+        measures=task.measures,
+        licence=task.licence,
+        deviations=task.deviations,
+        notes=tuple(notes),
+        seals=data.seals,
+        queries=len(chosen),
+        available=available,
+        left_out=sum(not row for row in relevant),
+        targets=len(data.task.targets),
+        aliases=others,
+        pairs=sum(map(len, relevant)),
+        query_words=tuple(len(data.task.queries[i].split()) for i in chosen),
+    )
+    return _Part(task, data, chosen, data.aliases if others else None, record)
+
+
+def _notes_on_names(
+    task: Task, data: TaskSplit, chosen: Sequence[int], others: int
+) -> Iterator[str]:
+    """What a reader has to know of figures with other texts of targets, `others` in number."""
+    if not others:
+        yield "its targets have no aliases: labels alone were scored"
+    else:
+        extra = ": not a task of WorkRB" if task.paper else ""
+        yield f"{others:,} aliases were scored as texts of their targets{extra}"
+    if not (others or task.names):
+        return
+    found = sum(_is_text_of(data, query) for query in chosen)
+    if task.names:
+        # Said also where there is none: without it such a figure cannot be judged.
+        names = {folded(text) for texts in (data.task.targets, *data.aliases) for text in texts}
+        literal = sum(folded(data.task.queries[query]) in names for query in chosen)
+        yield (
+            f"{literal:,} of {len(chosen):,} queries are, but for case, a name of the space, "
+            f"{found:,} of these a name of an accepted answer: they are looked up, which flatters"
+        )
+    elif found:
+        yield (
+            "queries that are themselves a text of a relevant target, which makes it a lookup: "
+            f"{found:,}"
+        )
+
+
+def _is_text_of(data: TaskSplit, query: int) -> bool:
+    """Whether a query is a label or an alias of a target relevant to it."""
+    text = folded(data.task.queries[query])
+    return any(
+        text == folded(other)
+        for target in data.task.relevant[query]
+        for other in (data.task.targets[target], *data.aliases[target])
+    )
+
+
+def _by_space(parts: Sequence[_Part], *, of_one_task: bool) -> list[list[_Part]]:
+    """Splits with the same target texts, ranked alike, together: these are encoded once.
+
+    Args:
+        parts: The splits.
+        of_one_task: Whether their queries and targets have to be of the same sort, too.
+    """
+    groups: dict[tuple[Any, ...], list[_Part]] = {}
+    for part in parts:
+        sorts = (part.task.query, part.task.target) if of_one_task else None
+        others = tuple(map(tuple, part.aliases or ()))
+        key = (tuple(part.data.task.targets), others, sorts, part.task.names)
+        groups.setdefault(key, []).append(part)
+    return list(groups.values())
+
+
+@dataclass
 class _Run:
-    """What stays the same from split to split."""
+    """What goes from split to split: what is wanted of each, and how much is done."""
 
     model: BenchModel
     metrics: tuple[str, ...]
     seed: int
     runs: Path | None
     depth: int
-    bar: Reporter
     auditor: Auditor
+    report: Callable[[int], object]
+    done: int = 0
+
+    def advance(self, number: int) -> None:
+        """So many more queries are scored, in one of the ways to score."""
+        self.done += number
+        self.report(self.done)
 
 
-def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
+def _evaluated(space: PreparedSpace, part: _Part, run: _Run) -> list[Entry]:
     """The entries of one split, one for each scoring."""
     task = part.data.task
     relevant = Relevant([task.relevant[i] for i in part.chosen])
@@ -227,15 +367,13 @@ def _evaluated(space: PreparedSpace, part: Part, run: _Run) -> list[Entry]:
         values = entry.values(names)
         intervals = bootstrap(values, seed=run.seed)
         with gathered(Truncations()):  # cuts are counted, and these queries were
-            worst = hardest(space, part.data, part.chosen, relevant, ranks[name], values[0], name)
+            worst = _hardest(space, part, relevant, ranks[name], values[0], name)
         metrics = dict(zip(names, intervals, strict=True))
-        entry = replace(entry, metrics=metrics, hardest=worst)
-        entries.append(entry)
-        run.bar.finished(entry)
+        entries.append(replace(entry, metrics=metrics, hardest=worst))
     return entries
 
 
-def _trap_ranks(space: PreparedSpace, part: Part, name: str) -> tuple[int, ...]:
+def _trap_ranks(space: PreparedSpace, part: _Part, name: str) -> tuple[int, ...]:
     """`Entry.traps`, by score: the order of equal ones, such as a word count's 0, says nothing."""
     if not part.data.traps:
         return ()
@@ -252,33 +390,73 @@ def _trap_ranks(space: PreparedSpace, part: Part, name: str) -> tuple[int, ...]:
 
 
 def _ranked(
-    space: PreparedSpace, part: Part, relevant: Relevant, cuts: Truncations, run: _Run
+    space: PreparedSpace, part: _Part, relevant: Relevant, cuts: Truncations, run: _Run
 ) -> dict[str, NDArray[np.int64]]:
     """Ranks of all relevant targets, by scoring; runs are written on the way."""
-    task, queries = part.data.task, part.queries
+    task = part.data.task
     ranks: dict[str, list[NDArray[np.int64]]] = {name: [] for name in space.scorings}
     with ExitStack() as stack:
-        writers: dict[str, RunWriter] = {}
-        ids = [task.query_ids[i] for i in part.chosen]
+        writers = {}
         if run.runs is not None:
             split = part.record.key.replace("/", ".")
-            rows = [task.relevant[i] for i in part.chosen]
-            write_qrels(run.runs, split, ids, rows, task.target_ids)
+            write_qrels(run.runs, split, task, part.chosen)
             for name in space.scorings:
                 label = f"{split}.{run.model.name} {name}".strip()
-                writers[name] = stack.enter_context(RunWriter(run.runs, label))
-        for start in range(0, len(queries), space.block):
-            end = min(start + space.block, len(queries))
-            block = queries[start:end]
+                writers[name] = stack.enter_context(new_run(run.runs, label, task))
+        for start in range(0, len(part.chosen), space.block):
+            end = min(start + space.block, len(part.chosen))
+            rows = part.chosen[start:end]
+            block = [task.queries[row] for row in rows]
             with gathered(cuts):
                 for name, found in space.ranks(block, *relevant.block(start, end)):
                     ranks[name].append(found)
-                    run.bar.done(part.record.key, end - start)
-            for name, writer in writers.items():
-                indices, scores = space.top(block, name, run.depth)
-                judged = [bool(task.relevant[i]) for i in part.chosen[start:end]]
-                writer.add(ids[start:end], indices, scores, task.target_ids, judged=judged)
+                    run.advance(len(rows))
+            for name, add in writers.items():
+                add(rows, *space.top(block, name, run.depth))
     return {name: np.concatenate(found) for name, found in ranks.items()}
+
+
+def _hardest(
+    space: PreparedSpace,
+    part: _Part,
+    relevant: Relevant,
+    ranks: NDArray[np.int64],
+    precision: NDArray[np.float64],
+    scoring: str,
+) -> tuple[HardQuery, ...]:
+    """`Entry.hardest`, by the average precision of each query: NaN where it has no answer."""
+    order = np.argsort(precision, kind="stable")[:_HARDEST]  # NaN last
+    worst = [int(i) for i in order if np.isfinite(precision[i])]
+    task = part.data.task
+    rows = [part.chosen[i] for i in worst]
+    queries = [task.queries[row] for row in rows]
+    indices, scores = space.top(queries, scoring, _SHOWN)
+    found: list[HardQuery] = []
+    for number, (place, row) in enumerate(zip(worst, rows, strict=True)):
+        of_query = slice(*relevant.offsets[place : place + 2].tolist())
+        pairs = sorted(zip(ranks[of_query].tolist(), relevant.indices[of_query], strict=True))
+        ranked: list[RankedTarget] = [
+            {
+                "label": task.targets[target],
+                "score": score,
+                "relevant": target in task.relevant[row],
+                "words": space.words(queries[number], target, scoring),
+            }
+            for target, score in zip(indices[number].tolist(), scores[number].tolist(), strict=True)
+        ]
+        found.append(
+            {
+                "id": task.query_ids[row],
+                "query": queries[number],
+                "AP": float(precision[place]),
+                "answers": len(pairs),
+                "relevant": [
+                    {"label": task.targets[target], "rank": rank} for rank, target in pairs[:_SHOWN]
+                ],
+                "ranked": ranked,
+            }
+        )
+    return tuple(found)
 
 
 def _rows(

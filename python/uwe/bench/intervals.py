@@ -13,16 +13,15 @@ from uwe.errors import InputError
 __all__ = ["bootstrap", "bootstrap_mean", "sign_flip"]
 
 SAMPLES = 10_000
+_BOUNDS = (0.025, 0.975)
 _LARGE = 16
 """Queries with equal values from which on they are drawn together: what costs least in trials."""
 _BLOCK = 8
 """Draws whose counts are held at once: 4.6 MB for 71,540 queries that all differ."""
 
 
-def bootstrap(
-    values: ArrayLike, *, seed: int, samples: int = SAMPLES, level: float = 0.95
-) -> list[Interval]:
-    """Mean of each metric, and its interval by the percentile method.
+def bootstrap(values: ArrayLike, *, seed: int, samples: int = SAMPLES) -> list[Interval]:
+    """Mean of each metric, and its 95 % interval by the percentile method.
 
     Each draw takes as many queries as there are, with replacement, and all metrics from the same
     ones. The generator is this call's own: what else is evaluated changes nothing.
@@ -31,21 +30,53 @@ def bootstrap(
         values: (metrics, queries), float64; NaN in a whole column leaves that query out.
         seed: Of the draws.
         samples: How many draws.
-        level: Share of the draws' means inside the interval.
 
     Returns:
         One interval a metric.
 
     Raises:
         InputError: If no query is left, a query has some metrics and lacks others, a value is
-            infinite, or `samples` or `level` is out of range.
+            infinite, or `samples` is below 1.
     """
+    means, drawn = _means(values, seed, samples)
+    low, high = np.quantile(drawn, _BOUNDS, axis=0)
+    rows = zip(means.tolist(), low.tolist(), high.tolist(), strict=True)
+    return [Interval(*numbers) for numbers in rows]
+
+
+def bootstrap_mean(tasks: Sequence[ArrayLike], *, seed: int, samples: int = SAMPLES) -> Interval:
+    """Mean of the tasks' means, each task counting alike, and its 95 % interval.
+
+    Queries are drawn within each task, so that every draw has as many of each as there are.
+
+    Args:
+        tasks: (queries,), float64, of each; NaN leaves a query out.
+        seed: Of the draws.
+        samples: How many draws.
+
+    Raises:
+        InputError: If there is no task, one has no query left, a value is infinite, or `samples`
+            is below 1.
+    """
+    if not tasks:
+        raise InputError("expected at least one task, got none")
+    found = [
+        _means(np.asarray(values)[None], [seed, number], samples)
+        for number, values in enumerate(tasks)
+    ]
+    mean = sum(float(means[0]) for means, _ in found) / len(tasks)
+    drawn = np.mean([draws[:, 0] for _, draws in found], axis=0)
+    return Interval(mean, *np.quantile(drawn, _BOUNDS).tolist())
+
+
+def _means(
+    values: ArrayLike, seed: int | list[int], samples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean of each metric over the queries, and over those of each draw: (draws, metrics)."""
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2:
         raise InputError(f"expected values of (metrics, queries), got shape {table.shape}")
     _check_samples(samples)
-    if not 0 < level < 1:
-        raise InputError(f"expected a level between 0 and 1, got {level!r}: pass 0.95, say")
     left_out = np.isnan(table)
     if (left_out.any(axis=0) != left_out.all(axis=0)).any():
         raise InputError("expected all metrics of a query or none, got some NaN beside numbers")
@@ -55,40 +86,7 @@ def bootstrap(
     first = rows[0].copy()
     rows -= first
     drawn = np.concatenate([sums / len(rows) for sums in _resampled_sums(rows, seed, samples)])
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    bounds = (first + found for found in (rows.mean(axis=0), low, high))
-    return [Interval(*numbers) for numbers in zip(*(b.tolist() for b in bounds), strict=True)]
-
-
-def bootstrap_mean(
-    tasks: Sequence[ArrayLike], *, seed: int, samples: int = SAMPLES, level: float = 0.95
-) -> Interval:
-    """Mean of the tasks' means, each task counting alike, and its interval.
-
-    Queries are drawn within each task, so that every draw has as many of each as there are.
-
-    Args:
-        tasks: (queries,), float64, of each; NaN leaves a query out.
-        seed: Of the draws.
-        samples: How many draws.
-        level: Share of the draws' means inside the interval.
-
-    Raises:
-        InputError: If there is no task, one has no query left, or a value is infinite.
-    """
-    _check_samples(samples)
-    if not tasks:
-        raise InputError("expected at least one task, got none")
-    mean, drawn = 0.0, np.zeros(samples)
-    for number, values in enumerate(tasks):
-        rows = np.asarray(values, dtype=np.float64)[:, None]
-        rows = rows[~np.isnan(rows[:, 0])]
-        _check_finite(rows)
-        mean += float(rows.mean()) / len(tasks)
-        sums = np.concatenate(list(_resampled_sums(rows, [seed, number], samples)))[:, 0]
-        drawn += sums / (len(rows) * len(tasks))
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return Interval(mean, low, high)
+    return first + rows.mean(axis=0), first + drawn
 
 
 def sign_flip(differences: ArrayLike, *, seed: int, samples: int = SAMPLES) -> float:

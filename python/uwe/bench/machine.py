@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": available_threads(),
-        "memory": _memory(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "simd": _core.simd_level(),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -34,19 +36,15 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that may take part in the figures."""
-    installed = {d.name.lower(): d.version for d in metadata.distributions() if d.name in _PACKAGES}
-    return {
-        "python": platform.python_version(),
-        **{name: installed[name] for name in _PACKAGES if name in installed},
-    }
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def peak_bytes() -> int:
-    """Most memory that this process ever held, pages of mapped files included; 0 if unknown."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
+    """Most memory that this process ever held, pages of mapped files included."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -58,10 +56,3 @@ def _processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
-
-
-def _memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0

@@ -12,6 +12,9 @@ from uwe.bench.tasks import PAPER_TASKS, TASKS
 __all__ = ["Mean", "means"]
 
 
+_Figure = tuple[Entry, TaskRecord]
+
+
 @dataclass(frozen=True)
 class Mean:
     """Mean figures of one model and scorer, over tasks of one split, regime and limit.
@@ -22,7 +25,6 @@ class Mean:
         regime: Of all its tasks, such as `clean`.
         names: The paper's tasks that it runs over; each says so if it is not whole, as in
             `skillextract: 3 of 4 sets` or `skillsim_esco for skillsim`.
-        of: How many tasks the paper has.
         metrics: By name; fractions of 1.
         limit: Most queries of a split that were evaluated; None for all.
     """
@@ -31,7 +33,6 @@ class Mean:
     split: str
     regime: str
     names: tuple[str, ...]
-    of: int
     metrics: dict[str, float]
     limit: int | None = None
 
@@ -41,7 +42,8 @@ class Mean:
         if self.names == PAPER_TASKS and self.regime == "clean" and self.limit is None:
             return "macro"
         some = "" if self.limit is None else f", at most {self.limit:,} queries each"
-        return f"mean of {len(self.names)} of {self.of} ({', '.join(self.names)}{some})"
+        of = f"mean of {len(self.names)} of {len(PAPER_TASKS)}"
+        return f"{of} ({', '.join(self.names)}{some})"
 
 
 def means(results: Results) -> list[Mean]:
@@ -53,69 +55,64 @@ def means(results: Results) -> list[Mean]:
     Returns:
         In the order in which the entries have them.
     """
-    groups: dict[tuple[str, str, str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str, str, str], list[_Figure]] = {}
     for entry in results.entries:
         task = results.tasks[entry.task]
         if task.paper in PAPER_TASKS:
             key = (entry.model, entry.scorer, task.split, entry.regime.name)
-            groups.setdefault(key, []).append(entry)
+            groups.setdefault(key, []).append((entry, task))
     found = []
-    for (_, _, split, regime), limit, members in _by_limit(groups, results):
-        group: dict[str, list[Entry]] = {}
-        for entry in members:
-            group.setdefault(results.tasks[entry.task].paper, []).append(entry)
-        whole = {paper: _counting(group[paper], results) for paper in PAPER_TASKS if paper in group}
-        entries = [entry for chosen in whole.values() for entry in chosen]
-        if len(entries) == 1:
-            continue
-        common = [m for m in entries[0].metrics if all(m in entry.metrics for entry in entries)]
-        found.append(
-            Mean(
-                label=entries[0].label,
-                split=split,
-                regime=regime,
-                names=tuple(
-                    _name(paper, [results.tasks[entry.task] for entry in chosen])
-                    for paper, chosen in whole.items()
-                ),
-                of=len(PAPER_TASKS),
-                metrics={
-                    metric: fmean(
-                        fmean(entry.metrics[metric].mean for entry in chosen)
-                        for chosen in whole.values()
-                    )
-                    for metric in common
-                },
-                limit=limit,
-            )
-        )
+    for group in groups.values():
+        for limit, figures in _by_limit(group):
+            members = _by_paper(figures)
+            if sum(map(len, members.values())) > 1:
+                found.append(_mean(members, limit))
     return found
 
 
-_Key = tuple[str, str, str, str]
-
-
-def _by_limit(
-    groups: dict[_Key, list[Entry]], results: Results
-) -> Iterator[tuple[_Key, int | None, list[Entry]]]:
-    """Entries that one limit may have given, also where results of several are joined.
+def _by_limit(figures: list[_Figure]) -> Iterator[tuple[int | None, list[_Figure]]]:
+    """Figures that one limit may have given, also where results of several are joined.
 
     A sample has as many queries as the limit; a split that is whole and has no more goes with it.
     """
-    for key, entries in groups.items():
-        parts = [(entry, results.tasks[entry.task]) for entry in entries]
-        whole = [(entry, task) for entry, task in parts if task.queries == task.available]
-        limits = sorted({task.queries for _, task in parts if task.queries < task.available})
-        if not limits or any(task.queries > limits[-1] for _, task in whole):
-            yield key, None, [entry for entry, _ in whole]
-        for limit in limits:
-            small = [entry for entry, task in whole if task.queries < limit]
-            yield key, limit, [entry for entry, task in parts if task.queries == limit] + small
+    whole = [(entry, task) for entry, task in figures if task.queries == task.available]
+    limits = sorted({task.queries for _, task in figures if task.queries < task.available})
+    if not limits or any(task.queries > limits[-1] for _, task in whole):
+        yield None, whole
+    for limit in limits:
+        sampled = [(entry, task) for entry, task in figures if task.queries == limit]
+        yield limit, sampled + [(entry, task) for entry, task in whole if task.queries < limit]
 
 
-def _counting(entries: list[Entry], results: Results) -> list[Entry]:
-    own = [entry for entry in entries if not results.tasks[entry.task].substitute]
-    return own or entries
+def _by_paper(figures: list[_Figure]) -> dict[str, list[_Figure]]:
+    """The figures that count for each of the paper's tasks that are there."""
+    found = {}
+    for paper in PAPER_TASKS:
+        members = [(entry, task) for entry, task in figures if task.paper == paper]
+        if members:
+            own = [(entry, task) for entry, task in members if not task.substitute]
+            found[paper] = own or members
+    return found
+
+
+def _mean(members: dict[str, list[_Figure]], limit: int | None) -> Mean:
+    figures = [figure for found in members.values() for figure in found]
+    first, task = figures[0]
+    common = [m for m in first.metrics if all(m in entry.metrics for entry, _ in figures)]
+    return Mean(
+        label=first.label,
+        split=task.split,
+        regime=first.regime.name,
+        names=tuple(_name(paper, [task for _, task in found]) for paper, found in members.items()),
+        metrics={
+            metric: fmean(
+                fmean(entry.metrics[metric].mean for entry, _ in found)
+                for found in members.values()
+            )
+            for metric in common
+        },
+        limit=limit,
+    )
 
 
 def _name(paper: str, tasks: list[TaskRecord]) -> str:

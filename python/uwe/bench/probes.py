@@ -8,7 +8,6 @@ where cases have a clean text, these are the split `<category>-clean`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,21 +113,17 @@ def read_cases(path: Path, split: str) -> TaskSplit:
     )
 
 
-def _cases(path: Path) -> tuple[_Case, ...]:
-    return tuple(_read(path))
-
-
-def _read(path: Path) -> Iterator[_Case]:
-    seen = set()
+def _cases(path: Path) -> list[_Case]:
+    found: dict[str, _Case] = {}
     for record in read_queries(path, format="jsonl", field="query"):
         try:
             case = _case(record.fields, record.line)
-            if case.id in seen:
+            if case.id in found:
                 raise InputError(f"the id {case.id!r} occurs twice: give it another")
         except InputError as error:
             raise DataError(str(error), path=path, line=record.line) from None
-        seen.add(case.id)
-        yield case
+        found[case.id] = case
+    return list(found.values())
 
 
 def _case(fields: dict[str, Any], line: int | None) -> _Case:

@@ -200,7 +200,7 @@ class Entry:
         frequencies: For each rank, of how many evaluated queries that target is relevant to.
         truncated: Queries that the model cut.
         seconds: By part: `encode targets`, `encode queries`, `score`.
-        hardest: Queries with the lowest AP, each with what was ranked instead; see `hardest.py`.
+        hardest: Queries with the lowest AP, each with what was ranked instead.
         tied: Queries for which all targets scored the same, so that their order ranked them;
             None where that was not counted, as with token vectors.
         traps: Where the task has traps, for each query one more than the number of targets that
@@ -244,6 +244,12 @@ class Entry:
         for row in (i for i, name in enumerate(names) if name == PAIRWISE):
             found[row] = np.where(np.isnan(found[row]), np.nan, above)
         return found
+
+
+@dataclass(frozen=True)
+class _Head:
+    format: Any = None
+    version: Any = None
 
 
 @dataclass(frozen=True)
@@ -297,21 +303,19 @@ class Results:
         path, again = path_of("path", path), "evaluate again"
         text = text_of("a result", text)
         try:
-            head = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-            format_, version = (
-                msgspec.json.decode(head.get(key, b"null")) for key in ("format", "version")
-            )
+            head = msgspec.json.decode(text, type=_Head)
         except (msgspec.DecodeError, RecursionError) as error:
             raise DataError(f"expected a result in JSON, got {error}: {again}", path=path) from None
-        if format_ != FORMAT:
+        if head.format != FORMAT:
             raise DataError(
-                f"expected a result of  uwe bench run, got the format {format_!r}: name another",
+                f"expected a result of  uwe bench run, got the format {head.format!r}: name "
+                "another",
                 path=path,
             )
-        if version != VERSION:
+        if head.version != VERSION:
             raise DataError(
-                f"this release reads results of version {VERSION}, got {version!r}: update uwe, or "
-                f"{again}",
+                f"this release reads results of version {VERSION}, got {head.version!r}: update "
+                f"uwe, or {again}",
                 path=path,
             )
         try:

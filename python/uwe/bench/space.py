@@ -8,14 +8,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.bench.model import BenchModel, EncoderModel, ScoreBlock, ScoringModel, TaskModel
-from uwe.bench.scoring import Scoring
+from uwe.bench.model import (
+    BenchModel,
+    EncoderModel,
+    ScoreBlock,
+    Scoring,
+    ScoringModel,
+    TaskModel,
+)
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import floats
 from uwe.encoder.tokens import Encoder, TokenVectors
@@ -24,11 +29,12 @@ from uwe.explanation import explain
 from uwe.lexicon import checked_abbreviations
 from uwe.ranking.queries import Found, best_targets, encode_queries
 from uwe.ranking.readings import best_of_readings
-from uwe.scorer import Scorer, core_scorer
+from uwe.scorer import CoreScorer, Scorer, core_scorer
 
 __all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
 
 Count = Callable[[int], object]
+_Given = tuple[_core.TargetCache, NDArray[np.float32], NDArray[np.int64]]
 
 
 class Relevant:
@@ -52,7 +58,7 @@ class Relevant:
         return self.indices[first:last], self.offsets[start : end + 1] - first
 
 
-class PreparedSpace(Protocol):
+class PreparedSpace:
     """What evaluation asks of a target space.
 
     Attributes:
@@ -64,31 +70,34 @@ class PreparedSpace(Protocol):
             them; None where that is not counted, as with token vectors.
     """
 
-    scorings: tuple[str, ...]
-    seconds: dict[str, float]
-    score_seconds: dict[str, float]
     block: int
-    tied: int | None
+    tied: int | None = None
+
+    def __init__(self, scorings: Sequence[str]) -> None:
+        self.scorings = tuple(scorings)
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.score_seconds: dict[str, float] = defaultdict(float)
 
     def ranks(
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """For each scoring its name and the rank of each relevant target: (pairs,), from 1."""
-        ...
+        raise NotImplementedError
 
     def top(
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
-        ...
+        raise NotImplementedError
 
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
         """All scores: (queries, targets)."""
-        ...
+        raise NotImplementedError
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         """What each word of the query adds to the score; None where that cannot be told."""
-        ...
+        del query, target, scoring
+        return None
 
 
 @contextmanager
@@ -125,11 +134,10 @@ def prepared(
         yield kind(model, labels, aliases, scorings, Path(folder), progress)
 
 
-class _EncodedSpace:
+class _EncodedSpace(PreparedSpace):
     """Token vectors in temporary caches: every target is encoded once, whatever the scorings."""
 
     block = 1024  # equally long texts share a batch: more of them give fuller batches
-    tied: int | None = None
 
     def __init__(
         self,
@@ -140,9 +148,7 @@ class _EncodedSpace:
         folder: Path,
         progress: Count,
     ) -> None:
-        self.scorings: tuple[str, ...] = tuple(map(str, scorings))
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.score_seconds: dict[str, float] = defaultdict(float)
+        super().__init__(list(map(str, scorings)))
         self._by_name = dict(zip(self.scorings, scorings, strict=True))
         self._last: tuple[list[str], TokenVectors] | None = None
         self._explains = hasattr(model.encoder, "tokenize")
@@ -170,46 +176,34 @@ class _EncodedSpace:
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         started = time.perf_counter()
-        vectors = encode_queries(queries, self._caches["all"])
-        self._last = list(queries), vectors  # `top` may be asked for the same block next
+        # Kept, as `top` may be asked for the same block next.
+        self._last = list(queries), encode_queries(queries, self._caches["all"])
         self.seconds["encode queries"] += time.perf_counter() - started
-        for name, scoring in self._by_name.items():
+        for name in self.scorings:
             started = time.perf_counter()
-            found = _core.cache_ranks(
-                self._caches[scoring.tokens].core,
-                vectors.values,
-                vectors.offsets,
-                relevant,
-                offsets,
-                **core_scorer(scoring.scorer),
-            )
+            given, form = self._given(queries, name)
+            found = _core.cache_ranks(*given, relevant, offsets, **form)
             self.score_seconds[name] += time.perf_counter() - started
             yield name, found
 
     def top(
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        chosen, vectors = self._by_name[scoring], self._encoded(queries)
-        indices, scores, _ = _core.cache_rank(
-            self._caches[chosen.tokens].core,
-            vectors.values,
-            vectors.offsets,
-            **core_scorer(chosen.scorer),
-            k=k,
-        )
+        given, form = self._given(queries, scoring)
+        indices, scores, _ = _core.cache_rank(*given, **form, k=k)
         return indices, scores
 
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
-        chosen, vectors = self._by_name[scoring], self._encoded(queries)
-        core = self._caches[chosen.tokens].core
-        return _core.cache_scores(
-            core, vectors.values, vectors.offsets, **core_scorer(chosen.scorer)
-        )
+        given, form = self._given(queries, scoring)
+        return _core.cache_scores(*given, **form)
 
-    def _encoded(self, queries: Sequence[str]) -> TokenVectors:
+    def _given(self, queries: Sequence[str], scoring: str) -> tuple[_Given, CoreScorer]:
+        """Cache, token vectors and scorer, as the core takes them."""
         if self._last is None or self._last[0] != list(queries):
             self._last = list(queries), encode_queries(queries, self._caches["all"])
-        return self._last[1]
+        chosen, vectors = self._by_name[scoring], self._last[1]
+        core = self._caches[chosen.tokens].core
+        return (core, vectors.values, vectors.offsets), core_scorer(chosen.scorer)
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         if not self._explains:
@@ -288,24 +282,20 @@ class _Recorder:
         return TokenVectors(found, np.arange(len(found) + 1, dtype=np.int64))
 
 
-class _ScoredSpace:
+class _ScoredSpace(PreparedSpace):
     """A model that scores by itself: its scores of a block of queries are ranked by the core."""
 
-    scorings: tuple[str, ...] = ("",)
-
     def __init__(
-        self,
-        model: ScoringModel,
-        labels: Sequence[str],
-        aliases: Sequence[Sequence[str]] | None,
+        self, model: ScoringModel, labels: Sequence[str], aliases: Sequence[Sequence[str]] | None
     ) -> None:
-        self.block = model.block
-        self.tied: int | None = 0
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.score_seconds: dict[str, float] = defaultdict(float)
-        texts, starts = _flat(labels, aliases)
+        super().__init__([""])
+        self.block, self.tied = model.block, 0
+        # A target's label before its aliases, and where each target's texts begin.
+        others: Sequence[Sequence[str]] = [()] * len(labels) if aliases is None else aliases
+        groups = [[label, *more] for label, more in zip(labels, others, strict=True)]
+        self._starts = np.cumsum([0, *map(len, groups[:-1])])
+        texts = [text for group in groups for text in group]
         self._name, self._texts, self._targets = model.name, len(texts), len(labels)
-        self._starts = None if aliases is None else starts
         started = time.perf_counter()
         self._score: ScoreBlock = model.prepare(texts)
         self.seconds["encode targets"] += time.perf_counter() - started
@@ -327,10 +317,6 @@ class _ScoredSpace:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         return _core.top_k(self.scores(queries, scoring), min(k, self._targets))
 
-    def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
-        del query, target, scoring
-        return None
-
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
         del scoring
         scores = floats(f"scores of {self._name}", self._score(queries))
@@ -345,17 +331,6 @@ class _ScoredSpace:
                 f"expected finite scores, got {scores[query, target]} from {self._name} for "
                 f"{queries[query]!r} and text {target}: correct it"
             )
-        if self._starts is not None:
+        if self._texts > self._targets:
             scores = np.maximum.reduceat(scores, self._starts, axis=1)
         return np.ascontiguousarray(scores)
-
-
-def _flat(
-    labels: Sequence[str], aliases: Sequence[Sequence[str]] | None
-) -> tuple[list[str], NDArray[np.int64]]:
-    """All texts, a target's label before its aliases, and where each target's begin."""
-    if aliases is None:
-        return list(labels), np.arange(len(labels), dtype=np.int64)
-    groups = [[label, *others] for label, others in zip(labels, aliases, strict=True)]
-    starts = np.cumsum([0, *map(len, groups[:-1])], dtype=np.int64)
-    return [text for group in groups for text in group], starts

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.adapters.workrb import from_workrb, input_type
-from uwe.bench.model import BenchModel, EncoderModel
-from uwe.bench.scoring import Scoring, checked_scorings
+from uwe.bench.model import BenchModel, EncoderModel, Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.data.layout import read_split
 from uwe.encoder.truncation import Truncations, gathered

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,9 +34,8 @@ def audit_command(
       uwe bench audit ./my-model --data ./uwe-data --task job2skill
     """
     from uwe.bench.adapters.resolve import bench_model
-    from uwe.bench.plan import chosen_splits
-    from uwe.bench.regimes import Auditor
-    from uwe.bench.tasks import TASKS
+    from uwe.bench.contamination import Auditor
+    from uwe.bench.tasks import TASKS, chosen_splits
     from uwe.data.layout import data_folder
 
     chosen, folder = bench_model(model), data_folder(data)
@@ -46,46 +45,31 @@ def audit_command(
         if not (known.typed or known.probes) and known.splits(folder / known.folder)
     ]
     auditor = Auditor(folder)
-    regimes = [
-        (each.name, name, auditor.regime(chosen, each, each.read(place, name)))
-        for each, place, name in chosen_splits(
-            task or there or "all", split or "all", folder, named=bool(task)
-        )
-    ]
+    found: list[dict[str, Any]] = []
+    for each, place, part in chosen_splits(
+        task or there or "all", split or "all", folder, named=bool(task)
+    ):
+        counted = dict(vars(auditor.regime(chosen, each, each.read(place, part))))
+        found.append({"task": each.name, "split": part, "regime": counted.pop("name"), **counted})
     if as_json:
+        trained_on = [vars(source) for source in chosen.trained_on]
         output.print_json(
-            {
-                "model": chosen.name,
-                "trained_on": [vars(source) for source in chosen.trained_on],
-                "tasks": [
-                    {
-                        "task": name,
-                        "split": part,
-                        "pairs": found.pairs,
-                        "found": found.found,
-                        "regime": found.name,
-                        "reason": found.reason,
-                    }
-                    for name, part, found in regimes
-                ],
-            },
-            indent=2,
+            {"model": chosen.name, "trained_on": trained_on, "tasks": found}, indent=2
         )
         return
-    reasons = {found.reason for _, _, found in regimes}
-    same = len(reasons) == 1
+    same = len({row["reason"] for row in found}) == 1
     rows = [
         [
-            f"{name}/{part}",
-            f"{found.pairs:,}",
-            "-" if found.found is None else f"{found.found:,}",
-            "-" if found.found is None else f"{found.found / found.pairs:.3%}",
-            found.name,
-            *([] if same else [found.reason]),
+            f"{row['task']}/{row['split']}",
+            f"{row['pairs']:,}",
+            "-" if row["found"] is None else f"{row['found']:,}",
+            "-" if row["found"] is None else f"{row['found'] / row['pairs']:.3%}",
+            row["regime"],
+            *([] if same else [row["reason"]]),
         ]
-        for name, part, found in regimes
+        for row in found
     ]
     header = ["task/split", "pairs", "found", "share", "regime", *([] if same else ["because"])]
     output.print_table(header, rows, right="123")
     if same:
-        output.print_line(f"\nbecause: {reasons.pop()}")
+        output.print_line(f"\nbecause: {found[0]['reason']}")

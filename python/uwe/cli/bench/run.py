@@ -67,10 +67,10 @@ def run_command(
     from uwe.bench.results import METRICS
 
     check_out(out)
-    kept = _Kept(out)
+    kept = _Kept(out, quiet=quiet)
     try:
         for each, scorers in _models(model or ["uwe-mini"], scorer):
-            one = evaluate(
+            evaluate(
                 each,
                 tasks=task or "all",
                 splits=split or "all",
@@ -85,7 +85,7 @@ def run_command(
                 progress=not quiet,
                 keep=kept.save,
             )
-            kept.add(one)
+            kept.model_is_through()
     except BaseException:
         if kept.saved:
             say(f"{kept.partial} has what was measured until then: {kept.saved} figures of MAP")
@@ -106,24 +106,29 @@ def run_command(
 class _Kept:
     """The results so far, in a file: an interruption loses the target space at hand alone."""
 
-    def __init__(self, out: str | None) -> None:
-        self._wanted = out is not None
+    def __init__(self, out: str | None, *, quiet: bool) -> None:
+        self._wanted, self._quiet = out is not None, quiet
         path = Path(out or "result.json")
         self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._before: Results | None = None  # of the models that are through
         self.results: Results | None = None
-        self.saved = 0
+        self._told = self.saved = 0
 
     def save(self, results: Results) -> None:
-        """Write what was there and these, which another call replaces."""
+        """Tell what is new, and write what was there and these, which another call replaces."""
+        self.results = results if self._before is None else self._before.joined(results)
+        if not self._quiet:
+            for entry in self.results.entries[self._told :]:
+                figures = [f"{n} {100 * i.mean:.1f}" for n, i in list(entry.metrics.items())[:2]]
+                say(f"{entry.label}, {entry.task}: {', '.join(figures)}")
+        self._told = len(self.results.entries)
         if self._wanted:
-            whole = results if self.results is None else self.results.joined(results)
-            whole.save(self.partial)
-            self.saved = len(whole.entries)
+            self.results.save(self.partial)
+            self.saved = self._told
 
-    def add(self, results: Results) -> None:
-        """Take the results of a model that is through."""
-        self.save(results)
-        self.results = results if self.results is None else self.results.joined(results)
+    def model_is_through(self) -> None:
+        """Later results are of another model."""
+        self._before = self.results
 
 
 def _models(
@@ -131,8 +136,7 @@ def _models(
 ) -> list[tuple[BenchModel, list[str] | None]]:
     """Each model with the scorers it takes; what is wrong with them is told before the work."""
     from uwe.bench.adapters.resolve import bench_model
-    from uwe.bench.model import EncoderModel
-    from uwe.bench.scoring import checked_scorings
+    from uwe.bench.model import EncoderModel, checked_scorings
     from uwe.encoder.loading import SHIPPED_MODEL
 
     if SHIPPED_MODEL in sources and Path(SHIPPED_MODEL).is_dir():
@@ -146,19 +150,15 @@ def _models(
         )
     if not scorer:
         return [(each, None) for each in models]
-    found: list[tuple[BenchModel, list[str] | None]] = []
-    for each in models:
-        if isinstance(each, EncoderModel) and not each.one_vector:
-            checked_scorings(scorer, each.scorer)
-            found.append((each, scorer))
-        else:
-            found.append((each, None))
-    if not any(scorers for _, scorers in found):
+    own = [each.name for each in models if not isinstance(each, EncoderModel) or each.one_vector]
+    if len(own) == len(models):
         raise InputError("every model here has a way of scoring of its own: leave out --scorer")
-    for each, scorers in found:
-        if scorers is None:
+    for each in models:
+        if each.name in own:
             say(f"{each.name} has a way of scoring of its own: --scorer is for the other models")
-    return found
+        elif isinstance(each, EncoderModel):
+            checked_scorings(scorer, each.scorer)
+    return [(each, None if each.name in own else scorer) for each in models]
 
 
 def print_results(results: Results) -> None:

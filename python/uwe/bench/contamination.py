@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uwe.bench.model import BenchModel
 from uwe.bench.results import Regime
-from uwe.bench.task import Task
+from uwe.bench.tasks import Task
 from uwe.data.layout import TaskSplit
 from uwe.encoder.config import TrainingSource
 from uwe.graphs.contamination import TrainingEdges, found_pairs, read_training
