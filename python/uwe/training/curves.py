@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uwe.errors import InputError
 from uwe.plotting import drawing
 from uwe.training.log import METRICS_FILE, read_metrics, smoothed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["RunLog", "draw_curves", "read_run"]
 
@@ -86,16 +89,11 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
             steps = [entry["step"] for entry in run.steps]
             rate.plot(steps, [e["learning_rate"] for e in run.steps], colour, label=label.strip())
             norm.plot(steps, [e["gradient_norm"] for e in run.steps], colour, alpha=0.6)
-            steps = [entry["step"] for entry in run.validations]
-            means = [100 * entry["mean"] for entry in run.validations]
-            validation.plot(steps, means, f"{colour}o-", label=f"{label}mean")
+            if run.validations:
+                _draw_validations(validation, run, colour, label)
         for axes, words, unit in (
             (loss, "Loss of each graph, smoothed", "loss"),
-            (
-                validation,
-                "Validation" + ("" if any(r.validations for r in runs) else ": none"),
-                "percent",
-            ),
+            (validation, "Validation", "percent"),
             (rate, "Learning rate", ""),
             (norm, "Norm of the gradient before clipping", ""),
         ):
@@ -105,3 +103,15 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
             if names := axes.get_legend_handles_labels()[1]:
                 axes.legend(ncols=1 + len(names) // 9)  # two runs of twelve graphs fit
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+
+
+def _draw_validations(axes: Axes, run: RunLog, colour: str, label: str) -> None:
+    """The mean, and of a run that is alone each task."""
+    steps = [entry["step"] for entry in run.validations]
+    means = [100 * entry["mean"] for entry in run.validations]
+    axes.plot(steps, means, f"{colour}o-", linewidth=2, label=f"{label}mean")
+    for number, task in enumerate(() if label else run.validations[0]["tasks"], start=1):
+        for metric in run.validations[0]["tasks"][task]:
+            values = [100 * entry["tasks"][task][metric] for entry in run.validations]
+            style = "-" if metric == "MAP" else ":"
+            axes.plot(steps, values, f"C{number % 10}{style}", label=f"{task} {metric}")
