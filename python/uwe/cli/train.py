@@ -17,7 +17,7 @@ from uwe.cli.guard import guarded
 if TYPE_CHECKING:
     from uwe.graphs.inspect import GraphFacts, Leak, Overlap
 
-__all__ = ["app"]
+__all__ = ["app", "inspect_command"]
 
 
 class _RecipeFirst(TyperGroup):
@@ -38,8 +38,6 @@ app = typer.Typer(
 )
 
 
-@app.command("run")
-@guarded
 def run_command(
     recipe: Annotated[str, typer.Argument(help="A TOML file, as in recipes/.")],
     out: Annotated[
@@ -98,8 +96,6 @@ def run_command(
     )
 
 
-@app.command("report")
-@guarded
 def report_command(
     run: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     out: Annotated[
@@ -130,8 +126,6 @@ def report_command(
     output.print_line(f"{out}: drawn")
 
 
-@app.command("inspect")
-@guarded
 def inspect_command(
     folder: Annotated[
         str,
@@ -264,3 +258,8 @@ def _print_leaks(leaks: Sequence[Leak] | None) -> None:
         for each in leaks
     ]
     output.print_table(["task/split", "pairs", "found", "share"], rows, right="123")
+
+
+app.command("run")(guarded(run_command))
+app.command("report")(guarded(report_command))
+app.command("inspect")(guarded(inspect_command))
