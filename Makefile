@@ -4,7 +4,7 @@ CARGO ?= cargo
 CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports keys keys-check rust test slow fuzz bench speed wheel
+.PHONY: help install check format format-check lint types stubs imports rust test slow fuzz bench speed wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ help:  ## Print this list
 install:  ## Install the package in editable form, with all that tests and checks need
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
-check: format-check lint types stubs imports keys-check rust  ## Run every check that needs no test: what CI runs
+check: format-check lint types stubs imports rust  ## Run every check that needs no test: what CI runs
 
 format:  ## Write Python and Rust as the formatters do
 	$(PYTHON) -m ruff format .
@@ -39,12 +39,6 @@ stubs:  ## Does _core.pyi say what the compiled module has?
 
 imports:  ## Do imports point down only?
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
-
-keys:  ## Write the keys in docs/recipes.md
-	$(PYTHON) scripts/make_recipe_keys.py
-
-keys-check:  ## Are they up to date?
-	$(PYTHON) scripts/make_recipe_keys.py --check
 
 rust:  ## clippy with warnings as errors, with and without Python; the crate's documentation
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -20,7 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from uwe import Scorer
 from uwe.model.similarity import late_interaction_scores
 from uwe.training.loss import many_to_many
-from uwe.training.tiled import Ragged, tiled_scores
+from uwe.training.tiles import Ragged, tiled_scores
 
 # Nodes a side, tokens of the longest text, dimensions.
 SIZES = [(64, 16, 384), (128, 32, 384), (512, 64, 768)]

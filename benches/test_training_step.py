@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from peak_memory import peak_bytes, reset_peak
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -32,13 +31,19 @@ import uwe.training.step
 from uwe import Scorer
 from uwe.graphs.files import read_graphs
 from uwe.graphs.graph import folded
-from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
+from uwe.model.folder import base_folder
 from uwe.model.similarity import similarity_function
 from uwe.training.batches import GraphBatch
 from uwe.training.loss import one_direction
-from uwe.training.recipe import BatchRecipe
-from uwe.training.step import StepSettings, accumulate_gradients
+from uwe.training.recipe import (
+    BatchRecipe,
+    GraphRecipe,
+    ModelRecipe,
+    OptimizerRecipe,
+    Recipe,
+)
+from uwe.training.step import accumulate_gradients
 
 THREADS = 2
 ROUNDS = 7
@@ -104,19 +109,18 @@ def our_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[[P
     encoder = TorchEncoder.from_folder(
         base_folder(BASE), scorer=scorer, max_tokens=MAX_TOKENS, dropout=0.0
     ).train()
-    sizes = BatchRecipe()
-    settings = StepSettings(
-        scorers=[(scorer, 1.0)], loss_temperature=1 / SCALE, queries="left", gradient_cache=cached,
-        chunk_tokens=sizes.chunk_tokens, tile_pairs=sizes.tile_pairs,
+    recipe = Recipe(
+        name="bench", graphs="train", model=ModelRecipe(base=BASE, scorer=str(scorer)),
+        graph=(GraphRecipe(name="V", loss_temperature=1 / SCALE),),
+        batches=BatchRecipe(gradient_cache=cached), optimizer=OptimizerRecipe(steps=1),
     )  # fmt: skip
-    accelerator = Accelerator(cpu=True)
     vars(uwe.training.step)["many_to_many"] = one_way
 
     def loss(pairs: Pairs) -> float:
         anchors, positives = map(list, zip(*pairs, strict=True))
         edges = np.eye(len(pairs), dtype=np.bool_)
-        batch = GraphBatch("V", anchors, positives, edges, np.zeros_like(edges))
-        return accumulate_gradients(encoder, batch, settings, accelerator=accelerator)
+        batch = GraphBatch(recipe.graph[0], anchors, positives, edges, np.zeros_like(edges))
+        return accumulate_gradients(encoder, batch, recipe)
 
     return encoder, loss
 

@@ -17,8 +17,7 @@ from uwe.enrich.enrichment import check_out
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import new_folder
 from uwe.graphs.files import graph_name, read_nodes, write_graph_files
-from uwe.model.base import base_folder
-from uwe.model.folder import read_source_folder
+from uwe.model.folder import base_folder, read_source_folder
 
 LEADING_AWAY = [
     "..",
@@ -93,7 +92,7 @@ def test_a_folder_beyond_a_missing_one_is_no_new_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_beyond_a_missing_folder_is_no_new_run(tmp_path: Path) -> None:
-    pytest.importorskip("accelerate")
+    pytest.importorskip("torch")
     from tiny_run import write_data, write_recipe
     from uwe.training.loop import train
     from uwe.training.recipe import read_recipe

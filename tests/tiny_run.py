@@ -43,7 +43,6 @@ max_tokens = 24
 [optimizer]
 steps = 12
 learning_rate = 3e-3
-ema_decay = 0.5
 wise_ft_alpha = 0.8
 [[graph]]
 name = "J"

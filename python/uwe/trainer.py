@@ -1,4 +1,4 @@
-"""`uwe.train`: a recipe, trained, with WorkBench's validation splits choosing the best step."""
+"""`uwe.train`: a recipe, trained; the validation splits of its tasks choose the best step."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def train(
         cpu: Leave a GPU alone.
 
     Raises:
-        MissingExtraError: If torch, transformers or accelerate is not installed.
+        MissingExtraError: If torch or transformers is not installed.
         InputError: If the recipe is wrong, or `out` has another run in it.
         ModelError: If the base or a checkpoint cannot be used.
         DataError: If a file of the graphs or the tasks is malformed.
-        TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
+        TrainingError: If the loss is no finite number, and what it was computed of is saved in
+            `out`; or if a step does not fit into memory.
         OSError: If a file cannot be read or written; the last checkpoint is whole.
     """
     try:

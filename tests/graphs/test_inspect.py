@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from tiny_graphs import graph_of, write_graphs
-from uwe.cli.training.inspect import inspect_command
+from uwe.cli.train import inspect_command
 from uwe.corpus import RankingTask
 from uwe.data.layout import write_task
 from uwe.errors import InputError, MissingExtraError

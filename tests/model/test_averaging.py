@@ -16,7 +16,7 @@ from uwe.encoder.config import ModelConfig, TrainingSource
 from uwe.errors import InputError, ModelError
 from uwe.model.averaging import average_models
 from uwe.model.encoder import TorchEncoder
-from uwe.model.saving import config_of, save_encoder
+from uwe.model.folder import config_of, save_encoder
 from uwe.scorer import Scorer
 
 SCORER = Scorer("soft", temperature=0.5, pivot=4)

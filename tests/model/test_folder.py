@@ -1,4 +1,4 @@
-"""Source folders: what is honoured, what is refused; output folders: whole or not at all."""
+"""Model folders: where they are found, what is honoured, what is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from uwe.errors import ModelError
-from uwe.model.folder import read_source_folder
+from uwe.model.folder import base_folder, read_source_folder
 
 
 def folder_with(root: Path, modules: Any, files: dict[str, Any]) -> Path:
@@ -70,7 +70,7 @@ def test_a_plain_mask_of_a_multi_vector_encoder_is_fine(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mask", [{"skiplist_words": ["."]}, {"keep_only_token_ids": [3]}])
 def test_a_mask_that_leaves_tokens_out_is_refused(tmp_path: Path, mask: dict[str, Any]) -> None:
     folder = folder_with(tmp_path, steps("Transformer", "MultiVectorMask"), {"1/config.json": mask})
-    with pytest.raises(ModelError, match=f"leaves token vectors out .{next(iter(mask))}"):
+    with pytest.raises(ModelError, match=next(iter(mask))):
         read_source_folder(folder)
 
 
@@ -90,19 +90,19 @@ def test_modules_that_an_export_would_lose_are_refused(
     folder = folder_with(
         tmp_path, steps(*kinds), {"1/config.json": {"pooling_mode_mean_tokens": True}}
     )
-    with pytest.raises(ModelError, match=f"its module {kinds[-1]} changes the vectors"):
+    with pytest.raises(ModelError, match=f"its module {kinds[-1]}"):
         read_source_folder(folder)
 
 
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        ([], "expected a Transformer as the first module, got none"),
-        (steps("StaticEmbedding"), "as the first module, got StaticEmbedding"),
-        ({}, "expected a Transformer as the first module, got none"),
-        ([{"path": ""}], "a list of modules with 'type' and 'path'"),
-        (["Transformer"], "a list of modules with 'type' and 'path'"),
-        (3, "a list of modules with 'type' and 'path'"),
+        ([], "got none"),
+        (steps("StaticEmbedding"), "StaticEmbedding"),
+        ({}, "got none"),
+        ([{"path": ""}], "list of modules"),
+        (["Transformer"], "list of modules"),
+        (3, "list of modules"),
         (steps("Transformer", "Pooling"), "expected this file, found none"),
     ],
 )
@@ -116,7 +116,7 @@ def test_strange_modules_are_refused(tmp_path: Path, modules: Any, message: str)
 def test_settings_that_are_no_object_are_refused(tmp_path: Path, name: str, content: Any) -> None:
     files = {"1/config.json": {"pooling_mode": "mean"}, name: content}
     folder = folder_with(tmp_path, steps("Transformer", "Pooling"), files)
-    with pytest.raises(ModelError, match=f"{name}: expected a JSON object, got"):
+    with pytest.raises(ModelError, match=name):
         read_source_folder(folder)
 
 
@@ -128,10 +128,58 @@ def test_settings_of_endless_depth_are_refused(tmp_path: Path) -> None:
 
 
 def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="expected a model folder, found none"):
+    with pytest.raises(ModelError, match="found none"):
         read_source_folder(tmp_path / "absent")
     with pytest.raises(ModelError, match=r"has no config\.json"):
         read_source_folder(tmp_path)
     (tmp_path / "modules.json").write_text("{")
     with pytest.raises(ModelError, match="expected JSON"):
         read_source_folder(tmp_path)
+
+
+def test_a_folder_wins_and_a_package_has_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some/model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert base_folder("some/model") == Path("some/model")
+    assert base_folder("package:uwe/assets") == Path(base_folder("package:uwe")) / "assets"
+
+
+@pytest.mark.parametrize(
+    ("base", "message"),
+    [
+        ("package:uwe_nowhere/model", "pip install uwe-nowhere"),
+        ("./nowhere", "found none"),
+        ("nowhere", "found none"),
+        ("some/where", "no route"),
+    ],
+)
+def test_what_is_not_there_is_said_so(
+    base: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no route")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(ModelError, match=message):
+        base_folder(base)
+
+
+@pytest.mark.parametrize(
+    ("form", "downloads"), [("model.safetensors", 1), ("pytorch_model.bin", 2)]
+)
+def test_weights_of_the_older_form_come_only_where_there_are_no_others(
+    form: str, downloads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def give(base: str, *, ignore_patterns: list[str]) -> str:
+        asked.append(base)
+        if not any(form.endswith(pattern[1:]) for pattern in ignore_patterns):
+            (tmp_path / form).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    assert (base_folder("some/model") / form).exists()
+    assert asked == ["some/model"] * downloads

@@ -15,10 +15,9 @@ from tiny_transformers import save_transformer
 from uwe.bench.adapters.dense import load_sentence_transformers
 from uwe.errors import ModelError
 from uwe.model.averaging import average_models
-from uwe.model.encoder import TorchEncoder
+from uwe.model.encoder import TorchEncoder, load_tokenizer, load_transformer
 from uwe.model.export import export
-from uwe.model.folder import SourceFolder, read_source_folder
-from uwe.model.loading import load_tokenizer, load_transformer
+from uwe.model.folder import read_source_folder
 from uwe.scorer import Scorer
 
 POOLED = Scorer("pooled")
@@ -79,7 +78,7 @@ def test_transformers_runs_nothing_either(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         load_transformer(folder)
     with pytest.raises(ModelError):
-        load_tokenizer(SourceFolder(folder))
+        load_tokenizer(folder)
     assert not (tmp_path / "ran").exists()
 
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from uwe.errors import InputError
 from uwe.model.quantize import quantize
 
 GENERATOR = np.random.default_rng(3)
@@ -123,9 +121,3 @@ def test_rewritten_graphs_are_saved_and_loaded(tmp_path: Path) -> None:
     quantize(model, "int8")
     onnx.save(model, tmp_path / "model.onnx")
     np.testing.assert_array_equal(run(onnx.load(tmp_path / "model.onnx")), run(model))
-
-
-def test_an_unknown_form_is_refused() -> None:
-    form: Any = "int2"
-    with pytest.raises(InputError, match="expected weights out of float32"):
-        quantize(graph(), form)

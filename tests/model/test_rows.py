@@ -17,8 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import uwe
 from uwe.encoder.loading import SHIPPED_MODEL, load
 from uwe.encoder.text_encoder import ONNX_FILE
-from uwe.model.quantize import quantize
-from uwe.model.rows import _stored, column_ranges, multiply_by_rows
+from uwe.model.quantize import _stored, column_ranges, quantize
 
 SHIPPED = Path(uwe.__file__).parent / "assets" / SHIPPED_MODEL / ONNX_FILE
 GENERATOR = np.random.default_rng(8)
@@ -77,7 +76,7 @@ def ranges(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.flo
 @pytest.fixture(scope="module")
 def rewritten(ranges: dict[str, NDArray[np.float32]]) -> onnx.ModelProto:
     model = graph()
-    multiply_by_rows(model, ranges)
+    quantize(model, "int8-rows", ranges)
     onnx.checker.check_model(model)
     return model
 

@@ -31,7 +31,7 @@ def test_texts_of_the_querys_side_are_augmented(folder: Path, queries: str) -> N
     change = f"graph.V.queries={queries}"
     plain = batches_of(folder, change)
     changed = batches_of(folder, change, "graph.V.augment={marks=1}")
-    number = next(n for n in range(20) if plain.batch(n).name == "V")
+    number = next(n for n in range(20) if plain.batch(n).graph.name == "V")
     one, other = plain.batch(number), changed.batch(number)
     assert (list(one.left) != list(other.left)) is (queries == "left")
     assert (list(one.right) != list(other.right)) is (queries == "right")
@@ -40,6 +40,6 @@ def test_texts_of_the_querys_side_are_augmented(folder: Path, queries: str) -> N
 
 def test_sentences_are_padded(folder: Path) -> None:
     plain, padded = batches_of(folder), batches_of(folder, "graph.V.padding=1")
-    number = next(n for n in range(20) if plain.batch(n).name == "V")
+    number = next(n for n in range(20) if plain.batch(n).graph.name == "V")
     pairs = zip(plain.batch(number).right, padded.batch(number).right, strict=True)
     assert all(one in other and len(other) > len(one) for one, other in pairs)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("accelerate")
 
 import torch
 from safetensors import SafetensorError
@@ -43,13 +42,13 @@ def test_other_graphs_on_resume_are_named(data: Path, recipe_path: Path, tmp_pat
     path = changed / "train/V.edges.tsv.gz"
     lines = gzip.decompress(path.read_bytes()).splitlines(keepends=True)
     path.write_bytes(gzip.compress(b"".join(lines[:-1])))
-    with pytest.raises(InputError, match=r"^train/V\.edges\.tsv\.gz: expected what the run began"):
+    with pytest.raises(InputError, match=r"^train/V\.edges\.tsv\.gz"):
         train(recipe, out=tmp_path / "run", data=changed, resume=True, cpu=True)
 
 
 def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: Path) -> None:
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
-    with pytest.raises(InputError, match="found none: leave --resume out"):
+    with pytest.raises(InputError, match="leave --resume out"):
         train(recipe, out=out, data=data, resume=True)
     train(recipe, out=out, data=data, cpu=True)
     with pytest.raises(InputError, match="go on with  --resume"):
@@ -57,9 +56,10 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
     again = read_recipe(out / "recipe.json")
     assert again == recipe
     assert train(again, out=out, data=data, resume=True, cpu=True).steps == 12
-    other = read_recipe(recipe_path, changes=["optimizer.learning_rate=1"])
-    with pytest.raises(InputError, match=r"optimizer\.learning_rate of the recipe is 1.0, that"):
-        train(other, out=out, data=data, resume=True)
+    for change in ("optimizer.learning_rate=1", "graph.V.share=2"):
+        other = read_recipe(recipe_path, changes=[change])
+        with pytest.raises(InputError, match=change.partition("=")[0]):
+            train(other, out=out, data=data, resume=True)
     for change, words in (
         ("graph.J.batch_size=500", "batches of at most"),
         ("model.max_tokens=100000", "max_tokens"),
@@ -70,7 +70,7 @@ def test_what_does_not_fit_is_refused(data: Path, recipe_path: Path, tmp_path: P
         assert not (tmp_path / "unfit").exists()
     state = out / "checkpoints/step-000012/trainer.json"
     state.write_text(state.read_text().replace('"format": 2', '"format": 9'))
-    with pytest.raises(ModelError, match="checkpoints of format 2, got 9"):
+    with pytest.raises(ModelError, match="got 9"):
         train(recipe, out=out, data=data, resume=True)
     state.write_text("{")
     with pytest.raises(ModelError, match="expected a checkpoint"):
@@ -83,7 +83,7 @@ def test_what_is_too_large_for_memory_goes_on_with_less_of_it(
     steps = accumulate_gradients
 
     def full(*step: Any, **where: Any) -> float:
-        if not step[2].gradient_cache and len(read_metrics(out / "metrics.jsonl")) == 6:
+        if not step[2].batches.gradient_cache and len(read_metrics(out / "metrics.jsonl")) == 6:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
         return steps(*step, **where)
 
@@ -144,7 +144,7 @@ def test_a_damaged_checkpoint_says_how_to_go_on(
     train(recipe, out=out, data=data, cpu=True)
     last = max((out / "checkpoints").iterdir())
     (last / "model.safetensors").write_bytes(b"half")
-    with pytest.raises(ModelError, match="remove this checkpoint, and resume from the one before"):
+    with pytest.raises(ModelError, match="remove this checkpoint"):
         train(recipe, out=out, data=data, resume=True, cpu=True)
     shutil.rmtree(last)
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
@@ -154,7 +154,7 @@ def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Pa
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with (
         run_folder(recipe, out),
-        pytest.raises(InputError, match="another process at it: wait for it, or end it"),
+        pytest.raises(InputError, match="no process goes on with"),
     ):
         train(recipe, out=out, data=data, resume=True, cpu=True)
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
@@ -179,13 +179,13 @@ def test_a_run_goes_on_from_its_own_base_alone(data: Path, tmp_path: Path) -> No
     weights = load_file(tmp_path / "base/model.safetensors")
     name = next(iter(weights))
     save_file({**weights, name: weights[name] + 1}, tmp_path / "base/model.safetensors")
-    with pytest.raises(InputError, match="the model that the run began with"):
+    with pytest.raises(InputError, match="got another"):
         train(recipe, out=out, data=data, resume=True, cpu=True)
     save_file(weights, tmp_path / "base/model.safetensors")
     settings = json.loads((tmp_path / "base/config.json").read_text())
     settings["layer_norm_eps"] *= 2  # it computes something else, with the same weights
     (tmp_path / "base/config.json").write_text(json.dumps(settings))
-    with pytest.raises(InputError, match="the model that the run began with"):
+    with pytest.raises(InputError, match="got another"):
         train(recipe, out=out, data=data, resume=True, cpu=True)
 
 
@@ -199,15 +199,16 @@ def test_a_data_folder_may_be_named_by_any_path(
     assert train(recipe, out="run", data="../data", cpu=True).steps == 1
 
 
-def test_a_run_that_is_older_than_a_setting_goes_on(
+def test_a_run_with_other_settings_than_this_release_goes_on(
     data: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
-    changes = ["optimizer.ema_decay=0", "optimizer.wise_ft_alpha=1"]
-    recipe, out = read_recipe(recipe_path, changes=changes), tmp_path / "run"
+    recipe = read_recipe(recipe_path, changes=["optimizer.wise_ft_alpha=1"])
+    out = tmp_path / "run"
     train(recipe, out=out, data=data, cpu=True)
     path = out / "checkpoints/step-000012/trainer.json"
     state = json.loads(path.read_text())
     del state["recipe"]["optimizer"]["wise_ft_alpha"]
+    state["recipe"]["optimizer"]["ema_decay"] = 0.0  # which has left
     path.write_text(json.dumps(state))
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
 
@@ -231,7 +232,7 @@ def test_graphs_lie_below_the_data_folder(data: Path, recipe_path: Path, tmp_pat
     assert train(recipe, out=tmp_path / "run", data=mine, cpu=True).steps == 1
     for folder in (str(outside), "../elsewhere/train"):
         beyond = read_recipe(recipe_path, changes=[f"graphs={folder}"])
-        with pytest.raises(InputError, match="expected a folder of graphs by its path below"):
+        with pytest.raises(InputError, match="folder of graphs"):
             train(beyond, out=tmp_path / "other", data=mine, cpu=True)
 
 

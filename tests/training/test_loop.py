@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("accelerate")
 
 import torch
 from safetensors.torch import load_file
@@ -26,8 +25,8 @@ from uwe.encoder.tokens import Encoder
 from uwe.errors import TrainingError
 from uwe.model.encoder import TorchEncoder
 from uwe.training.log import read_metrics
-from uwe.training.loop import train
-from uwe.training.recipe import read_recipe
+from uwe.training.loop import interpolated, interruptible, learning_rate_share, train
+from uwe.training.recipe import OptimizerRecipe, read_recipe
 from uwe.training.step import accumulate_gradients
 
 
@@ -63,7 +62,6 @@ def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> N
         recipe_path,
         changes=[
             "optimizer.steps=60",
-            "optimizer.ema_decay=0",
             "optimizer.learning_rate=1e-3",
         ],
     )
@@ -224,42 +222,6 @@ def test_a_trained_model_is_exported_and_opened_by_others(
             torch.testing.assert_close(vectors.cpu(), torch.from_numpy(ours), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("more", [[], ["batches.gradient_cache=true"]])
-def test_torchrun_trains_as_one_process_does(
-    data: Path, recipe_path: Path, tmp_path: Path, more: list[str]
-) -> None:
-    changes = ["validation.tasks=[]", "optimizer.steps=3", *more]
-    one = train(
-        read_recipe(recipe_path, changes=changes), out=tmp_path / "one", data=data, cpu=True
-    )
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone",
-        "-m", "uwe", "train", str(recipe_path), "--data", str(data), "--out",
-        str(tmp_path / "two"), "--quiet",
-    ]  # fmt: skip
-    for change in changes:
-        command += ["--set", change]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("rank with it after") == 1  # one process speaks
-    again = subprocess.run(
-        [*command, "--resume"], env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert again.returncode == 0, again.stderr
-    assert again.stdout == done.stdout
-    ours, theirs = weights(one.model), weights(tmp_path / "two/model")
-    for name, value in ours.items():
-        torch.testing.assert_close(theirs[name], value, atol=2e-3, rtol=0.0)
-    losses = [
-        [entry["loss"] for entry in read_metrics(tmp_path / run / "metrics.jsonl")]
-        for run in ("one", "two")
-    ]
-    for mine, other in zip(*losses, strict=True):
-        assert mine == pytest.approx(other, rel=1e-3)
-
-
 def test_what_the_base_has_seen_the_model_has_seen(
     data: Path, recipe_path: Path, tmp_path: Path
 ) -> None:
@@ -292,3 +254,41 @@ def test_switches_work_together(
 ) -> None:
     recipe = read_recipe(recipe_path, changes=["optimizer.steps=3", *changes])
     assert train(recipe, out=tmp_path / "run", data=data, cpu=True).steps == 3
+
+
+@pytest.mark.parametrize("alpha", [0.25, 0.8])
+def test_kept_weights_lie_between_the_start_and_the_trained_ones(alpha: float) -> None:
+    encoder = torch.nn.Linear(2, 3)
+    start = {name: p.detach().clone() for name, p in encoder.named_parameters()}
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.add_(3.0)
+    trained = encoder.weight.detach().clone()
+    with interpolated(encoder, start, alpha):
+        torch.testing.assert_close(encoder.weight.detach(), start["weight"] + 3 * alpha)
+    assert torch.equal(encoder.weight, trained)
+    with pytest.raises(RuntimeError), interpolated(encoder, start, alpha):
+        raise RuntimeError
+    assert torch.equal(encoder.weight, trained)
+    with interpolated(encoder, {}, 1.0):
+        assert torch.equal(encoder.weight, trained)
+
+
+def test_the_rate_rises_and_falls() -> None:
+    recipe = OptimizerRecipe(steps=100, warmup=0.1)
+    rates = [learning_rate_share(step, recipe) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert max(rates) == rates[10] == 1.0
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[99] == pytest.approx(0.0, abs=0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_second_signal_stops_at_once(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with interruptible() as found:
+        signal.raise_signal(number)
+        assert found == [number]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+    assert signal.getsignal(number) == before

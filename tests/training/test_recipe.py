@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("accelerate")
 
 import tiny_esco
 from tiny_transformers import save_transformer
 from uwe import InputError
 from uwe.graphs.pairs import import_pairs
 from uwe.training.loop import train
-from uwe.training.recipe import Recipe, read_recipe
+from uwe.training.recipe import (
+    GraphRecipe,
+    ModelRecipe,
+    OptimizerRecipe,
+    Recipe,
+    read_recipe,
+    settings_of,
+)
 
 TEXT = """
 format = 2
@@ -71,33 +77,32 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
     ("change", "words"),
     [
         ("optimizer.stesp=3", "optimizer: unknown key 'stesp'; .* did you mean 'steps'"),
-        ("optimizer.steps=0", r"optimizer\.steps: expected an integer >= 1, got 0"),
-        ("optimizer.steps=many", r"optimizer\.steps: expected an integer, got 'many'"),
+        ("optimizer.steps=0", r"optimizer\.steps: .*>= 1.*got 0"),
+        ("optimizer.steps=many", r"optimizer\.steps: .*int.*got 'many'"),
         ("optimizer.steps=true", "steps: .*True"),
         ("optimizer.learning_rate=nan", r"optimizer\.learning_rate: .*nan"),
         ("optimizer.learning_rate=-1", r"learning_rate: .*-1"),
         ("precision=fast", "one of float32, bf16, got 'fast'"),
         ("graph.J.queries=middle", r"graph\[0\]\.queries: .*one of left, right"),
+        ("graph.J.share=inf", r"graph\.J\.share: .*inf"),
         ("graph.J.loss_temperature=0", r"graph\[0\]\.loss_temperature: .*got 0"),
         ("graph.J.augment={typo=0.1}", r"augment: unknown key 'typo'; .*typos"),
         ("graph.J.augment={typos=1.1}", r"augment\.typos: .*1\.1"),
         ("graph.Z.batch_size=3", "name of a graph"),
         ("graph.J.relations={x=-1}", "relations"),
         ("model.scorer=soft", "model: .*temperature"),
-        ("model=3", "model: expected a table, got 3"),
+        ("model=3", "model: expected .*, got 3"),
         ("name.first=3", "no keys below"),
         ("format=9", "recipes of format 2, got 9"),
         ("graph=[]", "graph"),
-        ("graph={name='J'}", r"graph: expected a list, got .*: write \[\[graph\]\]"),
+        ("graph={name='J'}", r"graph: .*: write \[\[graph\]\]"),
         ("optimizer.wise_ft_alpha=0", "wise_ft_alpha"),
         ("graph.J.hard_negatives=0.95", "hard_negatives"),
         ('model.train_scorers={"soft:0.5"=1, pooled=nan}', "train_scorers"),
         ("validation.metrics=[]", "metrics"),
         ("name=", "name"),
         ("steps", "key=value"),
-        ("optimizer.clip=1", "clip is max_grad_norm now"),
-        ("graph.J.size=1", "size is batch_size now"),
-        ("guard.model=x", "leave guard out"),
+        ("optimizer.ema_decay=0.9", "unknown key 'ema_decay'"),
     ],
 )
 def test_what_is_wrong_is_named(path: Path, change: str, words: str) -> None:
@@ -105,16 +110,8 @@ def test_what_is_wrong_is_named(path: Path, change: str, words: str) -> None:
         read_recipe(path, changes=[change])
 
 
-def test_a_recipe_of_format_1_is_told_what_became_of_its_keys(path: Path) -> None:
-    changes = ["format=1", "graph.V.size=16", "optimizer.average=0.9", "model.dim=8"]
-    with pytest.raises(InputError) as caught:
-        read_recipe(path, changes=changes)
-    for words in ("format = 2", "size is batch_size", "average is ema_decay", "leave dim out"):
-        assert words in str(caught.value)
-
-
 def test_a_folder_is_no_recipe(path: Path) -> None:
-    with pytest.raises(InputError, match="expected a TOML file, got a folder: name the recipe"):
+    with pytest.raises(InputError, match="folder"):
         read_recipe(path.parent)
 
 
@@ -131,6 +128,20 @@ def test_a_graph_twice_and_no_toml_are_refused(path: Path) -> None:
     path.write_text("format = ")
     with pytest.raises(InputError, match="expected TOML"):
         read_recipe(path)
+
+
+def test_the_page_shows_every_key_with_its_default(path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (whole,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    path.write_text(whole)
+    shown = read_recipe(path)
+    defaults = Recipe(
+        name=shown.name, graphs=shown.graphs, model=ModelRecipe(base=shown.model.base),
+        graph=(GraphRecipe(name="J"),), optimizer=OptimizerRecipe(steps=shown.optimizer.steps),
+    )  # fmt: skip
+    assert shown == defaults
+    for key, _ in settings_of(defaults.to_dict()):
+        assert re.search(rf"^{key.rpartition('.')[2]} = ", whole, re.MULTILINE), key
 
 
 @pytest.mark.parametrize("shipped", SHIPPED, ids=lambda path: path.stem)

@@ -1,9 +1,7 @@
-"""One step: its gradients are those of plain autograd, with a gradient cache and on two ranks."""
+"""One step: its gradients are those of plain autograd, with and without a gradient cache."""
 
 from __future__ import annotations
 
-import multiprocessing
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +9,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("accelerate")
 
 import torch
-from accelerate import Accelerator
 
 from tiny_transformers import save_transformer
 from uwe import Scorer
@@ -22,7 +18,8 @@ from uwe.model.encoder import TorchEncoder
 from uwe.model.similarity import late_interaction_scores
 from uwe.training.batches import GraphBatch
 from uwe.training.loss import many_to_many
-from uwe.training.step import StepSettings, accumulate_gradients
+from uwe.training.recipe import GraphRecipe, Recipe
+from uwe.training.step import accumulate_gradients
 
 LEFT = ["data engineer", "nurse", "a cook who cooks for many", "clerk"]
 RIGHT = ["big data", "care", "cooking", "Data Engineer", "filing of letters"]
@@ -41,18 +38,26 @@ def encoder_of(folder: Path, *, dtype: torch.dtype = torch.float64) -> TorchEnco
     return encoder.to(dtype).train()
 
 
-def batch(left: Sequence[str] = LEFT, right: Sequence[str] = RIGHT) -> GraphBatch:
-    positives = np.zeros((len(left), len(right)), np.bool_)
+def batch(graph: GraphRecipe) -> GraphBatch:
+    positives = np.zeros((len(LEFT), len(RIGHT)), np.bool_)
     positives[tuple(zip(*EDGES, strict=True))] = True
-    return GraphBatch("J", left, right, positives, np.zeros_like(positives))
+    return GraphBatch(graph, LEFT, RIGHT, positives, np.zeros_like(positives))
 
 
-def settings(**more: object) -> StepSettings:
-    usual = {
-        "scorers": [(Scorer.parse("soft_query:0.5"), 1.0)], "loss_temperature": 0.2,
-        "queries": "left", "gradient_cache": False, "chunk_tokens": 30, "tile_pairs": 500,
-    }  # fmt: skip
-    return StepSettings(**{**usual, **more})
+def settings(
+    scorers: Sequence[str] = ("soft_query:0.5",), queries: str = "left", *, cached: bool = False
+) -> tuple[GraphBatch, Recipe]:
+    document = {
+        "format": 2,
+        "name": "x",
+        "graphs": "x",
+        "model": {"base": "x", "train_scorers": dict.fromkeys(scorers, 1.0)},
+        "graph": [{"name": "J", "loss_temperature": 0.2, "queries": queries}],
+        "batches": {"gradient_cache": cached, "chunk_tokens": 30, "tile_pairs": 500},
+        "optimizer": {"steps": 1},
+    }
+    recipe = Recipe.from_dict(document)
+    return batch(recipe.graph[0]), recipe
 
 
 def gradients(encoder: TorchEncoder) -> dict[str, torch.Tensor]:
@@ -72,7 +77,7 @@ def plain(
     folder: Path, scorers: Sequence[str] = ("soft_query:0.5",), queries: str = "left"
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """A step by autograd alone: padded texts, the readable scorer, one backward pass."""
-    encoder, drawn = encoder_of(folder), batch()
+    encoder, (drawn, _) = encoder_of(folder), settings()
     sides = []
     for texts in (drawn.left, drawn.right):
         vectors, lengths = encoder(encoder.token_ids(texts))
@@ -102,11 +107,7 @@ def test_gradients_are_those_of_plain_autograd(
 ) -> None:
     wanted_loss, wanted = plain(folder, scorers, queries)
     encoder = encoder_of(folder)
-    through = [(Scorer.parse(name), 1 / len(scorers)) for name in scorers]
-    loss = accumulate_gradients(
-        encoder, batch(), settings(scorers=through, queries=queries, gradient_cache=cached),
-        accelerator=Accelerator(cpu=True),
-    )  # fmt: skip
+    loss = accumulate_gradients(encoder, *settings(scorers, queries, cached=cached))
     assert loss == pytest.approx(wanted_loss, rel=1e-5)
     assert_equal(gradients(encoder), wanted)
 
@@ -114,9 +115,7 @@ def test_gradients_are_those_of_plain_autograd(
 def test_in_float32_the_gradients_are_those_of_float64(folder: Path) -> None:
     _, wanted = plain(folder)
     encoder = encoder_of(folder, dtype=torch.float32)
-    accumulate_gradients(
-        encoder, batch(), settings(gradient_cache=True), accelerator=Accelerator(cpu=True)
-    )
+    accumulate_gradients(encoder, *settings(cached=True))
     assert_equal(gradients(encoder), wanted, bound=1e-5)
 
 
@@ -132,42 +131,6 @@ def test_a_text_on_both_sides_is_encoded_once(
         return token_ids(texts)
 
     monkeypatch.setattr(encoder, "token_ids", watched)
-    accumulate_gradients(encoder, batch(), settings(), accelerator=Accelerator(cpu=True))
+    accumulate_gradients(encoder, *settings())
     # "Data Engineer" is "data engineer" but for case.
     assert sorted(seen) == sorted({*LEFT, *RIGHT} - {"Data Engineer"})
-
-
-def _rank(rank: int, port: int, folder: Path, out: Path) -> None:
-    import os
-
-    os.environ |= {
-        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true",
-    }  # fmt: skip
-    torch.set_num_threads(1)
-    accelerator = Accelerator(cpu=True)
-    assert accelerator.num_processes == 2
-    encoder = encoder_of(folder)
-    loss = accumulate_gradients(encoder, batch(), settings(), accelerator=accelerator)
-    torch.save((loss, gradients(encoder)), out / f"{rank}.pt")
-    accelerator.end_training()
-
-
-@pytest.mark.slow
-def test_the_gradients_of_two_ranks_are_those_of_one(folder: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=_rank, args=(r, port, folder, tmp_path)) for r in (0, 1)]
-    for process in ranks:
-        process.start()
-    for process in ranks:
-        process.join(120)
-        assert process.exitcode == 0
-    encoder = encoder_of(folder)
-    loss = accumulate_gradients(encoder, batch(), settings(), accelerator=Accelerator(cpu=True))
-    for rank in (0, 1):
-        found_loss, found = torch.load(tmp_path / f"{rank}.pt")
-        assert found_loss == pytest.approx(loss, rel=1e-5)
-        assert_equal(found, gradients(encoder))

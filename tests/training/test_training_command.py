@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("accelerate")
 
 from cli_shell import Shell
 from tiny_run import write_data, write_recipe
@@ -86,12 +85,6 @@ def test_a_validation_that_can_not_be_is_refused_at_the_start(
     )  # fmt: skip
     assert words in message
     assert not out.exists()
-
-
-def test_help_names_what_can_be_done(shell: Shell) -> None:
-    text = shell("train", "--help").stdout
-    assert all(word in text for word in ("inspect", "report", "run", "RECIPE"))
-    assert "KEY=VALUE" in shell("train", "run", "--help").stdout
 
 
 def test_a_recipe_that_is_not_there_is_named(shell: Shell, folder: Path) -> None:

@@ -17,7 +17,7 @@ from uwe.cli import average, caches, enrich, explanation, export, ranking, space
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
-from uwe.cli.training.app import app as training
+from uwe.cli.train import app as training
 
 __all__ = ["app", "main"]
 

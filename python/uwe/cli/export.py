@@ -54,8 +54,8 @@ def export_command(
     Example:
       uwe export sentence-transformers/all-MiniLM-L6-v2 -o minilm --scorer pooled
     """
-    from uwe.model.base import base_folder
     from uwe.model.export import export
+    from uwe.model.folder import base_folder
 
     folder = base_folder(source)
     if not (folder / "uwe.json").is_file():

@@ -1,4 +1,4 @@
-"""The encoder that is trained: a transformer, and what of its token vectors is compared."""
+"""The encoder that is trained: a transformer of a folder, from texts to token vectors."""
 
 from __future__ import annotations
 
@@ -12,22 +12,17 @@ import torch
 from uwe.checks import positive
 from uwe.encoder.text_encoder import tokenizer_errors
 from uwe.encoder.tokens import TokenVectors
-from uwe.errors import InputError
-from uwe.model.folder import read_source_folder
-from uwe.model.loading import (
-    load_projection,
-    load_tokenizer,
-    load_transformer,
-    longest_text,
-    plain_tokenizer,
-    positions,
-)  # fmt: skip
+from uwe.errors import InputError, ModelError
+from uwe.model.folder import SourceFolder, quiet, read_source_folder
 from uwe.scorer import Scorer, checked_scorer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["TorchEncoder", "chunks_by_length"]
+__all__ = ["TorchEncoder", "chunks_by_length", "load_tokenizer", "load_transformer"]
+
+# Without the second, transformers asks on the terminal whether to run what a folder brings.
+_OWN_CODE = {"local_files_only": True, "trust_remote_code": False}
 
 
 class TorchEncoder(torch.nn.Module):
@@ -37,8 +32,10 @@ class TorchEncoder(torch.nn.Module):
         transformer: The encoder of transformers; its last hidden states are the token vectors.
         tokenizer: As it is used, without padding.
         source_tokenizer: As transformers has it, which is what is saved.
-        projection: From the hidden width to `dim`, without a bias; None if there is none.
         scorer: How the model's token vectors are compared.
+        max_tokens: Longest text that is read, special tokens included.
+        special_tokens: Whether vectors of special tokens are kept: `keep` or `drop`.
+        dim: Width of a token vector.
     """
 
     def __init__(
@@ -50,7 +47,6 @@ class TorchEncoder(torch.nn.Module):
         scorer: Scorer,
         max_tokens: int,
         special_tokens: Literal["keep", "drop"] = "keep",
-        projection: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.transformer: Any = transformer
@@ -63,12 +59,7 @@ class TorchEncoder(torch.nn.Module):
                 f"expected special_tokens 'keep' or 'drop', got {special_tokens!r}: correct it"
             )
         self.special_tokens = special_tokens
-        hidden = int(self.transformer.config.hidden_size)
-        self.dim = hidden if projection is None else len(projection)
-        self.projection: torch.nn.Linear | None = None
-        if projection is not None:
-            self.projection = torch.nn.Linear(hidden, self.dim, bias=False)
-            self.projection.weight.data.copy_(projection)
+        self.dim = int(self.transformer.config.hidden_size)
 
     @classmethod
     def from_folder(
@@ -90,7 +81,7 @@ class TorchEncoder(torch.nn.Module):
                 folder says.
             special_tokens: Whether vectors of special tokens are kept; None takes what the
                 folder's `uwe.json` says, or keeps them.
-            dropout: In place of every dropout of the folder's; None leaves them.
+            dropout: Replaces every dropout of the folder; None leaves them.
             attention: Which of transformers' attentions is used; None: its own choice, the fused
                 one if the architecture has it.
 
@@ -100,17 +91,15 @@ class TorchEncoder(torch.nn.Module):
         """
         source = read_source_folder(Path(folder))
         transformer = load_transformer(source.transformer, attention=attention, dropout=dropout)
-        limit = positions(transformer)
         declared = "keep" if source.config is None else source.config.special_tokens
-        loaded = load_tokenizer(source)
+        loaded = load_tokenizer(source.transformer)
         return cls(
             transformer,
-            plain_tokenizer(loaded, source),
+            _plain_tokenizer(loaded, source),
             source_tokenizer=loaded,
             scorer=scorer,
-            max_tokens=longest_text(max_tokens, source.max_tokens, limit),
+            max_tokens=_longest_text(max_tokens, source.max_tokens, positions(transformer)),
             special_tokens=special_tokens or declared,
-            projection=None if source.projection is None else load_projection(source.projection),
         ).eval()
 
     @property
@@ -131,7 +120,7 @@ class TorchEncoder(torch.nn.Module):
         Raises:
             InputError: If the tokenizer makes no token of a text.
         """
-        added = len(self._special_ids_in_order())
+        added = len(self._special_ids())
         if self.max_tokens <= added:
             raise InputError(
                 f"expected max_tokens to be more than the {added} special tokens, got "
@@ -158,22 +147,17 @@ class TorchEncoder(torch.nn.Module):
         for i, row in enumerate(ids):
             table[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = True
-        table = table.to(device)
         # Texts of one length need no mask, and attention is faster without one.
         attended = None if bool(mask.all()) else mask.long().to(device)
-        output = self.transformer(input_ids=table, attention_mask=attended)
-        vectors = output.last_hidden_state
+        output = self.transformer(input_ids=table.to(device), attention_mask=attended)
         kept = self._kept(ids, mask)
-        vectors = vectors[kept.to(device)]
-        if self.projection is not None:
-            vectors = self.projection(vectors)
-        return vectors, kept.sum(dim=1).tolist()
+        return output.last_hidden_state[kept.to(device)], kept.sum(dim=1).tolist()
 
     def _kept(self, ids: Sequence[Sequence[int]], mask: torch.Tensor) -> torch.Tensor:
         """(texts, longest), bool: tokens with a vector of their own."""
         if self.special_tokens == "keep":
             return mask
-        special = torch.tensor(sorted(self._special_ids()), dtype=torch.long)
+        special = torch.tensor(sorted(set(self._special_ids())), dtype=torch.long)
         kept = mask.clone()
         for i, row in enumerate(ids):
             found = ~torch.isin(torch.tensor(row), special)
@@ -183,14 +167,11 @@ class TorchEncoder(torch.nn.Module):
 
     def special_texts(self) -> list[str]:
         """The special tokens around a text, as the vocabulary spells them."""
-        tokens = map(self.tokenizer.id_to_token, sorted(self._special_ids()))
+        tokens = map(self.tokenizer.id_to_token, sorted(set(self._special_ids())))
         return [token for token in tokens if token is not None]
 
-    def _special_ids(self) -> set[int]:
+    def _special_ids(self) -> list[int]:
         """Those that the tokenizer puts around every text: an unknown word is no special token."""
-        return set(self._special_ids_in_order())
-
-    def _special_ids_in_order(self) -> list[int]:
         with tokenizer_errors(f"{self._called}: the tokenizer fails on an empty text"):
             return list(self.tokenizer.encode("").ids)
 
@@ -230,3 +211,118 @@ def chunks_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
         chunk.append(index)
     if chunk:
         yield chunk
+
+
+def load_transformer(
+    folder: Path, *, attention: str | None = None, dropout: float | None = None
+) -> Any:
+    """The encoder in float32, in evaluation mode.
+
+    Args:
+        folder: As `save_pretrained` wrote it.
+        attention: Which of transformers' attentions it uses; None: its own choice.
+        dropout: Replaces every dropout of its own; None leaves them.
+
+    Raises:
+        ModelError: If transformers cannot read it, a weight is missing, or it is no encoder.
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, **_OWN_CODE)
+            for key, value in config.to_dict().items() if dropout is not None else ():
+                if "dropout" in key and isinstance(value, float):
+                    setattr(config, key, dropout)
+            model, loaded = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                attn_implementation=attention,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **_OWN_CODE,
+            )
+    except Exception as error:  # whatever a broken file makes its many readers raise
+        raise ModelError(
+            f"{folder}: transformers cannot load it: {error}: pass the folder that "
+            "save_pretrained wrote"
+        ) from error
+    # transformers fills gaps with random numbers; only its pooler never reaches a token vector.
+    gaps = [k for k in sorted(loaded["missing_keys"]) if not k.startswith("pooler.")]
+    if gaps:
+        raise ModelError(
+            f"{folder}: its weights lack {gaps[0]} and {len(gaps) - 1} more that a "
+            f"{model.config.model_type} needs: pass a folder with all weights"
+        )
+    if any(getattr(model.config, kind, False) for kind in ("is_encoder_decoder", "is_decoder")):
+        raise ModelError(f"{folder}: {model.config.model_type} is no encoder: export one that is")
+    return model.eval()
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of transformers, which is a fast one.
+
+    Raises:
+        ModelError: If there is none, or it has no fast form.
+    """
+    from transformers import AutoTokenizer
+
+    with tokenizer_errors(f"{folder}: transformers cannot load its tokenizer"), quiet():
+        loaded = AutoTokenizer.from_pretrained(folder, **_OWN_CODE)
+    if not getattr(loaded, "is_fast", False):
+        raise ModelError(
+            f"{folder}: {type(loaded).__name__} has no fast form (tokenizer.json): save the model "
+            "with a tokenizer of the tokenizers library"
+        )
+    return loaded
+
+
+def _plain_tokenizer(loaded: Any, folder: SourceFolder) -> Tokenizer:
+    """The tokenizer as transformers would use it, without padding and truncation; a copy."""
+    from tokenizers import Tokenizer, normalizers
+
+    path = folder.transformer
+    with tokenizer_errors(f"{path}: tokenizers cannot read its tokenizer"):
+        tokenizer: Tokenizer = Tokenizer.from_str(loaded.backend_tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    if folder.lower_case:
+        lower = [normalizers.Lowercase()]
+        if tokenizer.normalizer is not None:
+            lower.append(tokenizer.normalizer)
+        tokenizer.normalizer = normalizers.Sequence(lower)
+    with tokenizer_errors(f"{path}: its tokenizer fails on 'any text'"):
+        kinds = tokenizer.encode("any text").type_ids
+    if any(kinds):
+        raise ModelError(
+            f"{path}: its tokenizer gives a single text a token type other than 0, which the "
+            "exported encoder would not see: this model cannot be exported"
+        )
+    return tokenizer
+
+
+def positions(encoder: Any) -> int | None:
+    """How many positions the encoder has; None if it does not say."""
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    if table is not None and hasattr(table, "num_embeddings"):
+        # RoBERTa's kin count positions from the padding index on.
+        offset = 0 if table.padding_idx is None else int(table.padding_idx) + 1
+        return int(table.num_embeddings) - offset
+    limit = getattr(encoder.config, "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None
+
+
+def _longest_text(asked: int | None, declared: int | None, limit: int | None) -> int:
+    """How many tokens a text may have: as asked, or as the folder declares, within the limit."""
+    if asked is not None:
+        asked = positive("max_tokens", asked)
+        if limit is not None and asked > limit:
+            raise InputError(
+                f"expected max_tokens to be at most the model's {limit} positions, got {asked}: "
+                "lower it"
+            )
+        return asked
+    known = [n for n in (declared, limit) if n is not None]
+    if not known:
+        raise InputError("the model does not say how long a text may be: pass max_tokens")
+    return min(known)

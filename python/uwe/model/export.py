@@ -19,8 +19,7 @@ from uwe.encoder.session import OnnxSession
 from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.files.atomic import new_folder
-from uwe.model.folder import read_source_folder
-from uwe.model.loading import quiet
+from uwe.model.folder import config_of, quiet, read_source_folder
 from uwe.scorer import Scorer, checked_scorer
 
 if TYPE_CHECKING:
@@ -73,9 +72,9 @@ def export(
 ) -> Exported:
     """Export the text encoder of a folder of `uwe train`, transformers or sentence-transformers.
 
-    The vectors are the encoder's `last_hidden_state`, projected where the folder has a projection.
-    The float32 graph is compared with torch before anything is written; `out` appears whole or not
-    at all. What is None is taken from the folder's `uwe.json`, if `uwe train` wrote it.
+    The vectors are the encoder's `last_hidden_state`. The float32 graph is compared with torch
+    before anything is written; `out` appears whole or not at all. What is None is taken from the
+    folder's `uwe.json`, if `uwe train` wrote it.
 
     Args:
         source: The folder.
@@ -97,8 +96,8 @@ def export(
     Raises:
         MissingExtraError: If torch, transformers, onnx or onnxscript is not installed.
         ModelError: If the folder is no encoder that can be exported as it is.
-        InputError: If `out` holds something, `max_tokens` exceeds the model's positions, or
-            `scorer` is no `uwe.Scorer`.
+        InputError: If `out` holds something, `max_tokens` exceeds the model's positions, there is
+            no such form of weights, or no scorer is given and the folder names none.
 
     Warns:
         UserWarning: If the scorer is `pooled` and the model pools its own sentence vectors in
@@ -114,20 +113,29 @@ def export(
         raise InputError(
             f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
         )
-    folder = read_source_folder(Path(source))
-    declared = folder.config or _undeclared(Path(source), scorer)
-    scorer = scorer or declared.scorer
+    folder = read_source_folder(source)
+    said = folder.config
+    scorer = scorer or (said.scorer if said is not None else None)
+    if scorer is None:
+        raise InputError(
+            f"{source}: has no {CONFIG_FILE} that names a scorer: pass scorer= (--scorer NAME)"
+        )
     if scorer.name == "pooled" and folder.mean_pooled is False:
         warnings.warn(
             f"{source}: its own sentence vectors are no means of token vectors, but the scorer "
             "'pooled' compares means: expect other scores than the model's own",
             stacklevel=2,
         )
-    if max_tokens is None and folder.config is not None:
-        max_tokens = declared.max_tokens
+    if max_tokens is None and said is not None:
+        max_tokens = said.max_tokens
+    given = {"language": language, "licence": licence, "base_model": base_model}
+    declared = {} if said is None else {key: getattr(said, key) for key in (*given, "trained_on")}
+    declared |= {key: value for key, value in given.items() if value is not None}
+    if name is None:
+        name = source.resolve().name if said is None else said.name
     from uwe.model.encoder import TorchEncoder
 
-    with new_folder(Path(out)) as partial:
+    with new_folder(out) as partial:
         encoder = TorchEncoder.from_folder(
             source,
             scorer=scorer,
@@ -135,33 +143,21 @@ def export(
             special_tokens=special_tokens,
             attention="eager",
         )
-        config = ModelConfig(
-            name=declared.name if name is None else name,
-            scorer=scorer,
-            special_tokens=encoder.special_tokens,
-            max_tokens=encoder.max_tokens,
-            dim=encoder.dim,
-            weights=weights,
-            language=declared.language if language is None else language,
-            licence=declared.licence if licence is None else licence,
-            base_model=declared.base_model if base_model is None else base_model,
-            trained_on=declared.trained_on,
-        )
+        config = config_of(encoder, name=name, weights=weights, **declared)
         onnx_path = partial / ONNX_FILE
         cosine = _write_onnx(encoder, config, onnx_path)
         encoder.tokenizer.no_truncation()
         (partial / TOKENIZER_FILE).write_text(encoder.tokenizer.to_str(), encoding="utf-8")
         (partial / CONFIG_FILE).write_text(config.to_json(), encoding="utf-8")
         size = onnx_path.stat().st_size
-    return Exported(Path(out), config, size, cosine)
+    return Exported(out, config, size, cosine)
 
 
 def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float:
     """Write the encoder in its form; smallest cosine of a token vector with torch's."""
     import onnx
 
-    from uwe.model.quantize import quantize
-    from uwe.model.rows import column_ranges
+    from uwe.model.quantize import column_ranges, quantize
 
     traced = _token_vectors(encoder)
     _trace(traced, path)
@@ -187,18 +183,6 @@ def _write_onnx(encoder: TorchEncoder, config: ModelConfig, path: Path) -> float
     return min(_cosine(w, v) for w, v in zip(wanted, stored, strict=True))
 
 
-def _undeclared(source: Path, scorer: Scorer | None) -> ModelConfig:
-    """What is taken for granted of a folder without `uwe.json`."""
-    if scorer is None:
-        raise InputError(
-            f"{source}: has no {CONFIG_FILE} that names a scorer: pass scorer= (--scorer NAME)"
-        )
-    return ModelConfig(
-        name=source.resolve().name, scorer=scorer, special_tokens="keep", max_tokens=1, dim=1,
-        weights="float32",
-    )  # fmt: skip
-
-
 def _token_vectors(encoder: TorchEncoder) -> Any:
     """The encoder as a module from ids and a mask to token vectors, padding and all."""
     import torch
@@ -206,12 +190,11 @@ def _token_vectors(encoder: TorchEncoder) -> Any:
     class TokenVectorsOnly(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.transformer, self.projection = encoder.transformer, encoder.projection
+            self.transformer = encoder.transformer
             self.architecture = str(encoder.transformer.config.model_type)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
-            vectors = self.transformer(input_ids=ids, attention_mask=mask, return_dict=False)[0]
-            return vectors if self.projection is None else self.projection(vectors)
+            return self.transformer(input_ids=ids, attention_mask=mask, return_dict=False)[0]
 
     return TokenVectorsOnly().eval()
 
@@ -266,8 +249,7 @@ def _torch_vectors(encoder: Any, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     tensor = torch.from_numpy(ids)
     with torch.no_grad():
         output = encoder(tensor, torch.ones_like(tensor))
-    vectors: NDArray[np.float32] = output.numpy()
-    return vectors
+    return np.asarray(output)
 
 
 def _onnx_vectors(

@@ -2,7 +2,7 @@
 
 This is the readable twin. It holds one number for every pair of tokens, so it is for tests, for
 small batches, and for models of sentence-transformers; training goes through
-`uwe.training.tiled`, which gives the same values and gradients in bounded memory.
+`uwe.training.tiles`, which gives the same values and gradients in bounded memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ def late_interaction_scores(
     *,
     queries_mask: torch.Tensor | None = None,
     targets_mask: torch.Tensor | None = None,
-    temperature: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Scores of all queries against all targets.
 
@@ -39,7 +38,6 @@ def late_interaction_scores(
         scorer: How they are compared.
         queries_mask: (U, m), bool: which rows of `queries` are tokens; None: all.
         targets_mask: (V, n), bool: which rows of `targets` are tokens; None: all.
-        temperature: (), in place of the scorer's, where it is learned.
 
     Returns:
         (U, V), of the same type.
@@ -63,9 +61,7 @@ def late_interaction_scores(
     if scorer.name == "max":
         best = cosines.masked_fill(~columns, -torch.inf).amax(dim=-1)
         return _mean(best[..., None], left[:, None, :])[..., 0]
-    if temperature is None:
-        temperature = dots.new_tensor(scorer.temperature)
-    logits = dots / temperature
+    logits = dots / dots.new_tensor(scorer.temperature)
     sides = {}
     if scorer.name in ("soft_target", "soft"):
         # Padding never takes part: minus infinity before the softmax, not a zero after it.

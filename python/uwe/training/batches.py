@@ -19,6 +19,7 @@ from uwe.graphs.graph import Graph
 from uwe.graphs.padding import SentencePadder
 from uwe.graphs.sampler import BatchSampler, StepSampler
 from uwe.graphs.siblings import Siblings, read_broader, siblings_of
+from uwe.model.folder import united_sources
 from uwe.training.recipe import GraphRecipe, Recipe
 
 __all__ = ["GraphBatch", "RecipeBatches"]
@@ -29,14 +30,14 @@ class GraphBatch:
     """Nodes of one graph that were drawn together.
 
     Attributes:
-        name: Of the graph.
+        graph: What the recipe says of it.
         left: Texts of its left nodes.
         right: Texts of its right nodes.
         positives: (U, V), bool: the edges.
         ignored: (U, V), bool: pairs that are neither positive nor negative.
     """
 
-    name: str
+    graph: GraphRecipe
     left: Sequence[str]
     right: Sequence[str]
     positives: NDArray[np.bool_]
@@ -96,7 +97,7 @@ class RecipeBatches:
             queries[:] = augmented(
                 queries, chances, seed=self._seed, graph=spec.name, number=number
             )
-        return GraphBatch(spec.name, left, right, drawn.positives, drawn.ignored)
+        return GraphBatch(spec, left, right, drawn.positives, drawn.ignored)
 
     def fingerprint(self) -> str:
         """sha256 of all that decides what is drawn."""
@@ -138,7 +139,7 @@ def _read(recipe: Recipe, data: Path) -> tuple[dict[str, Graph], tuple[TrainingS
             )
             for name in {name for graph in found for name in graph_files(graph)}
         ]
-    return graphs, tuple(sorted(sources, key=lambda source: source.name))
+    return graphs, united_sources(sources)
 
 
 def _place(folder: str, data: Path) -> Path:

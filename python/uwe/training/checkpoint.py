@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import lock_descriptor
 from safetensors import SafetensorError
@@ -27,19 +28,21 @@ from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import replaced, settled, write_lines
 from uwe.model.encoder import TorchEncoder
-from uwe.model.saving import disk_errors, save_encoder
+from uwe.model.folder import disk_errors, save_encoder
 from uwe.training.batches import GraphBatch
 from uwe.training.recipe import Recipe, read_recipe, settings_of
 
 __all__ = [
-    "CHECKPOINTS", "MODEL", "Checkpoint", "checkpoint_of", "encoder_sha256", "keep_model",
-    "named_state", "restore_state", "run_folder", "save_checkpoint", "save_failed_step",
+    "MODEL", "Checkpoint", "checkpoint_of", "encoder_sha256", "keep_model", "named_state",
+    "restore_state", "run_folder", "save_checkpoint", "save_failed_step",
 ]  # fmt: skip
 
 FORMAT = 2
 CHECKPOINTS, MODEL, RECIPE = "checkpoints", "model", "recipe.json"
 _NAME = re.compile(r"step-(\d{6,})")
 _STATE, _TENSORS = "trainer.json", "trainer.safetensors"
+_KEPT = 2
+"""How many checkpoints a run keeps."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Checkpoint:
         batches: Fingerprint of what is drawn.
         base: `encoder_sha256` of what the run began with.
         best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
-        tensors: Of the optimizer, and of an average of the weights.
+        tensors: The optimizer's, as `named_state` gives them.
     """
 
     step: int
@@ -64,44 +67,40 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    folder: Path,
-    encoder: TorchEncoder,
-    config: ModelConfig,
-    checkpoint: Checkpoint,
-    *,
-    keep: int = 2,
-) -> Path:
-    """Write `step-<number>/` into a folder, and remove all but the last `keep`.
+    out: Path, encoder: TorchEncoder, config: ModelConfig, checkpoint: Checkpoint
+) -> None:
+    """Write `checkpoints/step-<number>/`, and remove all but the last ones.
 
     Raises:
         OSError: If the disk is full or refuses; those before it are untouched then.
     """
-    path = folder / f"step-{checkpoint.step:06d}"
-    with replaced(path) as new:
+    folder = out / CHECKPOINTS
+    with replaced(folder / f"step-{checkpoint.step:06d}") as new:
         save_encoder(encoder, new, config)
-        tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
+        state = {"format": FORMAT, **vars(checkpoint)}
+        tensors = {k: v.detach().cpu().contiguous() for k, v in state.pop("tensors").items()}
         with disk_errors(new / _TENSORS):
             save_file(tensors, new / _TENSORS)
-        state = {
-            "format": FORMAT,
-            "step": checkpoint.step,
-            "recipe": checkpoint.recipe,
-            "batches": checkpoint.batches,
-            "base": checkpoint.base,
-            "best": checkpoint.best,
-        }
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
-    for old in _steps(folder)[:-keep]:
-        _remove(old)
-    return path
+    for old in _steps(folder)[:-_KEPT]:
+        # Renamed first: half a checkpoint must never bear the name of one.
+        gone = old.with_name(f".{old.name}-old")
+        shutil.rmtree(gone, ignore_errors=True)
+        old.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
+    """Put an encoder in the place of the best one so far.
+
+    Raises:
+        OSError: If the disk is full or refuses; the one before it is there then.
+    """
+    with replaced(out / MODEL) as new:
+        save_encoder(encoder, new, config)
 
 
 def _load(path: Path) -> Checkpoint:
-    """Read the state of a run.
-
-    Raises:
-        ModelError: If it is no checkpoint, of a newer release, or damaged.
-    """
     try:
         state = json.loads((path / _STATE).read_text(encoding="utf-8"))
         found = state.get("format")
@@ -142,31 +141,25 @@ def encoder_sha256(encoder: TorchEncoder) -> str:
     return digest.hexdigest()
 
 
-def named_state(
-    optimizer: torch.optim.Optimizer, names: Mapping[torch.Tensor, str]
-) -> dict[str, torch.Tensor]:
+def named_state(optimizer: torch.optim.Optimizer, encoder: TorchEncoder) -> dict[str, torch.Tensor]:
     """The optimizer's state by the names of parameters: `optimizer.<parameter>.<what>`."""
     return {
-        f"optimizer.{names[parameter]}.{key}": value
-        for parameter, state in optimizer.state.items()
-        for key, value in state.items()
+        f"optimizer.{name}.{key}": value
+        for name, parameter in encoder.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
     }
 
 
 def restore_state(
-    optimizer: torch.optim.Optimizer,
-    names: Mapping[torch.Tensor, str],
-    tensors: Mapping[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer, encoder: TorchEncoder, tensors: Mapping[str, torch.Tensor]
 ) -> None:
     """Put back what `named_state` gave.
 
     Raises:
         ModelError: If a parameter has another shape: the checkpoint is of another architecture.
     """
-    known = {name: parameter for parameter, name in names.items()}
+    known = dict(encoder.named_parameters())
     for key, value in tensors.items():
-        if not key.startswith("optimizer."):
-            continue
         name, _, what = key.removeprefix("optimizer.").rpartition(".")
         parameter = known.get(name)
         if parameter is None or (what != "step" and value.shape != parameter.shape):
@@ -177,15 +170,6 @@ def restore_state(
             )
         # The count of steps too: a fused optimizer has it where the parameter is.
         optimizer.state[parameter][what] = value.to(parameter.device)
-
-
-def _remove(path: Path) -> None:
-    """Renamed first: half a checkpoint must never bear the name of one."""
-    if path.exists():
-        gone = path.with_name(f".{path.name}-old")
-        shutil.rmtree(gone, ignore_errors=True)
-        path.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _steps(folder: Path) -> list[Path]:
@@ -209,18 +193,16 @@ def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Che
                 "another, or remove it"
             )
         return None
-    steps = _steps(out / CHECKPOINTS)
-    if not steps:
-        if not (out / RECIPE).is_file():
-            raise InputError(f"{out}: expected a run to resume, found none: leave --resume out")
-        # It ended before the first checkpoint.
-        _check_same(recipe, read_recipe(out / RECIPE).to_dict(), out / RECIPE)
-        return None
-    last = steps[-1]
-    checkpoint = _load(last)
-    # Read as a recipe, so that settings which are newer than the run have their defaults.
-    _check_same(recipe, Recipe.from_dict(checkpoint.recipe, path=last).to_dict(), last)
-    return last, checkpoint
+    if steps := _steps(out / CHECKPOINTS):
+        last, checkpoint = steps[-1], _load(steps[-1])
+        # Read as a recipe, so that settings which are newer than the run have their defaults.
+        _check_same(recipe, Recipe.from_dict(checkpoint.recipe, path=last), last)
+        return last, checkpoint
+    if not (out / RECIPE).is_file():
+        raise InputError(f"{out}: expected a run to resume, found none: leave --resume out")
+    # It ended before the first checkpoint.
+    _check_same(recipe, read_recipe(out / RECIPE), out / RECIPE)
+    return None
 
 
 # How a step is computed, and how often it is saved: what comes out is the same but for rounding.
@@ -229,8 +211,8 @@ _MAY_DIFFER = {
 }  # fmt: skip
 
 
-def _check_same(recipe: Recipe, found: Mapping[str, Any], where: Path) -> None:
-    wanted, had = dict(settings_of(recipe.to_dict())), dict(settings_of(found))
+def _check_same(recipe: Recipe, found: Recipe, where: Path) -> None:
+    wanted, had = (dict(settings_of(each.to_dict())) for each in (recipe, found))
     for key in sorted({*wanted, *had} - _MAY_DIFFER):
         if wanted.get(key) != had.get(key):
             raise InputError(
@@ -253,8 +235,8 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
     with (out / RECIPE).open() as held:
         if not lock_descriptor(held.fileno(), blocking=False):
             raise InputError(
-                f"{out}: expected a run that nobody goes on with, found another process at it: "
-                "wait for it, or end it"
+                f"{out}: expected a run that no process goes on with, found one at it: wait for "
+                "it, or end it"
             )
         checkpoints, model = out / CHECKPOINTS, out / MODEL
         checkpoints.mkdir(exist_ok=True)
@@ -266,18 +248,8 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
         yield
 
 
-def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
-    """Put an encoder in the place of the best one so far.
-
-    Raises:
-        OSError: If the disk is full or refuses; the one before it is there then.
-    """
-    with replaced(out / MODEL) as new:
-        save_encoder(encoder, new, config)
-
-
-def save_failed_step(path: Path, step: int, batch: GraphBatch, loss: float, norm: float) -> None:
-    """Write down what a loss that is no finite number was computed of.
+def save_failed_step(out: Path, step: int, batch: GraphBatch, loss: float, norm: float) -> Path:
+    """Write down what a loss that is no finite number was computed of; where it lies.
 
     Raises:
         OSError: If the disk is full or refuses.
@@ -286,11 +258,11 @@ def save_failed_step(path: Path, step: int, batch: GraphBatch, loss: float, norm
         "step": step,
         "loss": repr(loss),
         "gradient_norm": repr(norm),
-        "graph": batch.name,
+        "graph": batch.graph.name,
         "left": list(batch.left),
         "right": list(batch.right),
-        "positives": [
-            list(map(int, pair)) for pair in zip(*batch.positives.nonzero(), strict=True)
-        ],
+        "positives": np.argwhere(batch.positives).tolist(),
     }
+    path = out / f"failed-step-{step:06d}.json"
     write_lines(path, [json.dumps(found, ensure_ascii=False, indent=1)])
+    return path

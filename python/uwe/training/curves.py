@@ -1,12 +1,10 @@
-"""The curves of a run: losses, validation, learning rate and gradient, drawn from its log."""
+"""The curves of runs, drawn from their logs: losses, validation, learning rate, gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from uwe.errors import InputError
 from uwe.plotting import drawing
@@ -24,7 +22,7 @@ class RunLog:
     """What `metrics.jsonl` of a run says.
 
     Attributes:
-        name: Of the run's folder.
+        name: The name of the run's folder.
         steps: A record a step.
         validations: A record each time the model was measured.
     """
@@ -64,7 +62,7 @@ def read_run(folder: str | Path) -> RunLog:
 
 
 def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
-    """Draw one or several runs into a file.
+    """Draw one or several runs into a file: a colour a graph, a style of line a run.
 
     Args:
         runs: At least one.
@@ -77,53 +75,43 @@ def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
     """
     if not runs:
         raise InputError("expected runs to draw, got none: name some")
-    names = ", ".join(run.name for run in runs)
-    with drawing(path, (11, 7), title=f"Curves of {names}") as figure:
+    graphs = sorted({graph for run in runs for graph in run.losses()})
+    colours = {graph: f"C{number % 10}" for number, graph in enumerate(graphs)}
+    title = f"Curves of {', '.join(run.name for run in runs)}"
+    with drawing(path, (11, 7), title=title) as figure:
         (loss, validation), (rate, norm) = figure.subplots(2, 2)
-        graphs = sorted({graph for run in runs for graph in run.losses()})
-        colours = {graph: f"C{number % 10}" for number, graph in enumerate(graphs)}
         for number, run in enumerate(runs):
-            label = run.name if len(runs) > 1 else ""
-            _losses(loss, run, colours, _STYLES[number % len(_STYLES)], label)
-            _validations(validation, run, number, label)
+            colour, style = f"C{number % 10}", _STYLES[number % len(_STYLES)]
+            label = f"{run.name} " if len(runs) > 1 else ""
+            for graph, (steps, values) in sorted(run.losses().items()):
+                dot = "o" if len(steps) == 1 else ""  # a line of one point is invisible
+                loss.plot(steps, values, colours[graph] + style + dot, label=f"{label}{graph}")
             steps = [entry["step"] for entry in run.steps]
-            rate.plot(steps, [e["learning_rate"] for e in run.steps], f"C{number}", label=label)
-            norms = np.array([entry["gradient_norm"] for entry in run.steps])
-            norm.plot(steps, norms, f"C{number}", linewidth=0.5, alpha=0.6)
-        for axes, title, unit in (
+            rate.plot(steps, [e["learning_rate"] for e in run.steps], colour, label=label.strip())
+            norm.plot(steps, [e["gradient_norm"] for e in run.steps], colour, alpha=0.6)
+            if run.validations:
+                _draw_validations(validation, run, colour, label)
+        for axes, words, unit in (
             (loss, "Loss of each graph, smoothed", "loss"),
             (validation, "Validation", "percent"),
             (rate, "Learning rate", ""),
             (norm, "Norm of the gradient before clipping", ""),
         ):
-            axes.set_title(title)
+            axes.set_title(words)
             axes.set_xlabel("step")
             axes.set_ylabel(unit)
             if names := axes.get_legend_handles_labels()[1]:
                 axes.legend(ncols=1 + len(names) // 9)  # two runs of twelve graphs fit
-        if not any(run.validations for run in runs):
-            validation.text(0.5, 0.5, "none", ha="center", transform=validation.transAxes)
         rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
 
 
-def _losses(axes: Axes, run: RunLog, colours: Mapping[str, str], style: str, label: str) -> None:
-    """A colour a graph, a style of line a run."""
-    for graph, (steps, values) in sorted(run.losses().items()):
-        named = " ".join(filter(None, (label, graph)))
-        dot = "o" if len(steps) == 1 else ""  # a line of one point is invisible
-        axes.plot(steps, values, marker=dot, color=colours[graph], linestyle=style, label=named)
-
-
-def _validations(axes: Axes, run: RunLog, number: int, label: str) -> None:
-    if not run.validations:
-        return
+def _draw_validations(axes: Axes, run: RunLog, colour: str, label: str) -> None:
+    """The mean, and of a run that is alone each task."""
     steps = [entry["step"] for entry in run.validations]
     means = [100 * entry["mean"] for entry in run.validations]
-    axes.plot(steps, means, f"C{number}", marker="o", linewidth=2, label=f"{label} mean".strip())
-    if label:
-        return
-    for place, task in enumerate(run.validations[0]["tasks"], start=1):
+    axes.plot(steps, means, f"{colour}o-", linewidth=2, label=f"{label}mean")
+    for number, task in enumerate(() if label else run.validations[0]["tasks"], start=1):
         for metric in run.validations[0]["tasks"][task]:
             values = [100 * entry["tasks"][task][metric] for entry in run.validations]
             style = "-" if metric == "MAP" else ":"
-            axes.plot(steps, values, f"C{place % 10}{style}", label=f"{task} {metric}")
+            axes.plot(steps, values, f"C{number % 10}{style}", label=f"{task} {metric}")

@@ -1,12 +1,11 @@
-"""What a run writes down and shows: `metrics.jsonl`, and a line or a bar with the time left."""
+"""What a run writes down and says: `metrics.jsonl`, and a line with the time left."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ from uwe.errors import DataError
 from uwe.files.atomic import write_lines
 from uwe.progress import Progress
 
-__all__ = ["MetricsLog", "Reporter", "read_metrics", "smoothed", "step_progress"]
+__all__ = ["METRICS_FILE", "MetricsLog", "Reporter", "read_metrics", "smoothed"]
 
 METRICS_FILE = "metrics.jsonl"
 
 _NEW = 0.05
 """Weight of a new loss in what is shown: a mean over about the last 20 steps of its graph."""
+_EVERY = 20.0
+"""Seconds between two lines."""
 
 
 class MetricsLog:
@@ -40,6 +41,10 @@ class MetricsLog:
         """Add a line."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(_line({"kind": kind, "step": step, **values}) + "\n")
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False)
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
@@ -71,93 +76,38 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     return entries
 
 
-class Reporter:
-    """Shows nothing: what is used when nobody wants to know."""
-
-    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
-        """A step was taken: the mean loss of each graph of late, and the seconds of a step."""
-
-    def say(self, what: str) -> None:
-        """Something happened that is worth a line."""
-
-
-class _Told(Reporter):
-    """Tells a callable which step was taken, of how many."""
-
-    def __init__(self, report: Callable[[int, int], object], steps: int) -> None:
-        self._report, self._steps = report, steps
-
-    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
-        del losses, seconds
-        self._report(step, self._steps)
-
-
-class _Lines(Reporter):
-    """A line now and then, as a log wants it."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps, self._said = steps, time.monotonic()
-
-    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
-        if step not in (1, self._steps) and time.monotonic() - self._said < 20:
-            return
-        self._said = time.monotonic()
-        self.say(
-            f"step {step:,} of {self._steps:,}: {_losses(losses)}, {self._left(step, seconds)}"
-        )
-
-    def say(self, what: str) -> None:
-        sys.stderr.write(what + "\n")
-        sys.stderr.flush()
-
-    def _left(self, step: int, seconds: float) -> str:
-        minutes = (self._steps - step) * seconds / 60
-        return f"{seconds:.2f} s a step, about {minutes:.0f} min left"
-
-
-class _Bar(_Lines):
-    def __init__(self, steps: int, bar: Any) -> None:
-        super().__init__(steps)
-        self._bar = bar
-        self._task = bar.add_task("", total=steps)
-
-    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
-        words = f"{_losses(losses)}, {self._left(step, seconds)}"
-        self._bar.update(self._task, completed=step, description=words)
-
-    def say(self, what: str) -> None:
-        self._bar.console.print(what, highlight=False, markup=False)
-
-
-@contextmanager
-def step_progress(wanted: Progress, steps: int) -> Iterator[Reporter]:
-    """Show progress on standard error, a bar if that is a terminal, or tell a callable."""
-    if not isinstance(wanted, bool):
-        yield _Told(wanted, steps)
-        return
-    if not wanted:
-        yield Reporter()
-        return
-    if not sys.stderr.isatty():
-        yield _Lines(steps)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as RichProgress
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-    with RichProgress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield _Bar(steps, bar)
-
-
 def smoothed(before: float | None, loss: float) -> float:
     """The mean loss of late, given the one before; None at the start."""
     return loss if before is None else before + _NEW * (loss - before)
 
 
-def _losses(losses: Mapping[str, float]) -> str:
-    return "loss " + " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+class Reporter:
+    """Says how far a run is: in lines on standard error, or to a callable.
 
+    Args:
+        progress: What the caller passed; checked.
+        steps: How many there are.
+    """
 
-def _line(entry: Mapping[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=False)
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self._progress, self._steps = progress, steps
+        self._said = time.monotonic()
+
+    def stepped(self, step: int, losses: Mapping[str, float], seconds: float) -> None:
+        """A step was taken: the mean loss of each graph of late, and the seconds of a step."""
+        if not isinstance(self._progress, bool):
+            self._progress(step, self._steps)
+        elif step in (1, self._steps) or time.monotonic() - self._said >= _EVERY:
+            self._said = time.monotonic()
+            shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            minutes = (self._steps - step) * seconds / 60
+            self.say(
+                f"step {step:,} of {self._steps:,}: loss {shown}, {seconds:.2f} s a step, about "
+                f"{minutes:.0f} min left"
+            )
+
+    def say(self, what: str) -> None:
+        """Something happened that is worth a line."""
+        if self._progress is True:
+            sys.stderr.write(what + "\n")
+            sys.stderr.flush()

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
 from uwe.data.layout import data_folder
-from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError, ModelError, TrainingError
-from uwe.model.base import base_folder
 from uwe.model.encoder import TorchEncoder
-from uwe.model.folder import read_source_folder
-from uwe.model.saving import config_of
+from uwe.model.folder import base_folder, config_of, read_source_folder, united_sources
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer
 from uwe.training.batches import GraphBatch, RecipeBatches
 from uwe.training.checkpoint import (
-    CHECKPOINTS,
     MODEL,
     Checkpoint,
     checkpoint_of,
@@ -37,18 +32,11 @@ from uwe.training.checkpoint import (
     save_checkpoint,
     save_failed_step,
 )  # fmt: skip
-from uwe.training.log import METRICS_FILE, MetricsLog, Reporter, smoothed, step_progress
-from uwe.training.optimizer import KeptWeights, adamw, learning_rate_share
-from uwe.training.process import (
-    fastest_attention,
-    interruptible,
-    memory_errors,
-    new_accelerator,
-)  # fmt: skip
-from uwe.training.recipe import Recipe
-from uwe.training.step import StepSettings, accumulate_gradients
+from uwe.training.log import METRICS_FILE, MetricsLog, Reporter, smoothed
+from uwe.training.recipe import OptimizerRecipe, Recipe
+from uwe.training.step import accumulate_gradients
 
-__all__ = ["Evaluate", "Trained", "train"]
+__all__ = ["Evaluate", "Trained", "interpolated", "interruptible", "learning_rate_share", "train"]
 
 Evaluate = Callable[[TorchEncoder], Mapping[str, Mapping[str, float]]]
 """Gives the metrics of each task of the recipe's validation, from 0 to 1."""
@@ -81,7 +69,7 @@ def train(
     progress: Progress = False,
     cpu: bool = False,
 ) -> Trained:
-    """Train a model.
+    """Train a model; `uwe.train` says what is raised.
 
     Args:
         recipe: What to do.
@@ -91,41 +79,25 @@ def train(
         resume: Go on from the last checkpoint in `out`.
         progress: True for standard error, or a callable that takes (steps taken, all steps).
         cpu: Leave a GPU alone.
-
-    Raises:
-        InputError: If `out` holds a run and `resume` is false, or none and it is true, or the
-            recipe or the graphs are not those of the checkpoint.
-        ModelError: If the base or a checkpoint cannot be used.
-        DataError: If a file of the graphs is malformed.
-        TrainingError: If the loss is no finite number; what it was computed of is saved in `out`.
-            If a step does not fit into memory.
-        OSError: If the disk is full or refuses; the last checkpoint is whole then.
     """
     check_progress(progress)
     out, data = Path(out), data_folder(data)
-    accelerator = new_accelerator(cpu=cpu or not torch.cuda.is_available())
-    # All that can be refused is refused before the folder is made, and each process looks before
-    # one of them makes it.
+    # All that can be refused is refused before the folder is made.
     last = checkpoint_of(recipe, out, resume=resume)
-    main = accelerator.is_main_process
-    with contextlib.ExitStack() as held:
-        shown = held.enter_context(
-            step_progress(progress if main else False, recipe.optimizer.steps)
-        )
-        shown.say(f"reading the weights of {recipe.model.base}")
-        base = base_folder(recipe.model.base)
-        attention = fastest_attention(accelerator, bf16=recipe.precision == "bf16")
-        encoder = _encoder(recipe, base, attention=attention).to(accelerator.device)
-        shown.say(f"reading graphs of {data / recipe.graphs}")
-        batches = RecipeBatches(recipe, data, encoder.count_tokens)
-        run = _Run(recipe, out, batches, encoder, base, accelerator, evaluate)
-        if last is not None:
-            run.restore(last[1], last[0])
-        accelerator.wait_for_everyone()
-        if main:
-            held.enter_context(run_folder(recipe, out))
-        accelerator.wait_for_everyone()
-        return run.steps(shown, held.enter_context(interruptible()))
+    shown = Reporter(progress, recipe.optimizer.steps)
+    shown.say(f"reading the weights of {recipe.model.base}")
+    base = base_folder(recipe.model.base)
+    device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+    # The fused attention's backward pass on a CPU takes four tenths of a step in bfloat16.
+    attention = "eager" if recipe.precision == "bf16" and device == "cpu" else None
+    encoder = _encoder(recipe, base, attention=attention).to(device)
+    shown.say(f"reading graphs of {data / recipe.graphs}")
+    batches = RecipeBatches(recipe, data, encoder.count_tokens)
+    run = _Run(recipe, out, batches, encoder, base, evaluate, shown)
+    if last is not None:
+        run.restore(*last)
+    with run_folder(recipe, out), interruptible() as interrupted:
+        return run.steps(interrupted)
 
 
 class _Run:
@@ -138,48 +110,31 @@ class _Run:
         batches: RecipeBatches,
         encoder: TorchEncoder,
         base: Path,
-        accelerator: Accelerator,
         evaluate: Evaluate | None,
+        shown: Reporter,
     ) -> None:
-        self._recipe, self._out, self._batches = recipe, out, batches
-        self._accelerator = accelerator
+        self._recipe, self._out, self._batches, self._shown = recipe, out, batches, shown
         self._encoder, self._base = encoder, encoder_sha256(encoder)
-        self._settings = {
-            spec.name: StepSettings(
-                scorers=recipe.model.loss_scorers,
-                loss_temperature=spec.loss_temperature,
-                queries=spec.queries,
-                gradient_cache=recipe.batches.gradient_cache,
-                chunk_tokens=recipe.batches.chunk_tokens,
-                tile_pairs=recipe.batches.tile_pairs,
-                bf16=recipe.precision == "bf16",
-            )
-            for spec in recipe.graph
-        }
-        self._optimizer = adamw(encoder, recipe.optimizer)
-        self._names: dict[torch.Tensor, str] = {p: name for name, p in encoder.named_parameters()}
-        self._kept = KeptWeights(
-            encoder,
-            ema_decay=recipe.optimizer.ema_decay,
-            wise_ft_alpha=recipe.optimizer.wise_ft_alpha,
-        )
+        self._optimizer = _adamw(encoder, recipe.optimizer)
+        self._start: dict[str, torch.Tensor] = {}
+        if recipe.optimizer.wise_ft_alpha < 1.0:
+            self._start = {name: p.detach().clone() for name, p in encoder.named_parameters()}
         # What the base has seen, this model has seen: its regimes hang on it.
         declared = read_source_folder(base).config
-        sources = {*batches.sources, *(declared.trained_on if declared else ())}
         model = recipe.model
-        self._config: ModelConfig = config_of(
+        self._config = config_of(
             encoder,
             name=recipe.name,
             language=model.language,
             licence=model.licence,
             base_model=model.base_model or _public_name(model.base),
-            trained_on=tuple(sorted(sources, key=lambda source: (source.name, source.sha256))),
+            trained_on=united_sources(batches.sources, declared.trained_on if declared else ()),
         )
         self._evaluate = evaluate if recipe.validation.tasks else None
         self._step = 0
         self._best: dict[str, Any] | None = None
 
-    def restore(self, checkpoint: Checkpoint, folder: Path) -> None:
+    def restore(self, folder: Path, checkpoint: Checkpoint) -> None:
         """Be where the checkpoint was, with the weights that lie in its folder."""
         declared = read_source_folder(folder).config
         read = () if declared is None else declared.trained_on
@@ -201,63 +156,49 @@ class _Run:
                 f"gives hard negatives, found others below the data folder: {elsewhere}"
             )
         self._step, self._best = checkpoint.step, checkpoint.best
-        restore_state(self._optimizer, self._names, checkpoint.tensors)
+        restore_state(self._optimizer, self._encoder, checkpoint.tensors)
         try:
             weights = _encoder(self._recipe, folder)
         except ModelError as error:
             message = f"{error}; remove this checkpoint, and resume from the one before"
             raise ModelError(message) from error
         self._encoder.load_state_dict(weights.state_dict())
-        self._kept.restore(checkpoint.tensors)
 
-    def steps(self, shown: Reporter, interrupted: list[bool]) -> Trained:
+    def steps(self, interrupted: list[int]) -> Trained:
         """Take the steps that are left."""
-        recipe, log = self._recipe, None
+        recipe, steps = self._recipe, self._recipe.optimizer.steps
         if not (self._out / MODEL).is_dir():  # moved away: the next one is the best
             self._best = None
-        if self._accelerator.is_main_process:
-            log = MetricsLog(self._out / METRICS_FILE, after=self._step)
+        log = MetricsLog(self._out / METRICS_FILE, after=self._step)
+        if self._step == steps and self._best is None:
+            self._validate(log)
+            self._save()
         recent: dict[str, float] = {}
         started, first = time.monotonic(), self._step
-        # Agreed on, as the first process makes the folder that the others look for.
-        if self._step == recipe.optimizer.steps and self._any(self._best is None):
-            self._validate(log, shown)
-            self._save()
         self._encoder.train()
         every = recipe.validation.every if self._evaluate else 0
-        while self._step < recipe.optimizer.steps:
+        while self._step < steps:
             began = time.monotonic()
             graph, record = self._one()
             now = time.monotonic()
             recent[graph] = smoothed(recent.get(graph), record["loss"][graph])
-            if log is not None:
-                log.write("train", self._step, {**record, "seconds": round(now - began, 3)})
-            shown.stepped(self._step, recent, (now - started) / (self._step - first))
-            last = self._step == recipe.optimizer.steps
-            validated = last or (every and self._step % every == 0)
+            log.write("train", self._step, {**record, "seconds": round(now - began, 3)})
+            self._shown.stepped(self._step, recent, (now - started) / (self._step - first))
+            validated = self._step == steps or (every and self._step % every == 0)
             if validated:
-                self._validate(log, shown)
-            stopped = self._any(bool(interrupted))
+                self._validate(log)
+            stopped = bool(interrupted)
             due = recipe.checkpoint_every and self._step % recipe.checkpoint_every == 0
             # After a validation too: a run that resumes must know what lies in its model folder.
             if due or validated or stopped:
                 self._save()
-            if stopped and not last:
-                shown.say(
+            if stopped and self._step < steps:
+                self._shown.say(
                     f"stopped after step {self._step}: the same command with --resume goes on"
                 )
                 raise KeyboardInterrupt
-        # Only the first process has validated.
-        (best,) = broadcast_object_list([self._best])
-        return Trained(self._out / MODEL, best["step"], self._step, best["validation"])
-
-    def _any(self, wanted: bool) -> bool:
-        """Whether a process wants it: Ctrl-C reaches all of them, but not at the same step."""
-        if self._accelerator.num_processes == 1:
-            return wanted
-        device = self._accelerator.device
-        found = self._accelerator.gather(torch.tensor([wanted], device=device))
-        return bool(found.any())
+        assert self._best is not None
+        return Trained(self._out / MODEL, self._best["step"], self._step, self._best["validation"])
 
     def _one(self) -> tuple[str, dict[str, Any]]:
         """One step: its graph, and what the log has of it."""
@@ -267,72 +208,63 @@ class _Run:
             group["lr"] = rate
         batch = self._batches.batch(self._step)
         self._optimizer.zero_grad(set_to_none=True)
-        with memory_errors(self._step + 1):
-            loss = accumulate_gradients(
-                self._encoder, batch, self._settings[batch.name], accelerator=self._accelerator
-            )
+        with _memory_errors(self._step + 1):
+            loss = accumulate_gradients(self._encoder, batch, self._recipe)
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         limit = settings.max_grad_norm or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self._give_up(batch, loss, norm)
         self._optimizer.step()
-        self._kept.update(self._encoder)
         self._step += 1
-        record = {"loss": {batch.name: loss}, "gradient_norm": norm, "learning_rate": rate}
-        return batch.name, record
+        record = {"loss": {batch.graph.name: loss}, "gradient_norm": norm, "learning_rate": rate}
+        return batch.graph.name, record
 
     def _give_up(self, batch: GraphBatch, loss: float, norm: float) -> None:
-        path = self._out / f"failed-step-{self._step + 1:06d}.json"
-        if self._accelerator.is_main_process:
-            save_failed_step(path, self._step + 1, batch, loss, norm)
+        path = save_failed_step(self._out, self._step + 1, batch, loss, norm)
         raise TrainingError(
-            f"expected a finite loss at step {self._step + 1}, got {loss} of {batch.name} and a "
-            f"gradient of norm {norm}: its batch is in {path}; lower optimizer.learning_rate, or "
-            "set optimizer.max_grad_norm, and start again in another folder"
+            f"expected a finite loss at step {self._step + 1}, got {loss} of {batch.graph.name} "
+            f"and a gradient of norm {norm}: its batch is in {path}; lower "
+            "optimizer.learning_rate, or set optimizer.max_grad_norm, and start again in another "
+            "folder"
         )
 
-    def _validate(self, log: MetricsLog | None, shown: Reporter) -> None:
+    def _validate(self, log: MetricsLog) -> None:
         """Measure the model, and keep it if it is the best so far."""
-        if not self._accelerator.is_main_process:
-            return
-        with self._kept.applied(self._encoder):
+        settings = self._recipe.validation
+        with interpolated(self._encoder, self._start, self._recipe.optimizer.wise_ft_alpha):
             if self._evaluate is None:
                 self._keep({}, 0.0)
                 return
-            shown.say(f"step {self._step}: validating")
+            self._shown.say(f"step {self._step}: validating")
             found = {task: dict(values) for task, values in self._evaluate(self._encoder).items()}
-            settings = self._recipe.validation
             each = [found[task][metric] for task in settings.tasks for metric in settings.metrics]
             value = sum(each) / len(each)
             better = self._best is None or value > self._best["value"]
             if better:
                 self._keep(found, value)
-        if log is not None:
-            log.write("validation", self._step, {"tasks": found, "mean": value})
+        log.write("validation", self._step, {"tasks": found, "mean": value})
         figures = ", ".join(
             f"{task} {' / '.join(f'{100 * v:.1f}' for v in values.values())}"
             for task, values in found.items()
         )
         mark = ", the best so far" if better else ""
-        shown.say(f"step {self._step}: mean {100 * value:.2f}{mark}; {figures}")
+        self._shown.say(f"step {self._step}: mean {100 * value:.2f}{mark}; {figures}")
 
     def _keep(self, validation: Mapping[str, Any], value: float) -> None:
         self._best = {"step": self._step, "value": value, "validation": validation}
         keep_model(self._out, self._encoder, self._config)
 
     def _save(self) -> None:
-        if self._accelerator.is_main_process:
-            state = Checkpoint(
-                step=self._step,
-                recipe=self._recipe.to_dict(),
-                batches=self._batches.fingerprint(),
-                base=self._base,
-                best=self._best,
-                tensors={**named_state(self._optimizer, self._names), **self._kept.tensors()},
-            )
-            save_checkpoint(self._out / CHECKPOINTS, self._encoder, self._config, state)
-        self._accelerator.wait_for_everyone()
+        state = Checkpoint(
+            step=self._step,
+            recipe=self._recipe.to_dict(),
+            batches=self._batches.fingerprint(),
+            base=self._base,
+            best=self._best,
+            tensors=named_state(self._optimizer, self._encoder),
+        )
+        save_checkpoint(self._out, self._encoder, self._config, state)
 
 
 def _encoder(recipe: Recipe, folder: Path, *, attention: str | None = None) -> TorchEncoder:
@@ -349,3 +281,93 @@ def _encoder(recipe: Recipe, folder: Path, *, attention: str | None = None) -> T
 def _public_name(base: str) -> str:
     """What a base is called elsewhere, without where it lies on this machine."""
     return Path(base).expanduser().resolve().name if Path(base).expanduser().is_dir() else base
+
+
+def learning_rate_share(step: int, recipe: OptimizerRecipe) -> float:
+    """The share of the highest rate at a step, counted from 0."""
+    warmup = round(recipe.warmup * recipe.steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    return (recipe.steps - step) / max(1, recipe.steps - warmup)
+
+
+def _adamw(encoder: TorchEncoder, recipe: OptimizerRecipe) -> torch.optim.AdamW:
+    """AdamW over two groups: matrices of the transformer, and the rest without weight decay."""
+    matrices = [p for p in encoder.parameters() if p.ndim > 1]
+    others = [p for p in encoder.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": recipe.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True
+    )
+
+
+@contextmanager
+def interpolated(
+    encoder: torch.nn.Module, start: Mapping[str, torch.Tensor], alpha: float
+) -> Iterator[None]:
+    """Within the block the weights lie on the line from the start's to the trained ones.
+
+    Source: WiSE-FT, arXiv 2109.01903, equation 1.
+
+    Args:
+        encoder: What is trained.
+        start: Its parameters by name, as training began; none leave it as it is.
+        alpha: How far along the line, from 0 to 1.
+    """
+    parameters = {name: p for name, p in encoder.named_parameters() if name in start}
+    trained = {name: p.detach().clone() for name, p in parameters.items()}
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(start[name].lerp(parameter, alpha))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                parameter.copy_(trained[name])
+
+
+@contextmanager
+def _memory_errors(step: int) -> Iterator[None]:
+    """Say of a step that does not fit into memory how to go on."""
+    try:
+        yield
+    except RuntimeError as error:  # a GPU's has a class of its own, a CPU's has not
+        if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"step {step} does not fit into memory: {error}: go on from the last checkpoint with  "
+            "--resume --set batches.gradient_cache=true  (or smaller batches.chunk_tokens and "
+            "batches.tile_pairs), which give equal gradients"
+        ) from error
+
+
+@contextmanager
+def interruptible() -> Iterator[list[int]]:
+    """A list that gets an entry at the first Ctrl-C or SIGTERM; a second one stops at once.
+
+    SIGTERM is what schedulers of clusters and `timeout` send.
+    """
+    found: list[int] = []
+
+    def noted(number: int, frame: Any) -> None:
+        del frame
+        if found:
+            raise KeyboardInterrupt
+        found.append(number)
+
+    try:
+        before = {
+            number: signal.signal(number, noted) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+    except ValueError:  # not in the main thread, which signals are sent to
+        yield found
+        return
+    try:
+        yield found
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

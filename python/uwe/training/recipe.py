@@ -1,4 +1,7 @@
-"""A recipe: everything that decides what a training run does, in one TOML file."""
+"""A recipe: everything that decides what a training run does, in one TOML file.
+
+`docs/recipes.md` says what each key means.
+"""
 
 from __future__ import annotations
 
@@ -39,19 +42,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class ModelRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is trained.
-
-    Attributes:
-        base: The encoder to start from: a folder of transformers or sentence-transformers, a hub
-            id, or `package:NAME/PATH` for a folder inside an installed Python package.
-        scorer: How the model's token vectors are to be compared by those who use it.
-        train_scorers: Through which scorers the loss goes, with their weights; empty takes `scorer`
-            alone.
-        max_tokens: Longest text, special tokens included.
-        language: What it reads.
-        licence: SPDX identifier of the weights' licence.
-        base_model: What to call the base in the model card; empty takes `base`.
-    """
+    """`[model]`: what is trained."""
 
     base: str
     scorer: str = "soft:0.5"
@@ -74,14 +65,7 @@ class ModelRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class AugmentRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often a text of a batch is changed into what people type, in this order.
-
-    Attributes:
-        abbreviations: A term of the built-in table is shortened, or written out.
-        title_noise: A level, shift, place, pay or number is put around it, as around job titles.
-        marks: A bullet or number is put before it, or a mark behind it.
-        typos: A letter in 24 is slipped on: left out, doubled, swapped, or its neighbour hit.
-    """
+    """`augment` of a graph: how often a text of the query's side is changed."""
 
     abbreviations: Share = 0.0
     title_noise: Share = 0.0
@@ -90,22 +74,7 @@ class AugmentRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class GraphRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is done with one graph.
-
-    Attributes:
-        name: Of its file of edges: `J`.
-        folder: Of the graph, below the data folder; empty takes the recipe's.
-        batch_size: Nodes a side of a batch.
-        share: How often a step is of this graph, relative to the others.
-        loss_temperature: What scores are divided by.
-        queries: Which side is the query, as the graph is used.
-        relations: Weights of relations: how often their edges are drawn. 0 leaves a relation out:
-            its pairs are neither positives nor negatives.
-        hard_negatives: Share of the anchors, half the nodes of a side, that are siblings of others:
-            skills of one broader skill, jobs of one ISCO group. For graphs of ESCO's or O*NET's.
-        padding: How often a right node is padded with a random one that does not match.
-        augment: How often a text of the query's side is changed into what people type.
-    """
+    """`[[graph]]`: how one graph is drawn from."""
 
     name: str
     folder: str = ""
@@ -120,15 +89,7 @@ class GraphRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class BatchRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a batch is computed: for memory and time, what comes out is the same.
-
-    Attributes:
-        gradient_cache: Whether token vectors are made first without a graph, and again by chunks
-            once the gradients for them are known: less memory, but each text is encoded twice.
-        chunk_tokens: Most tokens that go through the encoder at once, padding included.
-        tile_pairs: Most pairs of tokens that the scorer holds at once, of more than one pair of
-            texts.
-    """
+    """`[batches]`: memory and time of a step; the result is the same."""
 
     gradient_cache: bool = False
     chunk_tokens: Count = 2048
@@ -136,39 +97,18 @@ class BatchRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class OptimizerRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """AdamW, whose learning rate rises in a line and falls to 0 in another.
-
-    Attributes:
-        steps: How many.
-        learning_rate: The highest.
-        warmup: Share of the steps in which the rate rises from 0.
-        weight_decay: Of the transformer's matrices; biases and norms have none.
-        max_grad_norm: Largest norm of the gradient; 0 for any.
-        ema_decay: Decay of an exponential moving average of the weights, which is what is validated
-            and kept; 0 for none.
-        wise_ft_alpha: How far what is validated and kept lies from the base's weights to the
-            trained ones, on the line between them (WiSE-FT, arXiv 2109.01903): less of what the
-            graphs teach, and less of what only they are like.
-    """
+    """`[optimizer]`: AdamW, its schedule, and which weights are kept."""
 
     steps: Count
     learning_rate: Positive = 1e-4
     warmup: Share = 0.1
     weight_decay: NotNegative = 0.01
     max_grad_norm: NotNegative = 1.0
-    ema_decay: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     wise_ft_alpha: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
 class ValidationRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """By what the best step is chosen: validation splits only.
-
-    Attributes:
-        every: After how many steps; 0 for at the end alone.
-        tasks: Names of tasks, or task folders below the data folder; their mean decides.
-        metrics: What is averaged.
-        limit: Most queries of a task.
-    """
+    """`[validation]`: what chooses the best step."""
 
     every: Natural = 500
     tasks: tuple[str, ...] = ()
@@ -177,22 +117,7 @@ class ValidationRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole recipe.
-
-    Attributes:
-        name: Of the model.
-        graphs: Folder of the graphs, below the data folder.
-        seed: Of everything that is drawn.
-        precision: Of the encoder: `bf16` is faster on a GPU, and on a CPU with instructions for it
-            (AMX).
-        checkpoint_every: After how many steps the run can be resumed; 0 for at the end and after
-            validations alone.
-        model: What is trained.
-        graph: The graphs.
-        batches: How a batch is computed.
-        optimizer: How weights change.
-        validation: What chooses the best step.
-    """
+    """A whole recipe."""
 
     name: str
     graphs: str
@@ -229,7 +154,14 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         fields = dict(document)
         found = fields.pop("format", None)
         if found != FORMAT:
-            raise InputError(_other_format(fields, found, path))
+            raise InputError(
+                f"{path}: this release reads recipes of format {FORMAT}, got {found!r}: set format "
+                f"= {FORMAT} and correct the keys that it names then, or update uwe"
+            )
+        optimizer = fields.get("optimizer")
+        if isinstance(optimizer, dict) and optimizer.get("ema_decay") == 0:
+            # Runs wrote it down before the setting left; 0 had no effect.
+            fields["optimizer"] = {k: v for k, v in optimizer.items() if k != "ema_decay"}
         try:
             recipe = msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
@@ -250,86 +182,43 @@ TABLES: dict[str, type[Struct]] = {
 }  # fmt: skip
 """The tables of a recipe by name, the top without one."""
 
-RENAMED = {
-    "size": "batch_size", "clip": "max_grad_norm", "average": "ema_decay",
-    "trained_share": "wise_ft_alpha",
-}  # fmt: skip
-LEFT = {
-    "alpha", "backward", "compile", "decay", "degree_exponent", "dim", "dropout", "forward",
-    "graphs_per_step", "guard", "learned_loss_temperature", "learned_temperature", "mean",
-    "others_in_denominator", "projection_learning_rate", "single_positive", "special_tokens",
-}  # fmt: skip
-"""Keys of format 1 that have another name, and those that are no settings any more."""
-
 
 def settings_of(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Each setting of `to_dict` with its full name, as `--set` has it: `graph.J.batch_size`."""
     for key, value in table.items():
-        if key == "graph" and isinstance(value, list):
-            value = {
-                str(graph.get("name", number)): graph
-                for number, graph in enumerate(value)
-                if isinstance(graph, Mapping)
-            }
+        if key == "graph":
+            value = {graph["name"]: graph for graph in value}
         if isinstance(value, Mapping):
             yield from settings_of(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", value
 
 
-def _other_format(fields: Mapping[str, Any], found: object, path: str | Path) -> str:
-    """What to do with a recipe of another format."""
-    expected = f"{path}: this release reads recipes of format {FORMAT}, got {found!r}"
-    if found != 1:
-        return f"{expected}: set format = {FORMAT}, or update uwe"
-    graphs = fields.get("graph")
-    tables = [fields, *fields.values(), *(graphs if isinstance(graphs, list) else ())]
-    keys = (key for table in tables if isinstance(table, Mapping) for key in table)
-    old = dict.fromkeys(key for key in keys if key in RENAMED.keys() | LEFT)
-    changes = "".join(f"; {_old(key)}" for key in old)
-    return f"{expected}: set format = {FORMAT}{changes}"
-
-
-def _old(key: str) -> str:
-    return f"{key} is {RENAMED[key]} now" if key in RENAMED else f"leave {key} out"
-
-
 def _explained(error: msgspec.ValidationError, fields: Mapping[str, Any]) -> str:
-    """What msgspec found, in words of TOML: where, what was expected, what came, what to do."""
+    """What msgspec found, with the key as TOML has it, the value, and what to do."""
     what, _, where = str(error).partition(" - at `$")
     steps = re.findall(r"\.(\w+)|\[(\d+)\]", where.rstrip("`"))
     place = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).lstrip(".")
-    names = [name for name, _ in steps if name]
-    table = TABLES.get(names[-1] if names else "", Recipe)
     start = f"{place}: " if place else ""
+    names = ["", *(name for name, _ in steps if name)]
     if match := re.search(r"unknown field `(.*)`", what):
-        known = table.__struct_fields__
+        known = TABLES.get(names[-1], Recipe).__struct_fields__
         near = get_close_matches(match[1], known, n=1)
         meant = f"did you mean {near[0]!r}?" if near else "correct it, or leave it out"
-        if match[1] in RENAMED.keys() | LEFT:
-            meant = _old(match[1])
         return f"{start}unknown key {match[1]!r}; known are {', '.join(known)}: {meant}"
     if match := re.search(r"required field `(.*)`", what):
         return f"{start}the key {match[1]!r} is missing: add it"
-    if not isinstance(error.__cause__, InputError):
-        value: Any = fields
-        for name, index in steps:
-            value = value[name or int(index)]
-        owner = TABLES.get(names[-2] if len(names) > 1 else "", Recipe)
-        hint = get_type_hints(owner).get(names[-1]) if names else None
-        if get_origin(hint) is Literal:
-            what = f"expected one of {', '.join(get_args(hint))}"
-        for theirs, ours in _KINDS.items():
-            what = what.replace(f"`{theirs}`", ours)
-        remedy = "write [[graph]]" if names == ["graph"] else "correct it"
-        what = f"{what[0].lower()}{what[1:].partition(', got')[0]}, got {value!r}: {remedy}"
-    return f"{start}{what}"
-
-
-_KINDS = {
-    "str": "text", "int": "an integer", "float": "a number", "bool": "true or false",
-    "object": "a table", "array": "a list",
-}  # fmt: skip
+    if isinstance(error.__cause__, InputError):
+        return f"{start}{what}"
+    value: Any = fields
+    for name, index in steps:
+        value = value[name or int(index)]
+    hint = get_type_hints(TABLES.get(names[-2], Recipe)).get(names[-1]) if steps else None
+    if get_origin(hint) is Literal:
+        what = f"expected one of {', '.join(get_args(hint))}"
+    what = what[0].lower() + what[1:].partition(", got")[0]
+    remedy = "write [[graph]]" if names[1:] == ["graph"] else "correct it"
+    return f"{start}{what}, got {value!r}: {remedy}"
 
 
 def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:

@@ -11,7 +11,7 @@ import torch
 
 from uwe import InputError, Scorer, _core
 from uwe.model.similarity import late_interaction_scores
-from uwe.training.tiled import Ragged, tiled_scores
+from uwe.training.tiles import Ragged, tiled_scores
 
 SCORERS = [
     "soft:0.5", "soft:0.5:0", "soft:0.5:4", "soft_query:0.5", "soft_target:0.5", "max", "pooled",
@@ -97,16 +97,16 @@ def test_the_gradient_is_that_of_finite_differences(name: str) -> None:
 
 
 def test_the_pairs_of_tokens_are_never_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from uwe.training import tiled
+    from uwe.training import tiles
 
     sizes = []
 
-    class Watched(tiled._Tile):
+    class Watched(tiles._Tile):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)
             sizes.append(self.dots.numel())
 
-    monkeypatch.setattr(tiled, "_Tile", Watched)
+    monkeypatch.setattr(tiles, "_Tile", Watched)
     queries, targets = ragged([9, 30, 31] * 20), ragged([4, 8, 60] * 20, seed=1)
     scores = tiled_scores(queries, targets, Scorer.parse("soft:0.5"), tile_pairs=5000)
     torch.autograd.backward(scores.sum())

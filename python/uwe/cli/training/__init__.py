@@ -1,1 +1,0 @@
-"""`uwe train`: training from the command line, a command a file."""
