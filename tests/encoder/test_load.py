@@ -236,7 +236,7 @@ def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
     assert "is no model of uwe, as it lacks a file" in results["org/half"]
     assert "the hub cannot be reached" in results["org/broken"]
     assert "the download failed" in results["org/stingy"]
-    assert "nor a name that the hub allows" in results["org/na..me"]
+    assert "neither a folder here" in results["org/na..me"]
 
 
 def test_a_download_that_fails_on_the_way_says_try_again(hub: str, tmp_path: Path) -> None:

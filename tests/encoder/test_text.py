@@ -17,7 +17,7 @@ from tokenizers import processors
 
 from tiny_model import TABLE, WORDS, word_tokenizer, write_model
 from uwe.encoder.loading import load
-from uwe.encoder.text_encoder import TextEncoder, Token, TruncationWarning, checked_texts
+from uwe.encoder.text_encoder import TextEncoder, Token, TruncationWarning
 from uwe.errors import InputError, ModelError
 from uwe.scorer import Scorer
 
@@ -153,15 +153,15 @@ def test_a_text_that_just_fits_is_not_warned_of(tiny: TextEncoder) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ("data engineer", r"pass \[text\]"),
-        (b"data", "got one bytes"),
-        (3, "got int"),
+        ("data engineer", r"pass \["),
+        (b"data", "list"),
+        (3, "list"),
         ([], "at least one"),
         (["a", ""], "empty"),
         (["a", "b", " \t\n\u00a0"], "blank"),
-        (["a", None], "got NoneType"),
-        (["a", b"b"], "got bytes"),
-        (["a", "ab\ud800"], r"U\+D800"),
+        (["a", None], "text 1"),
+        (["a", b"b"], "text 1"),
+        (["a", "ab\ud800"], "surrogate"),
     ],
 )
 def test_what_is_no_list_of_texts_is_refused(tiny: TextEncoder, texts: Any, message: str) -> None:
@@ -204,7 +204,7 @@ def test_a_text_of_which_nothing_is_read_is_named(tmp_path: Path, nothing: str) 
 
 def test_texts_may_come_from_any_iterable(tiny: TextEncoder) -> None:
     assert len(tiny.encode(text for text in ("data", "baker"))) == 2
-    assert checked_texts(("data", "baker")) == ["data", "baker"]
+    assert len(tiny.encode(("data", "baker"))) == 2
 
 
 @settings(max_examples=60, deadline=None)

@@ -252,6 +252,18 @@ def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None
     assert len(caught) == 1
 
 
+def test_readings_that_are_cut_are_not_told(tmp_path: Path) -> None:
+    model = uwe.TextEncoder(write_model(tmp_path / "model"))
+    cache = uwe.TargetCache.build(model, ["data", "baker"])
+    queries = ["Mgr " + "data " * 20, "baker"] * 64 + ["data " * 30]
+    with pytest.warns(uwe.TruncationWarning, match="^text 0 .* and 64 more") as caught:
+        uwe.rank_many(queries, cache, abbreviations={"Mgr": "baker"})
+    assert len(caught) == 1
+    with pytest.warns(uwe.TruncationWarning, match="^text 0 ") as caught:
+        uwe.rank(queries[0], cache, abbreviations={"Mgr": "baker"})
+    assert "more" not in str(caught[0].message)
+
+
 def test_progress_counts_to_the_end(skills: uwe.TargetCache) -> None:
     seen: list[int] = []
     uwe.rank_many(["chef"] * 130, skills, progress=lambda done, _: seen.append(done))
