@@ -193,11 +193,11 @@ def _print_ranked(
         [str(place), match.label, f"{match.score:.4f}", match.id, match.alias, match.read_as]
         for place, match in enumerate(matches, 1)
     ]
-    for i, row in enumerate(
-        rows or [[None] * 6]
-    ):  # a query that nothing was found for is a row too
+    if not rows:  # a query that nothing was found for is a row too
+        rows.append([None] * 6)
+    for i, row in enumerate(rows):
         earned = [] if reasons is None else [_earned(reasons[i]) if reasons else ""]
-        columns = (" ".join((column or "").split()) for column in (record.text, *row, *earned))
+        columns = (" ".join((column or "").split()) for column in [record.text, *row, *earned])
         output.print_line("\t".join(columns))
 
 
