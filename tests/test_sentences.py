@@ -63,5 +63,5 @@ def test_every_word_is_kept_and_every_part_is_a_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", [None, ["a. b."], b"a"])
 def test_what_is_no_text_is_refused(text: Any) -> None:
-    with pytest.raises(InputError, match="expected a text, got"):
+    with pytest.raises(InputError, match="text"):
         split_sentences(text)

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from uwe.metrics import score_metrics as score_metrics
     from uwe.parallelism import set_threads as set_threads
     from uwe.parallelism import threads as threads
-    from uwe.ranking.late_interaction import late_interaction as late_interaction
     from uwe.ranking.matches import Match as Match
     from uwe.ranking.matches import Ranking as Ranking
     from uwe.ranking.matches import Rankings as Rankings
     from uwe.ranking.rank import TopK as TopK
+    from uwe.ranking.rank import late_interaction as late_interaction
     from uwe.ranking.rank import rank as rank
     from uwe.ranking.rank import rank_many as rank_many
     from uwe.ranking.rank import rank_stream as rank_stream
@@ -64,55 +64,31 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_ROOMS = {
-    "Abbreviations": "lexicon",
-    "CacheCorruptError": "errors",
-    "CacheError": "errors",
-    "CacheFormatError": "errors",
-    "CacheMismatchError": "errors",
-    "CacheNotFoundError": "errors",
-    "DataError": "errors",
-    "Explanation": "explanation",
-    "InputError": "errors",
-    "Match": "ranking.matches",
-    "MissingExtraError": "errors",
-    "ModelError": "errors",
-    "QueryMetrics": "metrics",
-    "Ranking": "ranking.matches",
-    "Rankings": "ranking.matches",
-    "Scorer": "scorer",
-    "TargetCache": "cache.target_cache",
-    "TargetSpace": "spaces",
-    "TextEncoder": "encoder.text_encoder",
-    "TokenVectors": "encoder.tokens",
-    "TopK": "ranking.rank",
-    "TrainingError": "errors",
-    "TruncationWarning": "encoder.text_encoder",
-    "UweError": "errors",
-    "cache_metrics": "metrics",
-    "evaluate": "bench.evaluation",
-    "explain": "explanation",
-    "explain_many": "explanation",
-    "late_interaction": "ranking.late_interaction",
-    "load": "encoder.loading",
-    "rank": "ranking.rank",
-    "rank_many": "ranking.rank",
-    "rank_stream": "ranking.rank",
-    "score_metrics": "metrics",
-    "scores": "ranking.rank",
-    "set_threads": "parallelism",
-    "simd_level": "_core",
-    "space_cache": "spaces",
-    "split_sentences": "sentences",
-    "target_space": "spaces",
-    "target_spaces": "spaces",
-    "threads": "parallelism",
-    "top_k": "ranking.rank",
-    "train": "trainer",
+_MODULES = {
+    "_core": "simd_level",
+    "bench.evaluation": "evaluate",
+    "cache.target_cache": "TargetCache",
+    "encoder.loading": "load",
+    "encoder.text_encoder": "TextEncoder TruncationWarning",
+    "encoder.tokens": "TokenVectors",
+    "errors": (
+        "CacheCorruptError CacheError CacheFormatError CacheMismatchError CacheNotFoundError "
+        "DataError InputError MissingExtraError ModelError TrainingError UweError"
+    ),
+    "explanation": "Explanation explain explain_many",
+    "lexicon": "Abbreviations",
+    "metrics": "QueryMetrics cache_metrics score_metrics",
+    "parallelism": "set_threads threads",
+    "ranking.matches": "Match Ranking Rankings",
+    "ranking.rank": "TopK late_interaction rank rank_many rank_stream scores top_k",
+    "scorer": "Scorer",
+    "sentences": "split_sentences",
+    "spaces": "TargetSpace space_cache target_space target_spaces",
+    "trainer": "train",
 }
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 
-__all__ = [*_ROOMS, "__version__"]
-__all__.sort()
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 if not TYPE_CHECKING:  # to a checker, a module with __getattr__ has every name
@@ -122,8 +98,8 @@ if not TYPE_CHECKING:  # to a checker, a module with __getattr__ has every name
             from importlib.metadata import version
 
             value: Any = version("uwe")
-        elif name in _ROOMS:
-            value = getattr(import_module(f"uwe.{_ROOMS[name]}"), name)
+        elif name in _HOMES:
+            value = getattr(import_module(f"uwe.{_HOMES[name]}"), name)
         else:
             raise AttributeError(f"module 'uwe' has no attribute {name!r}")
         globals()[name] = value

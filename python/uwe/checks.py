@@ -1,4 +1,4 @@
-"""Checks of arguments that several modules take."""
+"""Checks of arguments that several modules take; the first argument is what messages call it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,20 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.errors import InputError
 
 __all__ = [
-    "file_name", "flag", "floats", "listed", "natural", "path_of", "positive",
-    "text_of",
+    "file_name", "flag", "floats", "is_unicode", "listed", "natural", "path_of", "positive",
+    "real_number", "text_of", "texts_of",
 ]  # fmt: skip
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
 
 def positive(name: str, value: object) -> int:
-    """`value` as an int if it is an integer of any kind, NumPy's too, and at least 1.
-
-    Raises:
-        InputError: Otherwise; `name` is what the message calls it.
-    """
+    """`value` as an int if it is an integer of any kind and at least 1; InputError otherwise."""
     return _integer(name, value, 1)
 
 
 def natural(name: str, value: object) -> int:
-    """`value` as an int if it is an integer of any kind, NumPy's too, and at least 0.
-
-    Raises:
-        InputError: Otherwise; `name` is what the message calls it.
-    """
+    """`value` as an int if it is an integer of any kind and at least 0; InputError otherwise."""
     return _integer(name, value, 0)
 
 
@@ -56,14 +48,11 @@ def file_name(what: str, name: object) -> str:
 
     Raises:
         InputError: If it is no text, blank, `.` or `..`, too long, or has a character in it that
-            separates folders or that no name may hold; `what` is what the message calls it.
+            separates folders or that no name may hold.
     """
     if not isinstance(name, str):
         raise InputError(f"expected {what} to be a text, got {name!r}: correct it")
-    try:
-        fits = len(name.encode()) <= _LONGEST_NAME
-    except UnicodeEncodeError:  # half a character
-        fits = False
+    fits = is_unicode(name) and len(name.encode()) <= _LONGEST_NAME
     leads_away = name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name)
     if not fits or leads_away or not name.strip():
         raise InputError(
@@ -77,8 +66,7 @@ def path_of(what: str, path: object) -> Path:
     """`path` as a path, if it is one or the text of one.
 
     Raises:
-        InputError: Otherwise, or if it has a character in it that no path has; `what` is what the
-            message calls it.
+        InputError: Otherwise, or if it has a character in it that no path has.
     """
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"expected {what} to be a path, got {path!r}: pass a text or a Path")
@@ -93,14 +81,10 @@ def path_of(what: str, path: object) -> Path:
 
 
 def text_of(what: str, text: object) -> str:
-    """`text` if it is a str that has a form in UTF-8; `what` is what the message calls it.
-
-    Raises:
-        InputError: Otherwise.
-    """
+    """`text` if it is a str that has a form in UTF-8; InputError otherwise."""
     if not isinstance(text, str):
         raise InputError(f"expected {what} to be a text, got {text!r}: pass a str")
-    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+    if not is_unicode(text):
         raise InputError(
             f"expected {what} to be a text, got the lone surrogate in {text[:40]!r}: decode its "
             "source with errors='replace'"
@@ -108,12 +92,40 @@ def text_of(what: str, text: object) -> str:
     return text
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text has a form in UTF-8: no half of a character, a lone surrogate, is in it."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> list[str]:
+    """`texts` as a list: at least one, each with a form in UTF-8 and not blank.
+
+    Args:
+        what: What messages call them.
+        texts: Any iterable.
+        one: What the message calls one of them, before its number.
+        first: The number of the first.
+
+    Raises:
+        InputError: Otherwise; the message has the number of the text.
+    """
+    found = listed(what, texts)
+    if not found:
+        raise InputError(f"expected {what} to have at least one text, got none: add one")
+    for i, text in enumerate(found, first):
+        if not text_of(f"{one} {i}", text).strip():
+            raise InputError(f"{one} {i} is {'blank' if text else 'empty'}: leave it out")
+    return found
+
+
 def listed(what: str, values: object) -> list[Any]:
     """`values` as a list, if they are several.
 
     Raises:
-        InputError: If it is one text, a mapping or nothing that can be listed; `what` is what the
-            message calls them.
+        InputError: If it is one text, a mapping or nothing that can be listed.
     """
     if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from uwe.checks import file_name, path_of, text_of
@@ -35,6 +35,8 @@ __all__ = [
 
 _ALIAS_SEPARATOR = re.compile(r"[|\r\n]")
 _GRADE = re.compile(r"\d{1,9}")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,24 +117,14 @@ def read_queries(
         InputError: If the format is unknown, or cannot be told by the suffix.
         OSError: If the file cannot be read.
     """
-    path = path_of("source", source) if isinstance(source, str | PathLike) else None
-    chosen = format_of(path, format)
-    name = "text" if field is None else text_of("field", field)
-    with lines_of(source) as lines:
-        for line, entry in entries_of(lines, chosen, path, {name, "id"}):
-            try:
-                fields = checked(entry, path, line)
-                text = fields[""] if chosen == "lines" else _text(fields, name, path, line)
-                if not text.strip():
-                    raise DataError(
-                        "expected a text, got a blank one: leave it out", path=path, line=line
-                    )
-            except DataError as error:
-                if on_invalid is None:
-                    raise
-                on_invalid(error)
-                continue
-            yield Record(line, text, {} if chosen == "lines" else fields)
+    path, chosen = _form(source, format)
+    name = "" if chosen == "lines" else "text" if field is None else text_of("field", field)
+
+    def take(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return _text(fields, name), fields
+
+    for line, (text, fields) in _taken(source, path, chosen, {name, "id"}, take, on_invalid):
+        yield Record(line, text, {} if chosen == "lines" else fields)
 
 
 def read_targets(
@@ -166,8 +158,7 @@ def read_targets(
             and one was named, or one was named twice.
         OSError: If the file cannot be read.
     """
-    path = path_of("source", source) if isinstance(source, str | PathLike) else None
-    chosen = format_of(path, format)
+    path, chosen = _form(source, format)
     given = (label_field, id_field, aliases_field)
     named = [text_of("the name of a field", name) for name in given if name is not None]
     if named and chosen == "lines":
@@ -176,81 +167,45 @@ def read_targets(
         )
     if len(set(named)) != len(named):
         raise InputError(f"expected different fields for label, id and aliases, got {named}")
-    names = _TargetFields(
-        ("label", "text") if label_field is None else (label_field,),
-        "id" if id_field is None else id_field,
-        "aliases" if aliases_field is None else aliases_field,
-    )
-    unseen, line = dict.fromkeys(named), 0
+    labels = ("label", "text") if label_field is None else (label_field,)
+    id_name = "id" if id_field is None else id_field
+    aliases_name = "aliases" if aliases_field is None else aliases_field
+    seen: set[str] = set()
+
+    def take(fields: dict[str, Any]) -> tuple[str, str | None, list[str], dict[str, Any]]:
+        seen.update(fields)
+        known = ("",) if chosen == "lines" else labels
+        name = next((name for name in known if name in fields), known[0])
+        label = _text(fields, name)
+        del fields[name]
+        id_ = fields.pop(id_name, None)
+        if id_ is not None and not isinstance(id_, str):
+            raise InputError(f"expected {id_name!r} to be a text, got {id_!r}: write it in quotes")
+        aliases = _aliases(fields.pop(aliases_name, None), aliases_name)
+        for column, value in fields.items():
+            if isinstance(value, list | dict):
+                raise InputError(f"expected {column!r} to be one value, got {value!r}: correct it")
+        return label, id_ or None, aliases, fields
+
     table = TargetTable([], [], [], {})
-    columns: dict[str, list[Any]] = table.metadata
-    with lines_of(source) as lines:
-        for line, entry in entries_of(lines, chosen, path, {*names.label, names.id, names.aliases}):
-            if isinstance(entry, dict):
-                for name in [name for name in unseen if name in entry]:
-                    del unseen[name]
-            try:
-                label, id_, aliases, fields = _target(entry, chosen, names, path, line)
-            except DataError as error:
-                if on_invalid is None:
-                    raise
-                on_invalid(error)
-                continue
-            for column in [name for name in fields if name not in columns]:
-                columns[column] = [None] * len(table.labels)
-            for column, values in columns.items():
-                values.append(fields.get(column))
-            table.labels.append(label)
-            table.ids.append(id_)
-            table.aliases.append(aliases)
-    if unseen and line:
+    columns = table.metadata
+    names = {*labels, id_name, aliases_name}
+    for _, (label, id_, aliases, fields) in _taken(source, path, chosen, names, take, on_invalid):
+        for column in [name for name in fields if name not in columns]:
+            columns[column] = [None] * len(table.labels)
+        for column, values in columns.items():
+            values.append(fields.get(column))
+        table.labels.append(label)
+        table.ids.append(id_)
+        table.aliases.append(aliases)
+    unseen = [name for name in named if name not in seen]
+    if unseen and seen:
         raise DataError(
-            f"expected the field {next(iter(unseen))!r}, which no entry has: name another field",
-            path=path,
+            f"expected the field {unseen[0]!r}, which no entry has: name another field", path=path
         )
     if not table.labels:
         raise DataError("expected at least one target, got none: add a line", path=path)
     return table
-
-
-class _TargetFields(NamedTuple):
-    """Which fields say what; of `label` the first that is there."""
-
-    label: tuple[str, ...]
-    id: str
-    aliases: str
-
-
-def _target(
-    entry: dict[str, Any] | DataError,
-    format_: Format,
-    names: _TargetFields,
-    path: Path | None,
-    line: int,
-) -> tuple[str, str | None, list[str], dict[str, Any]]:
-    """Label, id, aliases and metadata of an entry."""
-    fields = checked(entry, path, line)
-    if format_ == "lines":
-        fields = {"label": fields[""]}
-    name = next((name for name in names.label if name in fields), names.label[0])
-    label = _text(fields, name, path, line)
-    if not label.strip():
-        raise DataError("expected a label, got a blank text: leave it out", path=path, line=line)
-    del fields[name]
-    id_ = fields.pop(names.id, None)
-    if id_ is not None and not isinstance(id_, str):
-        raise DataError(
-            f"expected {names.id!r} to be a text, got {id_!r}: write it in quotes",
-            path=path,
-            line=line,
-        )
-    aliases = _aliases(fields.pop(names.aliases, None), names.aliases, path, line)
-    for column, value in fields.items():
-        if isinstance(value, list | dict):
-            raise DataError(
-                f"expected {column!r} to be one value, got {value!r}", path=path, line=line
-            )
-    return label, id_ or None, aliases, fields
 
 
 def read_task(folder: str | Path, split: str = "test") -> RankingTask:
@@ -273,42 +228,45 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     query_index = {id_: i for i, id_ in enumerate(query_ids)}
     judged: list[dict[int, bool]] = [{} for _ in queries]
     path = folder / f"{split}.qrels.tsv.gz"
-    with lines_of(path) as lines:
-        for line, raw in decoded(lines):
-            if not raw.strip(" \r\n"):
-                continue
-            columns = raw.rstrip("\r\n").split("\t")
-            if len(columns) == 1:  # as `uwe bench run --runs` and trec_eval have them
-                columns = [unquote(column) for column in raw.split()]
-            if len(columns) != 4 or not _GRADE.fullmatch(columns[3]):
-                raise DataError(
-                    "expected query, 0, target and a grade, a whole number from 0 up, separated by "
-                    f"tabs or blanks, got {raw!r}: mend the line",
-                    path=path,
-                    line=line,
-                )
-            query, _, target, grade = columns
-            for what, id_, known, file in (
-                ("query", query, query_index, f"{split}.queries.jsonl.gz"),
-                ("target", target, target_index, "targets.jsonl.gz"),
-            ):
-                if id_ not in known:
-                    raise DataError(
-                        f"expected the id of a {what} in {file}, got {id_!r}, which no entry "
-                        "there has: mend the line, or add the entry",
-                        path=path,
-                        line=line,
+    line = 0
+    try:
+        with lines_of(path) as lines:
+            for line, raw in decoded(lines):  # noqa: B007 - errors name it
+                if not raw.strip(" \r\n"):
+                    continue
+                query, target, yes = _judgement(raw)
+                for what, id_, known, file in (
+                    ("query", query, query_index, f"{split}.queries.jsonl.gz"),
+                    ("target", target, target_index, "targets.jsonl.gz"),
+                ):
+                    if id_ not in known:
+                        raise InputError(
+                            f"expected the id of a {what} in {file}, got {id_!r}, which no entry "
+                            "there has: mend the line, or add the entry"
+                        )
+                if judged[query_index[query]].setdefault(target_index[target], yes) != yes:
+                    raise InputError(
+                        f"expected one judgement of {query!r} and {target!r}, got relevant and "
+                        "not: leave one out"
                     )
-            known_grades = judged[query_index[query]]
-            if known_grades.setdefault(target_index[target], int(grade) > 0) != (int(grade) > 0):
-                raise DataError(
-                    f"expected one judgement of {query!r} and {target!r}, got relevant and not: "
-                    "leave one out",
-                    path=path,
-                    line=line,
-                )
+    except InputError as error:
+        raise DataError(str(error), path=path, line=line) from None
     relevant = [sorted(t for t, yes in targets_.items() if yes) for targets_ in judged]
     return RankingTask(target_ids, targets, query_ids, queries, relevant)
+
+
+def _judgement(line: str) -> tuple[str, str, bool]:
+    """Query, target, and whether it is relevant."""
+    columns = line.rstrip("\r\n").split("\t")
+    if len(columns) == 1:  # as `uwe bench run --runs` and trec_eval have them
+        columns = [unquote(column) for column in line.split()]
+    if len(columns) != 4 or not _GRADE.fullmatch(columns[3]):
+        raise InputError(
+            "expected query, 0, target and a grade, a whole number from 0 up, separated by tabs or "
+            f"blanks, got {line!r}: mend the line"
+        )
+    query, _, target, grade = columns
+    return query, target, int(grade) > 0
 
 
 def _identified(path: Path) -> tuple[list[str], list[str]]:
@@ -316,15 +274,10 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     texts: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")
-        if not isinstance(id_, str) or not id_:
+        if not isinstance(id_, str) or not id_ or id_ in texts:
+            found = f"{id_!r} a second time" if isinstance(id_, str) and id_ else repr(id_)
             raise DataError(
-                f"expected 'id' with a text, got {id_!r}: give one, in quotes",
-                path=path,
-                line=record.line,
-            )
-        if id_ in texts:
-            raise DataError(
-                f"expected ids that differ, got {id_!r} a second time: rename one, or leave it out",
+                f"expected 'id' with a text that no other entry has, got {found}: give it one",
                 path=path,
                 line=record.line,
             )
@@ -334,29 +287,54 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     return list(texts), list(texts.values())
 
 
-def _text(fields: dict[str, Any], name: str, path: Path | None, line: int) -> str:
+def _form(source: str | Path | Iterable[bytes], given: Format | None) -> tuple[Path | None, Format]:
+    path = path_of("source", source) if isinstance(source, str | PathLike) else None
+    return path, format_of(path, given)
+
+
+def _taken(
+    source: str | Path | Iterable[bytes],
+    path: Path | None,
+    format_: Format,
+    known: Collection[str],
+    take: Callable[[dict[str, Any]], T],
+    on_invalid: Callable[[DataError], object] | None,
+) -> Iterator[tuple[int, T]]:
+    """Line and what `take` makes of each entry; it says by an InputError that one is invalid."""
+    with lines_of(source) as lines:
+        for line, entry in entries_of(lines, format_, path, known):
+            try:
+                taken = take(checked(entry, path, line))
+            except (DataError, InputError) as error:
+                wrong = error
+                if not isinstance(wrong, DataError):
+                    wrong = DataError(str(error), path=path, line=line)
+                if on_invalid is None:
+                    raise wrong from None
+                on_invalid(wrong)
+                continue
+            yield line, taken
+
+
+def _text(fields: dict[str, Any], name: str) -> str:
     if name not in fields:
-        raise DataError(
+        raise InputError(
             f"expected the field {name!r}, got {', '.join(map(repr, fields)) or 'none'}: name "
-            "another field, or mend the line",
-            path=path,
-            line=line,
+            "another field, or mend the line"
         )
     text = fields[name]
     if not isinstance(text, str):
-        raise DataError(
-            f"expected {name!r} to be a text, got {text!r}: mend the line", path=path, line=line
-        )
+        raise InputError(f"expected {name!r} to be a text, got {text!r}: mend the line")
+    if not text.strip():
+        raise InputError("expected a text, got a blank one: leave it out")
     return text
 
 
-def _aliases(value: object, name: str, path: Path | None, line: int) -> list[str]:
+def _aliases(value: object, name: str) -> list[str]:
     if isinstance(value, str):
         value = [alias.strip() for alias in _ALIAS_SEPARATOR.split(value) if alias.strip()]
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(a, str) and a.strip() for a in value):
-        raise DataError(
-            f"expected {name!r} to be a list of texts, got {value!r}", path=path, line=line
-        )
+        raise InputError(f"expected {name!r} to be a list of texts, got {value!r}: mend the line")
     return value

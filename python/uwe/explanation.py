@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import listed, natural
+from uwe.checks import listed, natural, texts_of
 from uwe.encoder.words import WordGroups, words_of
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
 from uwe.ranking.matches import Match
-from uwe.ranking.queries import check_queries, chosen_scorer, encode_queries, target_cache
+from uwe.ranking.queries import chosen_scorer, encode_queries, target_cache
 from uwe.ranking.rank import Abbreviate
 from uwe.ranking.readings import readings_of
 from uwe.scorer import Scorer
@@ -88,12 +88,7 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dictionary that `json.dumps` takes."""
         return {
-            "query": self.query,
-            "label": self.label,
-            "alias": self.alias,
-            "read_as": self.read_as,
-            "index": self.index,
-            "score": self.score,
+            **vars(self),
             "scorer": str(self.scorer),
             "query_words": [vars(w) for w in self.query_words],
             "target_words": [vars(w) for w in self.target_words],
@@ -204,7 +199,7 @@ def explain_many(
     if not indices:
         return []
     chosen = chosen_scorer(cache, scorer)
-    check_queries([query])
+    texts_of("queries", [query], "query")
     readings = readings_of(query, cache, checked_abbreviations(abbreviations))
     encoded = {text: encode_queries([text], cache)[0].astype(np.float64) for text in readings}
     rows = {text: words_of(cache.model, text, len(encoded[text])) for text in readings}

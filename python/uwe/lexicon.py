@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 
-from uwe.checks import path_of
+from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["UNKNOWN", "Abbreviations", "checked_abbreviations", "with_unknown_words"]
@@ -97,38 +97,33 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
         table: dict[str, tuple[str, ...]] = {}
         lines: dict[str, int] = {}
         words = []
+        number: int | None = None
         try:
             content = file.read_text(encoding="utf-8-sig")
+            for number, line in enumerate(content.split("\n"), 1):
+                cells = line.rstrip("\r").split("\t")
+                header = number == 1 and cells[:2] == _HEADER
+                if header or not line.strip() or line.startswith("#"):
+                    continue
+                if len(cells) < 2:
+                    raise InputError(
+                        f"expected an abbreviation, a tab, and what it stands for, got {line!r}: "
+                        "add a tab and its meaning"
+                    )
+                typed, meaning, *kind = cells[0].strip(), *cells[1:]
+                if typed in lines:
+                    raise InputError(
+                        f"{typed!r} stands in line {lines[typed]} already: join the two, separated "
+                        "by ' ; '"
+                    )
+                table[_checked_entry(typed)] = _checked_readings(typed, meaning.split(" ; "))
+                lines[typed] = number
+                if kind and kind[0].strip() == "word":
+                    words.append(typed)
         except UnicodeDecodeError as error:
             raise DataError(f"expected UTF-8, got {error}: save it so", path=file) from None
-        for number, line in enumerate(content.split("\n"), 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            cells = line.rstrip("\r").split("\t")
-            if number == 1 and cells[:2] == _HEADER:
-                continue
-            if len(cells) < 2:
-                raise DataError(
-                    f"expected an abbreviation, a tab, and what it stands for, got {line!r}: add "
-                    "a tab and its meaning",
-                    path=file,
-                    line=number,
-                )
-            typed, meaning, *kind = cells[0].strip(), *cells[1:]
-            if typed in lines:
-                raise DataError(
-                    f"{typed!r} stands in line {lines[typed]} already: join the two, separated by "
-                    "' ; '",
-                    path=file,
-                    line=number,
-                )
-            try:
-                table[_checked_entry(typed)] = _checked_readings(typed, meaning.split(" ; "))
-            except InputError as error:
-                raise DataError(str(error), path=file, line=number) from None
-            lines[typed] = number
-            if kind and kind[0].strip() == "word":
-                words.append(typed)
+        except InputError as error:
+            raise DataError(str(error), path=file, line=number) from None
         if cycle := _cycle(table):
             raise DataError(_cycle_text(cycle), path=file, line=lines[cycle[0]])
         return cls(table, words=words)
@@ -247,13 +242,7 @@ def _checked_text(text: object, typed: object) -> str:
             f"abbreviation {typed!r}: expected texts that are not blank, got {text!r}: write out "
             "what it stands for, or leave it out"
         )
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"abbreviation {typed!r}: has a lone surrogate, which is no text: correct it"
-        ) from None
-    return " ".join(text.split())
+    return " ".join(text_of(f"abbreviation {typed!r}", text).split())
 
 
 def _checked_entry(typed: object) -> str:
@@ -291,9 +280,6 @@ def _built_in() -> Abbreviations:
 def checked_abbreviations(given: object) -> Abbreviations | None:
     """The argument `abbreviations` of a ranking: a table, or None for no other reading.
 
-    Args:
-        given: True for the built-in table, False for none, a table, a mapping, or a file's path.
-
     Raises:
         InputError: If it is something else, or a mapping is wrong.
         DataError: If the file is wrong.
@@ -319,10 +305,6 @@ def with_unknown_words(text: str, known: Callable[[str], bool]) -> str:
 
     The pieces that a tokenizer cuts such a word into resemble those of other abbreviations by
     chance, and would score high.
-
-    Args:
-        text: A query.
-        known: Whether a word is; asked once for each.
     """
     words = set(_CAPITALS.findall(text))
     # Where all is in capitals, they say nothing of what could be spoken.

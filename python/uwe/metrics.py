@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
-from uwe.checks import floats
+from uwe.checks import floats, listed
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.progress import Progress, check_progress, reporting
@@ -127,7 +127,8 @@ def cache_metrics(
     check_progress(progress)
     wanted = checked_metrics(metrics)
     flat, offsets = _ragged(relevant, len(cache))
-    _same_length(len(several(queries)), offsets)
+    queries = several(queries)
+    _same_length(len(queries), offsets)
     chosen = chosen_scorer(cache, scorer)
     ranks = [np.zeros(0, dtype=np.int64)]
     with reporting(progress, len(queries), "Ranking") as report:
@@ -152,24 +153,12 @@ def checked_metrics(names: str | Sequence[str]) -> list[str]:
     Raises:
         InputError: If they are not.
     """
-    if isinstance(names, str):
-        names = [names]
-    try:
-        listed = list(names)
-    except TypeError:
-        raise InputError(
-            f"expected a list of metrics, got {type(names).__name__}: pass metrics=['MAP'], say"
-        ) from None
-    if not listed:
-        raise InputError("expected at least one metric, got none: pass metrics=['MAP'], say")
-    for name in listed:
-        if not isinstance(name, str):
-            raise InputError(f"expected names of metrics, got {name!r}: pass metrics=['MAP'], say")
-        if not name.isascii():
-            raise InputError(f"no metric is called {name!r}: pass metrics=['MAP'], say")
+    found = [names] if isinstance(names, str) else listed("metrics", names)
+    if not found or not all(isinstance(name, str) and name.isascii() for name in found):
+        raise InputError(f"expected names of metrics, got {found}: pass metrics=['MAP'], say")
     # The core knows them, and refuses others also where there is no rank to look at.
-    _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), listed)
-    return listed
+    _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), found)
+    return found
 
 
 def _ragged(

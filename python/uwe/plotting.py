@@ -42,14 +42,7 @@ _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 
 
 def check_drawing(extra: str) -> None:
-    """Refuse early what could not be drawn in the end.
-
-    Args:
-        extra: The extra of this package that brings matplotlib.
-
-    Raises:
-        MissingExtraError: If matplotlib is missing.
-    """
+    """Refuse early what could not be drawn in the end: MissingExtraError without matplotlib."""
     if not find_spec("matplotlib"):
         raise MissingExtraError(extra, "a plot")
 

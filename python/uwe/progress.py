@@ -25,22 +25,27 @@ def check_progress(progress: object) -> None:
 
 
 @contextmanager
-def reporting(progress: Progress, total: int, what: str) -> Iterator[Callable[[int], object]]:
+def reporting(
+    progress: Progress, total: int | None, what: str
+) -> Iterator[Callable[[int], object]]:
     """What to call with the number of items that are done.
 
     Args:
         progress: What the caller passed; checked.
-        total: Number of all items.
+        total: Number of all items; None if nobody knows it, so that a bar counts.
         what: What the bar says, such as "Encoding".
     """
     if not isinstance(progress, bool):
         report = progress
-        yield lambda done: report(done, total)
+        yield lambda done: report(done, done if total is None else total)
     elif progress and sys.stderr.isatty():
         from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        with Bar(console=Console(stderr=True), transient=True) as bar:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        console = Console(stderr=True)
+        with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
     else:

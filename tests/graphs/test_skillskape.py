@@ -61,11 +61,11 @@ def test_sentences_join_the_skills_that_are_here(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ("1,,['x']", "expected 'sentence'"),
-        ("1,Earn.,open(", "a list of labels"),
-        ("1,Earn.,__import__('os')", "a list of labels"),
-        ("1,Earn.,[1]", "a list of labels"),
-        ("1,Earn.,'x'", "a list of labels"),
-        ("1,Earn.", "expected 3 values"),
+        ("1,Earn.,open(", "labels"),
+        ("1,Earn.,__import__('os')", "labels"),
+        ("1,Earn.,[1]", "labels"),
+        ("1,Earn.,'x'", "labels"),
+        ("1,Earn.", "3 values"),
     ],
 )
 def test_a_malformed_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
@@ -79,6 +79,6 @@ def test_a_malformed_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
 def test_a_file_without_labels_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text("sentence,text\nEarn.,x\n")
-    with pytest.raises(DataError, match="or 'label', got None") as caught:
+    with pytest.raises(DataError, match="got None") as caught:
         read_sentences(path)
     assert caught.value.line == 2

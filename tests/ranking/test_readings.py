@@ -185,9 +185,9 @@ def test_many_queries_are_read_as_each_alone(space: uwe.TargetCache) -> None:
         stream = uwe.rank_stream(queries, space, k=3, block=block, abbreviations=TABLE)
         assert list(stream) == alone
     wrong: Any = ["QA", "Mgr", 3]
-    with pytest.raises(InputError, match="query 2: expected a text, got int"):
+    with pytest.raises(InputError, match="query 2"):
         uwe.rank_many(wrong, space, abbreviations=TABLE)
-    with pytest.raises(InputError, match="query 70 is blank"):
+    with pytest.raises(InputError, match="query 70"):
         uwe.rank_many(["QA"] * 70 + [" "], space, abbreviations=TABLE)
 
 
@@ -203,7 +203,7 @@ def test_many_queries_are_read_as_each_alone(space: uwe.TargetCache) -> None:
 def test_what_is_no_text_is_refused_with_abbreviations_too(
     space: uwe.TargetCache, query: str
 ) -> None:
-    with pytest.raises(InputError, match="query 0: has a lone surrogate"):
+    with pytest.raises(InputError, match="surrogate"):
         uwe.rank(query, space, abbreviations=TABLE)
     with pytest.raises(InputError, match="lone surrogate"):
         uwe.explain(query, space, 0, abbreviations=TABLE)
@@ -329,7 +329,7 @@ def test_a_match_of_another_query_is_refused(space: uwe.TargetCache) -> None:
     (match,) = uwe.rank("QA", space, k=1, abbreviations=TABLE)
     assert match.read_as is not None
     for query, table in (("PO", TABLE), ("QA", False)):
-        with pytest.raises(InputError, match="read as 'quality assurance', not of"):
+        with pytest.raises(InputError, match="'quality assurance'"):
             uwe.explain(query, space, match, abbreviations=table)
 
 

@@ -113,11 +113,28 @@ def propose(
         most = int(texts_kept.sum())
         wanted = min(wanted, most)
         keep = texts_kept.__getitem__
+
+    def nearest(vector: NDArray[np.float32]) -> NDArray[np.int64]:
+        texts = wanted
+        while True:
+            # ef is not saved with an index, and must be at least what is asked for.
+            index.handle.set_ef(max(texts, _BUILD_EFFORT))
+            try:
+                found, _ = index.handle.knn_query(vector, k=texts, num_threads=1, filter=keep)
+            except RuntimeError:
+                # A narrow filter, or many texts alike, may leave the graph's walk with fewer than
+                # it was asked for. Then everything that is allowed is proposed.
+                return everything
+            near: NDArray[np.int64] = owners[found[0].astype(np.int64)]
+            # The first place of each target, in the order of nearness.
+            _, first = np.unique(near, return_index=True)
+            if len(first) >= count or texts >= most:
+                return np.sort(near[np.sort(first)[:count]])
+            # The aliases of few targets took all places.
+            texts = min(most, 2 * texts)
+
     with index.alone:
-        return [
-            _nearest(index.handle, row, wanted, keep, most, owners, count, everything)
-            for row in _pooled(queries)
-        ]
+        return [nearest(vector) for vector in _pooled(queries)]
 
 
 def index_path(targets: TargetCache) -> Path:
@@ -135,34 +152,6 @@ def _opened(hnswlib: Any, targets: TargetCache) -> _Index:
             handle = _read(hnswlib, targets) or _build(hnswlib, targets)
             index = _open[targets] = _Index(handle, threading.Lock())
     return index
-
-
-def _nearest(
-    index: Any,
-    vector: NDArray[np.float32],
-    wanted: int,
-    keep: Any,
-    most: int,
-    owners: NDArray[np.int64],
-    count: int,
-    everything: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    while True:
-        # ef is not saved with an index, and must be at least what is asked for.
-        index.set_ef(max(wanted, _BUILD_EFFORT))
-        try:
-            texts, _ = index.knn_query(vector, k=wanted, num_threads=1, filter=keep)
-        except RuntimeError:
-            # A narrow filter, or many texts alike, may leave the graph's walk with fewer than it
-            # was asked for. Then everything that is allowed is proposed.
-            return everything
-        near: NDArray[np.int64] = owners[texts[0].astype(np.int64)]
-        # The first place of each target, in the order of nearness.
-        _, first = np.unique(near, return_index=True)
-        if len(first) >= count or wanted >= most:
-            return np.sort(near[np.sort(first)[:count]])
-        # The aliases of few targets took all places.
-        wanted = min(most, 2 * wanted)
 
 
 def _pooled(queries: TokenVectors) -> NDArray[np.float32]:
@@ -248,10 +237,9 @@ def _sweep(targets: TargetCache) -> None:
     stale = re.compile(rf"{name}|(?P<part>\.{name}-[a-z0-9_]{{8}})")
     for file in list(targets.path.parent.iterdir()):
         found = stale.fullmatch(file.name)
-        # A reader on Windows may hold a file: the next sweep takes it.
-        with suppress(OSError):
-            if found is None:
-                continue
+        if found is None:
+            continue
+        with suppress(OSError):  # another process may have swept it
             if found["part"]:
                 if time.time() - file.stat().st_mtime > _STALE_SECONDS:
                     file.unlink()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["Filters", "Scalar", "Where"]
+__all__ = ["Filters", "Scalar", "Where", "kinded"]
 
 Scalar = str | int | float | bool | None
 """A metadata value."""
@@ -96,7 +96,7 @@ class Filters:
         kinds = {kind for kind, _ in known}
         wanted_codes = []
         for value in self._listed(wanted):
-            key = _key(value, column)
+            key = kinded(value, f"column {column!r}")
             if key[0] not in kinds and key[0] != "None" and kinds != {"None"}:
                 raise InputError(
                     f"column {column!r} holds {' and '.join(sorted(kinds))} values, got "
@@ -119,14 +119,18 @@ class Filters:
             known: dict[tuple[str, Scalar], int] = {}
             codes = np.empty(self._length, dtype=np.int64)
             for i, value in enumerate(self._read(column)):
-                codes[i] = known.setdefault(_key(value, column), len(known))
+                codes[i] = known.setdefault(kinded(value, ""), len(known))
             # One assignment of a finished value: threads may do this twice, to the same effect.
             self._codes[column] = (known, codes)
         return self._codes[column]
 
 
-def _key(value: Any, column: str) -> tuple[str, Scalar]:
-    """A value with its kind, since `True == 1` and no filter means that."""
+def kinded(value: Any, what: str) -> tuple[str, Scalar]:
+    """A metadata value with its kind, since `True == 1` and no filter means that.
+
+    Raises:
+        InputError: If it is no `Scalar`; `what` is what the message calls it.
+    """
     if isinstance(value, np.generic):
         value = value.item()
     if value is None:
@@ -138,6 +142,5 @@ def _key(value: Any, column: str) -> tuple[str, Scalar]:
     if isinstance(value, str):
         return "text", value
     raise InputError(
-        f"column {column!r}: expected a text, a finite number, a boolean, None or a list of such, "
-        f"got {value!r}"
+        f"{what}: expected a text, a finite number, a boolean or None, got {value!r}: correct it"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -13,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, check_run, write
+from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, write
 from uwe.cache.columns import Lazy, read_aliases, read_column, read_metadata
-from uwe.cache.filters import Filters, Scalar, Where
-from uwe.checks import listed, path_of, text_of
+from uwe.cache.filters import Filters, Scalar, Where, kinded
+from uwe.checks import listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors
 from uwe.errors import (
@@ -28,7 +29,7 @@ from uwe.errors import (
     ModelError,
 )
 from uwe.files.temporary import TemporaryFolder
-from uwe.progress import Progress
+from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
 
 __all__ = ["TargetCache"]
@@ -118,7 +119,8 @@ class TargetCache:
         """
         check_model(model)
         check_form(dtype, tokens)
-        check_run(block, progress)
+        positive("block", block)
+        check_progress(progress)
         targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         return cls._written(
             model.encode, targets, path, model, scorer, dtype, tokens, block, progress
@@ -433,17 +435,18 @@ class TargetCache:
             CacheError: If another writer is at work, or the cache was built anew with other
                 columns.
         """
-        check_run(block, progress)
-        targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
+        positive("block", block)
+        check_progress(progress)
+        targets = TargetTexts.checked(
+            labels, ids=ids, aliases=aliases, metadata=metadata, kind=self._kind
+        )
         if set(targets.columns) != set(self.columns):
             raise InputError(
                 f"expected metadata with the cache's columns {self.columns}, got "
                 f"{list(targets.columns)}"
             )
-        targets = targets.with_columns(self.columns)
-        targets.check_kinds(self._column)
-        if targets.has_ids():
-            targets.check_new(self.ids)
+        targets = replace(targets, columns={name: targets.columns[name] for name in self.columns})
+        targets.check_new(self.ids)
         model = self.model
         writer = _core.CacheWriter.append(str(self._path))
         try:
@@ -518,6 +521,12 @@ class TargetCache:
 
     # Inside.
 
+    def _kind(self, column: str) -> str:
+        """The kind of a column's values; "None" for one without any, or that is not there."""
+        values = self._column(column) if column in self.columns else []
+        kinds = (kinded(value, f"column {column!r}")[0] for value in values)
+        return next((kind for kind in kinds if kind != "None"), "None")
+
     def _reopened(self) -> TargetCache:
         now = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
@@ -530,14 +539,7 @@ class TargetCache:
 
     def _check_same_kind(self) -> None:
         now = self._now()
-        if now.fingerprint != self.fingerprint:
-            raise CacheMismatchError(
-                f"{self._path}: was built anew with another model since it was opened: expected "
-                f"fingerprint {self.fingerprint or 'none'}, found {now.fingerprint or 'none'}: "
-                "open it again",
-                expected=self.fingerprint,
-                found=now.fingerprint,
-            )
+        self._check_fingerprint(now.fingerprint, "is built with another one by now: open it again")
         if now.columns != self.columns:
             raise CacheError(
                 f"{self._path}: was built anew since it was opened: expected the metadata columns "
@@ -546,11 +548,14 @@ class TargetCache:
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""
+        remedy = f"got {model!r}: pass the right one, or build the cache anew"
+        self._check_fingerprint(found, remedy)
+
+    def _check_fingerprint(self, found: str, remedy: str) -> None:
         if found != self.fingerprint:
             raise CacheMismatchError(
-                f"{self._path}: expected the model that built it, fingerprint "
-                f"{self.fingerprint or 'none'}, got {model!r} with fingerprint {found or 'none'}: "
-                "pass that model, or build the cache anew",
+                f"{self._path}: expected the model with fingerprint {self.fingerprint or 'none'}, "
+                f"found {found or 'none'}: {remedy}",
                 expected=self.fingerprint,
                 found=found,
             )

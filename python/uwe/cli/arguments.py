@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -17,6 +17,7 @@ from uwe.errors import InputError, UweError
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.cache.target_cache import TargetCache
+    from uwe.corpus import Record
     from uwe.encoder.text_encoder import TextEncoder
     from uwe.lexicon import Abbreviations
 
@@ -159,6 +160,29 @@ def source_of(path: str) -> str | Iterable[bytes]:
     if sys.stdin is None:
         raise InputError("expected entries on standard input, which is closed: open it, or a file")
     return sys.stdin.buffer
+
+
+def read_records(
+    source: str, format_: str | None, skipped: Skipped | None, field: str | None
+) -> Iterator[Record]:
+    """The entries of a file or of standard input, one after the other.
+
+    Args:
+        source: A path, or `-`.
+        format_: `--format`.
+        skipped: Takes what is wrong with invalid entries; None raises it.
+        field: Key or column of the text.
+    """
+    from uwe.corpus import read_queries
+
+    return read_queries(
+        source_of(source), format=file_format(format_), field=field, on_invalid=skipped
+    )
+
+
+def place_of(record: Record) -> dict[str, Any]:
+    """The line of an entry, and its id if it has one, for the JSON that answers it."""
+    return {"line": record.line, **{k: v for k, v in record.fields.items() if k == "id"}}
 
 
 class Skipped:

@@ -40,10 +40,14 @@ LabelField = Annotated[
     ),
 ]
 IdField = Annotated[
-    str | None, typer.Option(metavar="NAME", help="That of the id; the default is id.")
+    str | None,
+    typer.Option(metavar="NAME", help="Key or column that holds the id; the default is id."),
 ]
 AliasesField = Annotated[
-    str | None, typer.Option(metavar="NAME", help="That of the aliases; the default is aliases.")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Key or column that holds the aliases; the default is aliases."
+    ),
 ]
 
 
@@ -94,14 +98,10 @@ def build(
     else:
         assert space is not None
         table = target_space(space).table()
-    chosen = load(model)
     built = TargetCache.build(
-        chosen,
-        table.labels,
+        load(model),
+        **vars(table),
         path=folder,
-        ids=table.ids,
-        aliases=table.aliases,
-        metadata=table.metadata,
         scorer=scorer,
         dtype=dtype,
         tokens=tokens,
@@ -142,17 +142,7 @@ def append(
     cache = TargetCache.open(folder, model=arguments.load_model(model))
     fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
     table = _read(source, format_, skip_invalid, fields)
-    metadata = table.metadata
-    _print_info(
-        cache.append(
-            table.labels,
-            ids=table.ids,
-            aliases=table.aliases,
-            metadata=metadata or None,
-            progress=True,
-        ),
-        as_json,
-    )
+    _print_info(cache.append(**vars(table), progress=True), as_json)
 
 
 def remove(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +13,8 @@ from uwe.cli import arguments, output
 from uwe.errors import DataError, InputError
 
 if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
     from uwe.corpus import Record
+    from uwe.explanation import Explanation
 
 __all__ = ["explain_command"]
 
@@ -70,17 +72,15 @@ def explain_command(
     from uwe.explanation import explain
 
     space = arguments.open_targets(targets, model)
-    settings: dict[str, Any] = {
-        "scorer": scorer,
-        "abbreviations": arguments.read_abbreviations(abbreviations),
-    }
+    table = arguments.read_abbreviations(abbreviations)
+    explained = partial(explain, targets=space, scorer=scorer, abbreviations=table)
     if source is not None:
-        _explain_stream(source, format_, skip_invalid, space, settings, as_json)
+        _explain_stream(source, format_, skip_invalid, explained, as_json)
         return
     target = label if label is not None else index
     assert query is not None
     assert target is not None
-    explanation = explain(query, space, target, **settings)
+    explanation = explained(query, target=target)
     if as_json:
         output.print_json(explanation.to_dict(), indent=2)
     else:
@@ -91,19 +91,19 @@ def _explain_stream(
     source: str,
     format_: str | None,
     skip_invalid: bool,
-    space: TargetCache,
-    settings: dict[str, Any],
+    explained: Callable[..., Explanation],
     as_json: bool,
 ) -> None:
-    from uwe.explanation import explain
+    from uwe.progress import reporting
 
     skipped = arguments.Skipped()
     if source == "-" and format_ is None:
         format_ = "jsonl"
-    with output.counting("pairs") as progress:
-        for done, record in enumerate(_records(source, format_, skipped if skip_invalid else None)):
+    records = arguments.read_records(source, format_, skipped if skip_invalid else None, "query")
+    with reporting(not sys.stdout.isatty(), None, "Explaining") as progress:
+        for done, record in enumerate(records, 1):
             try:
-                explanation = explain(record.text, space, _target(record), **settings)
+                explanation = explained(record.text, target=_target(record))
             except InputError as error:
                 path = None if source == "-" else source
                 wrong = DataError(str(error), path=path, line=record.line)
@@ -112,27 +112,11 @@ def _explain_stream(
                 skipped(wrong)
                 continue
             if as_json:
-                entry: dict[str, Any] = {"line": record.line}
-                if "id" in record.fields:
-                    entry["id"] = record.fields["id"]
-                output.print_json({**entry, **explanation.to_dict()})
+                output.print_json({**arguments.place_of(record), **explanation.to_dict()})
             else:
                 output.print_line(f"{explanation}\n")
-            progress(done + 1)
+            progress(done)
     skipped.tell()
-
-
-def _records(
-    source: str, format_: str | None, skipped: arguments.Skipped | None
-) -> Iterator[Record]:
-    from uwe.corpus import read_queries
-
-    return read_queries(
-        arguments.source_of(source),
-        format=arguments.file_format(format_),
-        field="query",
-        on_invalid=skipped,
-    )
 
 
 def _target(record: Record) -> str | int:

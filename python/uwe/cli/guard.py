@@ -99,34 +99,31 @@ def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-_NETWORK = "see whether the network is there, and try again"
 _REMEDIES = {
-    errno.ENOENT: "correct the path",
-    errno.ENOTDIR: "a part of the path is no folder: correct it",
-    errno.EISDIR: "expected a file, found a folder: name the file in it",
-    errno.EEXIST: "name another, or remove it",
-    errno.ENOTEMPTY: "name another, or empty it",
-    errno.EACCES: "name another place, or have its owner give you the permission",
-    errno.EPERM: "name another place, or have its owner give you the permission",
-    errno.EROFS: "nothing can be written there: name another place",
-    errno.ENOSPC: "make room on the disk, or name a place on another one",
-    errno.EDQUOT: "your share of the disk is full: make room, or name a place on another one",
-    errno.EFBIG: "files may not grow so large: raise the limit (ulimit -f), or name another disk",
-    errno.ENAMETOOLONG: "shorten the name",
-    errno.ELOOP: "its links lead in a circle: correct them",
-    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine: close some",
-    errno.ENOMEM: "memory is full: take less at a time, or a machine with more of it",
-    errno.EBUSY: "something else uses it: wait for that, or end it",
-    errno.ETXTBSY: "something else uses it: wait for that, or end it",
-    errno.EIO: "the disk fails, or a connection to it: see that it is well, and try again",
-    errno.ESTALE: "the connection to the disk was lost: connect it anew",
-    errno.EXDEV: "name a place on the same disk",
-    errno.ECONNREFUSED: _NETWORK,
-    errno.ECONNRESET: _NETWORK,
-    errno.ETIMEDOUT: _NETWORK,
-    errno.EHOSTUNREACH: _NETWORK,
-    errno.ENETUNREACH: _NETWORK,
+    number: remedy
+    for numbers, remedy in (
+        ("ENOENT", "correct the path"),
+        ("ENOTDIR", "a part of the path is no folder: correct it"),
+        ("EISDIR", "expected a file, found a folder: name the file in it"),
+        ("EEXIST", "name another, or remove it"),
+        ("ENOTEMPTY", "name another, or empty it"),
+        ("EACCES EPERM", "name another place, or have its owner give you the permission"),
+        ("EROFS", "nothing can be written there: name another place"),
+        ("ENOSPC EDQUOT", "make room on the disk, or name a place on another one"),
+        ("EFBIG", "files may not grow so large: raise the limit (ulimit -f), or name another disk"),
+        ("ENAMETOOLONG", "shorten the name"),
+        ("ELOOP", "its links lead in a circle: correct them"),
+        ("EMFILE ENFILE", "too many files are open: raise the limit (ulimit -n), or close some"),
+        ("ENOMEM", "memory is full: take less at a time, or a machine with more of it"),
+        ("EBUSY ETXTBSY", "something else uses it: wait for that, or end it"),
+        ("EIO ESTALE", "the disk fails, or a connection to it: see that it is well, and try again"),
+        ("EXDEV", "name a place on the same disk"),
+        (
+            "ECONNREFUSED ECONNRESET ETIMEDOUT EHOSTUNREACH ENETUNREACH",
+            "see whether the network is there, and try again",
+        ),
+    )
+    for number in (getattr(errno, name) for name in numbers.split())
 }
 """What to do about an error of the system, by its number."""
 

@@ -1,14 +1,13 @@
-"""Plain tables, JSON, and progress bars on terminals."""
+"""Plain tables and JSON on standard output."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["counting", "print_json", "print_line", "print_table"]
+__all__ = ["print_json", "print_line", "print_table"]
 
 
 def print_line(text: str) -> None:
@@ -37,25 +36,3 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
             for i, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         print_line("  ".join(cells).rstrip())
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[int], object]]:
-    """A bar on standard error that counts; silent unless that alone is a terminal.
-
-    Where standard output is one, what is printed meanwhile shows how far it is.
-    """
-    if not sys.stderr.isatty() or sys.stdout.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.completed} {task.description}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done: bar.update(task, completed=done)

@@ -113,21 +113,19 @@ def _rank_one(
         output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)
         return
     if not matches:
+        remedy = ": loosen --where or --min-score"
         if not len(space):
-            say("no target is left in the cache: add some with  uwe cache append")
-        else:
-            say("no target is left: loosen --where or --min-score")
+            remedy = " in the cache: add some with  uwe cache append"
+        say(f"no target is left{remedy}")
         return
-    header = ["rank", "label", "score", "earned by"]
-    rows = []
-    for place, match in enumerate(matches, 1):
+    rows = [["rank", "label", "score", *(["earned by"] if reasons is not None else [])]]
+    for i, match in enumerate(matches):
         label = match.label if match.alias is None else f"{match.label} (alias: {match.alias})"
-        earned = "" if reasons is None else _earned(reasons[place - 1])
-        rows.append([str(place), label, f"{match.score:.3f}", earned])
-    width = 4 if why else 3
+        earned = [] if reasons is None else [_earned(reasons[i])]
+        rows.append([str(i + 1), label, f"{match.score:.3f}", *earned])
     for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
         output.print_line(f"read as {reading}")
-    output.print_table(header[:width], [row[:width] for row in rows], right="02")
+    output.print_table(rows[0], rows[1:], right="02")
 
 
 def _rank_stream(
@@ -140,16 +138,11 @@ def _rank_stream(
     why: bool,
     as_json: bool,
 ) -> None:
-    from uwe.corpus import read_queries
+    from uwe.progress import reporting
     from uwe.ranking.rank import rank_stream
 
     skipped = arguments.Skipped()
-    records = read_queries(
-        arguments.source_of(source),
-        format=arguments.file_format(format_),
-        field=field,
-        on_invalid=skipped if skip_invalid else None,
-    )
+    records = arguments.read_records(source, format_, skipped if skip_invalid else None, field)
     # Whoever types wants each answer at once; files are ranked a block at a time.
     block = 1 if source == "-" and sys.stdin.isatty() else 64
     waiting: deque[Record] = deque()
@@ -157,7 +150,7 @@ def _rank_stream(
     texts = _texts(records, waiting, invalid, plain=field is None)
     ranked = rank_stream(texts, space, block=block, **settings)
     done = 0
-    with output.counting("queries") as progress:
+    with reporting(not sys.stdout.isatty(), None, "Ranking") as progress:
         for done, matches in enumerate(ranked, 1):
             record = waiting.popleft()
             reasons = _reasons(record.text, space, matches, settings) if why else None
@@ -193,20 +186,19 @@ def _print_ranked(
     record: Record, matches: list[Match], reasons: list[Explanation] | None, as_json: bool
 ) -> None:
     if as_json:
-        entry: dict[str, Any] = {"line": record.line}
-        if "id" in record.fields:
-            entry["id"] = record.fields["id"]
-        output.print_json({**entry, "query": record.text, "matches": _as_dicts(matches, reasons)})
+        found = {"query": record.text, "matches": _as_dicts(matches, reasons)}
+        output.print_json({**arguments.place_of(record), **found})
         return
-    if not matches:  # a query that nothing was found for is a row too
-        columns = [record.text, *[""] * (6 if reasons is None else 7)]
-        output.print_line("\t".join(" ".join(column.split()) for column in columns))
-    for place, match in enumerate(matches, 1):
-        columns = [record.text, str(place), match.label, f"{match.score:.4f}", match.id or ""]
-        columns += [match.alias or "", match.read_as or ""]
-        if reasons is not None:
-            columns.append(_earned(reasons[place - 1]))
-        output.print_line("\t".join(" ".join(column.split()) for column in columns))
+    rows: list[list[str | None]] = [
+        [str(place), match.label, f"{match.score:.4f}", match.id, match.alias, match.read_as]
+        for place, match in enumerate(matches, 1)
+    ]
+    if not rows:  # a query that nothing was found for is a row too
+        rows.append([None] * 6)
+    for i, row in enumerate(rows):
+        earned = [] if reasons is None else [_earned(reasons[i]) if reasons else ""]
+        columns = (" ".join((column or "").split()) for column in [record.text, *row, *earned])
+        output.print_line("\t".join(columns))
 
 
 def _reasons(

@@ -88,24 +88,9 @@ class ModelConfig:
 
     def to_json(self) -> str:
         """The text of `uwe.json`, which `from_json` reads back to an equal value."""
-        scorer: dict[str, Any] = {"name": self.scorer.name}
-        if self.scorer.temperature is not None:
-            scorer["temperature"] = self.scorer.temperature
-        if self.scorer.pivot is not None:
-            scorer["pivot"] = self.scorer.pivot
-        document = {
-            "format": FORMAT,
-            "name": self.name,
-            "scorer": scorer,
-            "special_tokens": self.special_tokens,
-            "max_tokens": self.max_tokens,
-            "dim": self.dim,
-            "weights": self.weights,
-            "language": self.language,
-            "licence": self.licence,
-            "base_model": self.base_model,
-            "trained_on": [{"name": s.name, "sha256": s.sha256} for s in self.trained_on],
-        }
+        scorer = {name: value for name, value in vars(self.scorer).items() if value is not None}
+        sources = [vars(source) for source in self.trained_on]
+        document = {"format": FORMAT, **vars(self), "scorer": scorer, "trained_on": sources}
         return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod

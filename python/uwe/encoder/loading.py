@@ -76,7 +76,7 @@ def _download(repository: str) -> Path:
             fetch(ONNX_FILE, commit)
         except EntryNotFoundError:  # also when offline, where only the cache knows
             fetch(f"onnx/{ONNX_FILE}", commit)
-    except RepositoryNotFoundError:
+    except (RepositoryNotFoundError, HFValidationError):
         raise ModelError(
             f"'{repository}': neither a folder here nor a public model on the hub: correct it, or "
             "log in with  hf auth login  if it is private"
@@ -91,11 +91,6 @@ def _download(repository: str) -> Path:
             f"'{repository}' is no model of uwe, as it lacks a file: {error}: download it and make "
             "a model from it with  uwe export"
         ) from error
-    except HFValidationError as error:
-        raise ModelError(
-            f"'{repository}': neither a folder here nor a name that the hub allows: {error}: "
-            "correct it"
-        ) from None
     except Exception as error:  # the hub's client lets those of its HTTP library through
         # A full disk or a missing permission has a number; a connection that broke has another.
         local = isinstance(error, OSError) and error.errno is not None

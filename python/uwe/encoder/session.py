@@ -8,6 +8,7 @@ a child makes its own session, and the inherited one is never destroyed.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
 import os
 import threading
@@ -21,15 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import positive
-from uwe.encoder.onnx_form import has_external_data
-from uwe.encoder.pinned import PinnedFile
 from uwe.errors import ModelError
 from uwe.parallelism import threads
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxSession", "open_session"]
+__all__ = ["OnnxSession", "PinnedFile", "open_session"]
 
 # Numbers in a layer's output (tokens times width) up to which products of bytes are done before
 # other threads are awake: 42 tokens of MiniLM.
@@ -40,6 +39,56 @@ _SLOWER = ["SkipLayerNormFusion"]
 
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
+
+
+class PinnedFile:
+    """A file of a model whose content is decided by its first reading.
+
+    A model's files are read at first use, and again for a second session or in a child after a
+    fork. By then somebody may have put another model in their place: its vectors would be compared
+    with those of the first one.
+
+    Args:
+        path: The file.
+        digest: sha256 of the content that it must have; None takes what is read first.
+    """
+
+    def __init__(self, path: Path, digest: bytes | None = None) -> None:
+        self.path = path
+        self._pin: dict[str, bytes] = {} if digest is None else {"sha256": digest}
+
+    @property
+    def pinned(self) -> bytes | None:
+        """sha256 of its content; None as long as nobody has read it."""
+        return self._pin.get("sha256")
+
+    @property
+    def digest(self) -> bytes:
+        """sha256 of its content, which is read for it if nobody has."""
+        if self.pinned is None:
+            self.read()
+        return self._pin["sha256"]
+
+    def read(self) -> bytes:
+        """Its content, the same at each call.
+
+        Raises:
+            ModelError: If it is gone, or another by now.
+            OSError: If it cannot be read.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            raise ModelError(
+                f"{self.path}: is gone since the model was loaded: load the model anew"
+            ) from None
+        found = hashlib.sha256(content).digest()
+        # In one step: of two threads that read first, one decides for both.
+        if self._pin.setdefault("sha256", found) != found:
+            raise ModelError(
+                f"{self.path}: was replaced since the model was loaded: load the model anew"
+            )
+        return content
 
 
 class OnnxSession:
@@ -174,18 +223,6 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     Raises:
         ModelError: If it is none, or keeps weights in other files, which nothing identifies.
     """
-    try:
-        external = has_external_data(content)
-    except ValueError as error:
-        raise ModelError(
-            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
-        ) from None
-    if external:
-        raise ModelError(
-            f"{path}: expected all weights inside, but some are in another file (external data): "
-            "export the model with  uwe export, or join them with  "
-            "onnx.save(onnx.load(path), path)"
-        )
     _import_onnxruntime()
     import onnxruntime
 
@@ -196,6 +233,11 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # What matters is raised as an exception; warnings about folded constants help nobody.
     options.log_severity_level = 3
+    # Weights in another file (external data) would be no part of the fingerprint: they are looked
+    # for where no file can be.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", os.devnull
+    )
     try:
         session = onnxruntime.InferenceSession(
             content,
@@ -205,7 +247,8 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
         )
     except Exception as error:
         raise ModelError(
-            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export"
+            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export; "
+            "all weights have to be inside"
         ) from error
     names = [node.name for node in session.get_inputs()]
     strange = sorted(set(names) - {"input_ids", "attention_mask", "token_type_ids"})

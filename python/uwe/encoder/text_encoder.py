@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import path_of, positive
+from uwe.checks import path_of, positive, texts_of
 from uwe.encoder.config import ModelConfig
-from uwe.encoder.pinned import PinnedFile
-from uwe.encoder.session import OnnxSession
+from uwe.encoder.session import OnnxSession, PinnedFile
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, TruncationWarning, gathered
 from uwe.errors import InputError, ModelError
@@ -25,7 +24,7 @@ from uwe.progress import Progress, check_progress, reporting
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["TextEncoder", "Token", "TruncationWarning", "checked_texts", "tokenizer_errors"]
+__all__ = ["TextEncoder", "Token", "TruncationWarning", "tokenizer_errors"]
 
 CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
 
@@ -188,7 +187,7 @@ class TextEncoder:
         """
         batch_size = positive("batch_size", batch_size)
         check_progress(progress)
-        checked = checked_texts(texts)
+        checked = texts_of("texts", texts)
         ids: list[NDArray[np.int64]] = []
         kept: list[NDArray[np.bool_] | None] = []
         counts: list[int] = []
@@ -233,7 +232,7 @@ class TextEncoder:
                 token of it.
             ModelError: If the tokenizer is broken, or fails on the text.
         """
-        (checked,) = checked_texts([text])
+        (checked,) = texts_of("texts", [text])
         encoding = self._tokenized(checked, 0)
         kept = self._kept(encoding)
         columns = zip(
@@ -314,36 +313,6 @@ def tokenizer_errors(problem: str) -> Iterator[None]:
         raise ModelError(
             f"{problem}: {error}: leave out what it is given, or export a model anew"
         ) from error
-
-
-def checked_texts(texts: Iterable[str]) -> list[str]:
-    """The texts as a list, each a str that is not blank and can be written as UTF-8.
-
-    Raises:
-        InputError: Otherwise; the message names the index.
-    """
-    if isinstance(texts, str | bytes):
-        raise InputError(f"expected a list of texts, got one {type(texts).__name__}: pass [text]")
-    try:
-        listed = list(texts)
-    except TypeError:
-        raise InputError(f"expected a list of texts, got {type(texts).__name__}") from None
-    if not listed:
-        raise InputError("expected at least one text, got an empty list")
-    for i, text in enumerate(listed):
-        if not isinstance(text, str):
-            raise InputError(f"text {i}: expected a str, got {type(text).__name__}: convert it")
-        if not text.strip():
-            raise InputError(f"text {i} is {'blank' if text else 'empty'}: leave it out")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"text {i}: character {error.start} is the lone surrogate "
-                f"U+{ord(text[error.start]):04X}, which is no text: decode the source with "
-                "errors='replace'"
-            ) from None
-    return listed
 
 
 def _files(folder: Path) -> tuple[Path, Path]:

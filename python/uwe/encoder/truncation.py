@@ -67,9 +67,12 @@ class Truncations:
 
 
 @contextmanager
-def gathered(truncations: Truncations) -> Iterator[Truncations]:
-    """Gather what is cut inside of the block: in `truncations`, or in what an outer block uses."""
-    outer = _gathering.get()
+def gathered(truncations: Truncations, *, apart: bool = False) -> Iterator[Truncations]:
+    """Gather what is cut inside of the block: in `truncations`, or in what an outer block uses.
+
+    With `apart` an outer block hears nothing of it.
+    """
+    outer = None if apart else _gathering.get()
     if outer is not None:
         yield outer
         return

@@ -43,35 +43,33 @@ def words_of(model: Any, text: str, tokens: int) -> WordGroups:
             f"expected {tokens} pieces from the model's tokenize({text!r}), one for each vector, "
             f"got {len(pieces)}: correct the model, or remove its tokenize"
         )
-    spans: list[tuple[int, int]] = []
-    names_: list[str] = []
-    special: list[bool] = []
-    joined: list[bool] = []  # of several pieces
+    words: list[_Word] = []
     groups = []
     for piece in pieces:
         start, end = piece.start, piece.end
         # Byte-level tokenizers count the blank before a word into its first piece.
         while start < min(end, len(text)) and text[start].isspace():
             start += 1
+        last = words[-1] if words else None
         if piece.special:
-            spans.append((start, start))
-            names_.append(piece.piece)
-            special.append(True)
-            joined.append(False)
-        elif special and not special[-1] and not _blank_between(text, spans[-1][1], start, end):
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
-            joined[-1] = True
+            words.append(_Word(piece.piece, True, start, start))
+        elif last and not last.special and not _blank_between(text, last.end, start, end):
+            last.end, last.joined = max(last.end, end), True
         else:
-            spans.append((start, end))
-            names_.append(text[start:end].strip() or piece.piece)
-            special.append(False)
-            joined.append(False)
-        groups.append(len(names_) - 1)
-    words = (
-        text[slice(*span)].strip() if several else name
-        for name, span, several in zip(names_, spans, joined, strict=True)
-    )
-    return WordGroups(tuple(words), tuple(special), np.array(groups, dtype=np.int64))
+            words.append(_Word(text[start:end].strip() or piece.piece, False, start, end))
+        groups.append(len(words) - 1)
+    texts = (text[w.start : w.end].strip() if w.joined else w.name for w in words)
+    special = (w.special for w in words)
+    return WordGroups(tuple(texts), tuple(special), np.array(groups, dtype=np.int64))
+
+
+@dataclass
+class _Word:
+    name: str
+    special: bool
+    start: int
+    end: int
+    joined: bool = False  # of several pieces
 
 
 def _blank_between(text: str, end: int, start: int, piece_end: int) -> bool:

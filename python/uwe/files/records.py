@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from uwe.checks import path_of
+from uwe.checks import is_unicode, path_of
 from uwe.errors import DataError, InputError
 
 __all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
@@ -117,21 +117,16 @@ def _entry(
 ) -> dict[str, Any] | DataError:
     if format_ == "lines":
         return {"": line}
-    if not line:
-        return DataError(
-            "expected a JSON object, got a blank line: remove it", path=path, line=number
-        )
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return DataError(
-            f"expected a JSON object, got {error}: mend the line", path=path, line=number
-        )
-    if isinstance(entry, dict):
-        return entry
-    return DataError(
-        f"expected a JSON object, got {type(entry).__name__}: mend the line", path=path, line=number
-    )
+        found = str(error) if line else "a blank line"
+    else:
+        if isinstance(entry, dict):
+            return entry
+        found = type(entry).__name__
+    wrong = f"expected a JSON object, got {found}: mend the line"
+    return DataError(wrong, path=path, line=number)
 
 
 def _csv_entries(
@@ -213,18 +208,10 @@ def checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> 
         raise entry
     for name, value in entry.items():
         for text in (name, value, *(value if isinstance(value, list) else ())):
-            if isinstance(text, str) and not text.isascii() and not _is_unicode(text):
+            if isinstance(text, str) and not is_unicode(text):
                 raise DataError(
                     "expected UTF-8, got other bytes or a lone surrogate: convert the file",
                     path=path,
                     line=line,
                 )
     return entry
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

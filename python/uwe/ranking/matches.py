@@ -41,15 +41,8 @@ class Match:
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dictionary that `json.dumps` takes."""
-        return {
-            "label": self.label,
-            "score": self.score,
-            "index": self.index,
-            "id": self.id,
-            "alias": self.alias,
-            "read_as": self.read_as,
-            "metadata": dict(self.metadata),
-        }
+        rest = {name: value for name, value in vars(self).items() if name != "metadata"}
+        return {**rest, "metadata": dict(self.metadata)}
 
 
 class Ranking(list[Match]):
@@ -110,13 +103,11 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
         "query": pa.array([number for number, *_ in rows], pa.int64()),
         "query_text": pa.array([query for _, query, *_ in rows], pa.string()),
         "rank": pa.array([rank for _, _, rank, _ in rows], pa.int32()),
-        "label": pa.array([match.label for match in matches], pa.string()),
-        "score": pa.array([match.score for match in matches], pa.float32()),
-        "index": pa.array([match.index for match in matches], pa.int64()),
-        "id": pa.array([match.id for match in matches], pa.string()),
-        "alias": pa.array([match.alias for match in matches], pa.string()),
-        "read_as": pa.array([match.read_as for match in matches], pa.string()),
     }
+    kinds = {"score": pa.float32(), "index": pa.int64()}
+    for name in ("label", "score", "index", "id", "alias", "read_as"):
+        values = [getattr(match, name) for match in matches]
+        columns[name] = pa.array(values, kinds.get(name, pa.string()))
     for name in matches[0].metadata if matches else ():
         values = [match.metadata[name] for match in matches]
         columns[f"metadata.{name}"] = pa.array(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.cache.target_cache import TargetCache
+from uwe.checks import listed, texts_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
@@ -27,7 +28,6 @@ __all__ = [
     "Found",
     "Targets",
     "best_targets",
-    "check_queries",
     "chosen_scorer",
     "encode_queries",
     "encoded",
@@ -40,19 +40,14 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
-    """Token vectors of queries from the model of a cache.
-
-    Args:
-        queries: Texts.
-        targets: Whose model encodes them.
-        first: Number of the first query, for messages.
+    """Token vectors of queries from the model of a cache; messages count them from `first`.
 
     Raises:
         InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
         CacheMismatchError: If the model is not the one that built the cache.
         ModelError: If it cannot be loaded.
     """
-    check_queries(queries, first=first)
+    texts_of("queries", queries, "query", first=first)
     vectors = checked_vectors(targets.model.encode(queries), len(queries))
     if vectors.dim != targets.dim:
         raise InputError(
@@ -62,13 +57,9 @@ def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int =
     return vectors
 
 
-def several(queries: Sequence[str] | TokenVectors) -> Sequence[str] | TokenVectors:
-    """The queries, if they are several that are at hand at once; InputError otherwise."""
-    if isinstance(queries, str | bytes) or not isinstance(queries, Sequence | TokenVectors):
-        raise InputError(
-            f"expected a list of queries or uwe.TokenVectors, got {type(queries).__name__}"
-        )
-    return queries
+def several(queries: Iterable[str] | TokenVectors) -> Sequence[str] | TokenVectors:
+    """The queries, at hand all at once; InputError if they are not several."""
+    return queries if isinstance(queries, TokenVectors) else listed("queries", queries)
 
 
 def encoded(
@@ -97,20 +88,6 @@ def encoded(
             vectors = encode_queries(queries[start:end], targets, first=start)
         yield start, end, vectors
     cuts.warn()
-
-
-def check_queries(queries: Sequence[str], *, first: int = 0) -> None:
-    """InputError if one of them is no text or blank; `first` is the number of the first."""
-    for i, query in enumerate(queries, first):
-        if not isinstance(query, str):
-            raise InputError(f"query {i}: expected a text, got {type(query).__name__}: convert it")
-        if not query.strip():
-            raise InputError(f"query {i} is {'blank' if query else 'empty'}: leave it out")
-        if not query.isascii() and any("\ud800" <= c <= "\udfff" for c in query):
-            raise InputError(
-                f"query {i}: has a lone surrogate, which is no text: decode its source with "
-                "errors='replace'"
-            )
 
 
 def target_cache(targets: Targets) -> TargetCache:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
 from uwe.cache.candidates import propose
-from uwe.checks import positive
+from uwe.checks import floats, positive, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -26,7 +25,6 @@ from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.queries import (
     Found,
     best_targets,
-    check_queries,
     chosen_scorer,
     encode_queries,
     encoded,
@@ -34,14 +32,16 @@ from uwe.ranking.queries import (
     target_cache,
 )
 from uwe.ranking.readings import Hits, best_of_readings
-from uwe.scorer import Scorer, core_scorer
+from uwe.scorer import Scorer, checked_scorer, core_scorer
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.queries import Targets
 
-__all__ = ["Abbreviate", "TopK", "rank", "rank_many", "rank_stream", "scores", "top_k"]
+__all__ = [
+    "Abbreviate", "TopK", "late_interaction", "rank", "rank_many", "rank_stream", "scores", "top_k",
+]  # fmt: skip
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""
@@ -216,13 +216,26 @@ def rank_stream(
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.
     """
-    if isinstance(queries, str | bytes):
-        raise InputError(
-            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
-        )
-    source = iter(_iterable(queries))
-    settings = _Settings.checked(targets, k, where, min_score, scorer, candidates, abbreviations)
-    return _ranked(source, settings, min(positive("block", block), sys.maxsize))
+    source, cache = iter(_iterable(queries)), target_cache(targets)
+    k = min(positive("k", k), max(1, len(cache)))
+    chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
+    best = partial(best_targets, targets=cache, scorer=chosen, k=k)
+    if candidates is not None:
+        count = max(positive("candidates", candidates), k)
+
+    def search(texts: Sequence[str]) -> list[Found]:
+        vectors = encode_queries(texts, cache)
+        if subset is not None and len(subset) == 0:
+            nothing = np.zeros(0, dtype=np.int64)
+            return [(nothing, nothing.astype(np.float32), nothing)] * len(vectors)
+        if candidates is None:
+            return best(vectors, subset=subset)
+        proposed = propose(vectors, cache, count=count, subset=subset)
+        return [best(vectors.part(i, i + 1), subset=of)[0] for i, of in enumerate(proposed)]
+
+    table, bound = checked_abbreviations(abbreviations), _score_bound(min_score)
+    read = partial(best_of_readings, search=search, k=k, targets=cache, table=table)
+    return _ranked(source, read, cache, bound, min(positive("block", block), sys.maxsize))
 
 
 class TopK(NamedTuple):
@@ -270,11 +283,11 @@ def top_k(
         TruncationWarning: As `rank_many`.
     """
     cache = target_cache(targets)
-    chosen, k = chosen_scorer(cache, scorer), positive("k", k)
-    subset = None if where is None else np.flatnonzero(cache.mask(where))
+    queries = several(queries)
+    chosen, k, subset = chosen_scorer(cache, scorer), positive("k", k), _subset(cache, where)
     k = min(k, len(cache) if subset is None else len(subset))
     best = TopK(
-        np.zeros((len(several(queries)), k), dtype=np.int64),
+        np.zeros((len(queries), k), dtype=np.int64),
         np.zeros((len(queries), k), dtype=np.float32),
         np.zeros((len(queries), k), dtype=np.int64),
     )
@@ -319,9 +332,9 @@ def scores(
         TruncationWarning: As `rank_many`.
     """
     cache = target_cache(targets)
-    chosen = chosen_scorer(cache, scorer)
-    subset = None if where is None else np.flatnonzero(cache.mask(where))
-    shape = len(several(queries)), len(cache) if subset is None else len(subset)
+    queries = several(queries)
+    chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
+    shape = len(queries), len(cache) if subset is None else len(subset)
     try:
         block = np.zeros(shape, dtype=np.float32)
     except MemoryError:
@@ -337,108 +350,94 @@ def scores(
     return block
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """The checked arguments of a ranking."""
+def late_interaction(
+    query_vectors: ArrayLike, values: ArrayLike, offsets: ArrayLike, *, scorer: Scorer | str
+) -> NDArray[np.float32]:
+    """Scores of one query against targets given as bare arrays.
 
-    targets: TargetCache
-    k: int
-    subset: NDArray[np.int64] | None
-    min_score: np.float32
-    scorer: Scorer
-    candidates: int | None
-    abbreviations: Abbreviations | None
+    Args:
+        query_vectors: (m, dim), raw token vectors of the query.
+        values: (tokens, dim), raw token vectors of all targets, one after the other.
+        offsets: (targets + 1,), integers; target `t` owns rows `offsets[t]:offsets[t + 1]`.
+        scorer: One of the five; its temperature belongs to the model that made the vectors.
 
-    @classmethod
-    def checked(
-        cls,
-        targets: Targets,
-        k: int,
-        where: Where | None,
-        min_score: float | None,
-        scorer: Scorer | str | None,
-        candidates: int | None,
-        abbreviations: Abbreviate,
-    ) -> _Settings:
-        cache = target_cache(targets)
-        return cls(
-            targets=cache,
-            k=min(positive("k", k), max(1, len(cache))),
-            subset=None if where is None else np.flatnonzero(cache.mask(where)),
-            min_score=_score_bound(min_score),
-            scorer=chosen_scorer(cache, scorer),
-            candidates=None if candidates is None else positive("candidates", candidates),
-            abbreviations=checked_abbreviations(abbreviations),
+    Returns:
+        (targets,), float32.
+
+    Raises:
+        InputError: If shapes or dtypes do not fit, a target has no token, or a vector is zero or
+            not finite.
+    """
+    chosen = checked_scorer(scorer)
+    array = floats("query_vectors", query_vectors)
+    if array.ndim != 2:
+        raise InputError(
+            f"expected query_vectors of shape (tokens, dim), got {array.shape}: pass the token "
+            "vectors of one query"
         )
+    query = TokenVectors.from_list([array])
+    # It takes whatever `floats` and an array of integers can be made of, and refuses the rest.
+    targets = TokenVectors(values, offsets)  # type: ignore[arg-type]
+    if query.dim != targets.dim:
+        raise InputError(
+            f"expected query and target vectors of one width, got {query.dim} and {targets.dim}: "
+            "take both from one model"
+        )
+    found: NDArray[np.float32] = _core.late_interaction(
+        query.values, query.offsets, targets.values, targets.offsets, **core_scorer(chosen)
+    )[0]
+    return found
 
 
-def _ranked(source: Iterator[str], settings: _Settings, block: int) -> Iterator[Ranking]:
+def _ranked(
+    source: Iterator[str],
+    read: Callable[[Sequence[str]], list[Hits]],
+    targets: TargetCache,
+    min_score: np.float32,
+    block: int,
+) -> Iterator[Ranking]:
     done = 0
     cuts = Truncations()
     while queries := list(islice(source, block)):
-
-        def search(texts: Sequence[str], first: int = done) -> list[Found]:
-            return _found(encode_queries(texts, settings.targets, first=first), settings)
-
-        check_queries(queries, first=done)
+        texts_of("queries", queries, "query", first=done)
         with gathered(cuts):
-            hits = best_of_readings(
-                queries,
-                search,
-                k=settings.k,
-                targets=settings.targets,
-                table=settings.abbreviations,
-            )
+            found = read(queries)
         cuts.warn()
-        for query, of_query in zip(queries, hits, strict=True):
-            yield _matches(query, of_query, settings)
+        for query, hits in zip(queries, found, strict=True):
+            yield _matches(query, hits, targets, min_score)
         done += len(queries)
 
 
-def _found(queries: TokenVectors, settings: _Settings) -> list[Found]:
-    """The best targets of each query."""
-    best = partial(best_targets, targets=settings.targets, scorer=settings.scorer, k=settings.k)
-    if settings.subset is not None and len(settings.subset) == 0:
-        nothing = np.zeros(0, dtype=np.int64)
-        return [(nothing, nothing.astype(np.float32), nothing)] * len(queries)
-    if settings.candidates is not None:
-        count = max(settings.candidates, settings.k)
-        proposed = propose(queries, settings.targets, count=count, subset=settings.subset)
-        return [
-            best(TokenVectors.from_list([queries[i]]), subset=subset)[0]
-            for i, subset in enumerate(proposed)
-        ]
-    return best(queries, subset=settings.subset)
-
-
-def _matches(query: str, hits: Hits, settings: _Settings) -> Ranking:
-    targets, core = settings.targets, settings.targets.core
-    enough = hits.scores >= settings.min_score
+def _matches(query: str, hits: Hits, targets: TargetCache, min_score: np.float32) -> Ranking:
+    core = targets.core
+    enough = hits.scores >= min_score
     indices = hits.indices[enough]
     rows = zip(
         core.labels(indices),
-        core.ids(indices),
-        indices.tolist(),
         hits.scores[enough].tolist(),
+        indices.tolist(),
+        core.ids(indices),
         hits.texts[enough].tolist(),
         hits.readings[enough].tolist(),
         strict=True,
     )
-    return Ranking(
-        query,
-        [
-            Match(
-                label=label,
-                score=score,
-                index=index,
-                id=id_,
-                alias=core.aliases(index)[text - 1] if text else None,
-                metadata=targets.metadata[index],
-                read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
-            )
-            for label, id_, index, score, text, reading in rows
-        ],
+    matches = (
+        Match(
+            label=label,
+            score=score,
+            index=index,
+            id=id_,
+            alias=core.aliases(index)[text - 1] if text else None,
+            metadata=targets.metadata[index],
+            read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+        )
+        for label, score, index, id_, text, reading in rows
     )
+    return Ranking(query, matches)
+
+
+def _subset(targets: TargetCache, where: Where | None) -> NDArray[np.int64] | None:
+    return None if where is None else np.flatnonzero(targets.mask(where))
 
 
 def _iterable(queries: Iterable[str]) -> Iterable[str]:

@@ -46,12 +46,8 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
 
     That is the query but for short words in capitals that nobody knows: neither the table nor a
     text of the space has them, and the model's tokenizer cuts them to pieces. The others have
-    abbreviations written out. A query that is, in whatever case, a text of the space has no other.
-
-    Args:
-        query: A text.
-        targets: The target space.
-        table: Abbreviations; None for the query as it stands.
+    abbreviations written out. A query that is, in whatever case, a text of the space has no other;
+    without a table there is the query alone.
     """
     if table is None:
         return (query,)
@@ -80,16 +76,9 @@ def best_of_readings(
     targets: TargetCache,
     table: Abbreviations | None,
 ) -> list[Hits]:
-    """The best targets of each query in any of its readings.
+    """The best `k` targets of each checked query in any of its readings, as `search` finds them.
 
     A target counts with its best reading; of equal ones, the first.
-
-    Args:
-        queries: Texts, checked.
-        search: Gives the best `k` targets of each text.
-        k: How many targets.
-        targets: The target space.
-        table: Abbreviations; None for no other reading.
     """
     read = [readings_of(query, targets, table) for query in queries]
     found = [[one] for one in search([texts[0] for texts in read])]
@@ -97,7 +86,7 @@ def best_of_readings(
     for start in range(0, len(others), _BLOCK):
         some = others[start : start + _BLOCK]
         # What is cut of a reading is none of the user's text.
-        with gathered(Truncations()):
+        with gathered(Truncations(), apart=True):
             for (i, _), one in zip(some, search([text for _, text in some]), strict=True):
                 found[i].append(one)
     return [_merged(each, texts, k) for each, texts in zip(found, read, strict=True)]
@@ -106,12 +95,8 @@ def best_of_readings(
 def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
     indices, scores, texts = (np.concatenate(parts) for parts in zip(*found, strict=True))
     readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
-    if len(found) > 1:
-        # The order of a ranking; what one target has more than once stands behind its best.
-        order = np.lexsort((readings, indices, texts > 0, -scores))
-        _, first = np.unique(indices[order], return_index=True)
-        best = order[np.sort(first)[:k]]
-        indices, scores, texts, readings = (
-            each[best] for each in (indices, scores, texts, readings)
-        )
-    return Hits(indices, scores, texts, readings, texts_read)
+    # The order of a ranking; what one target has more than once stands behind its best.
+    order = np.lexsort((readings, indices, texts > 0, -scores))
+    _, first = np.unique(indices[order], return_index=True)
+    best = order[np.sort(first)[:k]] if len(found) > 1 else slice(None)
+    return Hits(indices[best], scores[best], texts[best], readings[best], texts_read)
