@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import uwe
 from bench.sample_task import some_folder, some_task
 from conftest import HashEncoder
+from tiny_model import write_model
 from uwe.bench.model import ScoringModel
 from uwe.bench.results import METRICS, REGIMES, Results
 from uwe.bench.scoring import ALL_SCORINGS, Scoring
@@ -219,10 +220,11 @@ def test_results_are_handed_over_as_they_come(folder: Path, encoder: HashEncoder
 
 def test_only_counted_queries_are_cut_and_nothing_warns(tmp_path: Path) -> None:
     """The hardest queries and those of runs are encoded again: no second count, no warning."""
-    long = " ".join(["data"] * 300)
+    long = " ".join(["data"] * 30)
     task = replace(some_task(), queries=[f"{long} {i}" for i in range(40)])
     write_task(tmp_path / "t", {"test": task, "val": task})
-    found = uwe.evaluate("uwe-mini", tasks=tmp_path / "t", runs=tmp_path / "runs")
+    model = uwe.load(write_model(tmp_path / "model"))
+    found = uwe.evaluate(model, tasks=tmp_path / "t", runs=tmp_path / "runs")
     assert [entry.truncated for entry in found.entries] == [40, 40]
 
 
