@@ -21,6 +21,7 @@ from real_data import (  # noqa: F401  and hooks likewise
     data_folder,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    train_graphs,
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.encoder.text_encoder import Token

@@ -337,6 +337,7 @@ def test_equal_targets_are_told_with_the_result(tmp_path: Path, encoder: HashEnc
     assert "1 targets have the text of an earlier one" in found.tasks["t/test"].notes[0]
 
 
+@pytest.mark.slow  # it looks for the task's answers in all that the model was trained on
 def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> None:
     found = uwe.evaluate("uwe-mini", tasks="onet_alttitle", splits="val", data=data_folder)
     (entry,) = found.entries
