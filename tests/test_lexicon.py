@@ -285,11 +285,11 @@ def test_a_long_text_takes_linear_time(piece: str) -> None:
         text = (piece * length)[:length]
         best = float("inf")
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             for table in (TABLE, built_in):
                 table.readings(text)
             with_unknown_words(text, lambda _: False)
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     # Ten times the text; a hundred times the seconds were quadratic.
