@@ -4,7 +4,7 @@ CARGO ?= cargo
 CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports rust test slow fuzz bench speed wheel
+.PHONY: help install check format format-check lint types stubs imports rust test slow release-check fuzz bench speed wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,11 +46,14 @@ rust:  ## clippy with warnings as errors, with and without Python; the crate's d
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --quiet
 
 test:  ## All quick tests of both languages
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist worksteal
 	$(CARGO) test --locked
 
-slow:  ## The slow tests
-	$(PYTHON) -m pytest -m slow
+slow:  ## The slow tests that every change has to pass
+	$(PYTHON) -m pytest -n auto --dist worksteal -m slow
+
+release-check:  ## The tests of what is published: models on real data, graphs, the wheel
+	$(PYTHON) -m pytest -n auto --dist worksteal -m release
 
 fuzz:  ## A minute of random bytes opened as a target cache (cargo install cargo-fuzz)
 	$(CARGO) fuzz run --sanitizer none open_cache -- -max_total_time=60

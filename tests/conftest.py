@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Beside other workers, threads of one test wait for each other. Tests of threads set them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("UWE_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -15,11 +21,19 @@ from real_data import (  # noqa: F401  and hooks likewise
     data_folder,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    train_graphs,
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.encoder.text_encoder import Token
 from uwe.encoder.tokens import TokenVectors
+from uwe.parallelism import available_threads
 from uwe.scorer import Scorer
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` is a worker for each processor, and no more of them than have enough to do."""
+    return min(8, available_threads())
 
 
 def pytest_configure() -> None:

@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from uwe.graphs.graph import Graph
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +25,14 @@ def data_folder() -> Path:
     if not folder:
         pytest.skip("UWE_DATA names no folder of real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def train_graphs(data_folder: Path) -> dict[str, Graph]:
+    """The graphs of `train/` in the folder of real data by name, read once."""
+    from uwe.graphs.files import read_graphs
+
+    return {graph.name: graph for graph in read_graphs(data_folder / "train")}
 
 
 # What forbids skips, and what their reasons name.

@@ -181,7 +181,7 @@ def test_names_are_checked_before_anything_is_ranked(space: uwe.TargetCache) -> 
     assert seen == []
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_job2skill_equals_ir_measures(data_folder: Path, tmp_path: Path) -> None:
     """The shipped model over all of WorkBench's job2skill, streamed, against ir-measures."""
     task = read_task(data_folder / "workbench" / "job2skill")

@@ -226,7 +226,7 @@ def test_the_script_makes_what_is_shipped(
     make_and_compare(data_folder, tmp_path, monkeypatch)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_model_chooses_the_written_names(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

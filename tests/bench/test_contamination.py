@@ -274,8 +274,8 @@ def _counted(
     ("graphs", "slow"),
     [
         ("train", False),
-        pytest.param("train", True, marks=pytest.mark.slow),
-        pytest.param("train_full", True, marks=pytest.mark.slow),
+        pytest.param("train", True, marks=pytest.mark.release),
+        pytest.param("train_full", True, marks=pytest.mark.release),
     ],
 )
 def test_regimes_on_the_provided_data(data_folder: Path, graphs: str, slow: bool) -> None:
@@ -289,7 +289,7 @@ def test_regimes_on_the_provided_data(data_folder: Path, graphs: str, slow: bool
             assert _counted(auditor, data_folder, name, sources) == ({regime}, counts), name
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("graphs", ["train", "train_full"])
 def test_regimes_with_the_written_texts(data_folder: Path, tmp_path: Path, graphs: str) -> None:
     texts = Path(__file__).parents[2] / "data"

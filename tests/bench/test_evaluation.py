@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import uwe
 from bench.sample_task import some_folder, some_task
 from conftest import HashEncoder
+from tiny_model import write_model
 from uwe.bench.model import ALL_SCORINGS, Scoring, ScoringModel
 from uwe.bench.results import METRICS, REGIMES, Results
 from uwe.corpus import RankingTask, read_task
@@ -218,10 +219,11 @@ def test_results_are_handed_over_as_they_come(folder: Path, encoder: HashEncoder
 
 def test_only_counted_queries_are_cut_and_nothing_warns(tmp_path: Path) -> None:
     """The hardest queries and those of runs are encoded again: no second count, no warning."""
-    long = " ".join(["data"] * 300)
+    long = " ".join(["data"] * 30)
     task = replace(some_task(), queries=[f"{long} {i}" for i in range(40)])
     write_task(tmp_path / "t", {"test": task, "val": task})
-    found = uwe.evaluate("uwe-mini", tasks=tmp_path / "t", runs=tmp_path / "runs")
+    model = uwe.load(write_model(tmp_path / "model"))
+    found = uwe.evaluate(model, tasks=tmp_path / "t", runs=tmp_path / "runs")
     assert [entry.truncated for entry in found.entries] == [40, 40]
 
 
@@ -334,6 +336,7 @@ def test_equal_targets_are_told_with_the_result(tmp_path: Path, encoder: HashEnc
     assert "an earlier one" in found.tasks["t/test"].notes[0]
 
 
+@pytest.mark.slow  # it looks for the task's answers in all that the model was trained on
 def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> None:
     found = uwe.evaluate("uwe-mini", tasks="onet_alttitle", splits="val", data=data_folder)
     (entry,) = found.entries

@@ -107,7 +107,7 @@ def test_a_real_task_has_the_figures_of_ir_measures(data_folder: Path, tmp_path:
     assert_equal_to(by_ir_measures(*write(tmp_path, scored)), scored)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("ignore::Warning")  # numba's, about ranx
 def test_a_whole_real_task_has_the_figures_of_both(data_folder: Path, tmp_path: Path) -> None:
     scored = real_task(data_folder, "onet_job2tech", None)
@@ -159,7 +159,7 @@ def test_trec_eval_puts_the_last_id_first_and_we_the_first_target(tmp_path: Path
     ) == {AP: 1}
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.filterwarnings("ignore::Warning")  # numba's, about ranx
 def test_ranx_keeps_the_order_of_its_input(tmp_path: Path) -> None:
     ranx = pytest.importorskip("ranx")

@@ -77,13 +77,13 @@ def test_it_was_trained_on_the_graphs_of_the_data_folder(name: str, data_folder:
             assert file_sha256(data_folder / source.name, unpacked=True) == source.sha256
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_its_graphs_of_texts_come_out_again(name: str, with_texts: Path) -> None:
     for source in uwe.load(FOLDERS[name]).config.trained_on:
         assert file_sha256(with_texts / source.name, unpacked=True) == source.sha256, source.name
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_its_regimes_are_those_of_the_docs(name: str, with_texts: Path) -> None:
     auditor, model = Auditor(with_texts), bench_model(str(FOLDERS[name]))
     for regime, tasks in REGIMES[name].items():

@@ -142,7 +142,7 @@ def test_workrb_makes_the_same_of_a_small_release_with_labels_of_two_skills(
     check_equal(workrb_datasets(tmp_path / "cache", [path], "1.2.0", monkeypatch), tasks)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("version", ["1.1.0", "1.1.1", "1.2.0"])
 def test_workrb_makes_the_same_of_the_real_files(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str

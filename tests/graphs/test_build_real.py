@@ -22,7 +22,7 @@ from uwe.graphs.files import read_edges, read_nodes
 from uwe.graphs.graph import folded
 from uwe.graphs.written import build_written_graphs
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.release
 
 RELATION = "skillskape-train"
 

@@ -174,8 +174,8 @@ def test_the_fingerprint_tells_graphs_apart() -> None:
     assert len({graph.fingerprint() for graph in (plain, *others)}) == 6
 
 
-def test_the_graphs_of_the_data_folder(data_folder: Path) -> None:
-    graphs = {graph.name: graph for graph in read_graphs(data_folder / "train")}
+def test_the_graphs_of_the_data_folder(train_graphs: dict[str, Graph]) -> None:
+    graphs = train_graphs
     assert list(graphs) == ["A", "D", "J", "N", "V"]
     sizes = {name: (len(g.left), len(g.right)) for name, g in graphs.items()}
     assert sizes["J"] == (782, 28808)

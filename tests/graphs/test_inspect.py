@@ -212,7 +212,7 @@ def test_the_command_prints_json(data: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads(run(str(data / "train"), "--json").stdout)["leaks"] is None
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_leaks_of_the_data_folder_are_as_documented(data_folder: Path) -> None:
     found = {
         (leak.task, leak.split): leak for leak in find_leaks(data_folder / "train", data_folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from tiny_graphs import graph_of
 from uwe.errors import InputError
-from uwe.graphs.files import read_graphs
 from uwe.graphs.graph import Graph, Nodes
 from uwe.graphs.padding import SentencePadder
 from uwe.graphs.sampler import BatchSampler
@@ -150,8 +148,8 @@ def test_a_batch_of_another_graph_is_refused() -> None:
         SentencePadder(sentences(), count_tokens, 64).texts(BatchSampler(other, 2).batch(0), 0)
 
 
-def test_the_sentences_of_the_data_folder(data_folder: Path) -> None:
-    (graph,) = read_graphs(data_folder / "train", ["V"])
+def test_the_sentences_of_the_data_folder(train_graphs: dict[str, Graph]) -> None:
+    graph = train_graphs["V"]
     batch = BatchSampler(graph, 512).batch(0)
     texts = SentencePadder(graph, count_tokens, 64).texts(batch, 0)
     found = Counter(where for where, _ in pads(graph, batch, texts))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 
 from tiny_graphs import graph_of
 from uwe.errors import InputError
-from uwe.graphs.files import read_graphs
 from uwe.graphs.graph import Graph
 from uwe.graphs.sampler import Batch, BatchSampler, StepSampler
 from uwe.graphs.siblings import Siblings
@@ -208,8 +206,8 @@ def test_a_wrong_number_is_refused() -> None:
         BatchSampler(graph_of([(0, 0), (1, 1)]), 2).batch(-1)
 
 
-def test_the_graphs_of_the_data_folder_give_whole_batches(data_folder: Path) -> None:
-    for graph in read_graphs(data_folder / "train"):
+def test_the_graphs_of_the_data_folder_give_whole_batches(train_graphs: dict[str, Graph]) -> None:
+    for graph in train_graphs.values():
         sampler = BatchSampler(graph, 512)
         for number in range(3):
             batch = sampler.batch(number)

@@ -14,8 +14,7 @@ from tiny_graphs import graph_of
 from uwe.data.esco import read_esco
 from uwe.data.onet import read_onet, write_onet
 from uwe.errors import InputError
-from uwe.graphs.files import read_graphs
-from uwe.graphs.graph import Nodes
+from uwe.graphs.graph import Graph, Nodes
 from uwe.graphs.sampler import BatchSampler
 from uwe.graphs.siblings import Siblings, broader_of, read_broader, siblings_of
 
@@ -134,9 +133,8 @@ def test_batches_have_more_siblings() -> None:
     assert shares[0] < 0.3 < 0.45 < shares[2]
 
 
-def test_the_siblings_of_the_data_folder(data_folder: Path) -> None:
-    broader = read_broader(data_folder)
-    (graph,) = read_graphs(data_folder / "train", ["J"])
+def test_the_siblings_of_the_data_folder(data_folder: Path, train_graphs: dict[str, Graph]) -> None:
+    broader, graph = read_broader(data_folder), train_graphs["J"]
     left, right = siblings_of(graph.left, broader), siblings_of(graph.right, broader)
     assert left is not None
     assert right is not None

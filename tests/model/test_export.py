@@ -57,7 +57,14 @@ def torch_vectors(folder: Path, texts: list[str]) -> list[NDArray[np.float32]]:
     return [s[m.bool()].numpy() for s, m in zip(states, batch["attention_mask"], strict=True)]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "bert",
+        "modernbert",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mpnet", "xlm-roberta")),
+    ],
+)
 def test_the_runtime_gives_torchs_vectors(
     sources: dict[str, Path], architecture: str, tmp_path: Path
 ) -> None:
