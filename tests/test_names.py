@@ -16,8 +16,10 @@ from uwe.data.onet import OnetDatabase, write_onet
 from uwe.enrich.enrichment import check_out
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import new_folder
-from uwe.graphs.files import graph_name, read_nodes, write_graph_files
-from uwe.model.folder import base_folder, read_source_folder
+from uwe.graphs.builder import GraphBuilder
+from uwe.graphs.files import graph_name, read_nodes
+from uwe.model.base import base_folder
+from uwe.model.folder import read_source_folder
 
 LEADING_AWAY = [
     "..",
@@ -48,8 +50,8 @@ def test_a_name_that_leads_away_is_refused(tmp_path: Path, name: str) -> None:
         lambda: file_name("it", name),
         lambda: graph_name(name),
         lambda: read_nodes(inside, name),
-        lambda: write_graph_files(inside, {name: {}}, {}),
-        lambda: write_graph_files(inside, {}, {name: (("a", "b"), {})}),
+        lambda: GraphBuilder({name: ("a", "b")}),
+        lambda: GraphBuilder({"G": ("a", name)}),
         lambda: write_task(inside / "task", {name: task}),
         lambda: read_task(inside, name),
     ):

@@ -154,7 +154,7 @@ def test_a_split_of_another_source_is_not_lost(tmp_path: Path) -> None:
     tasks = made(read(tmp_path))
     folder = tmp_path / "data" / "workbench" / "skill2job"
     write_task(folder, {"val": tasks["skill2job"].splits["test"]})
-    with pytest.raises(InputError, match="val"):
+    with pytest.raises(InputError, match=r"skill2job: .*found val"):
         write_tasks(list(tasks.values()), tmp_path / "data")
     assert sorted(path.name for path in (tmp_path / "data" / "workbench").iterdir()) == [
         "skill2job"
@@ -253,7 +253,7 @@ def test_the_command_tells_errors_in_one_line(
 ) -> None:
     (shell.folder / "a.zip").write_text("no")
     import_ = ("data", "import", "esco", "a.zip", "--release", "1.2.0")
-    assert "a.zip: expected ESCO's CSV download" in shell.error(*import_)
+    assert "a.zip: expected a zip" in shell.error(*import_)
     write_zip(shell.folder / "a.zip", tables())
     (shell.folder / "file").touch()
     assert "file" in shell.error(*import_, "--out", "file")

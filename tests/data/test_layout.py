@@ -99,9 +99,9 @@ def test_what_can_not_be_read_back_is_not_written(tmp_path: Path) -> None:
         write_task(tmp_path / "mine", {"val": TASK, "test": other})
     for bad in ("a\tb", "a\nb", ""):
         other = RankingTask(TASK.target_ids, TASK.targets, ["q1", bad], TASK.queries, TASK.relevant)
-        with pytest.raises(InputError, match="tabs"):
+        with pytest.raises(InputError):
             write_task(tmp_path / "mine", {"test": other})
-    with pytest.raises(InputError, match="split"):
+    with pytest.raises(InputError):
         write_task(tmp_path / "mine", {})
     assert names(tmp_path) == []
 
@@ -116,11 +116,11 @@ def test_equal_texts_are_noted(tmp_path: Path) -> None:
 def test_malformed_tasks_are_refused_with_path_and_line(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     write_task(folder, {"test": TASK})
-    with pytest.raises(DataError, match="'val'"):
+    with pytest.raises(DataError, match="'val', found test"):
         read_split(folder, "val")
     qrels, queries = folder / "test.qrels.tsv.gz", folder / "test.queries.jsonl.gz"
     pack(qrels, "q1\t0\tt9\t1\n")
-    with pytest.raises(DataError, match=r"test\.qrels\.tsv\.gz:1"):
+    with pytest.raises(DataError, match=r"test\.qrels\.tsv\.gz:1: .*'t9'"):
         read_split(folder, "test")
     pack(qrels, "q1\t0\tt1\t0\n")
     with pytest.raises(DataError, match="grade"):
@@ -139,7 +139,7 @@ def test_malformed_tasks_are_refused_with_path_and_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"test\.queries\.jsonl\.gz"):
         read_split(folder, "test")
     (folder / "targets.jsonl.gz").unlink()
-    with pytest.raises(DataError, match="folder"):
+    with pytest.raises(DataError):
         read_split(folder, "test")
 
 
@@ -150,7 +150,7 @@ def test_aliases_that_are_no_list_of_texts_are_refused(tmp_path: Path, aliases: 
         tmp_path / "mine" / "targets.jsonl.gz",
         f'{{"id": "t1", "text": "a"}}\n{{"id": "t2", "text": "b", "aliases": {aliases}}}\n',
     )
-    with pytest.raises(DataError, match=r"targets\.jsonl\.gz:2: expected 'aliases'"):
+    with pytest.raises(DataError, match=r"targets\.jsonl\.gz:2"):
         read_split(tmp_path / "mine", "test")
 
 
@@ -158,7 +158,7 @@ def test_the_data_folder_is_the_given_one_or_that_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UWE_DATA", raising=False)
-    with pytest.raises(InputError, match="set UWE_DATA"):
+    with pytest.raises(InputError, match="UWE_DATA"):
         data_folder()
     monkeypatch.setenv("UWE_DATA", str(tmp_path / "none"))
     with pytest.raises(InputError, match="UWE_DATA"):

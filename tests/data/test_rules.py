@@ -56,9 +56,9 @@ def test_a_judgement_of_a_target_without_a_text_is_none() -> None:
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
-    with pytest.raises(InputError, match="2 lists"):
+    with pytest.raises(InputError, match="1 ids"):
         fold_targets(["t"], ["a", "b"])
-    with pytest.raises(InputError, match="one list"):
+    with pytest.raises(InputError):
         fold_targets(["t", "u"], ["a", "b"], [[]])
-    with pytest.raises(InputError, match="two for 't'"):
+    with pytest.raises(InputError, match="'t'"):
         fold_targets(["t", "t"], ["a", "b"])

@@ -17,7 +17,7 @@ class LlmServer(ThreadingHTTPServer):
     """Answers each request by the next step of its plan, and by the last one from then on.
 
     A step is `("answer", text)`, `("status", code, headers)` with or without a message,
-    `("slow", seconds)`, `("body", bytes)` or `("drop",)`.
+    `("slow", seconds)`, `("drip", seconds)`, `("body", bytes)` or `("drop",)`.
     """
 
     daemon_threads = True
@@ -56,6 +56,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif step == "slow":
             time.sleep(rest[0])
             self._send(completion("late"))
+        elif step == "drip":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            while True:  # until the client gives up
+                self.wfile.write(b" ")
+                time.sleep(rest[0])
         elif step == "body":
             self._send(rest[0])
         elif step == "drop":

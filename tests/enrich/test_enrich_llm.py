@@ -132,6 +132,12 @@ def test_a_slow_answer_is_given_up(of: list[Grounding], journal: Journal) -> Non
     assert journal.tokens == cost(of[0]) + 100
 
 
+def test_an_answer_that_drips_is_given_up(of: list[Grounding], journal: Journal) -> None:
+    with serving(("drip", 0.05), ("answer", answer())) as server:
+        assert llm(server.url, journal, timeout=2.0).candidates(of[0]) == []
+    assert journal.tokens == cost(of[0]) + 100
+
+
 def test_it_gives_up_and_no_answer_is_lost(of: list[Grounding], journal: Journal) -> None:
     with serving(("answer", answer()), ("status", 503, SOON)) as server:
         asked = llm(server.url, journal)
@@ -355,7 +361,7 @@ def test_the_environment_says_what_it_lacks(
     monkeypatch.delenv("UWE_LLM_URL", raising=False)
     monkeypatch.setenv("UWE_LLM_MODEL", "m")
     monkeypatch.setenv("UWE_LLM_KEY", "k")
-    with pytest.raises(InputError, match="UWE_LLM_URL: set"):
+    with pytest.raises(InputError, match="UWE_LLM_URL"):
         read_endpoint()
     monkeypatch.setenv("UWE_LLM_URL", "http://host")
     assert read_endpoint() == ("http://host", "m", "k")

@@ -80,12 +80,12 @@ def test_graphs_come_in_the_order_of_their_names(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "weights", "said"),
     [
-        (["V"], None, "got 'V'"),
+        (["V"], None, "out of J, .*'V'"),
         ([], None, "names of graphs"),
         (["J", "J"], None, "each once"),
-        (None, {"V": {"x": 1}}, "got 'V'"),
-        (None, {"J": {"x": 1}}, "'x'"),
-        (None, {"J": {"esco": -1}}, "got -1"),
+        (None, {"V": {"x": 1}}, "some for V"),
+        (None, {"J": {"x": 1}}, "esco, onet, .*'x'"),
+        (None, {"J": {"esco": -1}}, "'esco', got -1"),
         (None, {"J": {"esco": float("nan")}}, "finite weight"),
         (None, {"J": {"esco": float("inf")}}, "finite weight"),
         (None, {"J": {"esco": True}}, "finite weight"),
@@ -99,13 +99,13 @@ def test_wrong_arguments_are_named(folder: Path, names: Any, weights: Any, said:
 
 def test_weights_of_a_graph_that_is_not_read_are_refused(folder: Path) -> None:
     write_graphs(folder, {}, {"B": ("job", "skill", ROWS)})
-    with pytest.raises(InputError, match="relations"):
+    with pytest.raises(InputError, match=r"B.* J"):
         read_graphs(folder, ["B"], weights={"J": {"esco": 1}})
 
 
 def test_an_edge_to_a_missing_node_is_named(folder: Path) -> None:
     write_graphs(folder, {}, {"J": ("job", "skill", [*ROWS, ("j/9", "s/1", "esco")])})
-    with pytest.raises(DataError, match=r"J\.edges\.tsv\.gz:8"):
+    with pytest.raises(DataError, match=r"J\.edges\.tsv\.gz:8: .*j/9"):
         read_graphs(folder)
 
 
@@ -117,7 +117,7 @@ def test_a_blank_text_is_named(folder: Path) -> None:
 
 def test_a_side_of_one_node_is_refused(folder: Path) -> None:
     write_graphs(folder, {}, {"J": ("job", "skill", [("j/1", "s/1", "x"), ("j/2", "s/2", "x")])})
-    with pytest.raises(DataError, match="job"):
+    with pytest.raises(DataError, match=r"J\.edges.*job"):
         read_graphs(folder)
 
 
@@ -142,9 +142,9 @@ def test_a_wrong_graph_is_refused(edges: Any, weights: Any, said: str) -> None:
 
 
 def test_wrong_nodes_are_refused() -> None:
-    with pytest.raises(InputError, match="got 1"):
+    with pytest.raises(InputError, match="1 and 2"):
         Nodes("job", (("a",),), ("a", "b"))
-    with pytest.raises(InputError, match="nodes"):
+    with pytest.raises(InputError, match="skill"):
         graph_of([(0, 0), (1, 0)])
 
 

@@ -95,15 +95,12 @@ def test_the_plot_has_a_panel_a_graph_and_a_line_a_side() -> None:
         "J", "<V>", "A", "N",
     ]  # fmt: skip
     for axes in figure.axes:
-        left, right = axes.lines
-        assert left.get_xydata().tolist() == [[1, 50], [2, 1]]  # rank and degree
-        # The ends of each flight of equal degrees.
-        assert right.get_xydata().tolist() == [[1, 2], [2, 1], [50, 1]]
-        assert left.get_color() != right.get_color()
         labels = [text.get_text() for text in axes.get_legend().get_texts()]
         assert labels == ["a<b (2)", "c&d (50)"]
+        left, right = (line.get_xydata().tolist() for line in axes.lines)
+        assert left == [[1, 1], [50, 0.5]]  # edges, and the share of nodes with as many or more
+        assert right == [[1, 1], [2, 1 / 50]]
         assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
-        assert (axes.get_xlim(), axes.get_ylim()) == ((1, 100), (1, 100))
 
 
 def test_panels_share_their_scales_and_may_be_empty() -> None:
@@ -147,7 +144,7 @@ def refused(*arguments: Any, **more: Any) -> None:
 def test_what_can_not_be_drawn_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match=r"a\.gif"):
         draw_degrees(stars("J"), tmp_path / "a.gif")
-    with pytest.raises(InputError, match="expected graphs"):
+    with pytest.raises(InputError):
         draw_degrees([], tmp_path / "a.svg")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"uwe\[train\]"):
@@ -175,7 +172,7 @@ def test_the_command_prints_all(data: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert ["workbench/toy/val", "3", "2", "66.667%"] in rows
     assert done.stdout.splitlines()[-1] == str(plot)
     text = plot.read_text(encoding="utf-8")
-    assert all(label in text for label in ("job (3)", "skill (3)", "rank of the node"))
+    assert all(label in text for label in ("job (3)", "skill (3)", "share of nodes"))
     done = run(str(data / "train"), "--graphs", "A")
     assert "as --data, or as UWE_DATA" in done.stdout
     assert "workbench" not in done.stdout

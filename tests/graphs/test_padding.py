@@ -144,7 +144,7 @@ def test_wrong_arguments_are_refused(arguments: Any, said: str) -> None:
 
 def test_a_batch_of_another_graph_is_refused() -> None:
     other = graph_of([(0, 0), (1, 1)], name="J")
-    with pytest.raises(InputError, match="V"):
+    with pytest.raises(InputError, match="V, got one of J"):
         SentencePadder(sentences(), count_tokens, 64).texts(BatchSampler(other, 2).batch(0), 0)
 
 

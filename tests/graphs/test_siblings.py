@@ -108,7 +108,7 @@ def test_the_newest_release_is_read(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"esco/1\.2\.0, found none"):
+    with pytest.raises(InputError, match="esco/"):
         read_broader(tmp_path)
 
 

@@ -79,6 +79,6 @@ def test_a_malformed_row_is_named(tmp_path: Path, row: Any, said: str) -> None:
 def test_a_file_without_labels_is_named(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text("sentence,text\nEarn.,x\n")
-    with pytest.raises(DataError, match="got None") as caught:
+    with pytest.raises(DataError, match="'label'") as caught:
         read_sentences(path)
     assert caught.value.line == 2

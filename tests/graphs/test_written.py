@@ -218,9 +218,9 @@ def test_a_damaged_file_is_told_and_leaves_what_was(data: Any, texts: Any, tmp_p
 def test_what_lacks_is_named(data: Any, texts: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (texts / "lexicon" / "skill_terms.tsv.gz").unlink()
-    with pytest.raises(InputError, match=r"lexicon/skill_terms.tsv.gz"):
+    with pytest.raises(InputError, match=r"lexicon/skill_terms\.tsv\.gz"):
         build_written_graphs(data, texts, out)
-    with pytest.raises(InputError, match=r"written/skills.tsv.gz"):
+    with pytest.raises(InputError, match=r"written/skills\.tsv\.gz, written/sentences_"):
         build_written_graphs(data, tmp_path / "nowhere", out)
     write_texts(texts)
     with pytest.raises(InputError, match="esco/"):
@@ -229,7 +229,7 @@ def test_what_lacks_is_named(data: Any, texts: Any, tmp_path: Path) -> None:
 
 
 def test_nothing_else_is_replaced(data: Any, texts: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="found something else"):
+    with pytest.raises(InputError):
         build_written_graphs(data, texts, texts / "written")
     assert sorted(path.name for path in (texts / "written").iterdir()) == [
         "occupation_skills.tsv.gz", "occupations.tsv.gz", "sentences_several.tsv.gz",

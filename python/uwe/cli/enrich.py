@@ -73,7 +73,7 @@ def enrich_command(
         int, typer.Option(metavar="N", help="What all requests of a journal may cost together.")
     ] = 1_000_000,
     timeout: Annotated[
-        float, typer.Option(help="Seconds that the endpoint may be silent.")
+        float, typer.Option(help="Seconds that an answer may take; then it is asked for again.")
     ] = 120.0,
     dry_run: Annotated[
         bool,

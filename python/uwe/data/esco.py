@@ -14,19 +14,20 @@ from typing import TypeVar
 
 from uwe.checks import listed
 from uwe.data.esco_files import Tables, find_tables
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError
 
 __all__ = [
     "ATTRIBUTION",
     "EscoRelease",
     "Group",
     "Occupation",
+    "Older",
     "Relation",
     "Skill",
     "SkillRelation",
     "newest_release",
     "read_esco",
-    "release_folders",
+    "read_releases",
 ]
 
 ATTRIBUTION = "This service uses the ESCO classification of the European Commission."
@@ -133,10 +134,10 @@ class EscoRelease:
     Attributes:
         version: Such as `1.2.0`.
         language: Such as `en`.
-        skills: By URI.
-        occupations: By URI; empty where no file has them.
-        skill_groups: By URI.
-        isco_groups: By URI.
+        skills: Its skills by URI.
+        occupations: Its occupations by URI; empty where no file has them.
+        skill_groups: Groups of skills by URI.
+        isco_groups: Groups of occupations (ISCO-08) by URI.
         relations: Between occupations and skills that are there.
         skill_relations: Between skills that are there.
         broader: For each URI those of what is directly broader, all of them there.
@@ -162,7 +163,36 @@ class EscoRelease:
         return f"esco-{self.version}-{self.language}"
 
 
-def release_folders(data: str | Path) -> list[Path]:
+Older = tuple[str, dict[str, Skill]]
+"""An earlier release: its version, and its skills by URI."""
+
+
+def read_releases(data: str | Path, *, older: bool = True) -> tuple[EscoRelease, list[Older]]:
+    """The newest release of a data folder, and the skills of earlier ones, newest first.
+
+    Args:
+        data: A folder with `esco/<version>/`, each with the zips or files of a release.
+        older: Whether earlier releases are read.
+
+    Raises:
+        InputError: If there is no release.
+        DataError: If a file is damaged.
+        OSError: If a file cannot be read.
+    """
+    release = newest_release(data)
+    if release is None:
+        raise InputError(
+            f"{data}: expected esco/ with a folder for each release, such as esco/1.2.0, found "
+            "none: put the zips of its CSV download there"
+        )
+    # Only skills are kept: relations of three releases would take most of the memory.
+    return release, [
+        (folder.name, read_esco(folder, version=folder.name, language=release.language).skills)
+        for folder in (_release_folders(data)[1:] if older else ())
+    ]
+
+
+def _release_folders(data: str | Path) -> list[Path]:
     """The folders `esco/<version>/` of a data folder, the newest first."""
     found = [
         path
@@ -179,7 +209,7 @@ def newest_release(data: str | Path) -> EscoRelease | None:
         DataError: If a file of it is damaged.
         OSError: If a file cannot be read.
     """
-    folders = release_folders(data)
+    folders = _release_folders(data)
     return read_esco(folders[0], version=folders[0].name) if folders else None
 
 
@@ -215,7 +245,7 @@ def read_esco(
     isco_groups = reader.concepts("ISCOGroups", ("code",), Group)
     if not skills:
         raise DataError(
-            "expected at least one skill, got none: fetch it anew",
+            "expected at least one skill, got none: download it again",
             path=tables.files["skills"].place,
         )
     for file in tables.set_aside:
@@ -311,9 +341,10 @@ class _Reader:
         if file is None:
             self.absent.add(kind)
             return
-        place = file.place
-        for line, row in file.rows(required, self.absent, optional):
-            yield place, line, row
+        for number, (line, row) in enumerate(file.rows("commas", required)):
+            if not number:
+                self.absent.update(f"{kind}: {name}" for name in optional if name not in row)
+            yield file.place, line, row
 
 
 def _texts(cell: str) -> tuple[str, ...]:

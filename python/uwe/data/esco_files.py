@@ -1,106 +1,29 @@
-"""The CSV files of an ESCO release, out of its zips or folders, row by row."""
+"""The CSV files of an ESCO release, found in its zips or folders; its version and language."""
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import cast
+from pathlib import Path
+from typing import NamedTuple
 
 from uwe.checks import path_of, text_of
+from uwe.data.tables import TableFile, find_files
 from uwe.errors import DataError, InputError
-from uwe.files.records import checked, entries_of
 
-__all__ = ["EscoFile", "Tables", "find_tables"]
+__all__ = ["Tables", "find_tables"]
 
-_NAME = re.compile(
-    r"(skills|occupations|occupationSkillRelations|skillSkillRelations|broaderRelationsSkillPillar"
-    r"|broaderRelationsOccPillar|ISCOGroups|skillGroups)(?:_([a-z]{2}(?:-[a-z]{2})?))?\.csv",
-    re.IGNORECASE,
-)
-_KINDS = {
-    kind.lower(): kind
-    for kind in (
-        "skills", "occupations", "occupationSkillRelations", "skillSkillRelations",
-        "broaderRelationsSkillPillar", "broaderRelationsOccPillar", "ISCOGroups", "skillGroups",
-    )
-}  # fmt: skip
+_KINDS = (
+    "skills", "occupations", "occupationSkillRelations", "skillSkillRelations",
+    "broaderRelationsSkillPillar", "broaderRelationsOccPillar", "ISCOGroups", "skillGroups",
+)  # fmt: skip
+_NAME = re.compile(rf"({'|'.join(_KINDS)})(?:_([a-z]{{2}}(?:-[a-z]{{2}})?))?\.csv", re.IGNORECASE)
 # `ESCO dataset - v1.2.0 - classification - de - csv.zip`, also with underscores, and `1.2.0/`.
 _VERSION = re.compile(r"(?<![\w.])(?:v?(\d+\.\d+\.\d+)|v(\d+\.\d+))(?!\w)", re.IGNORECASE)
 _LANGUAGE = re.compile(r"classification[ _-]+([a-z]{2}(?:-[a-z]{2})?)[ _-]+csv", re.IGNORECASE)
 _VERSION_GIVEN = re.compile(r"\d[0-9A-Za-z.-]*")
 _LANGUAGE_GIVEN = re.compile(r"[a-z]{2,3}(-[a-z0-9]+)*")
-
-
-@dataclass(frozen=True)
-class EscoFile:
-    """One CSV file, unpacked or in a zip.
-
-    Attributes:
-        kind: `skills`, `occupationSkillRelations`, ...
-        language: That of its name, or an empty text.
-        path: Where it lies; of a member the path of the zip.
-        member: Its name in the zip, or an empty text.
-    """
-
-    kind: str
-    language: str
-    path: Path
-    member: str = ""
-
-    @property
-    def place(self) -> Path:
-        """For people: `release.zip!skills_en.csv`."""
-        return Path(f"{self.path}!{self.member}") if self.member else self.path
-
-    def rows(
-        self, required: Collection[str], absent: set[str], optional: Collection[str] = ()
-    ) -> Iterator[tuple[int, dict[str, str]]]:
-        """Line numbers, from 1, and rows by column; nothing is held.
-
-        Args:
-            required: Columns that it must have.
-            absent: Gets a text for each of the `optional` columns that it has not.
-            optional: Columns that some releases lack.
-
-        Raises:
-            DataError: If it is damaged, a row is malformed, or a required column is missing or
-                blank; with its path and line.
-        """
-        place, first = self.place, True
-        with self._lines() as lines:
-            for line, entry in entries_of(lines, "csv", place, required):
-                row = checked(entry, place, line)
-                if first:
-                    first = False
-                    for column in required:
-                        if column not in row:
-                            raise DataError(
-                                f"expected the column {column!r}, got {', '.join(row)}: pass the "
-                                "file as ESCO ships it",
-                                path=place,
-                                line=1,
-                            )
-                    absent.update(f"{self.kind}: {name}" for name in optional if name not in row)
-                yield line, row
-
-    @contextmanager
-    def _lines(self) -> Iterator[Iterable[bytes]]:
-        if not self.member:
-            with self.path.open("rb") as file:
-                yield file
-            return
-        try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                # Lines of a member alone are read one by one, several times slower.
-                yield io.BufferedReader(cast(zipfile.ZipExtFile, file))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as bad:
-            raise DataError(f"damaged archive ({bad}): fetch it anew", path=self.place) from None
 
 
 @dataclass(frozen=True)
@@ -110,14 +33,22 @@ class Tables:
     Attributes:
         version: Such as `1.2.0`.
         language: Such as `en`.
-        files: By kind.
+        files: One file a kind, such as `occupationSkillRelations`.
         set_aside: Files of other languages that were found too.
     """
 
     version: str
     language: str
-    files: dict[str, EscoFile]
-    set_aside: tuple[EscoFile, ...]
+    files: dict[str, TableFile]
+    set_aside: tuple[TableFile, ...]
+
+
+class _Found(NamedTuple):
+    """A file, what it has, and the language that its name says, or an empty text."""
+
+    kind: str
+    language: str
+    file: TableFile
 
 
 def find_tables(
@@ -139,7 +70,13 @@ def find_tables(
     sources = list(dict.fromkeys(path_of("each of paths", path) for path in paths))
     if not sources:
         raise InputError("expected at least one zip or folder of ESCO, got none: name one")
-    found = [file for source in sources for file in _files_in(source)]
+    kinds = {kind.lower(): kind for kind in _KINDS}
+    found = [
+        _Found(kinds[match[1].lower()], (match[2] or "").lower(), file)
+        for source in sources
+        for file in find_files(source, ".csv")
+        if (match := _NAME.fullmatch(file.name))
+    ]
     if not found:
         raise DataError(
             "expected ESCO's CSV download, with files such as skills_en.csv, found no file of "
@@ -148,58 +85,27 @@ def find_tables(
         )
     version = _version(sources, version)
     language = _language(found, sources, language)
-    files: dict[str, EscoFile] = {}
+    chosen: dict[str, _Found] = {}
     # A file that says its language goes before one that says none.
-    for file in sorted(found, key=lambda file: not file.language):
-        if file.language not in ("", language):
+    for each in sorted(found, key=lambda each: not each.language):
+        if each.language not in ("", language):
             continue
-        other = files.setdefault(file.kind, file)
-        if other is not file and other.language == file.language:
+        other = chosen.setdefault(each.kind, each)
+        if other is not each and other.language == each.language:
             raise DataError(
-                f"expected one file of {file.kind}, got {other.place} too: leave one out",
-                path=file.place,
+                f"expected one file of {each.kind}, got {other.file.place} too: leave one out",
+                path=each.file.place,
             )
-    if "skills" not in files:
-        names = sorted({PurePosixPath(file.member or file.path.name).name for file in found})
+    if "skills" not in chosen:
         raise DataError(
-            f"expected skills_{language}.csv, found {', '.join(names)}: pass all "
-            "parts of ESCO's CSV download in that language",
+            f"expected skills_{language}.csv, found "
+            f"{', '.join(sorted({each.file.name for each in found}))}: pass all parts of ESCO's "
+            "CSV download in that language",
             path=sources[0],
         )
-    chosen = set(files.values())
-    return Tables(version, language, files, tuple(file for file in found if file not in chosen))
-
-
-def _files_in(source: Path) -> list[EscoFile]:
-    """Files of ESCO in a zip, or in a folder and the zips and folders in it; or the one file."""
-    if source.is_dir():
-        found = [(path, "") for path in sorted(source.rglob("*.csv")) if path.is_file()]
-        for path in sorted(source.rglob("*.zip")):
-            found.extend((path, member) for member in _members(path))
-    elif source.suffix.lower() == ".csv":
-        found = [(source, "")]
-    else:
-        found = [(source, member) for member in _members(source)]
-    files = []
-    for path, member in found:
-        # The whole name: a Mac adds twins to its zips, `__MACOSX/._skills_en.csv`.
-        match = _NAME.fullmatch(PurePosixPath(member).name if member else path.name)
-        if match:
-            kind, tag = _KINDS[match[1].lower()], (match[2] or "").lower()
-            files.append(EscoFile(kind, tag, path, member))
-    return files
-
-
-def _members(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise DataError(
-            f"expected ESCO's CSV download, a zip, got something else ({error}): fetch it anew, or "
-            "name a folder",
-            path=path,
-        ) from None
+    files = {kind: each.file for kind, each in chosen.items()}
+    aside = tuple(each.file for each in found if each not in chosen.values())
+    return Tables(version, language, files, aside)
 
 
 def _version(sources: Sequence[Path], given: str | None) -> str:
@@ -233,15 +139,15 @@ def _version_in(source: Path) -> str:
     return ""
 
 
-def _language(found: Sequence[EscoFile], sources: Sequence[Path], given: str | None) -> str:
+def _language(found: Sequence[_Found], sources: Sequence[Path], given: str | None) -> str:
     if given is not None:
         language = text_of("the language", given).strip().lower()
         if not _LANGUAGE_GIVEN.fullmatch(language):
             raise InputError(f"expected a language such as en, got {given!r}: correct it")
         return language
-    tags = {file.language for file in found if file.kind == "skills" and file.language}
+    tags = {each.language for each in found if each.kind == "skills" and each.language}
     if not tags:
-        tags = {file.language for file in found if file.language}
+        tags = {each.language for each in found if each.language}
     if not tags:
         tags = {match[1].lower() for path in sources if (match := _LANGUAGE.search(path.name))}
     if len(tags) == 1:

@@ -17,12 +17,10 @@ import numpy as np
 
 from uwe.corpus import RankingTask
 from uwe.data.esco import Concept, EscoRelease
-from uwe.data.layout import splits_of, write_task
+from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
-from uwe.errors import InputError
-from uwe.files.atomic import settled
 
-__all__ = ["EscoTask", "esco_tasks", "write_tasks"]
+__all__ = ["EscoTask", "concept_targets", "esco_tasks", "write_tasks"]
 
 Queries = Iterable[tuple[str, Iterable[int]]]
 
@@ -44,7 +42,7 @@ class EscoTask:
     Attributes:
         name: As in the table of tasks.
         folder: Where it belongs below the data folder.
-        splits: By name.
+        splits: Its splits by name.
         aliases: Other texts of each target.
         left_out: What of the release is not in it, counted.
     """
@@ -111,12 +109,7 @@ def write_tasks(tasks: Sequence[EscoTask], out: Path) -> list[Path]:
     """
     folders = [out / task.folder for task in tasks]
     for task, folder in zip(tasks, folders, strict=True):
-        lost = set(splits_of(settled(folder))) - set(task.splits)
-        if lost:
-            raise InputError(
-                f"{folder}: expected no splits but {', '.join(task.splits)}, which a new "
-                f"{task.name} has, found {', '.join(sorted(lost))} too: move the folder away"
-            )
+        check_no_split_lost(folder, task.splits)
     for task, folder in zip(tasks, folders, strict=True):
         write_task(folder, task.splits, aliases=task.aliases)
     return folders
@@ -125,9 +118,11 @@ def write_tasks(tasks: Sequence[EscoTask], out: Path) -> list[Path]:
 def _job2skill(
     release: EscoRelease, left_out: Counter[str]
 ) -> tuple[TargetList, dict[str, Queries]]:
-    targets, index = _targets(release.skills.values())
-    pairs = _pairs(release, left_out)
-    jobs = _grouped((occupation, index[skill]) for occupation, skill in pairs)
+    targets, index = concept_targets(release.skills.values())
+    jobs = _grouped(
+        (release.occupations[occupation].spelling, index[skill])
+        for occupation, skill in _pairs(release, left_out)
+    )
     left_out["occupations without a skill"] += len(release.occupations) - len(
         {relation.occupation for relation in release.relations}
     )
@@ -137,9 +132,11 @@ def _job2skill(
 def _skill2job(
     release: EscoRelease, left_out: Counter[str]
 ) -> tuple[TargetList, dict[str, Queries]]:
-    targets, index = _targets(release.occupations.values())
-    pairs = _pairs(release, left_out)
-    skills = _grouped((skill, index[occupation]) for occupation, skill in pairs)
+    targets, index = concept_targets(release.occupations.values())
+    skills = _grouped(
+        (release.skills[skill].spelling, index[occupation])
+        for occupation, skill in _pairs(release, left_out)
+    )
     left_out["skills without an occupation"] += len(release.skills) - len(
         {relation.skill for relation in release.relations}
     )
@@ -153,8 +150,8 @@ def _skillnorm(
 
     An alias of several skills is for validation if it is the first of one of them.
     """
-    targets, index = _targets(release.skills.values())
-    aliases: dict[str, list[str]] = {}
+    targets, index = concept_targets(release.skills.values())
+    aliases: dict[str, tuple[str, list[str]]] = {}
     for skill in release.skills.values():
         long = [alias for alias in skill.aliases if len(alias) > 1]
         left_out["aliases of one character"] += len(skill.aliases) - len(long)
@@ -165,12 +162,10 @@ def _skillnorm(
             left_out["skills without an alias, which are targets alone"] += 1
             continue
         # Of skills spelt alike the last one's aliases count, as in WorkRB.
-        replaced = aliases.get(skill.spelling, [])
+        _, replaced = aliases.get(skill.spelling, ("", []))
         left_out["aliases of a skill spelt as a later one"] += len(replaced)
-        aliases[skill.spelling] = others
-    skills_of = _grouped(
-        (alias, index[spelling]) for spelling, found in aliases.items() for alias in found
-    )
+        aliases[skill.spelling] = skill.uri, others
+    skills_of = _grouped((alias, index[uri]) for uri, found in aliases.values() for alias in found)
     seen: set[int] = set()
     splits: dict[str, list[tuple[str, Iterable[int]]]] = {"val": [], "test": []}
     for alias, skills in skills_of.items():
@@ -192,7 +187,7 @@ def _skillsim(
             related.setdefault(relation.skill, []).append(relation.related)
     ends = dict.fromkeys(uri for uri, others in related.items() for uri in (uri, *others))
     # In the order of the release, by which the first of equal labels is kept.
-    targets, index = _targets(skill for uri, skill in release.skills.items() if uri in ends)
+    targets, index = concept_targets(skill for uri, skill in release.skills.items() if uri in ends)
     left_out["skills without a relation"] += len(release.skills) - len(ends)
     chosen = sorted(related, key=_hash)
     left_out[f"skills beyond the {_SIM_QUERIES:,} queries"] += max(0, len(chosen) - _SIM_QUERIES)
@@ -200,9 +195,9 @@ def _skillsim(
     # This old generator's numbers are fixed for ever, and what scikit-learn's split draws.
     order = np.random.RandomState(_SIM_SEED).permutation(len(chosen))
     tests = math.ceil(len(chosen) * _SIM_TEST)
-    spelling = {uri: skill.spelling for uri, skill in release.skills.items()}
     queries = [
-        (spelling[chosen[i]], [index[spelling[uri]] for uri in related[chosen[i]]]) for i in order
+        (release.skills[chosen[i]].spelling, [index[uri] for uri in related[chosen[i]]])
+        for i in order
     ]
     return targets, {"val": queries[tests:], "test": queries[:tests]}
 
@@ -211,18 +206,22 @@ def _hash(uri: str) -> bytes:
     return hashlib.sha1(f"skillsim|{uri}".encode(), usedforsecurity=False).digest()
 
 
-def _targets(concepts: Iterable[Concept]) -> tuple[TargetList, dict[str, int]]:
-    """Targets in the order of their labels as spelt, and a place there of each spelling."""
+def concept_targets(concepts: Iterable[Concept]) -> tuple[TargetList, dict[str, int]]:
+    """Targets in WorkRB's order, that of their labels as they are spelt, and the place of each URI.
+
+    The places are those that `ranking_task` takes.
+    """
     ordered = sorted(concepts, key=lambda concept: concept.spelling)
-    spellings = [concept.spelling for concept in ordered]
     targets = fold_targets(
-        [concept.id for concept in ordered], spellings, [concept.aliases for concept in ordered]
+        [concept.id for concept in ordered],
+        [concept.spelling for concept in ordered],
+        [concept.aliases for concept in ordered],
     )
-    return targets, {spelling: i for i, spelling in enumerate(spellings)}
+    return targets, {concept.uri: i for i, concept in enumerate(ordered)}
 
 
 def _pairs(release: EscoRelease, left_out: Counter[str]) -> Iterator[tuple[str, str]]:
-    """Spellings of an occupation and a skill that it needs, in the order of the relations."""
+    """URIs of an occupation and a skill that it needs, in the order of the relations."""
     seen: set[tuple[str, str]] = set()
     for relation in release.relations:
         pair = relation.occupation, relation.skill
@@ -230,7 +229,7 @@ def _pairs(release: EscoRelease, left_out: Counter[str]) -> Iterator[tuple[str, 
             left_out["relations of a pair that has one, essential or optional"] += 1
             continue
         seen.add(pair)
-        yield release.occupations[pair[0]].spelling, release.skills[pair[1]].spelling
+        yield pair
 
 
 def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:

@@ -14,23 +14,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 from uwe.corpus import RankingTask
-from uwe.data.esco import Concept, EscoRelease, read_esco
-from uwe.data.layout import splits_of, write_task
+from uwe.data.esco import EscoRelease, read_esco
+from uwe.data.esco_tasks import concept_targets
+from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 from uwe.errors import DataError, InputError, MissingExtraError
-from uwe.files.atomic import settled
 
 __all__ = ["HUB_TASKS", "HubTask", "Imported", "esco_of", "hub_task", "import_hub_task"]
 
 # What WorkRB calls them in its code, by our name of the split. Never `train`.
 _SPLITS = {"val": "validation", "test": "test"}
 
-ConceptT = TypeVar("ConceptT", bound=Concept)
 Queries = list[tuple[str, list[int]]]
 """Each with the indices of its targets."""
+Made = tuple[TargetList, dict[str, Queries]]
+"""Targets, and the queries of each split."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class HubTask:
 
     Attributes:
         name: The task's, and its folder's.
-        repository: Of the hub.
+        repository: Its repository on the hub.
         make: What makes targets, and the queries of each split, from the repository and ESCO.
         config: Which configuration of the repository; None for its only one.
         esco: Version of ESCO that WorkRB takes its targets from; empty for a task that brings its
@@ -48,7 +49,7 @@ class HubTask:
 
     name: str
     repository: str
-    make: Callable[[_Repository, EscoRelease | None], tuple[TargetList, dict[str, Queries]]]
+    make: Callable[[_Repository, EscoRelease | None], Made]
     config: str | None = None
     esco: str = ""
 
@@ -58,7 +59,7 @@ class Imported:
     """A task folder that was written.
 
     Attributes:
-        folder: Where.
+        folder: The folder.
         splits: What each split holds.
         left_out: What came and is not in it as it came, counted.
     """
@@ -93,15 +94,14 @@ def esco_of(task: HubTask, data: Path) -> EscoRelease | None:
     if not task.esco:
         return None
     folder = data / "esco" / task.esco
-    zips = sorted(folder.glob("*.zip"))
-    if not zips and not any(folder.glob("*.csv")):
+    if not folder.is_dir():
         raise DataError(
             f"expected ESCO {task.esco}, whose labels are the targets of {task.name}: put the CSV "
             "zip from https://esco.ec.europa.eu/en/use-esco/download there, or name another "
             "release with --esco FILE",
             path=folder,
         )
-    return read_esco(zips or folder, version=task.esco)
+    return read_esco(folder, version=task.esco)
 
 
 def import_hub_task(
@@ -118,9 +118,9 @@ def import_hub_task(
             `mirror/TechWolf/SkillMatch-1K`; None takes the hub, or what `datasets` has cached.
 
     Raises:
-        InputError: If the task needs ESCO and got none.
-        DataError: If the repository cannot be had, holds something else than WorkRB reads, or
-            the folder that is there has a split which would be lost.
+        InputError: If the task needs ESCO and got none, or the folder that is there has a split
+            which would be lost.
+        DataError: If the repository cannot be had, or holds something else than WorkRB reads.
         MissingExtraError: If `datasets` or scikit-learn is not installed.
         OSError: If the disk is full or refuses.
     """
@@ -141,13 +141,7 @@ def import_hub_task(
             )
         splits[split], merged = ranking_task(split, listed, targets)
         left_out.update(merged)
-    lost = set(splits_of(settled(folder))) - set(splits)
-    if lost:
-        raise DataError(
-            f"expected no splits but {', '.join(splits)}, which the new task has, found "
-            f"{', '.join(sorted(lost))} too: move the folder away",
-            path=folder,
-        )
+    check_no_split_lost(folder, splits)
     write_task(folder, splits)
     return Imported(folder, splits, left_out)
 
@@ -217,7 +211,7 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
         )  # fmt: skip
     else:
         # A copy is no stranger to be cached for the next time: read it as it is now.
-        source, cache, remedy = str(mirror / task.repository), scratch, "copy it anew"
+        source, cache, remedy = str(mirror / task.repository), scratch, "copy it again"
         if not Path(source).is_dir():
             raise DataError(
                 f"expected a copy of the hub's {task.repository}, found none: make one with  "
@@ -251,20 +245,11 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _esco_targets(concepts: Mapping[str, ConceptT]) -> tuple[list[ConceptT], TargetList]:
-    """WorkRB's vocabulary: labels in the order of their characters."""
-    listed = sorted(concepts.values(), key=lambda concept: concept.spelling)
-    return listed, fold_targets([c.id for c in listed], [c.spelling for c in listed])
-
-
-def _titles(
-    repository: _Repository, esco: EscoRelease | None
-) -> tuple[TargetList, dict[str, Queries]]:
+def _titles(repository: _Repository, esco: EscoRelease | None) -> Made:
     """Vacancy titles, each with its ESCO occupation: by URI, or by label where that is unknown."""
     assert esco is not None
-    listed, targets = _esco_targets(esco.occupations)
-    by_uri = {concept.uri: i for i, concept in enumerate(listed)}
-    by_label = {concept.label: i for i, concept in enumerate(listed)}
+    targets, by_uri = concept_targets(esco.occupations.values())
+    by_label = {concept.label: by_uri[uri] for uri, concept in esco.occupations.items()}
     queries: dict[str, Queries] = {}
     for split, theirs in repository.present().items():
         queries[split] = []
@@ -279,13 +264,11 @@ def _titles(
     return targets, queries
 
 
-def _sentences(
-    repository: _Repository, esco: EscoRelease | None
-) -> tuple[TargetList, dict[str, Queries]]:
+def _sentences(repository: _Repository, esco: EscoRelease | None) -> Made:
     """Sentences, each with its ESCO skills, in the order of their characters."""
     assert esco is not None
-    listed, targets = _esco_targets(esco.skills)
-    by_label = {concept.label: i for i, concept in enumerate(listed)}
+    targets, by_uri = concept_targets(esco.skills.values())
+    by_label = {concept.label: by_uri[uri] for uri, concept in esco.skills.items()}
     queries: dict[str, Queries] = {}
     for split, theirs in repository.present().items():
         found: dict[str, list[int]] = {}
@@ -302,11 +285,8 @@ def _sentences(
     return targets, queries
 
 
-def _pairs(
-    repository: _Repository, esco: EscoRelease | None
-) -> tuple[TargetList, dict[str, Queries]]:
+def _pairs(repository: _Repository, _: EscoRelease | None) -> Made:
     """Pairs of related skills; every skill of the set is a target. WorkRB splits them itself."""
-    del esco
     try:
         from sklearn.model_selection import train_test_split
     except ImportError as error:
@@ -326,11 +306,8 @@ def _pairs(
     return _numbered("skillmatch", skills), {"val": val, "test": test}
 
 
-def _titles_of_nations(
-    repository: _Repository, esco: EscoRelease | None
-) -> tuple[TargetList, dict[str, Queries]]:
+def _titles_of_nations(repository: _Repository, _: EscoRelease | None) -> Made:
     """National occupations, each with the lines of the corpus that name its ESCO occupations."""
-    del esco
     corpus = [text for (text,) in repository.rows("corpus", text=str)]
     queries: Queries = []
     for line, (text, labels) in enumerate(repository.rows("queries", text=str, labels=list), 1):

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from typing import Any
 from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.errors import DataError, InputError
-from uwe.files.atomic import replaced, write_lines
+from uwe.files.atomic import replaced, settled, write_lines
 
 __all__ = [
     "TaskSplit",
+    "check_no_split_lost",
     "data_folder",
     "read_split",
     "seals_of",
@@ -158,7 +159,7 @@ def write_task(
     """Write a task folder, whole or not at all; one that is there is replaced.
 
     Args:
-        folder: Where; its parents are made.
+        folder: The folder to write; its parents are made.
         splits: What each split holds. All have the same targets.
         aliases: Other texts of each target.
 
@@ -183,6 +184,15 @@ def write_task(
         for split, task in splits.items():
             write_lines(new / f"{split}{_QUERIES}", _texts(task.query_ids, task.queries))
             write_lines(new / f"{split}{_QRELS}", _judgements(task))
+
+
+def check_no_split_lost(folder: Path, splits: Collection[str]) -> None:
+    """InputError if a task folder that is there has other splits than those to be written."""
+    if lost := sorted(set(splits_of(settled(folder))) - set(splits)):
+        raise InputError(
+            f"{folder}: expected no splits but {', '.join(splits)}, which the new task has, found "
+            f"{', '.join(lost)} too: move the folder away"
+        )
 
 
 def _unfit(id_: str) -> bool:

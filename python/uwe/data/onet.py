@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from uwe.checks import path_of
-from uwe.data.onet_files import Row, Table, open_source
+from uwe.data.tables import TableFile, find_files
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import replaced, settled, write_lines
 
@@ -30,6 +32,39 @@ CODE = "O*NET-SOC Code"
 SPLITS = ("train", "val", "test")
 IMPORTANCE = "IM"
 """The scale of how important a skill is, 1 to 5, as the column `Scale ID` names it."""
+
+Row = dict[str, str]
+"""A row by column."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is kept of one or two files of the database.
+
+    Attributes:
+        name: What the table is called that is kept.
+        files: Files of the text database that it is made of, one after the other.
+        columns: That are kept.
+        key: Column in which no two rows are equal.
+        blank: Columns that may be blank, and that early releases lack.
+        refers: Columns that name a row of another table, by its key.
+        joins: Columns that the text database has in another file: file and column they share.
+        domain: Column that gets the name of the file: `Skills`.
+        number: Column of numbers.
+        only: A column of the text database, and the value of rows that are kept.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    columns: tuple[str, ...]
+    key: str = ""
+    blank: tuple[str, ...] = ()
+    refers: tuple[tuple[str, str], ...] = ()
+    joins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    domain: str = ""
+    number: str = ""
+    only: tuple[str, str] = ("", "")
+
 
 _OF_OCCUPATION = ((CODE, "occupations"),)
 TABLES: tuple[Table, ...] = (
@@ -148,14 +183,16 @@ def read_onet(path: str | Path) -> OnetDatabase:
             names what is not there; with its path (`db_29_2_text.zip!Skills.txt`) and line.
         OSError: If a file cannot be read.
     """
-    source = open_source(path_of("path", path))
+    path = path_of("path", path)
+    rows_of = _reader(path)
     tables: dict[str, list[Row]] = {}
     keys: dict[str, set[str]] = {}
     splits: dict[str, str] = {}
     for table in TABLES:
         rows = tables[table.name] = []
         seen = keys.setdefault(table.name, set())
-        for place, line, row in source.rows(table):
+        for place, line, row in rows_of(table):
+            _check(row, table, place, line)
             for column, other in table.refers:
                 if row[column] not in keys[other]:
                     raise DataError(
@@ -174,7 +211,7 @@ def read_onet(path: str | Path) -> OnetDatabase:
                 splits[row[CODE]] = _split(row, place, line)
             rows.append({column: row[column] for column in table.columns})
         if not rows:
-            raise DataError("expected at least one row, got none", path=source.place(table))
+            raise DataError(f"expected rows of the table {table.name}, got none", path=path)
     return OnetDatabase(tables, splits)
 
 
@@ -215,6 +252,91 @@ def held_out(code: str) -> str:
     digest = hashlib.sha1(f"onet|{code[:7]}".encode(), usedforsecurity=False).hexdigest()
     place = int(digest, 16) % 20
     return "test" if place < 2 else "val" if place == 2 else "train"
+
+
+def _reader(path: Path) -> Callable[[Table], Iterator[tuple[Path, int, Row]]]:
+    """What gives file, line, and row of each table, depending on what lies at a path."""
+    if path.is_dir() and any(path.glob("*.csv.gz")):
+        return partial(_kept_rows, path)
+    files = {file.name: file for file in find_files(path, ".txt")}
+    if not files:
+        raise DataError(
+            "expected O*NET's text database (*.txt) or its tables (*.csv.gz), found none", path=path
+        )
+    return partial(_text_rows, path, files)
+
+
+def _kept_rows(folder: Path, table: Table) -> Iterator[tuple[Path, int, Row]]:
+    """Rows as `write_onet` leaves them."""
+    path = folder / f"{table.name}.csv.gz"
+    if not path.is_file():
+        raise DataError(f"expected the table {path.name}, found none", path=folder)
+    required = [column for column in table.columns if column not in table.blank]
+    for line, row in TableFile(path).rows("commas", required):
+        yield path, line, row
+
+
+def _text_rows(
+    source: Path, files: Mapping[str, TableFile], table: Table
+) -> Iterator[tuple[Path, int, Row]]:
+    """Rows as the text database has them."""
+
+    def rows(name: str, required: list[str]) -> Iterator[tuple[int, Row]]:
+        if name not in files:
+            raise DataError(
+                f"expected the table {name!r}, found none: pass the text database as downloaded",
+                path=source,
+            )
+        return files[name].rows("tabs", required)
+
+    only, wanted = table.only
+    elsewhere = {"", table.domain, *table.blank, *table.joins}
+    required = [column for column in (*table.columns, only) if column not in elsewhere]
+    joined: dict[str, dict[str, str]] = {}
+    for name in table.files:
+        for line, row in rows(name, required):
+            if only and row[only] != wanted:
+                continue
+            place = files[name].place
+            for column, (other, shared) in table.joins.items():
+                if column in row:
+                    continue
+                if column not in joined:
+                    found = rows(other, [shared, column])
+                    joined[column] = {each[shared]: each[column] for _, each in found}
+                if row[shared] not in joined[column]:
+                    raise DataError(
+                        f"no row of {other} has the {shared} {row[shared]!r}: use tables of one "
+                        "release",
+                        path=place,
+                        line=line,
+                    )
+                row[column] = joined[column][row[shared]]
+            if table.domain:
+                row[table.domain] = name.removesuffix(".txt")
+            yield place, line, row
+
+
+def _check(row: Row, table: Table, place: Path, line: int) -> None:
+    """Fill in what may be blank, write numbers alike, and refuse what must not be blank."""
+    for column in table.columns:
+        if column in table.blank:
+            # Where O*NET has nothing to say, its text files say n/a.
+            row[column] = "" if row.get(column, "n/a") == "n/a" else row[column]
+        elif not row[column].strip():
+            raise DataError(f"expected {column!r}, got a blank text", path=place, line=line)
+    if table.number:
+        try:
+            number = float(row[table.number])
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise DataError(
+                f"expected {table.number!r} to be a number, got {row[table.number]!r}",
+                path=place,
+                line=line,
+            )
+        row[table.number] = str(number)  # `4.00` as `4.0`
 
 
 def _split(row: Row, place: Path, line: int) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from uwe.corpus import RankingTask
 from uwe.data.onet import CODE, OnetDatabase
-from uwe.data.rules import TargetList, fold_targets, ranking_task
+from uwe.data.rules import fold_targets, ranking_task
 
 __all__ = ["onet_tasks"]
 
-_Queries = Iterable[tuple[str, Iterable[int]]]
+_Queries = Iterator[tuple[str, list[str]]]
+"""Texts, each with the ids of its targets."""
 
 
 def onet_tasks(database: OnetDatabase) -> dict[str, dict[str, RankingTask]]:
@@ -22,60 +23,49 @@ def onet_tasks(database: OnetDatabase) -> dict[str, dict[str, RankingTask]]:
       occupation of the training part has word for word.
     - `onet_job2tech`: occupation to the technologies that O*NET has as examples.
     """
-    occupations = _targets({f"onet/{code}": title for code, title in database.titles.items()})
-    activities = _targets(
-        {f"onet-dwa/{row['DWA ID']}": row["DWA Title"] for row in database.tables["dwa_reference"]}
-    )
-    ids = database.example_ids("technology_skills")
-    technologies = _targets({id_: text for text, id_ in ids.items()})
-    return {
-        "onet_alttitle": _splits(occupations, lambda split: _titles(database, split, occupations)),
-        "onet_task2dwa": _splits(activities, lambda split: _tasks(database, split, activities)),
-        "onet_job2tech": _splits(
-            technologies, lambda split: _users(database, split, technologies, ids)
+    activities = database.tables["dwa_reference"]
+    technologies = database.example_ids("technology_skills")
+    tasks: dict[str, dict[str, RankingTask]] = {}
+    for name, texts, queries in (
+        ("onet_alttitle", {f"onet/{c}": title for c, title in database.titles.items()}, _titles),
+        (
+            "onet_task2dwa",
+            {f"onet-dwa/{row['DWA ID']}": row["DWA Title"] for row in activities},
+            _statements,
         ),
-    }
+        ("onet_job2tech", {id_: text for text, id_ in technologies.items()}, _users),
+    ):
+        targets = fold_targets(list(texts), list(texts.values()))
+        index = {id_: i for i, id_ in enumerate(texts)}
+        tasks[name] = {}
+        for split in ("val", "test"):
+            found = ((text, [index[id_] for id_ in ids]) for text, ids in queries(database, split))
+            task, _ = ranking_task(split, found, targets)
+            if task.queries:
+                tasks[name][split] = task
+    return tasks
 
 
-_Targets = tuple[TargetList, dict[str, int]]
-
-
-def _targets(texts: dict[str, str]) -> _Targets:
-    """Targets, and the place of each id among those given."""
-    return fold_targets(list(texts), list(texts.values())), {id_: i for i, id_ in enumerate(texts)}
-
-
-def _splits(targets: _Targets, queries: Callable[[str], _Queries]) -> dict[str, RankingTask]:
-    made = {split: ranking_task(split, queries(split), targets[0])[0] for split in ("val", "test")}
-    return {split: task for split, task in made.items() if task.queries}
-
-
-def _titles(
-    database: OnetDatabase, split: str, targets: _Targets
-) -> Iterator[tuple[str, list[int]]]:
+def _titles(database: OnetDatabase, split: str) -> _Queries:
     for code, title in database.other_titles(split):
-        yield title, [targets[1][f"onet/{code}"]]
+        yield title, [f"onet/{code}"]
 
 
-def _tasks(
-    database: OnetDatabase, split: str, targets: _Targets
-) -> Iterator[tuple[str, list[int]]]:
-    activities: dict[str, list[int]] = {}
+def _statements(database: OnetDatabase, split: str) -> _Queries:
+    activities: dict[str, list[str]] = {}
     for row in database.tables["tasks_to_dwas"]:
-        index = targets[1][f"onet-dwa/{row['DWA ID']}"]
-        activities.setdefault(row["Task ID"], []).append(index)
+        activities.setdefault(row["Task ID"], []).append(f"onet-dwa/{row['DWA ID']}")
     trained = {row["Task"].strip() for row in database.of_split("task_statements", "train")}
     for row in database.of_split("task_statements", split):
         if row["Task ID"] in activities and row["Task"].strip() not in trained:
             yield row["Task"], activities[row["Task ID"]]
 
 
-def _users(
-    database: OnetDatabase, split: str, targets: _Targets, ids: dict[str, str]
-) -> Iterator[tuple[str, list[int]]]:
-    used: dict[str, list[int]] = {}
+def _users(database: OnetDatabase, split: str) -> _Queries:
+    ids = database.example_ids("technology_skills")
+    used: dict[str, list[str]] = {}
     for row in database.of_split("technology_skills", split):
-        used.setdefault(row[CODE], []).append(targets[1][ids[row["Example"]]])
+        used.setdefault(row[CODE], []).append(ids[row["Example"]])
     for code, title in database.titles.items():
         if code in used:
             yield title, used[code]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uwe.data.layout import TaskSplit, seals_of
 from uwe.data.rules import fold_targets, ranking_task
-from uwe.data.tabbed import tabbed_rows
+from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError
 from uwe.spaces import target_space
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uwe.data.esco import EscoRelease
 from uwe.errors import InputError
-from uwe.graphs.files import Edges, graph_paths, read_edges
+from uwe.graphs.files import WEAK, graph_paths, read_edges
 from uwe.graphs.graph import folded, plain
 
 __all__ = ["RELATION", "Background", "Fact", "read_background"]
@@ -82,42 +82,24 @@ def read_background(graphs: str | Path, release: EscoRelease | None = None) -> B
         )
     background = Background(nodes["skill"], texts=list(nodes.get("sentence", {}).values()))
     for edges in found:
-        add = _READERS.get((edges.left_kind, edges.right_kind))
-        if add is not None:
-            add(background, edges, nodes)
+        kinds = (edges.left_kind, edges.right_kind)
+        for left, right, relation in zip(edges.left, edges.right, edges.relations, strict=True):
+            fact = Fact(right, nodes[edges.right_kind][right])
+            if kinds == ("skill", "sentence"):
+                if "description" in relation:
+                    background.descriptions.setdefault(left, fact)
+                else:
+                    background.sentences.setdefault(left, []).append(fact)
+            elif kinds == ("skill", "skill_alias"):
+                if relation.startswith(_BROADER_ACTIVITY):
+                    _add_broader(background, left, fact)
+                elif not relation.endswith(WEAK):
+                    background.aliases.setdefault(left, []).append(fact)
+            elif kinds == ("job", "skill"):
+                background.jobs.setdefault(right, []).append(Fact(left, nodes["job"][left]))
     if release is not None:
         _add_esco(background, release)
     return background
-
-
-def _add_sentences(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
-    for skill, id_, relation in zip(edges.left, edges.right, edges.relations, strict=True):
-        sentence = Fact(id_, nodes["sentence"][id_])
-        if "description" in relation:
-            background.descriptions.setdefault(skill, sentence)
-        else:
-            background.sentences.setdefault(skill, []).append(sentence)
-
-
-def _add_aliases(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
-    for skill, id_, relation in zip(edges.left, edges.right, edges.relations, strict=True):
-        alias = Fact(id_, nodes["skill_alias"][id_])
-        if relation.startswith(_BROADER_ACTIVITY):
-            _add_broader(background, skill, alias)
-        elif "(weak)" not in relation:
-            background.aliases.setdefault(skill, []).append(alias)
-
-
-def _add_jobs(background: Background, edges: Edges, nodes: dict[str, dict[str, str]]) -> None:
-    for job, skill in zip(edges.left, edges.right, strict=True):
-        background.jobs.setdefault(skill, []).append(Fact(job, nodes["job"][job]))
-
-
-_READERS = {
-    ("skill", "sentence"): _add_sentences,
-    ("skill", "skill_alias"): _add_aliases,
-    ("job", "skill"): _add_jobs,
-}
 
 
 def _add_esco(background: Background, release: EscoRelease) -> None:

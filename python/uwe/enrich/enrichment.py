@@ -27,7 +27,7 @@ from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
 from uwe.files.atomic import replaced, settled, write_lines
-from uwe.graphs.files import write_graph_files
+from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import folded
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.rank import rank_stream
@@ -60,8 +60,8 @@ class Enrichable:
     Attributes:
         graphs: The folder of training graphs.
         background: What they and ESCO say of all skills.
-        groundings: Of the chosen skills, the rarest first.
-        queries: Of all benchmark tasks that were found, which nothing may repeat.
+        groundings: What is known of each chosen skill, the rarest first.
+        queries: Queries of all benchmark tasks that were found, which nothing may repeat.
     """
 
     graphs: Path
@@ -113,7 +113,7 @@ def read_enrichable(
         skills: How many are chosen at most.
         max_degree: How many sentences a rare skill has at most, its description not counted.
         prefix: How the ids of chosen skills begin.
-        seed: Of the order among equally rare skills.
+        seed: Sets the order among equally rare skills.
 
     Raises:
         InputError: If a number is wrong, or there is no such skill.
@@ -277,36 +277,37 @@ def _write(
     out: Path, candidates: Sequence[Candidate], skills: Mapping[str, str], llm: LLM
 ) -> dict[str, int]:
     """Write accepted texts, whole or not at all; how many edges each graph has."""
-    nodes: dict[str, dict[str, tuple[str, str]]] = {}
-    edges: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    used = {each.kind for each in candidates}
+    graphs = GraphBuilder(
+        {name: (left, right) for kind, (name, left, right) in _GRAPHS.items() if kind in used}
+    )
+    provenance: dict[tuple[str, str, str], dict[str, Any]] = {}
     for each in candidates:
-        graph, *kinds = _GRAPHS[each.kind]
+        name, left_kind, right_kind = _GRAPHS[each.kind]
         text = _id(each.text)
-        ends = (text, each.skill) if kinds[1] == "skill" else (each.skill, text)
-        for kind, id_ in zip(kinds, ends, strict=True):
-            known = (each.text, _RELATION) if id_ == text else (skills[each.skill], "skill")
-            nodes.setdefault(kind, {}).setdefault(id_, known)
+        left, right = (text, each.skill) if right_kind == "skill" else (each.skill, text)
+        for kind, id_ in ((left_kind, left), (right_kind, right)):
+            if id_ == text:
+                graphs.node(kind, id_, each.text, _RELATION)
+            else:
+                graphs.node(kind, id_, skills[each.skill], "skill")
+        graphs.edge(name, left, right, _RELATION)
         entry = {
-            "graph": graph,
-            kinds[0]: ends[0],
-            kinds[1]: ends[1],
+            "graph": name,
+            left_kind: left,
+            right_kind: right,
             "model": llm.model,
             "prompt_version": PROMPT_VERSION,
             "seed": llm.seed,
             "grounding": list(each.grounding),
             "request": each.request,
         }
-        edges.setdefault(graph, {}).setdefault(ends, entry)
+        provenance.setdefault((name, left, right), entry)
     with replaced(out) as new:
-        graphs = {
-            name: ((left, right), dict.fromkeys(edges[name], _RELATION))
-            for name, left, right in _GRAPHS.values()
-            if name in edges
-        }
-        write_graph_files(new, nodes, graphs)
-        ordered = (of[ends] for _, of in sorted(edges.items()) for ends in sorted(of))
+        graphs.write(new)
+        ordered = (provenance[edge] for edge in sorted(provenance))
         write_lines(new / PROVENANCE, (json.dumps(each, ensure_ascii=False) for each in ordered))
-    return {graph: len(of) for graph, of in sorted(edges.items())}
+    return {name: relations.total() for name, relations in sorted(graphs.relations().items())}
 
 
 def _id(text: str) -> str:

@@ -74,7 +74,7 @@ def rare_skills(
         most: How many at most.
         max_degree: How many sentences a rare skill has at most, its description not counted.
         prefix: How their ids begin: `skill/` takes ESCO's alone.
-        seed: Of that order.
+        seed: Sets that order.
 
     Raises:
         InputError: If there is none.

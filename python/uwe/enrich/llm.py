@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from uwe.enrich.grounding import Grounding
@@ -76,7 +77,8 @@ class LLM:
         sentences: How many sentences are asked for.
         seed: Sent with every request.
         token_cap: What all requests of the journal may cost together; None sets no cap.
-        timeout: Seconds that the endpoint may be silent.
+        timeout: Seconds that an answer may take, however steadily it comes; then it is asked for
+            again.
 
     Raises:
         InputError: If the URL or the key cannot be used.
@@ -170,10 +172,7 @@ class LLM:
             done = self._complete(payload, most)
         except openai.APIStatusError as error:
             code, problem = error.status_code, self._hidden(error.message)[:500]
-            if code in _LATER or code >= 500:
-                wait = error.response.headers.get("Retry-After")
-                problem += f" (Retry-After: {self._hidden(wait)})" if wait else ""
-            elif code in _OF_ONE_REQUEST:
+            if code in _OF_ONE_REQUEST:
                 self.journal.add_refused(key, skill, problem)
                 self._refused += 1
                 if self._answered or self._refused < _REFUSALS:
@@ -183,6 +182,8 @@ class LLM:
                     f"{self._hidden(self.url)}: expected a chat completion, got {problem}: correct "
                     f"{URL}, {MODEL} or {KEY}"
                 ) from None
+            if wait := error.response.headers.get("Retry-After"):
+                problem += f" (Retry-After: {self._hidden(wait)})"
         except openai.APIConnectionError as error:
             problem = self._hidden(f"{error} {error.__cause__ or ''}").strip()
         else:
@@ -264,11 +265,11 @@ def estimate(
     A token is taken as three bytes of a prompt, and every answer as long as it may be.
 
     Args:
-        groundings: Of the skills.
+        groundings: The skills, each with what is known of it.
         model: Its name, by which the journal knows its answers.
         journal: What was answered before.
         sentences: How many are asked for, of each.
-        seed: Of the requests.
+        seed: The seed that requests are sent with.
     """
     payloads = [_payload(each, sentences, seed) for each in groundings]
     known = {} if journal is None else journal.answers
@@ -304,7 +305,8 @@ def _tokens(payload: Mapping[str, Any]) -> int:
 def _client(url: str, key: str, timeout: float, lost: Callable[[], object]) -> openai.OpenAI:
     """A client that tells of lost attempts, and follows no redirection, which would take the key.
 
-    A body that is no chat completion is an attempt that failed, and is made again.
+    An answer that is not complete in time, or no chat completion, is an attempt that failed, and is
+    made again.
     """
     try:
         import httpx2
@@ -312,10 +314,27 @@ def _client(url: str, key: str, timeout: float, lost: Callable[[], object]) -> o
     except ImportError:
         raise MissingExtraError("enrich", "uwe enrich") from None
 
+    class InTime(httpx2.SyncByteStream):
+        # The client's own timeout is for each read: a byte now and then would keep it waiting.
+        def __init__(self, response: httpx2.Response, end: float) -> None:
+            self.request, self.stream, self.end = response.request, response.stream, end
+
+        def __iter__(self) -> Iterator[bytes]:
+            for part in cast(httpx2.SyncByteStream, self.stream):
+                if time.monotonic() > self.end:
+                    raise httpx2.ReadTimeout("the answer took too long", request=self.request)
+                yield part
+
+        def close(self) -> None:
+            cast(httpx2.SyncByteStream, self.stream).close()
+
     class Client(openai.DefaultHttpxClient):
         def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            end = time.monotonic() + timeout
             try:
-                response = super().send(request, **options)
+                response = super().send(request, **{**options, "stream": True})
+                response.stream = InTime(response, end)
+                response.read()
                 if response.is_success and not _is_completion(response):
                     raise httpx2.RemoteProtocolError("no chat completion", request=request)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):

@@ -54,7 +54,7 @@ class Candidate:
 
     Attributes:
         kind: What it is.
-        text: With single blanks.
+        text: The text, with single blanks.
         skill: Id of the skill that it stands for.
         grounding: Ids of what it was made from.
         request: Key of the journal's entry that it came from.
@@ -104,7 +104,7 @@ def parse_answer(
 
     Args:
         text: The answer.
-        grounding: Of the skill that was asked for.
+        grounding: What the skill was asked for with.
         request: Key of the journal's entry.
         sentences: How many sentences were asked for.
     """

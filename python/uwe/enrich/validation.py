@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from uwe.corpus import read_queries
@@ -114,7 +115,8 @@ def is_copy(candidate: Candidate, grounding: Grounding) -> bool:
     texts = [example.sentence.text for example in grounding.examples]
     if grounding.description is not None:
         texts.append(grounding.description.text)
-    longest = max((_common_run(words, words_of(text)) for text in texts), default=0)
+    matchers = (SequenceMatcher(None, words, words_of(text), autojunk=False) for text in texts)
+    longest = max((matcher.find_longest_match().size for matcher in matchers), default=0)
     return longest > _RUN or (longest >= 5 and longest >= _SHARE * len(words))
 
 
@@ -159,7 +161,7 @@ class Validator:
 
     Args:
         background: Its sentences, aliases and labels are not to be repeated.
-        queries: Of benchmarks.
+        queries: Queries of benchmarks.
     """
 
     def __init__(self, background: Background, queries: Queries) -> None:
@@ -220,17 +222,3 @@ class Validator:
 def _bare(text: str) -> str:
     """A text without case and punctuation; as it is, case-folded, where nothing else is left."""
     return " ".join(words_of(text)) or folded(text)
-
-
-def _common_run(a: list[str], b: list[str]) -> int:
-    """Length of the longest run of words in both."""
-    longest = 0
-    before = [0] * (len(b) + 1)
-    for word in a:
-        runs = [0] * (len(b) + 1)
-        for j, other in enumerate(b, 1):
-            if word == other:
-                runs[j] = before[j - 1] + 1
-        longest = max(longest, *runs)
-        before = runs
-    return longest

@@ -60,7 +60,7 @@ def augmented(
     """The texts, some of them changed; the same for the same seed, graph and number.
 
     Args:
-        texts: Of a batch.
+        texts: The texts of a batch.
         chances: How often a text is changed, from 0 to 1, by the names of `CHANGES`, which are
             made in that order; what is missing has 0.
         seed: At least 0.

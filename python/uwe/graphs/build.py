@@ -10,13 +10,13 @@ from pathlib import Path
 
 from uwe.checks import path_of
 from uwe.corpus import read_queries
-from uwe.data.esco import EscoRelease, read_esco, release_folders
+from uwe.data.esco import EscoRelease, Older, read_releases
 from uwe.data.layout import write_task
 from uwe.data.onet import read_onet
 from uwe.errors import InputError
 from uwe.files.atomic import replaced, write_lines
 from uwe.graphs.builder import GraphBuilder
-from uwe.graphs.esco import NO_RELEASE, Older, add_esco, heldout_ids, heldout_tasks
+from uwe.graphs.esco import add_esco, heldout_ids, heldout_tasks
 from uwe.graphs.files import check_replaceable
 from uwe.graphs.graph import plain
 from uwe.graphs.onet import add_onet
@@ -76,13 +76,12 @@ def build_graphs(
     data, out = path_of("data", data), path_of("out", out)
     check_replaceable(out)
     sentences = read_sentences(skillskape) if skillskape is not None else {}
-    folders = _sources(data)
-    release = read_esco(folders[0], version=folders[0].name)
-    older: list[Older] = []
-    for folder in folders[1:]:
-        # Only skills are kept: relations of three releases would take most of the memory.
-        skills = read_esco(folder, version=folder.name, language=release.language).skills
-        older.append((folder.name, skills))
+    if not (data / "onet").is_dir():
+        raise InputError(
+            f"{data}: expected onet/, found none: make it with  uwe data import onet FILE.zip "
+            f"--out {data}"
+        )
+    release, older = read_releases(data)
     graphs = GraphBuilder()
     add_onet(graphs, read_onet(data / "onet"))
     add_esco(graphs, release, older, full=heldout)
@@ -93,12 +92,12 @@ def build_graphs(
         tasks = _write_heldout(release, new) if heldout else {}
     return BuiltGraphs(
         folder=out,
-        releases=tuple(folder.name for folder in folders),
+        releases=(release.version, *(version for version, _ in older)),
         relations=graphs.relations(),
         nodes={kind: len(ids) for kind, ids in graphs.used().items()},
         heldout=tasks,
         left_out=left_out,
-        not_rebuilt=tuple(_not_rebuilt(graphs, heldout=heldout)),
+        not_rebuilt=_not_rebuilt(graphs, heldout=heldout),
     )
 
 
@@ -122,28 +121,14 @@ _REASONS = {
 }
 
 
-def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> Iterator[str]:
+def _not_rebuilt(graphs: GraphBuilder, *, heldout: bool) -> tuple[str, ...]:
     """Relations of which there is no edge, with the reason."""
-    for name, found in graphs.relations().items():
-        for relation in (*_RELATIONS[name], *(_HELDOUT_RELATIONS.get(name, ()) if heldout else ())):
-            if not found[relation]:
-                reason = _REASONS.get(relation, "nothing in these files gives it")
-                yield f"{name}: {relation} ({reason})"
-
-
-def _sources(data: Path) -> list[Path]:
-    """Folders of ESCO's releases, the newest first; InputError if they or O*NET's are missing."""
-    found = release_folders(data)
-    missing = []
-    if not found:
-        missing.append(NO_RELEASE)
-    if not (data / "onet").is_dir():
-        missing.append(
-            f"onet/, found none: make it with  uwe data import onet FILE.zip --out {data}"
-        )
-    if missing:
-        raise InputError(f"{data}: expected {'; and '.join(missing)}")
-    return found
+    return tuple(
+        f"{name}: {relation} ({_REASONS.get(relation, 'nothing in these files gives it')})"
+        for name, found in graphs.relations().items()
+        for relation in (*_RELATIONS[name], *(_HELDOUT_RELATIONS.get(name, ()) if heldout else ()))
+        if not found[relation]
+    )
 
 
 def _labels(release: EscoRelease, older: Sequence[Older]) -> dict[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
-from uwe.graphs.files import write_graph_files
+from uwe.files.atomic import write_lines
+from uwe.graphs.files import EDGES, NODES, graph_name
 from uwe.graphs.graph import plain
 
 __all__ = ["GRAPHS", "WRITTEN_GRAPHS", "GraphBuilder"]
@@ -40,9 +43,14 @@ class GraphBuilder:
 
     Args:
         graphs: Their names, and the kinds of their ends.
+
+    Raises:
+        InputError: If a name or a kind cannot be part of a file's name.
     """
 
     def __init__(self, graphs: Mapping[str, tuple[str, str]] = GRAPHS) -> None:
+        for name in (*graphs, *(kind for kinds in graphs.values() for kind in kinds)):
+            graph_name(name)
         self._graphs = graphs
         self._nodes: dict[str, dict[str, tuple[str, str]]] = {
             kind: {} for kinds in graphs.values() for kind in kinds
@@ -95,8 +103,12 @@ class GraphBuilder:
         Raises:
             OSError: If the disk is full or refuses.
         """
-        nodes = {
-            kind: {id_: self._nodes[kind][id_] for id_ in ids} for kind, ids in self.used().items()
-        }
-        edges = {name: (self._graphs[name], edges) for name, edges in self._edges.items()}
-        write_graph_files(folder, nodes, edges)
+        for kind, ids in self.used().items():
+            of = self._nodes[kind]
+            entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(ids))
+            lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
+            write_lines(folder / NODES.format(kind), lines)
+        for name, edges in self._edges.items():
+            lines = ("\t".join((*ends, relation)) for ends, relation in sorted(edges.items()))
+            header = "\t".join((*self._graphs[name], "relation"))
+            write_lines(folder / f"{name}{EDGES}", chain([header], lines))

@@ -6,23 +6,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from uwe.corpus import RankingTask
-from uwe.data.esco import Concept, EscoRelease, Skill
-from uwe.data.rules import TargetList, fold_targets, ranking_task
+from uwe.data.esco import Concept, EscoRelease, Older, Skill
+from uwe.data.esco_tasks import concept_targets
+from uwe.data.rules import ranking_task
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import folded
 
-__all__ = [
-    "NO_RELEASE", "add_esco", "held_out", "heldout_ids", "heldout_tasks", "secret_texts",
-]  # fmt: skip
-
-NO_RELEASE = (
-    "esco/ with a folder for each release, such as esco/1.2.0, found none: put the zips of its CSV "
-    "download there"
-)
-"""What was expected of a data folder that has no release, and what to do."""
-
-Older = tuple[str, Mapping[str, Skill]]
-"""An earlier release: its version, and its skills by URI."""
+__all__ = ["add_esco", "held_out", "heldout_ids", "heldout_tasks", "secret_texts"]
 
 
 def held_out(uri: str) -> str:
@@ -170,8 +160,8 @@ def heldout_tasks(release: EscoRelease) -> dict[str, dict[str, RankingTask]]:
     All skills or occupations are targets. skillnorm's queries are the aliases of skills that are
     held out; where other skills have the alias too, they are relevant as well.
     """
-    skills = _targets(release.skills.values())
-    occupations = _targets(release.occupations.values())
+    skills = concept_targets(release.skills.values())
+    occupations = concept_targets(release.occupations.values())
     needs = [(r.occupation, r.skill) for r in release.relations]
     needed = [(skill, occupation) for occupation, skill in needs]
     tasks: dict[str, dict[str, RankingTask]] = {"job2skill": {}, "skill2job": {}, "skillnorm": {}}
@@ -213,10 +203,3 @@ def _aliases(release: EscoRelease, split: str) -> Iterator[tuple[str, str]]:
 def _long_aliases(skill: Concept) -> list[str]:
     """Those that WorkRB asks for: not the label, and no single characters."""
     return [alias for alias in skill.aliases if len(alias) > 1 and alias != skill.spelling]
-
-
-def _targets(concepts: Iterable[Concept]) -> tuple[TargetList, dict[str, int]]:
-    """Targets in the order of their labels, as WorkRB has them, and the place of each URI."""
-    ordered = sorted(concepts, key=lambda concept: concept.spelling)
-    targets = fold_targets([c.id for c in ordered], [c.spelling for c in ordered])
-    return targets, {concept.uri: i for i, concept in enumerate(ordered)}

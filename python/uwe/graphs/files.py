@@ -6,26 +6,24 @@ the two kinds and `relation`, then two ids and the relation that each edge came 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import file_name, listed, path_of
+from uwe.checks import file_name, listed, path_of, real_number
 from uwe.corpus import read_queries
-from uwe.data.tabbed import tabbed_rows
+from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError, InputError
-from uwe.files.atomic import settled, write_lines
+from uwe.files.atomic import settled
 from uwe.graphs.graph import Graph, Nodes, folded, plain
 
 __all__ = [
-    "Edges", "check_replaceable", "graph_files", "graph_name", "graph_paths", "read_edges",
-    "read_graphs", "read_nodes", "write_graph_files",
+    "EDGES", "NODES", "WEAK", "Edges", "check_replaceable", "graph_files", "graph_name",
+    "graph_paths", "read_edges", "read_graphs", "read_nodes",
 ]  # fmt: skip
 
 WEAK = "(weak)"
@@ -34,7 +32,7 @@ WEAK = "(weak)"
 EQUAL_TEXTS = "(equal texts)"
 """The relation of two nodes with the same text, one a side, that no edge of a file joins."""
 
-_NODES, _EDGES = "nodes.{}.jsonl.gz", ".edges.tsv.gz"
+NODES, EDGES = "nodes.{}.jsonl.gz", ".edges.tsv.gz"
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Edges:
     Entry i of each list belongs to edge i.
 
     Attributes:
-        name: Of the graph, as its file has it: `J`.
+        name: Name of the graph, as its file has it: `J`.
         left_kind: Kind of the left ends, which names their node file: `job`.
         right_kind: Kind of the right ends.
         left: Ids of the left ends.
@@ -62,20 +60,37 @@ class Edges:
     path: Path
 
 
-def graph_paths(folder: str | Path) -> dict[str, Path]:
-    """The files of edges in a folder, by the names of their graphs, in order.
+def graph_paths(folder: str | Path, names: Sequence[str] | None = None) -> dict[str, Path]:
+    """The files of edges in a folder, by the names of their graphs.
+
+    Args:
+        folder: A folder of graphs.
+        names: Which graphs, in which order; None takes all, by name.
 
     Raises:
+        InputError: If a graph that is named is not there, or is named twice.
         DataError: If there is none.
     """
-    paths = sorted(path_of("folder", folder).glob(f"*{_EDGES}"))
+    paths = sorted(path_of("folder", folder).glob(f"*{EDGES}"))
     if not paths:
         raise DataError(
-            f"expected a folder of graphs with <name>{_EDGES}, found none: name one, such as "
+            f"expected a folder of graphs with <name>{EDGES}, found none: name one, such as "
             "train/ of the data folder, or make one with  uwe data graphs --out FOLDER",
             path=folder,
         )
-    return {path.name.removesuffix(_EDGES): path for path in paths}
+    found = {path.name.removesuffix(EDGES): path for path in paths}
+    if names is None:
+        return found
+    chosen = listed("names", names)
+    for name in chosen:
+        if not isinstance(name, str) or name not in found:
+            raise InputError(
+                f"expected graphs out of {', '.join(found)}, which {folder} has, got {name!r}: "
+                "correct it"
+            )
+    if len(set(chosen)) != len(chosen) or not chosen:
+        raise InputError(f"expected names of graphs, each once, got {chosen}: correct them")
+    return {name: found[name] for name in chosen}
 
 
 def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
@@ -107,14 +122,14 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
         for id_, kind, into in zip(ids, kinds, ends, strict=True):
             if id_ not in held[kind]:
                 raise DataError(
-                    f"no entry of {_NODES.format(kind)} has the id {id_!r}: add it, or remove the "
+                    f"no entry of {NODES.format(kind)} has the id {id_!r}: add it, or remove the "
                     "edge",
                     path=path,
                     line=line,
                 )
             into.append(id_)
         relations.append(relation)
-    return Edges(path.name.removesuffix(_EDGES), *kinds, *ends, relations, path)
+    return Edges(path.name.removesuffix(EDGES), *kinds, *ends, relations, path)
 
 
 def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
@@ -126,7 +141,7 @@ def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
             path and line.
         OSError: If the file cannot be read.
     """
-    path = path_of("folder", folder) / _NODES.format(file_name("a kind of nodes", kind))
+    path = path_of("folder", folder) / NODES.format(file_name("a kind of nodes", kind))
     nodes: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")
@@ -170,10 +185,11 @@ def read_graphs(
     joins get one of weight 0, for the same reason. Nodes without an edge are left out.
 
     Args:
-        folder: With `nodes.<kind>.jsonl.gz` and `<name>.edges.tsv.gz`.
+        folder: A folder with `nodes.<kind>.jsonl.gz` and `<name>.edges.tsv.gz`.
         names: Which graphs, in which order; None takes all, by name.
-        weights: By graph and relation. A relation that is not named has weight 0 if its name ends
-            with "(weak)", and 1 otherwise. An edge of several relations has their greatest.
+        weights: Weights by graph and relation. A relation that is not named has weight 0 if its
+            name ends with "(weak)", and 1 otherwise. An edge of several relations has the greatest
+            of their weights.
 
     Raises:
         InputError: If a graph or relation that is named is not there, or a weight is no finite
@@ -182,27 +198,18 @@ def read_graphs(
             has fewer than two nodes; with path and line.
         OSError: If a file cannot be read.
     """
-    paths = graph_paths(folder)
-    chosen = list(paths) if names is None else listed("names", names)
+    paths = graph_paths(folder, names)
     given = weights or {}
-    for name in (*chosen, *given):
-        if not isinstance(name, str) or name not in paths:
-            raise InputError(
-                f"expected graphs out of {', '.join(paths)}, which {folder} has, got {name!r}: "
-                "correct it"
-            )
-    if len(set(chosen)) != len(chosen) or not chosen:
-        raise InputError(f"expected names of graphs, each once, got {chosen}: correct them")
     # Weights of a graph that is not read would silently do nothing.
-    if unread := sorted(given.keys() - set(chosen)):
+    if unread := [str(name) for name in given if name not in paths]:
         raise InputError(
-            f"expected weights for relations of {', '.join(chosen)}, the graphs that are read, got "
+            f"expected weights for relations of {', '.join(paths)}, the graphs that are read, got "
             f"some for {', '.join(unread)}: leave them out, or read those graphs too"
         )
     nodes: dict[str, dict[str, str]] = {}
     graphs = []
-    for name in chosen:
-        edges = read_edges(paths[name], nodes=nodes)
+    for name, path in paths.items():
+        edges = read_edges(path, nodes=nodes)
         weights_of = _weights(name, edges.relations, given.get(name, {}))
         left, lefts = _side(edges.left_kind, nodes[edges.left_kind], edges.left, edges.path)
         right, rights = _side(edges.right_kind, nodes[edges.right_kind], edges.right, edges.path)
@@ -215,8 +222,8 @@ def read_graphs(
 
 def graph_files(graph: Graph) -> tuple[str, ...]:
     """Names of the three files that a graph was read from."""
-    nodes = (_NODES.format(side.kind) for side in (graph.left, graph.right))
-    return (f"{graph.name}{_EDGES}", *nodes)
+    nodes = (NODES.format(side.kind) for side in (graph.left, graph.right))
+    return (f"{graph.name}{EDGES}", *nodes)
 
 
 def _weights(name: str, relations: Iterable[str], given: Mapping[str, float]) -> dict[str, float]:
@@ -230,16 +237,13 @@ def _weights(name: str, relations: Iterable[str], given: Mapping[str, float]) ->
                 f"graph {name}: expected weights for relations out of {', '.join(found)}, got one "
                 f"for {relation!r}: correct it"
             )
-        if (
-            isinstance(weight, bool)
-            or not isinstance(weight, int | float)
-            or not (0 <= weight < math.inf)
-        ):
+        number = real_number(weight)
+        if number is None or not 0 <= number < math.inf:
             raise InputError(
                 f"graph {name}: expected a finite weight >= 0 for {relation!r}, got {weight!r}: "
                 "correct it"
             )
-        found[relation] = float(weight)
+        found[relation] = number
     return found
 
 
@@ -307,38 +311,10 @@ def _joined(
     )
 
 
-def write_graph_files(
-    folder: Path,
-    nodes: Mapping[str, Mapping[str, tuple[str, str]]],
-    edges: Mapping[str, tuple[tuple[str, str], Mapping[tuple[str, str], str]]],
-) -> None:
-    """Write nodes and edges in the order of their ids into a folder that is there.
-
-    Args:
-        folder: Where to.
-        nodes: By kind and id, the text of a node and where it comes from.
-        edges: By name of the graph, the kinds of its ends, and the relation by ids of both.
-
-    Raises:
-        InputError: If a kind or a name cannot be part of a file's name.
-        OSError: If the disk is full or refuses.
-    """
-    for name in (*nodes, *edges):
-        graph_name(name)
-    for kind, of in nodes.items():
-        entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(of))
-        lines = (json.dumps(entry, ensure_ascii=False) for entry in entries)
-        write_lines(folder / _NODES.format(kind), lines)
-    for name, (kinds, of_graph) in edges.items():
-        lines = ("\t".join((*ends, relation)) for ends, relation in sorted(of_graph.items()))
-        header = "\t".join((*kinds, "relation"))
-        write_lines(folder / f"{name}{_EDGES}", chain([header], lines))
-
-
 def check_replaceable(out: Path) -> None:
     """InputError if something else than graphs would be lost."""
     out = settled(out)
-    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{_EDGES}")):
+    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{EDGES}")):
         raise InputError(
             f"{out}: expected a new folder or one of graphs, which is replaced, found something "
             "else: name another, or empty it"

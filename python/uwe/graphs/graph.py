@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["Adjacency", "Graph", "Nodes", "folded", "plain"]
+__all__ = ["Adjacency", "Graph", "Nodes", "folded", "offsets", "plain"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +121,8 @@ class Graph:
         edges, weights = self.edges, self.weights
         order = np.argsort(edges[:, 1], kind="stable")
         return (
-            Adjacency(_offsets(edges[:, 0], len(self.left)), edges[:, 1].copy(), weights),
-            Adjacency(_offsets(edges[:, 1], len(self.right)), edges[order, 0], weights[order]),
+            Adjacency(offsets(edges[:, 0], len(self.left)), edges[:, 1].copy(), weights),
+            Adjacency(offsets(edges[:, 1], len(self.right)), edges[order, 0], weights[order]),
         )
 
     def fingerprint(self) -> str:
@@ -135,7 +135,7 @@ class Graph:
         return digest.hexdigest()
 
 
-def _offsets(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def offsets(nodes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Where the edges of each node start, given the node of each edge."""
     return np.concatenate([[0], np.cumsum(np.bincount(nodes, minlength=count))])
 

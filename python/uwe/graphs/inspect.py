@@ -38,12 +38,12 @@ class SideFacts:
     """One side of a graph. Degrees count edges of positive weight, of the nodes that have some.
 
     Attributes:
-        kind: Of its nodes.
+        kind: Kind of its nodes.
         nodes: How many there are.
         merged: How many ids were merged into nodes of another id, as their texts are equal.
         undrawn: How many nodes have no edge of positive weight.
-        mean: Of the degrees.
-        quantiles: Of the degrees: `min`, `50%`, `90%`, `99%`, `max`.
+        mean: Mean degree.
+        quantiles: Quantiles of the degrees: `min`, `50%`, `90%`, `99%`, `max`.
         single: Share of nodes with one edge.
         head: Share of the edges at the hundredth of the nodes that has most.
     """
@@ -138,8 +138,8 @@ def find_leaks(
     Equal texts count, case-folded, in either direction. Few may be found by chance.
 
     Args:
-        folder: Of the graphs.
-        data: Of the tasks: every folder below it with `targets.jsonl.gz`.
+        folder: The folder of graphs.
+        data: Where the tasks are: every folder below it with `targets.jsonl.gz`.
         names: Which graphs; None takes all.
 
     Raises:
@@ -147,20 +147,13 @@ def find_leaks(
         DataError: If a file is malformed; with path and line.
         OSError: If a file cannot be read.
     """
-    paths = graph_paths(folder)
-    for name in names or ():
-        if name not in paths:
-            raise InputError(
-                f"expected graphs out of {', '.join(paths)}, which {folder} has, got {name!r}: "
-                "correct it"
-            )
+    paths = graph_paths(folder, names).values()
     tasks = sorted(path.parent for path in Path(data).rglob(TARGETS))
     if not tasks:
         raise InputError(
             f"{data}: expected tasks, folders with {TARGETS}, found none: name another folder"
         )
-    chosen = [paths[name] for name in (paths if names is None else names)]
-    sources = [TrainingSource(path.name, file_sha256(path, unpacked=True)) for path in chosen]
+    sources = [TrainingSource(path.name, file_sha256(path, unpacked=True)) for path in paths]
     edges = read_training(Path(folder), sources)
     for task in tasks:
         for split in splits_of(task):

@@ -10,7 +10,7 @@ import numpy as np
 from uwe.checks import natural, positive
 from uwe.errors import InputError
 from uwe.graphs.graph import Graph
-from uwe.graphs.sampler import Batch, Indices
+from uwe.graphs.sampler import Batch, Indices, between
 
 __all__ = ["SentencePadder"]
 
@@ -46,13 +46,10 @@ class SentencePadder:
         probability: float = 0.8,
         seed: int = 0,
     ) -> None:
-        number = isinstance(probability, int | float) and not isinstance(probability, bool)
-        if not number or not 0 <= probability <= 1:
-            raise InputError(f"expected probability from 0 to 1, got {probability!r}: correct it")
         self.graph = graph
         self.count_tokens = count_tokens
         self.max_tokens = positive("max_tokens", max_tokens)
-        self.probability = float(probability)
+        self.probability = between("probability", probability, 1.0)
         self.seed = natural("seed", seed)
         self._name = zlib.crc32(graph.name.encode())
 
@@ -60,7 +57,7 @@ class SentencePadder:
         """The texts of the batch's sentences, some of them joined; the same for the same number.
 
         Args:
-            batch: Of this graph.
+            batch: A batch of this graph.
             number: Its number.
 
         Raises:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import natural, positive
+from uwe.checks import natural, positive, real_number
 from uwe.errors import InputError
 from uwe.graphs.graph import Adjacency, Graph
 from uwe.graphs.siblings import Siblings
 
-__all__ = ["Batch", "BatchSampler", "StepSampler"]
+__all__ = ["Batch", "BatchSampler", "StepSampler", "between"]
 
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -84,9 +84,9 @@ class BatchSampler:
         self.size = positive("size", size)
         if self.size < 2:
             raise InputError("expected size to be at least 2, got 1: a node alone has no negatives")
-        self.degree_exponent = _between("degree_exponent", degree_exponent, 1.0)
+        self.degree_exponent = between("degree_exponent", degree_exponent, 1.0)
         self.seed = natural("seed", seed)
-        self.hard_negatives = _between("hard_negatives", hard_negatives, 0.9)
+        self.hard_negatives = between("hard_negatives", hard_negatives, 0.9)
         self._siblings = siblings
         if self.hard_negatives and siblings == (None, None):
             raise InputError("expected siblings, as hard_negatives is above 0, got none: pass some")
@@ -261,7 +261,7 @@ class _Side:
     Args:
         adjacency: Its edges.
         degrees: (nodes,), float64: sums of their weights.
-        others: Those of the other side.
+        others: (nodes,), float64: the same of the other side.
         exponent: The degrees'.
     """
 
@@ -319,8 +319,8 @@ class _Side:
         return found
 
 
-def _between(name: str, value: float, most: float) -> float:
-    """`value` if it is a number from 0 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+def between(name: str, value: float, most: float) -> float:
+    """`value` as a float; InputError unless it is a number from 0 to `most`."""
+    if (number := real_number(value)) is None or not 0 <= number <= most:
         raise InputError(f"expected {name} from 0 to {most:g}, got {value!r}: correct it")
-    return float(value)
+    return number

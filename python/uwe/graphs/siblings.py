@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.data.esco import EscoRelease, newest_release
+from uwe.data.esco import EscoRelease, read_releases
 from uwe.data.onet import OnetDatabase, read_onet
-from uwe.errors import InputError
-from uwe.graphs.graph import Nodes
+from uwe.graphs.graph import Nodes, offsets
 
 __all__ = ["Siblings", "broader_of", "read_broader", "siblings_of"]
 
@@ -59,8 +58,8 @@ class Siblings:
         sizes = np.array([len(group) for group in kept], dtype=np.int64)
         of_member = np.repeat(np.arange(len(kept), dtype=np.int64), sizes)
         order = np.argsort(members, kind="stable")
-        starts = _starts(np.bincount(members, minlength=nodes))
-        return cls(nodes, starts, of_member[order], _starts(sizes), members)
+        member_starts = offsets(of_member, len(kept))
+        return cls(nodes, offsets(members, nodes), of_member[order], member_starts, members)
 
     def fingerprint(self) -> str:
         """sha256 of the groups."""
@@ -89,7 +88,7 @@ def siblings_of(nodes: Nodes, broader: Mapping[str, Sequence[str]]) -> Siblings 
     one intermediate activity, elements below one element, and commodities of one class.
 
     Args:
-        nodes: Of one side of a graph.
+        nodes: One side of a graph.
         broader: For ids of nodes what is broader, as `read_broader` gives it.
     """
     groups: defaultdict[str, list[int]] = defaultdict(list)
@@ -115,12 +114,7 @@ def read_broader(data: str | Path) -> dict[str, tuple[str, ...]]:
         OSError: If a file cannot be read.
     """
     data = Path(data)
-    release = newest_release(data)
-    if release is None:
-        raise InputError(
-            f"{data}: expected esco/ with a folder for each release, such as esco/1.2.0, found "
-            "none: put the zips of its CSV download there, or train without hard negatives"
-        )
+    release, _ = read_releases(data, older=False)
     onet = read_onet(data / "onet") if (data / "onet").is_dir() else None
     return broader_of(release, onet)
 
@@ -134,30 +128,16 @@ def broader_of(
     technology or tool of O*NET's its commodities.
     """
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for id_, group in (*_of_esco(release), *_of_onet(database)):
-        found[id_][group] = None
+    if release is not None:
+        for skill in release.skills.values():
+            for uri in release.broader.get(skill.uri, ()):
+                found[skill.id][uri] = None
+        for occupation in release.occupations.values():
+            if occupation.isco_group:
+                found[occupation.id][f"isco/{occupation.isco_group}"] = None
+    if database is not None:
+        for table in _EXAMPLES:
+            ids = database.example_ids(table)
+            for row in database.tables[table]:
+                found[ids[row["Example"]]][f"unspsc/{row['Commodity Code']}"] = None
     return {id_: tuple(groups) for id_, groups in found.items()}
-
-
-def _of_esco(release: EscoRelease | None) -> Iterator[tuple[str, str]]:
-    if release is None:
-        return
-    for skill in release.skills.values():
-        for uri in release.broader.get(skill.uri, ()):
-            yield skill.id, uri
-    for occupation in release.occupations.values():
-        if occupation.isco_group:
-            yield occupation.id, f"isco/{occupation.isco_group}"
-
-
-def _of_onet(database: OnetDatabase | None) -> Iterator[tuple[str, str]]:
-    if database is None:
-        return
-    for table in _EXAMPLES:
-        ids = database.example_ids(table)
-        for row in database.tables[table]:
-            yield ids[row["Example"]], f"unspsc/{row['Commodity Code']}"
-
-
-def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.checks import path_of
 from uwe.corpus import read_queries
-from uwe.data.esco import Concept, EscoRelease, Skill, read_esco, release_folders
-from uwe.data.tabbed import MORE, tabbed_rows
+from uwe.data.esco import Concept, EscoRelease, Older, read_releases
+from uwe.data.tables import MORE, tabbed_rows
 from uwe.data.typed import typed_queries
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import replaced
 from uwe.graphs.builder import WRITTEN_GRAPHS, GraphBuilder
-from uwe.graphs.esco import NO_RELEASE, held_out, secret_texts
+from uwe.graphs.esco import held_out, secret_texts
 from uwe.graphs.files import check_replaceable
 from uwe.graphs.graph import folded, plain
 
@@ -108,14 +108,7 @@ def build_written_graphs(
     data, texts, out = path_of("data", data), path_of("texts", texts), path_of("out", out)
     check_replaceable(out)
     written = list(_texts(texts))
-    folders = release_folders(data)
-    if not folders:
-        raise InputError(f"{data}: expected {NO_RELEASE}")
-    release = read_esco(folders[0], version=folders[0].name)
-    older = [
-        read_esco(folder, version=folder.name, language=release.language).skills
-        for folder in ([] if heldout else folders[1:])
-    ]
+    release, older = read_releases(data, older=not heldout)
     queries = {folded(query) for query in _queries(data)}
     esco = _Esco(release, older, queries, heldout=heldout)
     graphs = GraphBuilder(WRITTEN_GRAPHS)
@@ -126,7 +119,7 @@ def build_written_graphs(
         graphs.write(new)
     return WrittenGraphs(
         folder=out,
-        releases=tuple(folder.name for folder in folders[: 1 + len(older)]),
+        releases=(release.version, *(version for version, _ in older)),
         relations=graphs.relations(),
         nodes={kind: len(ids) for kind, ids in graphs.used().items()},
         shared=graphs.shared(),
@@ -148,7 +141,7 @@ class _Esco:
 
     Args:
         release: The newest release.
-        older: Skills of earlier ones, whose alternative labels count too.
+        older: Earlier ones, whose alternative labels of skills count too.
         queries: Case-folded queries of tasks.
         heldout: Whether a part of the concepts is held out.
     """
@@ -156,7 +149,7 @@ class _Esco:
     def __init__(
         self,
         release: EscoRelease,
-        older: Sequence[Mapping[str, Skill]],
+        older: Sequence[Older],
         queries: Collection[str],
         *,
         heldout: bool,
@@ -177,7 +170,7 @@ class _Esco:
         if heldout:
             self._secret = secret_texts(release.skills) | secret_texts(release.occupations)
         else:
-            for skills in (release.skills, *older):
+            for skills in (release.skills, *(skills for _, skills in older)):
                 for skill in skills.values():
                     self._aliases.setdefault(skill.id, set()).update(map(folded, skill.aliases))
 

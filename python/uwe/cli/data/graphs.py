@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uwe.cli import arguments, output
+
+if TYPE_CHECKING:
+    from uwe.graphs.build import BuiltGraphs
+    from uwe.graphs.written import WrittenGraphs
 
 __all__ = ["graphs"]
 
@@ -80,16 +84,7 @@ def graphs(
         return
     built = build_graphs(data_folder(data), out, heldout=heldout, skillskape=skillskape)
     if as_json:
-        document = {
-            "path": str(built.folder),
-            "releases": built.releases,
-            "edges": built.relations,
-            "nodes": built.nodes,
-            "heldout": built.heldout,
-            "left_out": built.left_out,
-            "not_rebuilt": built.not_rebuilt,
-        }
-        output.print_json(document, indent=2)
+        _print_json(built)
         return
     output.print_line(f"{built.folder}: of ESCO {', '.join(built.releases)} and O*NET")
     _print_edges(built.relations, built.nodes)
@@ -110,15 +105,7 @@ def _written(data: Path, texts: str, out: str, *, heldout: bool, as_json: bool) 
 
     built = build_written_graphs(data, texts, out, heldout=heldout)
     if as_json:
-        document = {
-            "path": str(built.folder),
-            "releases": built.releases,
-            "edges": built.relations,
-            "nodes": built.nodes,
-            "shared": built.shared,
-            "left_out": built.left_out,
-        }
-        output.print_json(document, indent=2)
+        _print_json(built)
         return
     output.print_line(f"{built.folder}: of {texts} and ESCO {', '.join(built.releases)}")
     _print_edges(built.relations, built.nodes)
@@ -130,6 +117,12 @@ def _written(data: Path, texts: str, out: str, *, heldout: bool, as_json: bool) 
     output.print_line(ATTRIBUTION)
     output.print_line(esco.ATTRIBUTION)
     output.print_line(onet.ATTRIBUTION)
+
+
+def _print_json(built: BuiltGraphs | WrittenGraphs) -> None:
+    others = dict(vars(built))
+    document = {"path": str(others.pop("folder")), "edges": others.pop("relations"), **others}
+    output.print_json(document, indent=2)
 
 
 def _print_edges(edges: Mapping[str, Counter[str]], nodes: Mapping[str, int]) -> None:

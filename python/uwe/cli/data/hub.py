@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uwe.cli import arguments, output
+from uwe.cli.data.tasks import Out, folder_of, print_left_out, print_splits, sizes_of
 from uwe.cli.guard import FAILED, say
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ Tasks = Annotated[
     list[str] | None,
     typer.Option(
         "--task", metavar="NAME", help="Which; may be repeated. The default is all of them."
-    ),
-]
-Out = Annotated[
-    str | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="The data folder, in which they become workbench/<task>; the default is $UWE_DATA, "
-        "or ./uwe-data without.",
     ),
 ]
 Mirror = Annotated[
@@ -69,10 +60,10 @@ def import_workrb(
     """
     from uwe.data.esco import ATTRIBUTION, read_esco
     from uwe.data.hub import HUB_TASKS, esco_of, hub_task, import_hub_task
-    from uwe.errors import DataError
+    from uwe.errors import DataError, InputError
 
     chosen = [hub_task(name) for name in dict.fromkeys(tasks)] if tasks else list(HUB_TASKS)
-    folder = Path(out or os.environ.get("UWE_DATA") or "uwe-data")
+    folder = folder_of(out)
     data = Path(os.environ.get("UWE_DATA") or folder)
     given = read_esco(esco) if esco else None
     releases: dict[str, EscoRelease | None] = {}
@@ -86,7 +77,7 @@ def import_workrb(
             made = import_hub_task(
                 task, folder / "workbench" / task.name, esco=release, mirror=mirror
             )
-        except DataError as error:
+        except (DataError, InputError) as error:
             # The hub that refuses one set may have the next.
             problems.append(f"error: {task.name}: {error}")
             continue
@@ -104,16 +95,10 @@ def import_workrb(
 
 
 def _print(task: HubTask, release: EscoRelease | None, made: Imported) -> None:
-    for split, found in made.splits.items():
-        pairs = sum(map(len, found.relevant))
-        output.print_line(
-            f"{made.folder} {split}: {len(found.queries):,} queries x {len(found.targets):,} "
-            f"targets, {pairs:,} judgements"
-        )
+    print_splits(made.folder, made.splits)
     if release is not None and release.version != task.esco:
         output.print_line(f"  targets are ESCO {release.version}; WorkRB has {task.esco}")
-    for what, count in made.left_out.items():
-        output.print_line(f"  left out: {count:,} {what}")
+    print_left_out(made.left_out)
 
 
 def _document(task: HubTask, release: EscoRelease | None, made: Imported) -> dict[str, Any]:
@@ -122,13 +107,6 @@ def _document(task: HubTask, release: EscoRelease | None, made: Imported) -> dic
         "path": str(made.folder),
         "repository": task.repository,
         "esco": None if release is None else release.version,
-        "splits": {
-            split: {
-                "queries": len(found.queries),
-                "targets": len(found.targets),
-                "judgements": sum(map(len, found.relevant)),
-            }
-            for split, found in made.splits.items()
-        },
+        "splits": sizes_of(made.splits),
         "left_out": made.left_out,
     }

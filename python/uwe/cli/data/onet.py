@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uwe.cli import arguments, output
+from uwe.cli.data.tasks import Out, folder_of, print_splits, sizes_of
 
 __all__ = ["import_onet"]
 
@@ -16,15 +15,6 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="FILE.zip|FOLDER", help="O*NET's text database, as it came or unpacked."
-    ),
-]
-Out = Annotated[
-    str | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="The data folder; the default is $UWE_DATA, or ./uwe-data without.",
     ),
 ]
 
@@ -41,33 +31,19 @@ def import_onet(source: Source, out: Out = None, as_json: arguments.AsJson = Fal
     from uwe.data.onet import ATTRIBUTION, read_onet, write_onet
     from uwe.data.onet_tasks import onet_tasks
 
-    folder = Path(out or os.environ.get("UWE_DATA") or "uwe-data")
+    folder = folder_of(out)
     database = read_onet(source)
     tasks = {name: splits for name, splits in onet_tasks(database).items() if splits}
     write_onet(database, folder / "onet")
     for name, splits in tasks.items():
         write_task(folder / "workbench" / name, splits)
     rows = {name: len(table) for name, table in database.tables.items()}
-    sizes = {
-        name: {
-            split: {
-                "queries": len(task.queries),
-                "targets": len(task.targets),
-                "judgements": sum(map(len, task.relevant)),
-            }
-            for split, task in splits.items()
-        }
-        for name, splits in tasks.items()
-    }
     if as_json:
+        sizes = {name: sizes_of(splits) for name, splits in tasks.items()}
         output.print_json({"path": str(folder), "tables": rows, "tasks": sizes}, indent=2)
         return
     for name, count in rows.items():
         output.print_line(f"{folder / 'onet' / name}.csv.gz: {count:,} rows")
-    for name, by_split in sizes.items():
-        for split, size in by_split.items():
-            output.print_line(
-                f"{folder / 'workbench' / name} {split}: {size['queries']:,} queries x "
-                f"{size['targets']:,} targets, {size['judgements']:,} judgements"
-            )
+    for name, splits in tasks.items():
+        print_splits(folder / "workbench" / name, splits)
     output.print_line(ATTRIBUTION)

@@ -1,0 +1,193 @@
+"""Tables as publishers ship them: separated by commas or tabs, packed or not, also in a zip."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal, cast
+
+from uwe.errors import DataError
+from uwe.files.records import checked, decoded, entries_of, lines_of
+
+__all__ = ["MORE", "TableFile", "find_files", "tabbed_rows"]
+
+MORE = " ..."
+"""Ends the name of a last column that stands for one value or several."""
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """One file, unpacked or in a zip.
+
+    Attributes:
+        path: Where it lies, or the path of its zip.
+        member: Its name in the zip, or an empty text.
+    """
+
+    path: Path
+    member: str = ""
+
+    @property
+    def name(self) -> str:
+        """Its name without folders."""
+        return PurePosixPath(self.member).name if self.member else self.path.name
+
+    @property
+    def place(self) -> Path:
+        """For people: `release.zip!skills_en.csv`."""
+        return Path(f"{self.path}!{self.member}") if self.member else self.path
+
+    def rows(
+        self, separated_by: Literal["commas", "tabs"], required: Collection[str]
+    ) -> Iterator[tuple[int, dict[str, str]]]:
+        """Line numbers, from 1, and rows by column; nothing is held.
+
+        Raises:
+            DataError: If it is damaged, a row is malformed, or a required column is missing; with
+                its path and line.
+            OSError: If it cannot be read.
+        """
+        place = self.place
+        with self._lines() as lines:
+            entries = (
+                entries_of(lines, "csv", place, required)
+                if separated_by == "commas"
+                else _tabbed(lines, place)
+            )
+            for line, entry in entries:
+                row = checked(entry, place, line)
+                for column in required:
+                    if column not in row:
+                        raise DataError(
+                            f"expected the column {column!r}, got {', '.join(row)}: pass the file "
+                            "as it was published, or name one of these",
+                            path=place,
+                            line=1,
+                        )
+                yield line, row
+
+    @contextmanager
+    def _lines(self) -> Iterator[Iterable[bytes]]:
+        if not self.member:
+            with lines_of(self.path) as lines:
+                yield lines
+            return
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
+                # Lines of a member alone are read one by one, several times slower.
+                yield io.BufferedReader(cast(zipfile.ZipExtFile, file))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as bad:
+            raise DataError(
+                f"damaged archive ({bad}): download it again", path=self.place
+            ) from None
+
+
+def find_files(source: Path, suffix: str) -> list[TableFile]:
+    """Files whose names end so: in a zip, in a folder and the zips in it; or the file itself.
+
+    Raises:
+        DataError: If what should be a zip is none.
+        OSError: If it cannot be read.
+    """
+    zips, found = [source], []
+    if source.is_dir():
+        zips = sorted(source.rglob("*.zip"))
+        found = [TableFile(path) for path in sorted(source.rglob(f"*{suffix}")) if path.is_file()]
+    elif source.suffix.lower() == suffix:
+        return [TableFile(source)]
+    for path in zips:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except zipfile.BadZipFile as error:
+            raise DataError(
+                f"expected a zip as its publisher ships it, got something else ({error}): download "
+                "it again, or name a folder of what was in it",
+                path=path,
+            ) from None
+        # A Mac adds hidden twins of each file to the zips it makes.
+        found += [
+            TableFile(path, name)
+            for name in names
+            if name.lower().endswith(suffix) and not name.startswith("__MACOSX/")
+        ]
+    return found
+
+
+def tabbed_rows(
+    path: Path, columns: Sequence[str], *, header: bool = True, optional: Collection[str] = ()
+) -> Iterator[tuple[int, list[str]]]:
+    """Line number and stripped values of each line of a tab-separated file that is not blank.
+
+    Args:
+        path: The file; one that ends in .gz is unpacked.
+        columns: Their names. If the last ends in `MORE`, a line may have several values there.
+        header: Whether the file begins with the names.
+        optional: Names of columns that may be blank.
+
+    Raises:
+        DataError: If the header or the number of values is another, a value is blank, or a line is
+            no UTF-8; with the path and the line. Also if the file is damaged.
+        OSError: If it cannot be read.
+    """
+    width, listed = len(columns), ", ".join(columns)
+    more = columns[-1].endswith(MORE)
+    with lines_of(path) as lines:
+        for number, values in _values(lines, path):
+            if len(values) == 1 and not values[0].strip(" "):
+                continue
+            if header and number == 1:
+                if values != list(columns):
+                    raise DataError(
+                        f"expected the columns {listed}, separated by tabs, got "
+                        f"{', '.join(values)}: mend the header",
+                        path=path,
+                        line=number,
+                    )
+                continue
+            if len(values) < width or (len(values) > width and not more):
+                raise DataError(
+                    f"expected {width} values {'or more ' if more else ''}({listed}), separated by "
+                    f"tabs, got {len(values)}: mend the line",
+                    path=path,
+                    line=number,
+                )
+            values = [value.strip() for value in values]
+            for i, value in enumerate(values):
+                if not value and (column := columns[min(i, width - 1)]) not in optional:
+                    raise DataError(
+                        f"expected a text in {column.removesuffix(MORE)}, got a blank value: mend "
+                        "the line, or leave it out",
+                        path=path,
+                        line=number,
+                    )
+            yield number, values
+
+
+def _tabbed(lines: Iterable[bytes], place: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and rows of lines that begin with a header."""
+    header: list[str] = []
+    for line, values in _values(lines, place):
+        if not header:
+            header = values
+            continue
+        if len(values) != len(header):
+            raise DataError(
+                f"expected {len(header)} values as in the header, separated by tabs, got "
+                f"{len(values)}",
+                path=place,
+                line=line,
+            )
+        yield line, dict(zip(header, values, strict=True))
+
+
+def _values(lines: Iterable[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
+    for line, raw in decoded(lines):
+        values = raw.rstrip("\r\n").split("\t")
+        checked({"": values}, path, line)
+        yield line, values
