@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from uwe.model.base import base_folder
 
 from uwe.checks import file_name
 from uwe.corpus import RankingTask, read_task
@@ -18,7 +19,6 @@ from uwe.errors import InputError, ModelError
 from uwe.files.atomic import new_folder
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.files import graph_name, read_nodes
-from uwe.model.base import base_folder
 from uwe.model.folder import read_source_folder
 
 LEADING_AWAY = [
