@@ -8,7 +8,7 @@
 
 #![no_main]
 
-use _core::cache::{Block, Dtype, Model, Scorer, Spec, TargetCache, Tokens, Writer};
+use _core::cache::{Block, Dtype, Model, Spec, StoredScorer, TargetCache, Tokens, Writer};
 use _core::score::{self, Search};
 use _core::tokens::TokenVectors;
 use libfuzzer_sys::fuzz_target;
@@ -101,7 +101,7 @@ impl Sound {
         let folder = tempfile::tempdir().unwrap();
         let spec = Spec {
             model: Model { source: "m".into(), fingerprint: "f".into() },
-            scorer: Scorer { name: "soft".into(), temperature: Some(0.5), pivot: None },
+            scorer: StoredScorer { name: "soft".into(), temperature: Some(0.5), pivot: None },
             dtype: Dtype::Float32,
             tokens: Tokens::All,
             columns: vec!["k".into()],

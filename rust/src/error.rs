@@ -83,3 +83,11 @@ impl Error {
 
 /// The crate's result.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Asked between pieces of long work whether to stop; then things stay as they were.
+pub type Check<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// [`Error::Interrupted`] if the caller wants to stop.
+pub(crate) fn stop(check: Check) -> Result<()> {
+    if check() { Err(Error::Interrupted) } else { Ok(()) }
+}

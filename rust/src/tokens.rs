@@ -100,11 +100,6 @@ impl TokenVectors {
         self.offsets.len() - 1
     }
 
-    /// Whether there is no text.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Width of a vector.
     pub fn dim(&self) -> usize {
         self.dim

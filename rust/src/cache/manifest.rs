@@ -71,7 +71,7 @@ pub struct Model {
 
 /// The scorer that ranks against this cache unless another is asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scorer {
+pub struct StoredScorer {
     /// Its name.
     pub name: String,
     /// The attention's temperature, where the scorer has one.
@@ -110,7 +110,7 @@ pub struct Manifest {
     /// Who encoded.
     pub model: Model,
     /// Who scores.
-    pub scorer: Scorer,
+    pub scorer: StoredScorer,
     /// Width of a vector.
     pub dim: u64,
     /// How unit vectors are stored.
@@ -127,7 +127,7 @@ impl Manifest {
     /// A manifest of this release without targets.
     pub(super) fn new(
         model: Model,
-        scorer: Scorer,
+        scorer: StoredScorer,
         dtype: Dtype,
         tokens: Tokens,
         columns: Vec<String>,
@@ -152,7 +152,7 @@ impl Manifest {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let json = serde_json::to_string(self).expect("strings, numbers and lists serialise");
         let body = format!("{}\n", &json[1..]);
-        format!("{HEAD}{}{NECK}{body}", hex(&Sha256::digest(&body))).into_bytes()
+        format!("{HEAD}{:x}{NECK}{body}", Sha256::digest(&body)).into_bytes()
     }
 
     /// Reads and checks everything that can be checked without the data files.
@@ -165,7 +165,7 @@ impl Manifest {
         };
         let start = HEAD.len() + SHA + NECK.len();
         let (head, body) = bytes.split_at_checked(start).unwrap_or((bytes, &[]));
-        let expected = format!("{HEAD}{}{NECK}", hex(&Sha256::digest(body)));
+        let expected = format!("{HEAD}{:x}{NECK}", Sha256::digest(body));
         if head != expected.as_bytes() {
             return Err(damaged(format!(
                 "expected the manifest to match its own checksum, {}; it was changed or damaged",
@@ -339,13 +339,4 @@ fn no_cache(path: &Path) -> Error {
 pub(super) fn duplicate(strings: &[String]) -> Option<&str> {
     let mut seen = std::collections::HashSet::new();
     strings.iter().map(String::as_str).find(|s| !seen.insert(*s))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
 }

@@ -1,7 +1,7 @@
 //! The bytes of a data file: mapped, or held in memory. The one place that maps.
 
-use super::{Check, PIECE, stop};
-use crate::error::{Error, Result};
+use super::PIECE;
+use crate::error::{Check, Error, Result, stop};
 use memmap2::{Mmap, MmapMut};
 use std::fs::File;
 use std::io::Read;

@@ -17,7 +17,6 @@ compile_error!("data files are little-endian and mapped as they are");
 mod change;
 mod disk;
 mod folder;
-mod labels;
 mod layout;
 mod manifest;
 mod map;
@@ -27,6 +26,7 @@ mod screen_writer;
 mod segment;
 mod segment_writer;
 mod spool;
+mod strings;
 mod write;
 
 #[cfg(test)]
@@ -34,19 +34,9 @@ mod tests;
 
 pub use change::{compact, remove};
 pub use folder::forget_locks;
-pub use manifest::{Dtype, Manifest, Model, Scorer, Stored, Tokens};
+pub use manifest::{Dtype, Manifest, Model, Stored, StoredScorer, Tokens};
 pub use read::TargetCache;
 pub use write::{Block, Spec, Writer};
-
-use crate::error::{Error, Result};
-
-/// Asked between pieces of long work whether to stop; then the cache stays as it was.
-pub type Check<'a> = &'a (dyn Fn() -> bool + Sync);
-
-/// [`Error::Interrupted`] if the caller wants to stop.
-fn stop(check: Check) -> Result<()> {
-    if check() { Err(Error::Interrupted) } else { Ok(()) }
-}
 
 /// Bytes handled between two questions to a [`Check`], and held in memory at a time.
 const PIECE: usize = 8 << 20;

@@ -1,9 +1,9 @@
 //! An open target cache: one generation, mapped, unchanged by whatever writers do afterwards.
 
-use super::manifest::{Manifest, Tokens};
+use super::folder;
+use super::manifest::Manifest;
 use super::segment::Segment;
-use super::{Check, folder};
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::score::screen::NO_TEXT;
 use crate::score::{Targets, Text};
 use std::borrow::Cow;
@@ -315,11 +315,6 @@ impl TargetCache {
 
     pub(super) fn places(&self) -> &[Place] {
         &self.places
-    }
-
-    /// Whether units are the pooled vectors themselves.
-    pub fn stores_pooled_only(&self) -> bool {
-        self.manifest.tokens == Tokens::Pooled
     }
 }
 

@@ -1,37 +1,35 @@
 //! The screen of an open data file: four tensors more, from which bounds of scores are computed.
 
-use super::labels::Offsets;
+use super::layout::{Slot, Slots};
+use super::strings::Offsets;
 use crate::score::screen::{self, NO_TEXT, Order};
-use crate::simd::codes::{BLOCK, LANES, ROW_VALUES};
+use crate::simd::codes::{GROUP, ROW_VALUES};
+use crate::simd::quantised::BLOCK;
 use std::ops::Range;
 
 /// The screen of an open data file, its layout checked.
 #[derive(Debug)]
-pub(super) struct Screen {
-    at: Ranges,
+pub(super) struct StoredScreen {
     order: Order,
     /// Which of the cache's texts is in each lane.
     live: Vec<u32>,
 }
 
-/// Where its tensors lie.
-#[derive(Debug, Clone)]
-pub(super) struct Ranges {
-    pub(super) axes: Range<usize>,
-    pub(super) texts: Range<usize>,
-    pub(super) values: Range<usize>,
-    pub(super) codes: Range<usize>,
+/// The bytes of a tensor; none where the file has no such tensor.
+pub(super) fn tensor<'a>(map: &'a [u8], at: &Slots<Range<usize>>, slot: Slot) -> &'a [u8] {
+    at.get(slot).map_or(&[], |range| &map[range.clone()])
 }
 
-impl Screen {
+impl StoredScreen {
     /// Checks that its rows are those of the file's texts, whose offsets are checked.
     pub(super) fn open(
         map: &[u8],
-        at: Ranges,
+        at: &Slots<Range<usize>>,
         dim: usize,
-        text_rows: Offsets,
     ) -> std::result::Result<Self, String> {
-        let lanes: &[u32] = bytemuck::cast_slice(&map[at.texts.clone()]);
+        let tensor = |slot| tensor(map, at, slot);
+        let text_rows = Offsets::new(tensor(Slot::TEXT_ROWS));
+        let lanes: &[u32] = bytemuck::cast_slice(tensor(Slot::SCREEN_TEXTS));
         let mut seen = vec![false; text_rows.iter().count() - 1];
         let tokens = |text: usize| {
             let twice = std::mem::replace(seen.get_mut(text)?, true);
@@ -43,29 +41,31 @@ impl Screen {
         if !seen.into_iter().all(|seen| seen) {
             return Err(wrong());
         }
-        let (axes, rows) = (at.axes.len() / 4 / dim, order.row_count());
-        let fits = axes > 0
-            && axes.is_multiple_of(BLOCK)
-            && at.values.len() == rows * ROW_VALUES * 4
-            && at.codes.len() == rows * axes * LANES;
-        if !fits {
-            return Err(wrong());
-        }
-        Ok(Self { at, order, live: Vec::new() })
+        let len = |slot| tensor(slot).len();
+        let (components, rows) = (len(Slot::SCREEN_BASIS) / 4 / dim, order.row_count());
+        let fits = components > 0
+            && components.is_multiple_of(BLOCK)
+            && len(Slot::SCREEN_VALUES) == rows * ROW_VALUES * 4
+            && len(Slot::SCREEN_CODES) == rows * components * GROUP;
+        if fits { Ok(Self { order, live: Vec::new() }) } else { Err(wrong()) }
     }
 
     /// Says which of the cache's texts each text of the file is: `live[text]`, or [`NO_TEXT`].
-    pub(super) fn set_live(&mut self, map: &[u8], live: &[u32]) {
-        let lanes: &[u32] = bytemuck::cast_slice(&map[self.at.texts.clone()]);
+    pub(super) fn set_live(&mut self, lanes: &[u8], live: &[u32]) {
+        let lanes: &[u32] = bytemuck::cast_slice(lanes);
         let of = |&text: &u32| live.get(text as usize).copied().unwrap_or(NO_TEXT);
         self.live = lanes.iter().map(of).collect();
     }
 
-    pub(super) fn view<'a>(&'a self, map: &'a [u8]) -> screen::Screen<'a> {
+    pub(super) fn view<'a>(
+        &'a self,
+        map: &'a [u8],
+        at: &Slots<Range<usize>>,
+    ) -> screen::Screen<'a> {
         screen::Screen {
-            axes: bytemuck::cast_slice(&map[self.at.axes.clone()]),
-            codes: &map[self.at.codes.clone()],
-            values: bytemuck::cast_slice(&map[self.at.values.clone()]),
+            basis: bytemuck::cast_slice(tensor(map, at, Slot::SCREEN_BASIS)),
+            codes: tensor(map, at, Slot::SCREEN_CODES),
+            values: bytemuck::cast_slice(tensor(map, at, Slot::SCREEN_VALUES)),
             order: &self.order,
             texts: &self.live,
         }

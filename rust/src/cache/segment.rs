@@ -1,16 +1,12 @@
 //! One data file: mapped, its layout checked once so that no later read can leave it.
 
-use super::labels::{Offsets, Strings};
-use super::layout::{
-    POOLED, SCREEN_AXES, SCREEN_CODES, SCREEN_TEXTS, SCREEN_VALUES, UNITS, column_bytes,
-    column_offsets,
-};
-use super::manifest::{Dtype, Manifest, Stored, Tokens, hex};
-use super::screen::{self, Screen};
-use super::{Check, PIECE, folder, map, stop};
-use crate::error::{Error, Result};
+use super::layout::{SCREEN, Sizes, Slot, Slots, Tensor};
+use super::manifest::{Dtype, Manifest, Stored, Tokens};
+use super::screen::{StoredScreen, tensor};
+use super::strings::{Offsets, Strings};
+use super::{PIECE, folder, map};
+use crate::error::{Check, Error, Result, stop};
 use crate::score;
-use crate::simd::codes::LANES;
 use memmap2::Mmap;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype as Element, Metadata};
@@ -27,8 +23,9 @@ pub(super) struct Segment {
     path: PathBuf,
     map: Mmap,
     dtype: Dtype,
-    at: Ranges,
-    screen: Option<Screen>,
+    /// Where each tensor lies.
+    at: Slots<Range<usize>>,
+    screen: Option<StoredScreen>,
 }
 
 impl Segment {
@@ -53,16 +50,11 @@ impl Segment {
         }
         let (header, metadata) = SafeTensors::read_metadata(&map)
             .map_err(|error| damaged(format!("expected a safetensors header, got {error}")))?;
-        let layout = Layout { metadata: &metadata, start: header + 8 };
-        let at = layout
-            .read(stored, manifest)
-            .and_then(|ranges| ranges.check(&map, stored, manifest))
-            .map_err(damaged)?;
-        let text_rows = Offsets::new(&map[at.text_rows.clone()]);
+        let at = layout(&metadata, header + 8, stored, manifest).map_err(damaged)?;
+        check_offsets(&map, &at, stored, manifest).map_err(damaged)?;
         let screen = at
-            .screen
-            .clone()
-            .map(|screen| Screen::open(&map, screen, manifest.dim as usize, text_rows));
+            .get(Slot::SCREEN_BASIS)
+            .map(|_| StoredScreen::open(&map, &at, manifest.dim as usize));
         let screen = screen.transpose().map_err(damaged)?;
         let segment = Self { path, map, dtype: manifest.dtype, at, screen };
         hold.map_or(Ok(()), |check| segment.verify(stored, check))?;
@@ -76,7 +68,7 @@ impl Segment {
             stop(check)?;
             hash.update(piece);
         }
-        let found = hex(&hash.finalize());
+        let found = format!("{:x}", hash.finalize());
         if found == stored.sha256 {
             return Ok(());
         }
@@ -93,7 +85,7 @@ impl Segment {
     /// [`NO_TEXT`](crate::score::screen::NO_TEXT).
     pub(super) fn set_live(&mut self, live: &[u32]) {
         if let Some(screen) = &mut self.screen {
-            screen.set_live(&self.map, live);
+            screen.set_live(tensor(&self.map, &self.at, Slot::SCREEN_TEXTS), live);
         }
     }
 
@@ -101,198 +93,147 @@ impl Segment {
         &self.path
     }
 
+    fn tensor(&self, slot: Slot) -> &[u8] {
+        tensor(&self.map, &self.at, slot)
+    }
+
     /// Unit vectors and norms of all texts' tokens.
     pub(super) fn rows(&self) -> score::Segment<'_> {
         score::Segment {
-            screen: self.screen.as_ref().map(|screen| screen.view(&self.map)),
-            ..self.vectors(&self.at.vectors)
+            screen: self.screen.as_ref().map(|screen| screen.view(&self.map, &self.at)),
+            ..self.vectors([Slot::UNITS, Slot::SCALES, Slot::NORMS])
         }
     }
 
     /// Unit vectors and norms of all texts' pooled vectors.
     pub(super) fn pooled(&self) -> score::Segment<'_> {
-        match &self.at.pooled {
-            Some(pooled) => self.vectors(pooled),
+        match self.at.get(Slot::POOLED) {
+            Some(_) => self.vectors([Slot::POOLED, Slot::POOLED_SCALES, Slot::POOLED_NORMS]),
             None => self.rows(),
+        }
+    }
+
+    fn vectors(&self, [units, scales, norms]: [Slot; 3]) -> score::Segment<'_> {
+        score::Segment {
+            rows: self.dtype.rows(self.tensor(units), self.tensor(scales)),
+            norms: bytemuck::cast_slice(self.tensor(norms)),
+            screen: None,
         }
     }
 
     /// First row of each text, and the number of rows last.
     pub(super) fn text_rows(&self) -> Offsets<'_> {
-        Offsets::new(&self.map[self.at.text_rows.clone()])
+        Offsets::new(self.tensor(Slot::TEXT_ROWS))
     }
 
     /// First text of each target, and the number of texts last.
     pub(super) fn target_texts(&self) -> Offsets<'_> {
-        Offsets::new(&self.map[self.at.target_texts.clone()])
+        Offsets::new(self.tensor(Slot::TARGET_TEXTS))
     }
 
     pub(super) fn texts(&self) -> Strings<'_> {
-        self.strings(&self.at.texts)
+        self.strings(Slot::TEXTS)
     }
 
     /// The id of each target, empty where it has none.
     pub(super) fn ids(&self) -> Strings<'_> {
-        self.strings(&self.at.ids)
+        self.strings(Slot::IDS)
     }
 
     /// One metadata value a target, as JSON.
     pub(super) fn column(&self, column: usize) -> Strings<'_> {
-        self.strings(&self.at.columns[column])
+        self.strings(Slot::column(column))
     }
 
-    fn strings(&self, [bytes, offsets]: &[Range<usize>; 2]) -> Strings<'_> {
-        Strings::new(&self.map[bytes.clone()], Offsets::new(&self.map[offsets.clone()]))
-    }
-
-    fn vectors(&self, at: &Vectors) -> score::Segment<'_> {
-        score::Segment {
-            rows: self.dtype.rows(&self.map[at.units.clone()], &self.map[at.scales.clone()]),
-            norms: bytemuck::cast_slice(&self.map[at.norms.clone()]),
-            screen: None,
-        }
+    fn strings(&self, slot: Slot) -> Strings<'_> {
+        Strings::new(self.tensor(slot), Offsets::new(self.tensor(slot.offsets())))
     }
 }
 
-/// Where each tensor lies in the file.
-#[derive(Debug)]
-struct Ranges {
-    vectors: Vectors,
-    /// The pooled vectors; None where those above are pooled themselves.
-    pooled: Option<Vectors>,
-    screen: Option<screen::Ranges>,
-    text_rows: Range<usize>,
-    target_texts: Range<usize>,
-    texts: [Range<usize>; 2],
-    ids: [Range<usize>; 2],
-    columns: Vec<[Range<usize>; 2]>,
-}
-
-/// Where rows of vectors lie.
-#[derive(Debug)]
-struct Vectors {
-    units: Range<usize>,
-    /// Empty unless units are bytes.
-    scales: Range<usize>,
-    norms: Range<usize>,
-}
-
-impl Ranges {
-    /// Checks the offsets, which every later read relies on.
-    fn check(self, map: &[u8], stored: &Stored, manifest: &Manifest) -> Checked<Self> {
-        let (texts, rows) = (stored.texts as usize, to_usize(stored.rows)?);
-        let tiles = |range: &Range<usize>, end: usize, strict: bool, name: &str| {
-            if Offsets::new(&map[range.clone()]).tile(end, strict) {
-                return Ok(());
-            }
-            let how = if strict { "grow" } else { "not fall" };
-            Err(format!("expected {name} to start at 0, {how} and end at {end}, they do not"))
-        };
-        tiles(&self.text_rows, rows, true, "text_rows")?;
-        tiles(&self.target_texts, texts, true, "target_texts")?;
-        tiles(&self.texts[1], self.texts[0].len(), false, "text_offsets")?;
-        tiles(&self.ids[1], self.ids[0].len(), false, "id_offsets")?;
-        for (range, name) in self.columns.iter().zip(&manifest.columns) {
-            tiles(&range[1], range[0].len(), false, &format!("offsets of column {name:?}"))?;
-        }
-        let mut last = 0;
-        for offset in Offsets::new(&map[self.text_rows.clone()]).iter() {
-            if offset - last > i64::from(u32::MAX) {
-                return Err(format!("a text has {} rows", offset - last));
-            }
-            last = offset;
-        }
-        Ok(self)
-    }
-}
-
-struct Layout<'a> {
-    metadata: &'a Metadata,
+/// Where each tensor lies in the file, which has all that it must have.
+fn layout(
+    metadata: &Metadata,
     start: usize,
+    stored: &Stored,
+    manifest: &Manifest,
+) -> Checked<Slots<Range<usize>>> {
+    let screen = manifest.tokens == Tokens::All && metadata.info(SCREEN).is_some();
+    let sizes = Sizes {
+        dtype: manifest.dtype,
+        tokens: manifest.tokens,
+        columns: &manifest.columns,
+        dim: to_usize(manifest.dim)?,
+        targets: stored.targets as usize,
+        texts: stored.texts as usize,
+        rows: to_usize(stored.rows)?,
+        screen: screen.then_some([None; 3]),
+    };
+    let mut at = Slots::new();
+    for tensor in sizes.tensors() {
+        at.set(tensor.slot, place(metadata, start, &tensor)?);
+    }
+    Ok(at)
 }
 
-impl Layout<'_> {
-    fn read(&self, stored: &Stored, manifest: &Manifest) -> Checked<Ranges> {
-        let dim = to_usize(manifest.dim)?;
-        let (targets, texts) = (stored.targets as usize, stored.texts as usize);
-        let rows = to_usize(stored.rows)?;
-        let vectors = |[units, scales, norms]: [&str; 3], rows| {
-            Checked::Ok(Vectors {
-                units: self.tensor(units, manifest.dtype.element(), &[Some(rows), Some(dim)])?,
-                scales: match manifest.dtype {
-                    Dtype::Int8 => self.tensor(scales, Element::F32, &[Some(rows)])?,
-                    _ => 0..0,
-                },
-                norms: self.tensor(norms, Element::F32, &[Some(rows)])?,
-            })
-        };
-        let strings = |bytes: &str, offsets: &str, count: usize| {
-            let bytes = self.tensor(bytes, Element::U8, &[None])?;
-            Checked::Ok([bytes, self.tensor(offsets, Element::I64, &[Some(count + 1)])?])
-        };
-        let pooled = match manifest.tokens {
-            Tokens::Pooled => None,
-            Tokens::All => Some(vectors(POOLED, texts)?),
-        };
-        Ok(Ranges {
-            vectors: vectors(UNITS, rows)?,
-            pooled,
-            screen: self.screen(manifest, dim)?,
-            text_rows: self.tensor("text_rows", Element::I64, &[Some(texts + 1)])?,
-            target_texts: self.tensor("target_texts", Element::I64, &[Some(targets + 1)])?,
-            texts: strings("text_bytes", "text_offsets", texts)?,
-            ids: strings("id_bytes", "id_offsets", targets)?,
-            columns: manifest
-                .columns
-                .iter()
-                .map(|name| strings(&column_bytes(name), &column_offsets(name), targets))
-                .collect::<Checked<_>>()?,
-        })
+/// Where a tensor lies; its element type, shape and alignment must be as expected.
+fn place(
+    metadata: &Metadata,
+    start: usize,
+    Tensor { name, element, shape, .. }: &Tensor,
+) -> Checked<Range<usize>> {
+    let info = metadata.info(name).ok_or_else(|| format!("expected a tensor {name:?}"))?;
+    let fits = info.dtype == *element
+        && info.shape.len() == shape.len()
+        && info.shape.iter().zip(shape).all(|(got, want)| want.is_none_or(|want| want == *got));
+    if !fits {
+        return Err(format!(
+            "expected the tensor {name:?} to be {element:?} {shape:?}, got {:?} {:?}",
+            info.dtype, info.shape
+        ));
     }
+    let range = start + info.data_offsets.0..start + info.data_offsets.1;
+    let align = match element {
+        Element::F32 | Element::U32 => 4,
+        Element::F16 => 2,
+        _ => 1,
+    };
+    // A mapping starts at a page, so an offset in the file is as aligned as its address.
+    if !range.start.is_multiple_of(align) {
+        return Err(format!("expected the tensor {name:?} at a multiple of {align} bytes"));
+    }
+    Ok(range)
+}
 
-    /// Where the screen lies, if there is one: its first tensor stands for all.
-    fn screen(&self, manifest: &Manifest, dim: usize) -> Checked<Option<screen::Ranges>> {
-        if manifest.tokens == Tokens::Pooled || self.metadata.info(SCREEN_AXES).is_none() {
-            return Ok(None);
+/// Checks the offsets, which every later read relies on.
+fn check_offsets(
+    map: &[u8],
+    at: &Slots<Range<usize>>,
+    stored: &Stored,
+    manifest: &Manifest,
+) -> Checked<()> {
+    let check = |slot, end: usize, strict: bool, name: &str| {
+        if Offsets::new(tensor(map, at, slot)).tile(end, strict) {
+            return Ok(());
         }
-        let lanes = Some(LANES);
-        Ok(Some(screen::Ranges {
-            axes: self.tensor(SCREEN_AXES, Element::F32, &[None, Some(dim)])?,
-            texts: self.tensor(SCREEN_TEXTS, Element::U32, &[None])?,
-            values: self.tensor(SCREEN_VALUES, Element::F32, &[None, Some(3), lanes])?,
-            codes: self.tensor(SCREEN_CODES, Element::U8, &[None, None, lanes])?,
-        }))
+        let how = if strict { "grow" } else { "not fall" };
+        Err(format!("expected {name} to start at 0, {how} and end at {end}, they do not"))
+    };
+    check(Slot::TEXT_ROWS, to_usize(stored.rows)?, true, "text_rows")?;
+    check(Slot::TARGET_TEXTS, stored.texts as usize, true, "target_texts")?;
+    let columns = manifest.columns.iter().enumerate();
+    let columns = columns.map(|(i, name)| (Slot::column(i), format!("offsets of column {name:?}")));
+    let strings = [(Slot::TEXTS, "text_offsets".into()), (Slot::IDS, "id_offsets".into())];
+    for (slot, name) in strings.into_iter().chain(columns) {
+        check(slot.offsets(), tensor(map, at, slot).len(), false, &name)?;
     }
-
-    /// Where a tensor lies; its element type, shape and alignment must be as expected.
-    fn tensor(
-        &self,
-        name: &str,
-        element: Element,
-        shape: &[Option<usize>],
-    ) -> Checked<Range<usize>> {
-        let info = self.metadata.info(name).ok_or_else(|| format!("expected a tensor {name:?}"))?;
-        let fits = info.dtype == element
-            && info.shape.len() == shape.len()
-            && info.shape.iter().zip(shape).all(|(got, want)| want.is_none_or(|want| want == *got));
-        if !fits {
-            return Err(format!(
-                "expected the tensor {name:?} to be {element:?} {shape:?}, got {:?} {:?}",
-                info.dtype, info.shape
-            ));
+    let mut last = 0;
+    for offset in Offsets::new(tensor(map, at, Slot::TEXT_ROWS)).iter() {
+        if offset - last > i64::from(u32::MAX) {
+            return Err(format!("a text has {} rows", offset - last));
         }
-        let range = self.start + info.data_offsets.0..self.start + info.data_offsets.1;
-        let align = match element {
-            Element::F32 | Element::U32 => 4,
-            Element::F16 => 2,
-            _ => 1,
-        };
-        // A mapping starts at a page, so an offset in the file is as aligned as its address.
-        if !range.start.is_multiple_of(align) {
-            return Err(format!("expected the tensor {name:?} at a multiple of {align} bytes"));
-        }
-        Ok(range)
+        last = offset;
     }
+    Ok(())
 }
 
 fn to_usize(number: u64) -> Checked<usize> {

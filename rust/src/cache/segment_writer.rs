@@ -1,12 +1,12 @@
 //! One data file in the making, joined from the spools of its tensors.
 
 use super::disk::Disk;
-use super::layout::{POOLED, UNITS, column_bytes, column_offsets};
-use super::manifest::{Dtype, Stored, Tokens, hex};
-use super::screen_writer::ScreenSpools;
-use super::spool::{Spool, Tensor};
-use super::{Check, PIECE, folder, stop};
-use crate::error::{Error, Result};
+use super::layout::{Sizes, Slot, Slots, Tensor, UNITS};
+use super::manifest::{Dtype, Stored, Tokens};
+use super::spool::Spool;
+use super::{PIECE, folder, map, screen_writer};
+use crate::error::{Check, Error, Result, stop};
+use memmap2::Mmap;
 use safetensors::tensor::{Dtype as Element, TensorInfo};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -16,27 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Unit vectors start at a multiple of this, so that a row does not straddle cache lines.
 const ALIGN: usize = 64;
-
-/// Strings one after the other, and where each starts.
-#[derive(Debug)]
-struct Strings {
-    bytes: Spool,
-    offsets: Spool,
-}
-
-impl Strings {
-    fn create(disk: &dyn Disk, root: &Path, name: &str) -> Result<Self> {
-        let bytes = Spool::create(disk, root, &format!("{name}-bytes"))?;
-        let mut offsets = Spool::create(disk, root, &format!("{name}-offsets"))?;
-        offsets.push(disk, &0_i64.to_le_bytes())?;
-        Ok(Self { bytes, offsets })
-    }
-
-    fn push(&mut self, disk: &dyn Disk, string: &str) -> Result<()> {
-        self.bytes.push(disk, string.as_bytes())?;
-        self.offsets.push(disk, &(self.bytes.bytes as i64).to_le_bytes())
-    }
-}
 
 /// Rows as they are stored.
 pub(super) struct StoredRows<'a> {
@@ -48,76 +27,19 @@ pub(super) struct StoredRows<'a> {
     pub(super) norms: &'a [f32],
 }
 
-/// Rows in the making, all of one kind.
-#[derive(Debug)]
-struct Vectors {
-    units: Spool,
-    scales: Option<Spool>,
-    norms: Spool,
-}
-
-impl Vectors {
-    fn create(
-        disk: &dyn Disk,
-        root: &Path,
-        [units, scales, norms]: [&str; 3],
-        dtype: Dtype,
-    ) -> Result<Self> {
-        let spool = |name: &str| Spool::create(disk, root, name);
-        Ok(Self {
-            units: spool(units)?,
-            scales: (dtype == Dtype::Int8).then(|| spool(scales)).transpose()?,
-            norms: spool(norms)?,
-        })
-    }
-
-    fn push(&mut self, disk: &dyn Disk, rows: &StoredRows) -> Result<()> {
-        self.units.push(disk, &rows.units)?;
-        if let Some(scales) = &mut self.scales {
-            scales.push(disk, bytemuck::cast_slice(&rows.scales))?;
-        }
-        self.norms.push(disk, bytemuck::cast_slice(rows.norms))
-    }
-
-    fn flush(&mut self, disk: &dyn Disk) -> Result<()> {
-        self.units.flush(disk)?;
-        self.scales.as_mut().map_or(Ok(()), |scales| scales.flush(disk))
-    }
-
-    /// Norms and scales, and the units.
-    fn tensors(
-        &mut self,
-        names: [&str; 3],
-        element: Element,
-        shape: [usize; 2],
-    ) -> (Vec<Tensor<'_>>, Tensor<'_>) {
-        let [units, scales, norms] = names;
-        let rows = shape[0];
-        let mut floats = vec![Tensor::new(norms, Element::F32, vec![rows], &mut self.norms)];
-        if let Some(spool) = &mut self.scales {
-            floats.push(Tensor::new(scales, Element::F32, vec![rows], spool));
-        }
-        (floats, Tensor::new(units, element, shape.to_vec(), &mut self.units))
-    }
-}
-
 /// Streams targets into one data file.
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
     root: PathBuf,
     dtype: Dtype,
+    tokens: Tokens,
+    columns: Vec<String>,
     dim: usize,
-    targets: u64,
-    texts: u64,
-    rows: u64,
-    vectors: Vectors,
-    pooled: Option<Vectors>,
-    screen: Option<ScreenSpools>,
-    text_rows: Spool,
-    target_texts: Spool,
-    text: Strings,
-    ids: Strings,
-    columns: Vec<(String, Strings)>,
+    targets: usize,
+    texts: usize,
+    rows: usize,
+    screen: Option<[Option<usize>; 3]>,
+    spools: Slots<Spool>,
 }
 
 impl SegmentWriter {
@@ -129,35 +51,48 @@ impl SegmentWriter {
         dim: usize,
         columns: &[String],
     ) -> Result<Self> {
-        let spool = |name: &str| Spool::create(disk, root, name);
         let mut writer = Self {
             root: root.to_path_buf(),
             dtype,
+            tokens,
+            columns: columns.to_vec(),
             dim,
             targets: 0,
             texts: 0,
             rows: 0,
-            vectors: Vectors::create(disk, root, UNITS, dtype)?,
-            pooled: match tokens {
-                Tokens::All => Some(Vectors::create(disk, root, POOLED, dtype)?),
-                Tokens::Pooled => None,
-            },
             screen: None,
-            text_rows: spool("text_rows")?,
-            target_texts: spool("target_texts")?,
-            text: Strings::create(disk, root, "text")?,
-            ids: Strings::create(disk, root, "id")?,
-            columns: columns
-                .iter()
-                .enumerate()
-                .map(|(i, name)| {
-                    Ok((name.clone(), Strings::create(disk, root, &format!("column{i}"))?))
-                })
-                .collect::<Result<_>>()?,
+            spools: Slots::new(),
         };
-        writer.text_rows.push(disk, &0_i64.to_le_bytes())?;
-        writer.target_texts.push(disk, &0_i64.to_le_bytes())?;
+        for tensor in writer.tensors() {
+            let spool = Spool::create(disk, root, &tensor.slot.name())?;
+            let spool = writer.spools.set(tensor.slot, spool);
+            if tensor.element == Element::I64 {
+                spool.push(disk, &0_i64.to_le_bytes())?;
+            }
+        }
         Ok(writer)
+    }
+
+    /// All tensors in the order of the file.
+    fn tensors(&self) -> Vec<Tensor> {
+        let Self { dtype, tokens, ref columns, dim, targets, texts, rows, screen, .. } = *self;
+        Sizes { dtype, tokens, columns, dim, targets, texts, rows, screen }.tensors()
+    }
+
+    /// Appends to a tensor; nothing where the file has none of the kind.
+    fn push(&mut self, disk: &dyn Disk, slot: Slot, bytes: &[u8]) -> Result<()> {
+        self.spools.get_mut(slot).map_or(Ok(()), |spool| spool.push(disk, bytes))
+    }
+
+    /// Appends an offset: where the next one starts.
+    fn end(&mut self, disk: &dyn Disk, slot: Slot, end: u64) -> Result<()> {
+        self.push(disk, slot, &(end as i64).to_le_bytes())
+    }
+
+    fn string(&mut self, disk: &dyn Disk, slot: Slot, string: &str) -> Result<()> {
+        self.push(disk, slot, string.as_bytes())?;
+        let end = self.spools.get(slot).map_or(0, |spool| spool.bytes);
+        self.end(disk, slot.offsets(), end)
     }
 
     /// Appends the vectors of whole texts and their pooled ones, which are ignored where the vectors are
@@ -168,16 +103,23 @@ impl SegmentWriter {
         rows: &StoredRows,
         pooled: &StoredRows,
     ) -> Result<()> {
-        self.vectors.push(disk, rows)?;
-        self.pooled.as_mut().map_or(Ok(()), |spools| spools.push(disk, pooled))
+        for (rows, [units, scales, norms]) in [
+            (rows, [Slot::UNITS, Slot::SCALES, Slot::NORMS]),
+            (pooled, [Slot::POOLED, Slot::POOLED_SCALES, Slot::POOLED_NORMS]),
+        ] {
+            self.push(disk, units, &rows.units)?;
+            self.push(disk, scales, bytemuck::cast_slice(&rows.scales))?;
+            self.push(disk, norms, bytemuck::cast_slice(rows.norms))?;
+        }
+        Ok(())
     }
 
     /// Appends a text and how many rows it has.
     pub(super) fn text(&mut self, disk: &dyn Disk, text: &str, rows: usize) -> Result<()> {
         self.texts += 1;
-        self.rows += rows as u64;
-        self.text_rows.push(disk, &(self.rows as i64).to_le_bytes())?;
-        self.text.push(disk, text)
+        self.rows += rows;
+        self.end(disk, Slot::TEXT_ROWS, self.rows as u64)?;
+        self.string(disk, Slot::TEXTS, text)
     }
 
     /// Ends a target, to which all texts since the last one belong.
@@ -188,44 +130,29 @@ impl SegmentWriter {
         metadata: impl IntoIterator<Item = &'m str>,
     ) -> Result<()> {
         self.targets += 1;
-        self.target_texts.push(disk, &(self.texts as i64).to_le_bytes())?;
-        self.ids.push(disk, id.unwrap_or_default())?;
-        for ((_, column), value) in self.columns.iter_mut().zip(metadata) {
-            column.push(disk, value)?;
+        self.end(disk, Slot::TARGET_TEXTS, self.texts as u64)?;
+        self.string(disk, Slot::IDS, id.unwrap_or_default())?;
+        for (column, value) in metadata.into_iter().enumerate() {
+            self.string(disk, Slot::column(column), value)?;
         }
         Ok(())
     }
 
     pub(super) fn targets(&self) -> u64 {
-        self.targets
+        self.targets as u64
     }
 
     pub(super) fn texts(&self) -> u64 {
-        self.texts
+        self.texts as u64
     }
 
     /// Joins the spools to one file, safe on disk under the name of its content; with a screen where there
     /// are `least` texts.
     pub(super) fn finish(mut self, disk: &dyn Disk, least: usize, check: Check) -> Result<Stored> {
-        let root = self.root.clone();
-        if self.pooled.is_some() {
-            self.vectors.flush(disk)?;
-            self.text_rows.flush(disk)?;
-            self.screen = ScreenSpools::write(
-                disk,
-                &root,
-                (
-                    &self.vectors.units.path,
-                    self.vectors.scales.as_ref().map(|spool| spool.path.as_path()),
-                    &self.text_rows.path,
-                ),
-                self.dtype,
-                self.dim,
-                least,
-                check,
-            )?;
+        if self.tokens == Tokens::All && self.texts >= least {
+            self.write_screen(disk, check)?;
         }
-        let path = folder::spool(&root, "segment");
+        let path = folder::spool(&self.root, "segment");
         let mut file = disk.create(&path).map_err(Error::io(&path))?;
         let mut hash = Sha256::new();
         let mut bytes = 0;
@@ -234,11 +161,11 @@ impl SegmentWriter {
             bytes += piece.len() as u64;
             disk.write(&path, &mut file, piece).map_err(Error::io(&path))
         };
-        let stored = (self.targets as u32, self.texts as u32, self.rows);
         let tensors = self.tensors();
-        put(&header(&tensors))?;
+        put(&self.header(&tensors))?;
         let mut piece = vec![0; PIECE];
-        for Tensor { spool, .. } in tensors {
+        for Tensor { slot, .. } in tensors {
+            let Some(spool) = self.spools.get_mut(slot) else { continue };
             spool.flush(disk)?;
             spool.file.rewind().map_err(Error::io(&spool.path))?;
             let mut left = spool.bytes;
@@ -251,83 +178,68 @@ impl SegmentWriter {
             }
             disk.remove(&spool.path).map_err(Error::io(&spool.path))?;
         }
-        let sha256 = hex(&hash.finalize());
+        let sha256 = format!("{:x}", hash.finalize());
         disk.sync(&path, &file).map_err(Error::io(&path))?;
         drop(file);
-        let named = folder::segment(&root, &sha256);
+        let named = folder::segment(&self.root, &sha256);
         disk.rename(&path, &named).map_err(Error::io(&named))?;
-        disk.sync_dir(&root).map_err(Error::io(&root))?;
-        let (targets, texts, rows) = stored;
+        disk.sync_dir(&self.root).map_err(Error::io(&self.root))?;
+        let (targets, texts, rows) = (self.targets as u32, self.texts as u32, self.rows as u64);
         Ok(Stored { sha256, bytes, targets, texts, rows, removed: Vec::new() })
     }
 
-    /// All tensors in the order of the file: what must be aligned first, wider elements first.
-    fn tensors(&mut self) -> Vec<Tensor<'_>> {
-        let (targets, texts, rows) =
-            (self.targets as usize, self.texts as usize, self.rows as usize);
-        let element = self.dtype.element();
-        let (mut floats, units) = self.vectors.tensors(UNITS, element, [rows, self.dim]);
-        let mut vectors = vec![units];
-        if let Some(screen) = &mut self.screen {
-            let (wide, codes) = screen.tensors(self.dim);
-            floats.extend(wide);
-            // Whole cache lines, so that units after them start at one too.
-            vectors.insert(0, codes);
+    /// Quantises all tokens that the spools hold.
+    fn write_screen(&mut self, disk: &dyn Disk, check: Check) -> Result<()> {
+        let mut read = |slot| -> Result<_> {
+            let Some(spool) = self.spools.get_mut(slot) else { return Ok(None) };
+            spool.flush(disk)?;
+            map::map(&spool.path).map(Some)
+        };
+        let (units, scales) = (read(Slot::UNITS)?, read(Slot::SCALES)?);
+        let text_rows = read(Slot::TEXT_ROWS)?;
+        let rows = self.dtype.rows(bytes(units.as_ref()), bytes(scales.as_ref()));
+        let (root, spools) = (&self.root, &mut self.spools);
+        self.screen = screen_writer::write(
+            rows,
+            bytes(text_rows.as_ref()),
+            self.dim,
+            check,
+            |slot, bytes| {
+                let spool = match spools.get_mut(slot) {
+                    Some(spool) => spool,
+                    None => spools.set(slot, Spool::create(disk, root, &slot.name())?),
+                };
+                spool.push(disk, bytes)
+            },
+        )?;
+        Ok(())
+    }
+
+    /// The file's first bytes: a safetensors header, filled with spaces until units are aligned.
+    fn header(&self, tensors: &[Tensor]) -> Vec<u8> {
+        let mut infos = BTreeMap::new();
+        let (mut start, mut units) = (0, 0);
+        for Tensor { slot, name, element, shape } in tensors {
+            let bytes = self.spools.get(*slot).map_or(0, |spool| spool.bytes as usize);
+            if name == UNITS {
+                units = start;
+            }
+            // Only strings have a size that is not known: that of their bytes.
+            let shape = shape.iter().map(|size| size.unwrap_or(bytes)).collect();
+            let data_offsets = (start, start + bytes);
+            infos.insert(name, TensorInfo { dtype: *element, shape, data_offsets });
+            start += bytes;
         }
-        if let Some(pooled) = &mut self.pooled {
-            let (wide, units) = pooled.tensors(POOLED, element, [texts, self.dim]);
-            floats.extend(wide);
-            vectors.push(units);
+        let mut json = serde_json::to_vec(&infos).expect("names and numbers serialise");
+        while !(8 + json.len() + units).is_multiple_of(ALIGN) {
+            json.push(b' ');
         }
-        let mut offsets = vec![
-            Tensor::new("text_rows", Element::I64, vec![texts + 1], &mut self.text_rows),
-            Tensor::new("target_texts", Element::I64, vec![targets + 1], &mut self.target_texts),
-        ];
-        let mut bytes = Vec::new();
-        let named = [
-            ("text_bytes".to_owned(), "text_offsets".to_owned(), texts, &mut self.text),
-            ("id_bytes".to_owned(), "id_offsets".to_owned(), targets, &mut self.ids),
-        ];
-        let columns = self
-            .columns
-            .iter_mut()
-            .map(|(name, strings)| (column_bytes(name), column_offsets(name), targets, strings));
-        for (of_bytes, of_offsets, count, strings) in named.into_iter().chain(columns) {
-            let size = strings.bytes.bytes as usize;
-            offsets.push(Tensor::new(
-                of_offsets,
-                Element::I64,
-                vec![count + 1],
-                &mut strings.offsets,
-            ));
-            bytes.push(Tensor::new(of_bytes, Element::U8, vec![size], &mut strings.bytes));
-        }
-        floats.into_iter().chain(vectors).chain(offsets).chain(bytes).collect()
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(json);
+        bytes
     }
 }
 
-/// The file's first bytes: a safetensors header, filled with spaces until units are aligned.
-fn header(tensors: &[Tensor]) -> Vec<u8> {
-    let mut infos = BTreeMap::new();
-    let (mut start, mut units) = (0, 0);
-    for tensor in tensors {
-        let end = start + tensor.spool.bytes as usize;
-        if tensor.name == "units" {
-            units = start;
-        }
-        let info = TensorInfo {
-            dtype: tensor.element,
-            shape: tensor.shape.clone(),
-            data_offsets: (start, end),
-        };
-        infos.insert(&tensor.name, info);
-        start = end;
-    }
-    let mut json = serde_json::to_vec(&infos).expect("names and numbers serialise");
-    while !(8 + json.len() + units).is_multiple_of(ALIGN) {
-        json.push(b' ');
-    }
-    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(json);
-    bytes
+fn bytes(map: Option<&Mmap>) -> &[u8] {
+    map.map_or(&[], |map| map)
 }

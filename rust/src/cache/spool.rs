@@ -4,7 +4,6 @@
 use super::disk::Disk;
 use super::folder;
 use crate::error::{Error, Result};
-use safetensors::tensor::Dtype as Element;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -39,24 +38,5 @@ impl Spool {
             self.waiting.clear();
         }
         Ok(())
-    }
-}
-
-/// A tensor and the spool it comes from.
-pub(super) struct Tensor<'a> {
-    pub(super) name: String,
-    pub(super) element: Element,
-    pub(super) shape: Vec<usize>,
-    pub(super) spool: &'a mut Spool,
-}
-
-impl<'a> Tensor<'a> {
-    pub(super) fn new(
-        name: impl Into<String>,
-        element: Element,
-        shape: Vec<usize>,
-        spool: &'a mut Spool,
-    ) -> Self {
-        Self { name: name.into(), element, shape, spool }
     }
 }

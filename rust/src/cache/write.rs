@@ -1,10 +1,10 @@
 //! Building and appending: a stream of blocks, seen when it is committed or never.
 
 use super::disk::{Disk, Real};
-use super::manifest::{Dtype, Manifest, Model, Scorer, Tokens, duplicate, names_format};
+use super::manifest::{Dtype, Manifest, Model, StoredScorer, Tokens, duplicate, names_format};
 use super::segment_writer::{SegmentWriter, StoredRows};
-use super::{Check, change, folder};
-use crate::error::{Error, Result};
+use super::{change, folder};
+use crate::error::{Check, Error, Result};
 use crate::score::screen::{LEAST_APPENDED, LEAST_TEXTS};
 use crate::tokens::TokenVectors;
 use half::f16;
@@ -18,7 +18,7 @@ pub struct Spec {
     /// Who encodes.
     pub model: Model,
     /// Who scores.
-    pub scorer: Scorer,
+    pub scorer: StoredScorer,
     /// How unit vectors are stored.
     pub dtype: Dtype,
     /// Which rows a text has.

@@ -1,7 +1,7 @@
 //! Ranks against a sort, metrics against values worked out by hand and against plain loops.
 
 use super::*;
-use crate::simd::{Kernels, Level};
+use crate::simd::Kernels;
 use proptest::prelude::*;
 
 fn values(ranks: &[u64], names: &[&str]) -> Vec<f64> {
@@ -99,8 +99,8 @@ proptest! {
         });
         let rank = |&target| order.iter().position(|&other| other == target).unwrap() as u64 + 1;
         let expected: Vec<u64> = relevant.iter().map(rank).collect();
-        for level in Level::available() {
-            let kernels = Kernels::at(level).unwrap();
+        for level in Kernels::available() {
+            let kernels = level;
             let count = |own: &[usize], row: &[f32], piece| {
                 let marks = Marks::new(own.iter().map(|&target| (target, row[target] + 0.0, by_alias(target))));
                 let (mut ranks, mut kept) = (vec![1; own.len()], Vec::new());

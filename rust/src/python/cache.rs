@@ -1,7 +1,7 @@
 //! The target cache as Python sees it.
 
 use super::convert::{self, array2, interrupted, slice1};
-use crate::cache::{self, Block, Dtype, Model, Scorer, Spec, Tokens, Writer};
+use crate::cache::{self, Block, Dtype, Model, Spec, StoredScorer, Tokens, Writer};
 use crate::error::{Error, Result};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
@@ -84,13 +84,11 @@ impl TargetCache {
         self.cache.manifest().columns.clone()
     }
 
-    #[allow(clippy::needless_pass_by_value)] // how the array comes
     fn labels(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<&str>> {
         let indices = slice1(&indices, "indices")?.to_vec();
         py.detach(|| indices.iter().map(|&i| self.cache.label(self.target(i)?)).collect())
     }
 
-    #[allow(clippy::needless_pass_by_value)]
     fn ids(&self, py: Python<'_>, indices: PyReadonlyArray1<'_, i64>) -> Result<Vec<Option<&str>>> {
         let indices = slice1(&indices, "indices")?.to_vec();
         py.detach(|| indices.iter().map(|&i| self.cache.id(self.target(i)?)).collect())
@@ -208,7 +206,6 @@ pub(super) struct CacheWriter {
 impl CacheWriter {
     #[staticmethod]
     #[pyo3(signature = (path, *, source, fingerprint, scorer, temperature, pivot=None, dtype, tokens, columns))]
-    #[allow(clippy::too_many_arguments)] // keywords, all of them
     fn create(
         py: Python<'_>,
         path: PathBuf,
@@ -223,7 +220,7 @@ impl CacheWriter {
     ) -> PyResult<Self> {
         let spec = Spec {
             model: Model { source, fingerprint },
-            scorer: Scorer { name: scorer, temperature, pivot },
+            scorer: StoredScorer { name: scorer, temperature, pivot },
             dtype: parse_dtype(dtype)?,
             tokens: parse_tokens(tokens)?,
             columns,
@@ -237,7 +234,6 @@ impl CacheWriter {
     }
 
     /// Targets with raw token vectors of all their texts: label, then aliases.
-    #[allow(clippy::needless_pass_by_value)]
     fn add(
         &self,
         py: Python<'_>,
@@ -289,7 +285,6 @@ impl CacheWriter {
 
 /// Removes targets of an open cache from its folder; returns how many were still there.
 #[pyfunction]
-#[allow(clippy::needless_pass_by_value)]
 pub(super) fn cache_remove(
     py: Python<'_>,
     cache: &Bound<'_, TargetCache>,

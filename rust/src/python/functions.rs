@@ -4,7 +4,7 @@ use super::convert::{self, Tokens, array2, indices, interrupted, slice1, slice2}
 use crate::error::{Error, Result};
 use crate::metrics::{self as ranking_metrics, Metric};
 use crate::score::{self, Scorer, Search, Targets};
-use crate::simd::{Kernels, Level, reference as definition};
+use crate::simd::{Kernels, reference as definition};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList};
@@ -15,7 +15,6 @@ type Indices<'py> = PyReadonlyArray1<'py, i64>;
 /// Scores of queries against targets: (queries, targets or subset), float32.
 #[pyfunction]
 #[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, pivot=None, subset=None))]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn late_interaction<'py>(
     py: Python<'py>,
     query_values: Matrix<'py>,
@@ -45,7 +44,6 @@ pub(super) fn late_interaction<'py>(
 /// The definition of `late_interaction` in plain float64 loops: (queries, targets), float64.
 #[pyfunction]
 #[pyo3(signature = (query_values, query_offsets, target_values, target_offsets, *, scorer, temperature, pivot=None))]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn twin<'py>(
     py: Python<'py>,
     query_values: Matrix<'py>,
@@ -87,7 +85,6 @@ pub(super) fn twin<'py>(
 /// The best k of each row of scores: indices and scores, (queries, min(k, targets)).
 #[pyfunction]
 #[pyo3(signature = (scores, k))]
-#[allow(clippy::needless_pass_by_value, clippy::type_complexity)]
 pub(super) fn top_k<'py>(
     py: Python<'py>,
     scores: Matrix<'py>,
@@ -108,7 +105,6 @@ pub(super) fn top_k<'py>(
 /// Lists of ints one after the other, and where each begins: (E,) and (lists + 1,), int64. None if one
 /// of them is no list, or an entry no int of 64 bits.
 #[pyfunction]
-#[allow(clippy::type_complexity)]
 pub(super) fn concatenate<'py>(
     lists: &Bound<'py, PyList>,
 ) -> Option<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
@@ -125,7 +121,6 @@ pub(super) fn concatenate<'py>(
 /// Ranks of relevant targets in a block of scores: (relevant,), int64, first place 1.
 #[pyfunction]
 #[pyo3(signature = (scores, relevant, relevant_offsets))]
-#[allow(clippy::needless_pass_by_value)]
 pub(super) fn ranks<'py>(
     py: Python<'py>,
     scores: Matrix<'py>,
@@ -142,7 +137,6 @@ pub(super) fn ranks<'py>(
 /// Metrics of each query from ranks: (names, queries), float64, NaN without a relevant target.
 #[pyfunction]
 #[pyo3(signature = (ranks, relevant_offsets, names))]
-#[allow(clippy::needless_pass_by_value)]
 pub(super) fn metrics<'py>(
     py: Python<'py>,
     ranks: Indices<'py>,
@@ -162,13 +156,13 @@ pub(super) fn metrics<'py>(
 /// The SIMD level of this process: the fastest, or what `UWE_SIMD` names.
 #[pyfunction]
 pub(super) fn simd_level() -> PyResult<&'static str> {
-    Ok(Level::active()?.name())
+    Ok(Kernels::active()?.name())
 }
 
 /// Levels that this build has and this processor runs, the slowest first.
 #[pyfunction]
 pub(super) fn simd_levels() -> Vec<&'static str> {
-    Level::available().into_iter().map(Level::name).collect()
+    Kernels::available().into_iter().map(Kernels::name).collect()
 }
 
 /// Multiplies and adds in registers for so many rounds, on the calling thread; the number of

@@ -1,5 +1,12 @@
 //! The door `uwe._core`: `NumPy` arrays in, new arrays out, the interpreter released in between.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "what Python passes, and gets"
+)]
+
 mod cache;
 mod convert;
 mod errors;

@@ -13,7 +13,6 @@ type Indices<'py> = PyReadonlyArray1<'py, i64>;
 /// Scores of every target, or of a subset: (queries, targets or subset), float32.
 #[pyfunction]
 #[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, pivot=None, subset=None))]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_scores<'py>(
     py: Python<'py>,
     cache: &TargetCache,
@@ -35,7 +34,6 @@ pub(super) fn cache_scores<'py>(
 /// The best k targets of each query: indices, scores, and which text matched (0 is the label).
 #[pyfunction]
 #[pyo3(signature = (cache, query_values, query_offsets, *, scorer, temperature, pivot=None, k, subset=None))]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_rank<'py>(
     py: Python<'py>,
     cache: &TargetCache,
@@ -56,7 +54,6 @@ pub(super) fn cache_rank<'py>(
 /// Ranks of relevant targets, counted block by block: (relevant,), int64, first place 1.
 #[pyfunction]
 #[pyo3(signature = (cache, query_values, query_offsets, relevant, relevant_offsets, *, scorer, temperature, pivot=None))]
-#[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)]
 pub(super) fn cache_ranks<'py>(
     py: Python<'py>,
     cache: &TargetCache,

@@ -25,11 +25,6 @@ impl Rows<'_> {
         }
     }
 
-    /// Whether there is no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Bytes that a scan moves for each row of `dim` values: those that are stored, and where these are
     /// not single precision the ones that they are widened to.
     pub(super) fn row_bytes(&self, dim: usize) -> usize {

@@ -1,29 +1,18 @@
 //! Queries against targets: all scores, the best `k`, or the ranks of known targets.
 
+use super::executor::Executor;
 use super::scorer::Scorer;
-use super::screened;
 use super::targets::Targets;
-use super::threads::{each, pool, threads};
-use super::tile::{QueryBlock, Scan, Scratch};
-use super::top_k::{Hit, TopK};
-use crate::error::{Error, Result};
+use super::tile::{QueryBlock, Question, Scratch};
+use super::top_k::Hit;
+use super::{prune, scan};
+use crate::error::{Check, Error, Result};
 use crate::metrics::{Marks, Scored};
-use crate::simd::{Kernels, Level};
+use crate::simd::Kernels;
 use crate::tokens::TokenVectors;
-use rayon::prelude::*;
 use std::ops::Range;
 
-/// Targets that one task scores.
-const TASK: usize = 256;
-
-/// Target texts of average length between two looks at `interrupted`, over all threads: some
-/// hundred milliseconds for full blocks of queries.
-const WAVE: usize = 64 * TASK;
-
-/// Tokens of an average label; longer texts make a wave shorter.
-const LABEL_TOKENS: usize = 8;
-
-/// Queries whose relevant targets are scored between two looks at `interrupted`.
+/// Queries whose relevant targets are scored between two questions whether to stop.
 const MARKED: usize = 256;
 
 /// A matrix of zeros, or an error where there is no memory for it.
@@ -45,10 +34,8 @@ pub fn room_for_scores<T: Clone + Default>(queries: usize, targets: usize) -> Re
 
 /// One question to a target space.
 pub struct Search<'a> {
-    pub(super) scan: Scan<'a>,
-    blocks: Vec<QueryBlock>,
-    pub(super) queries: &'a TokenVectors,
-    interrupted: &'a (dyn Fn() -> bool + Sync),
+    pub(super) question: Question<'a>,
+    interrupted: Check<'a>,
 }
 
 impl<'a> Search<'a> {
@@ -65,23 +52,19 @@ impl<'a> Search<'a> {
         targets: &'a Targets<'a>,
         subset: Option<&'a [usize]>,
         scorer: Scorer,
-        interrupted: &'a (dyn Fn() -> bool + Sync),
+        interrupted: Check<'a>,
     ) -> Result<Self> {
-        let level = Level::active()?;
-        Self::at_level(level, queries, targets, subset, scorer, interrupted)
+        Self::at_level(Kernels::active()?, queries, targets, subset, scorer, interrupted)
     }
 
     pub(super) fn at_level(
-        level: Level,
+        kernels: &'static Kernels,
         queries: &'a TokenVectors,
         targets: &'a Targets<'a>,
         subset: Option<&'a [usize]>,
         scorer: Scorer,
-        interrupted: &'a (dyn Fn() -> bool + Sync),
+        interrupted: Check<'a>,
     ) -> Result<Self> {
-        let Some(kernels) = Kernels::at(level) else {
-            return Err(Error::input(format!("this processor has no {}", level.name())));
-        };
         if queries.dim() != targets.dim {
             return Err(Error::input(format!(
                 "queries and targets must come from one model: query vectors have {} dimensions, \
@@ -104,18 +87,12 @@ impl<'a> Search<'a> {
                 )));
             }
         }
-        let blocks = QueryBlock::cut(kernels, queries);
-        Ok(Self { scan: Scan { kernels, scorer, targets, subset }, blocks, queries, interrupted })
+        Ok(Self { question: Question { kernels, scorer, queries, targets, subset }, interrupted })
     }
 
     /// Number of targets that take part.
     pub fn len(&self) -> usize {
-        self.scan.len()
-    }
-
-    /// Whether no target takes part.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.question.len()
     }
 
     /// Every score: row-major `(queries, targets or subset)`.
@@ -124,9 +101,9 @@ impl<'a> Search<'a> {
     /// [`Error::Interrupted`] if the caller asked to stop.
     pub fn scores(&self) -> Result<Vec<f32>> {
         let width = self.len();
-        let mut scores = room_for_scores(self.queries.len(), width)?;
-        self.each_task(
-            |block, positions, scratch| self.task_scores(block, positions, scratch, None),
+        let mut scores = room_for_scores(self.question.queries.len(), width)?;
+        self.scan(
+            |block, positions, scratch| self.chunk_scores(block, positions, scratch, None),
             |block, start, part| {
                 let len = part.len() / block.len();
                 for (&query, row) in block.queries.iter().zip(part.chunks_exact(len)) {
@@ -137,7 +114,8 @@ impl<'a> Search<'a> {
         Ok(scores)
     }
 
-    /// The best `k` targets of each query, best first.
+    /// The best `k` targets of each query, best first: by bounds where that is cheaper, by a scan of the
+    /// queries that these say little of.
     ///
     /// # Errors
     /// [`Error::Input`] if `k` is 0 or that many do not fit into memory, [`Error::Interrupted`] if the
@@ -146,46 +124,36 @@ impl<'a> Search<'a> {
         if k == 0 {
             return Err(Error::input("k must be at least 1, got 0"));
         }
-        if screened::pays(self, k) {
+        let (question, executor) = (&self.question, Executor::new(self.interrupted));
+        let mut best = vec![None; question.queries.len()];
+        if self.prunes(k) {
             // Refused before the work, not in the midst of it.
-            drop(self.room_for_best(k)?);
-            return screened::top_k(self, k);
+            drop(scan::room(question, best.len(), k)?);
+            best = prune::top_k(question, k, &executor)?;
         }
-        self.scanned(k)
+        let left: Vec<usize> = (0..best.len()).filter(|&query| best[query].is_none()).collect();
+        for (&query, hits) in left.iter().zip(scan::top_k(question, &left, k, &executor)?) {
+            best[query] = Some(hits);
+        }
+        Ok(best.into_iter().flatten().collect())
     }
 
-    /// Whether [`Search::top_k`] goes by bounds.
-    #[cfg(test)]
+    /// Whether bounds are likely to pay for the best `k`: whether fewer bytes go through the processor
+    /// than in a scan of the targets that take part.
     pub(crate) fn prunes(&self, k: usize) -> bool {
-        screened::pays(self, k)
-    }
-
-    fn room_for_best(&self, k: usize) -> Result<Vec<TopK>> {
-        self.queries.offsets()[1..].iter().map(|_| TopK::with_room(k, self.len())).collect()
-    }
-
-    /// The best `k` of all scores: what every other way to find them is held to.
-    pub(super) fn scanned(&self, k: usize) -> Result<Vec<Vec<Hit>>> {
-        let mut best = self.room_for_best(k)?;
-        self.each_task(
-            |block, positions, scratch| {
-                let mut part = vec![TopK::new(k); block.len()];
-                self.scan.run(block, positions, scratch, |target| {
-                    let index = self.scan.target(target.position);
-                    for (query, part) in part.iter_mut().enumerate() {
-                        let (score, text) = (target.scores[query], target.texts[query]);
-                        part.push(Hit { target: index, score, text });
-                    }
-                });
-                part
-            },
-            |block, _, part| {
-                for (&query, part) in block.queries.iter().zip(part) {
-                    best[query].absorb(part);
-                }
-            },
-        )?;
-        Ok(best.into_iter().map(TopK::finish).collect())
+        let (targets, asked) = (self.question.targets, self.len());
+        if self.question.scorer.is_pooled() || prune::first(k) > asked / 8 {
+            return false;
+        }
+        let (mut bounded, mut scanned) = (0, 0);
+        for segment in &targets.segments {
+            let Some(screen) = &segment.screen else { continue };
+            bounded += screen.bytes();
+            scanned +=
+                segment.norms.len() * (segment.rows.row_bytes(targets.dim) + size_of::<f32>());
+        }
+        // Targets that are left out are bounded all the same.
+        scanned as f64 * asked as f64 > bounded as f64 * targets.len() as f64
     }
 
     /// Rank of every relevant target, counted over a pass of all targets: no score matrix.
@@ -198,34 +166,34 @@ impl<'a> Search<'a> {
     /// queries and targets, or a score is NaN, as a damaged file makes it; [`Error::Interrupted`] if
     /// the caller asked to stop.
     pub fn ranks(&self, relevant: &[usize], offsets: &[usize]) -> Result<Vec<u64>> {
-        if self.scan.subset.is_some() {
+        if self.question.subset.is_some() {
             return Err(Error::input("ranks are counted over all targets, not over a subset"));
         }
-        crate::metrics::check_relevant(relevant, offsets, self.queries.len(), self.len())?;
-        let of = |query: usize| self.marks(query, &relevant[offsets[query]..offsets[query + 1]]);
-        let mut marks = Vec::with_capacity(self.queries.len());
-        let pool = if self.blocks.len() > 1 { pool() } else { None };
-        while marks.len() < self.queries.len() {
-            let some: Vec<usize> =
-                (marks.len()..self.queries.len().min(marks.len() + MARKED)).collect();
-            let part = each(pool.as_deref(), &some, |&query| of(query));
-            marks.extend(part);
-            self.check_interrupt()?;
-        }
+        let queries = self.question.queries.len();
+        crate::metrics::check_relevant(relevant, offsets, queries, self.len())?;
+        let executor = Executor::new(self.interrupted);
+        let all: Vec<usize> = (0..queries).collect();
+        let mut marks = Vec::with_capacity(all.len());
+        executor.waves(all.chunks(MARKED), |queries| {
+            marks.extend(executor.each(queries, |&query, scratch| {
+                self.marks(query, &relevant[offsets[query]..offsets[query + 1]], scratch)
+            }));
+            Ok(())
+        })?;
         let mut ranks = vec![1; relevant.len()];
         let mut unordered = None;
-        self.each_task(
+        self.scan(
             |block, positions, scratch| {
                 let (first, len) = (positions.start, positions.len());
                 let mut by_alias = Vec::new();
-                let scores = self.task_scores(block, positions, scratch, Some(&mut by_alias));
+                let scores = self.chunk_scores(block, positions, scratch, Some(&mut by_alias));
                 let mut kept = Vec::new();
                 let count = |(number, (&query, scores)): (usize, (&usize, &[f32]))| {
                     let by_alias = by_alias.get(number * len..(number + 1) * len);
                     let row = Scored { first, scores, by_alias: by_alias.unwrap_or_default() };
                     let mut before = vec![0; marks[query].len()];
                     let numbers =
-                        marks[query].count(self.scan.kernels, row, &mut before, &mut kept);
+                        marks[query].count(self.question.kernels, row, &mut before, &mut kept);
                     numbers.then_some(before).ok_or_else(|| {
                         (query, first + scores.iter().position(|x| x.is_nan()).unwrap_or(0))
                     })
@@ -253,9 +221,19 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Scores of one task: one query's after the other's. `by_alias` gets whether an alias scored, in the
+    /// Scans for all queries; see [`scan::scan`].
+    fn scan<T: Send>(
+        &self,
+        work: impl Fn(&QueryBlock, Range<usize>, &mut Scratch) -> T + Sync,
+        merge: impl FnMut(&QueryBlock, usize, T),
+    ) -> Result<()> {
+        let all = (0..self.question.queries.len()).collect();
+        scan::scan(&self.question, all, &Executor::new(self.interrupted), work, merge)
+    }
+
+    /// Scores of one chunk: one query's after the other's. `by_alias` gets whether an alias scored, in the
     /// same order; nothing where no target has any.
-    fn task_scores(
+    fn chunk_scores(
         &self,
         block: &QueryBlock,
         positions: Range<usize>,
@@ -264,12 +242,12 @@ impl<'a> Search<'a> {
     ) -> Vec<f32> {
         let (start, len) = (positions.start, positions.len());
         let mut part = vec![0.0; len * block.len()];
-        let aliases = self.scan.targets.texts.len() > self.scan.targets.len();
+        let aliases = self.question.targets.texts.len() > self.question.targets.len();
         let mut by_alias = by_alias.filter(|_| aliases);
         if let Some(by_alias) = &mut by_alias {
             by_alias.resize(part.len(), false);
         }
-        self.scan.run(block, positions, scratch, |target| {
+        self.question.score(block, positions, scratch, |target| {
             let at = target.position - start;
             for (to, &score) in part.iter_mut().skip(at).step_by(len).zip(target.scores) {
                 *to = score;
@@ -283,57 +261,13 @@ impl<'a> Search<'a> {
     }
 
     /// Scores the relevant targets of one query, alone: those of a whole block are many more.
-    fn marks(&self, query: usize, relevant: &[usize]) -> Marks {
-        let block = QueryBlock::one(self.scan.kernels, self.queries, query);
-        let scan = Scan { subset: Some(relevant), ..self.scan };
+    fn marks(&self, query: usize, relevant: &[usize], scratch: &mut Scratch) -> Marks {
+        let block = QueryBlock::one(self.question.kernels, self.question.queries, query);
+        let question = Question { subset: Some(relevant), ..self.question };
         let mut scores = Vec::with_capacity(relevant.len());
-        scan.run(&block, 0..relevant.len(), &mut Scratch::default(), |target| {
+        question.score(&block, 0..relevant.len(), scratch, |target| {
             scores.push((relevant[target.position], target.scores[0], target.texts[0] > 0));
         });
         Marks::new(scores.into_iter())
-    }
-
-    /// Runs `work` for every block and chunk of targets on the pool, and hands what comes of it,
-    /// in order, to `collect` on the calling thread.
-    fn each_task<T: Send>(
-        &self,
-        work: impl Fn(&QueryBlock, Range<usize>, &mut Scratch) -> T + Sync,
-        mut collect: impl FnMut(&QueryBlock, usize, T),
-    ) -> Result<()> {
-        let starts = (0..self.len()).step_by(TASK);
-        let tasks: Vec<(&QueryBlock, usize)> = self
-            .blocks
-            .iter()
-            .flat_map(|block| starts.clone().map(move |start| (block, start)))
-            .collect();
-        let pool = if tasks.len() > 1 { pool() } else { None };
-        let run = |scratch: &mut Scratch, &(block, start): &(&QueryBlock, usize)| {
-            work(block, start..self.len().min(start + TASK), scratch)
-        };
-        for wave in tasks.chunks(self.wave()) {
-            let parts: Vec<T> = if let Some(pool) = &pool {
-                pool.install(|| wave.par_iter().map_init(Scratch::default, run).collect())
-            } else {
-                let mut scratch = Scratch::default();
-                wave.iter().map(|task| run(&mut scratch, task)).collect()
-            };
-            for (&(block, start), part) in wave.iter().zip(parts) {
-                collect(block, start, part);
-            }
-            self.check_interrupt()?;
-        }
-        Ok(())
-    }
-
-    /// Tasks of a wave: at least one a thread.
-    fn wave(&self) -> usize {
-        let targets = self.scan.targets;
-        let tokens: usize = targets.texts.iter().map(|text| text.tokens as usize).sum();
-        let of_a_target = tokens.div_ceil(targets.len().max(1)).max(1);
-        (WAVE * LABEL_TOKENS / TASK / of_a_target).clamp(1, WAVE / TASK).max(threads())
-    }
-
-    pub(super) fn check_interrupt(&self) -> Result<()> {
-        if (self.interrupted)() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }

@@ -73,11 +73,6 @@ impl<'a> Targets<'a> {
         self.groups.len() - 1
     }
 
-    /// Whether there is no target.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The texts of one target: its label, then its aliases.
     pub fn target(&self, target: usize) -> &[Text] {
         &self.texts[self.text_range(target)]

@@ -33,16 +33,15 @@ enum Layout {
 }
 
 impl QueryBlock {
-    /// Cuts queries into blocks: those of equal length into bundles, where there are enough of them
+    /// Blocks of some queries: those of equal length into bundles, where there are enough of them
     /// to fill a register, the others in a row. A long query is a block of its own.
-    pub fn cut(kernels: &Kernels, queries: &TokenVectors) -> Vec<Self> {
+    pub fn all(kernels: &Kernels, queries: &TokenVectors, mut numbers: Vec<usize>) -> Vec<Self> {
         let (dim, width) = (queries.dim(), kernels.width());
         let lanes = (BLOCK_BYTES / (4 * dim)).clamp(48, 384) / 48 * 48;
         let longest = (BUNDLE_BYTES / (4 * dim * width)).min(kernels.longest_in_bundle());
-        let mut order: Vec<usize> = (0..queries.len()).collect();
-        order.sort_by_key(|&query| queries.tokens(query));
+        numbers.sort_by_key(|&query| queries.tokens(query));
         let (mut blocks, mut rest) = (Vec::new(), Vec::new());
-        for equal in order.chunk_by(|&a, &b| queries.tokens(a) == queries.tokens(b)) {
+        for equal in numbers.chunk_by(|&a, &b| queries.tokens(a) == queries.tokens(b)) {
             let tokens = queries.tokens(equal[0]);
             let whole = equal.len() / width * width;
             // A bundle costs the same however many of its lanes are empty.
@@ -158,17 +157,18 @@ pub(super) struct TargetScores<'a> {
     pub texts: &'a [u32],
 }
 
-/// What a scan needs and never changes.
+/// What is asked, of which targets.
 #[derive(Clone, Copy)]
-pub(super) struct Scan<'a> {
+pub(super) struct Question<'a> {
     pub kernels: &'static Kernels,
     pub scorer: Scorer,
+    pub queries: &'a TokenVectors,
     pub targets: &'a Targets<'a>,
     /// Targets asked for, or none for all.
     pub subset: Option<&'a [usize]>,
 }
 
-impl Scan<'_> {
+impl Question<'_> {
     /// Number of targets asked for.
     pub fn len(&self) -> usize {
         self.subset.map_or(self.targets.len(), <[usize]>::len)
@@ -180,7 +180,7 @@ impl Scan<'_> {
     }
 
     /// Scores the targets at `positions` against a block, one after the other.
-    pub fn run(
+    pub fn score(
         &self,
         block: &QueryBlock,
         positions: std::ops::Range<usize>,

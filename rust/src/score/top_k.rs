@@ -60,7 +60,7 @@ impl TopK {
         }
         self.hits.push(hit);
         if self.hits.len() >= self.k.saturating_mul(2) {
-            self.cut();
+            self.shrink();
         }
     }
 
@@ -72,7 +72,7 @@ impl TopK {
     /// The worst score among the best `k`: who has less is none of them. Minus infinity while there
     /// are fewer.
     pub fn threshold(&mut self) -> f32 {
-        self.cut();
+        self.shrink();
         let full = self.hits.len() == self.k;
         let worst = self.hits.iter().map(|hit| hit.score).min_by(f32::total_cmp);
         // A negative NaN, of a damaged file, stands behind every number.
@@ -80,7 +80,7 @@ impl TopK {
         worst.filter(number).filter(|_| full).unwrap_or(f32::NEG_INFINITY)
     }
 
-    fn cut(&mut self) {
+    fn shrink(&mut self) {
         if self.hits.len() > self.k {
             self.hits.select_nth_unstable_by(self.k - 1, Hit::order);
             self.hits.truncate(self.k);
@@ -97,7 +97,7 @@ impl TopK {
 
     /// Best first.
     pub fn finish(mut self) -> Vec<Hit> {
-        self.cut();
+        self.shrink();
         self.hits.sort_unstable_by(Hit::order);
         self.hits
     }

@@ -1,9 +1,10 @@
 //! Dot products of bytes: the tokens of a query against the same token of 32 texts.
 //!
-//! A lane is a text; four dimensions of each of the 32 lie side by side, 128 bytes, so that
-//! four codes of the query, repeated, meet them in one instruction. [`portable`] is the definition.
+//! A lane is a text; four components of each of the 32 lie side by side, 128 bytes, so that
+//! four codes of the query, repeated, meet them in one instruction. [`Bytes::dots`] is the definition.
 
-use super::codes::{BoundQuery, CHUNK, Codes, LANES};
+use super::codes::{BoundQuery, GROUP};
+use super::quantised::{CHUNK, Limits};
 use super::vector::Vector;
 
 /// A level's instructions for bytes.
@@ -11,19 +12,44 @@ pub(super) trait Bytes: Vector {
     /// Query tokens whose sums the registers hold.
     const PANEL: usize;
     /// What the codes of a query are held to.
-    const QUERY: Codes;
+    const QUERY: Limits = Limits::QUERY;
 
-    /// `cells[i · 32 + lane] = Σ_k query[i][k] · (codes[lane][k] - 128)` for `M` tokens of a panel.
+    /// `cells[i · 32 + lane] = Σ_k query[i][k] · (codes[lane][k] - 128)` for `M` tokens of a panel. This is
+    /// the definition, in plain integers: what levels without instructions of their own use.
     ///
     /// # Safety
-    /// As [`Vector`]. `codes` has 32 bytes for each dimension, `cells` 32 values for each token.
+    /// As [`Vector`]. `codes` has 32 bytes for each component, `cells` 32 values for each token.
+    #[inline(always)]
     unsafe fn dots<const M: usize>(
         codes: *const u8,
         query: &[u32],
         offsets: &[i32],
-        half_offsets: &[u32],
+        _half_offsets: &[u32],
         cells: *mut f32,
-    );
+    ) {
+        let mut sums = [[0_i32; GROUP]; M];
+        for (i, sums) in sums.iter_mut().enumerate() {
+            *sums = [offsets[i]; GROUP];
+        }
+        for (c, tokens) in query.chunks_exact(M).enumerate() {
+            // SAFETY: the caller has 32 bytes for each component, four of which are a chunk.
+            let codes = unsafe { &*codes.add(c * CHUNK * GROUP).cast::<[[u8; CHUNK]; GROUP]>() };
+            for (sums, token) in sums.iter_mut().zip(tokens) {
+                let four = token.to_le_bytes().map(|code| i32::from(code.cast_signed()));
+                for (sum, code) in sums.iter_mut().zip(codes) {
+                    for k in 0..CHUNK {
+                        *sum += four[k] * i32::from(code[k]);
+                    }
+                }
+            }
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (lane, &sum) in sums.iter().enumerate() {
+                // SAFETY: the caller has 32 values for each token.
+                unsafe { *cells.add(i * GROUP + lane) = sum as f32 };
+            }
+        }
+    }
 }
 
 /// [`Bytes::dots`] for as many tokens as a panel of this query has.
@@ -51,41 +77,3 @@ pub(super) unsafe fn dots<B: Bytes>(
     }
     by_tokens!(1 2 3 4 5 6 7 8 9 10 11 12);
 }
-
-/// The definition, in plain integers: what levels without instructions of their own use.
-///
-/// # Safety
-/// As [`Bytes::dots`].
-#[inline(always)]
-pub(super) unsafe fn portable<const M: usize>(
-    codes: *const u8,
-    query: &[u32],
-    offsets: &[i32],
-    cells: *mut f32,
-) {
-    let mut sums = [[0_i32; LANES]; M];
-    for (i, sums) in sums.iter_mut().enumerate() {
-        *sums = [offsets[i]; LANES];
-    }
-    for (c, tokens) in query.chunks_exact(M).enumerate() {
-        // SAFETY: the caller has 32 bytes for each dimension, four of which are a chunk.
-        let codes = unsafe { &*codes.add(c * CHUNK * LANES).cast::<[[u8; CHUNK]; LANES]>() };
-        for (sums, token) in sums.iter_mut().zip(tokens) {
-            let four = token.to_le_bytes().map(|code| i32::from(code.cast_signed()));
-            for (sum, code) in sums.iter_mut().zip(codes) {
-                for k in 0..CHUNK {
-                    *sum += four[k] * i32::from(code[k]);
-                }
-            }
-        }
-    }
-    for (i, sums) in sums.iter().enumerate() {
-        for (lane, &sum) in sums.iter().enumerate() {
-            // SAFETY: the caller has 32 values for each token.
-            unsafe { *cells.add(i * LANES + lane) = sum as f32 };
-        }
-    }
-}
-
-/// Codes of full range, where sums have 32 bits.
-pub(super) const WIDE: Codes = Codes { range: 127, energy: i32::MAX };

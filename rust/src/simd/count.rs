@@ -4,13 +4,13 @@
 use super::vector::Vector;
 
 /// Scores that a counter of 32 bits takes in before it is added up.
-const BLOCK: usize = 1 << 20;
+const COUNTED: usize = 1 << 20;
 
 /// How many of `scores` are above `mark`, and how many are at least that.
 #[inline(always)]
 pub(super) fn count_above(scores: &[f32], mark: f32) -> (usize, usize) {
     let mut count = (0, 0);
-    for block in scores.chunks(BLOCK) {
+    for block in scores.chunks(COUNTED) {
         // Lanes of 32 bits, as wide as a score: no conversion in the loop.
         let (mut above, mut at_least) = (0_u32, 0_u32);
         for &score in block {

@@ -21,7 +21,7 @@ const LINE: usize = 16;
 /// `out[row * lanes + lane] = Σ_k rows[row][k] · query[k][lane]`.
 ///
 /// Rows are taken in groups; the last group is filled up with its last row, so `out` needs room
-/// for `rows.len() + GROUP - 1` rows of lanes, [`Kernels::out_len`](super::Kernels::out_len).
+/// for `rows.len() + ROWS - 1` rows of lanes, [`Kernels::out_len`](super::Kernels::out_len).
 ///
 /// # Safety
 /// As [`Vector`]. Each row has `query.dim` values; `out` has the room said above.

@@ -1,27 +1,30 @@
-//! The functions of one level, compiled for it.
+//! The functions of one level, compiled for it, and which level a call takes: asked once, forced by
+//! `UWE_SIMD` for tests.
 
-use super::arch::generic::Generic;
 use super::attend::{Attention, Pair, RUN, attend};
 use super::bound::bounds;
 use super::bundle::{attend_bundle, scratch_len};
 use super::bytes::Bytes;
-use super::codes::{BLOCK, BoundGroup, BoundQuery, BoundToken, Codes, LANES, ROW_VALUES};
+use super::codes::{BoundGroup, BoundQuery, GROUP, ROW_VALUES};
 use super::count::{count_above, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
-use super::level::Level;
 use super::packed::PackedQuery;
 use super::peak::{multiply_add, operations};
+use super::quantised::{BLOCK, Limits, Quantised};
 use super::vector::Vector;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use half::f16;
+use std::fmt;
+use std::sync::OnceLock;
 
 /// Largest number of rows that a kernel takes at a time.
-const GROUP: usize = 12;
+const ROWS: usize = 12;
 
-/// The functions of one level. Only a processor that has the level gets one, so calling is safe.
-#[derive(Debug)]
+/// The functions of one level, a set of instructions. Only a processor that has the level gets one, so
+/// calling is safe.
 pub struct Kernels {
+    name: &'static str,
     width: usize,
     dots: unsafe fn(&PackedQuery, &[&[f32]], &mut [f32]),
     attend: unsafe fn(Attention, &Pair) -> f32,
@@ -32,95 +35,60 @@ pub struct Kernels {
     count_above: unsafe fn(&[f32], f32) -> (usize, usize),
     keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> (usize, bool),
     multiply_add: unsafe fn(u64) -> f32,
-    bounds: unsafe fn(Attention, &BoundQuery, &BoundGroup, &mut [f32]) -> [f32; LANES],
-    query_codes: Codes,
+    bounds: unsafe fn(Attention, &BoundQuery, &BoundGroup, &mut [f32]) -> [f32; GROUP],
+    query_limits: Limits,
     panel: usize,
+}
+
+impl fmt::Debug for Kernels {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        to.write_str(self.name)
+    }
+}
+
+/// A function compiled for the features of a level, `kernel` inlined into it. Its caller, a method of
+/// [`Kernels`], checks the lengths; only a processor that has the level gets there.
+macro_rules! compiled {
+    ([$(#[$feature:meta])*] $name:ident = $kernel:expr; ($($arg:ident: $type:ty),*) $(-> $result:ty)?) => {
+        $(#[$feature])*
+        unsafe fn $name($($arg: $type),*) $(-> $result)? {
+            // SAFETY: passed on to the caller.
+            #[allow(unused_unsafe, reason = "some kernels are safe")]
+            unsafe { $kernel($($arg),*) }
+        }
+    };
 }
 
 /// Compiles every kernel for one level; the rows of a group are what its registers can hold: a sum
 /// for each of its rows and registers of a panel, the panel's registers, and one for a row's value.
 /// With four rows and three registers all sixteen of AVX2 are taken, and the compiler keeps a sum in
 /// memory.
-macro_rules! compile {
-    ($name:ident, $vector:ty, [$r1:literal, $r2:literal, $r3:literal], $(#[$feature:meta])*) => {
+macro_rules! level {
+    ($name:ident, $vector:ty, [$r1:literal, $r2:literal, $r3:literal], $features:tt) => {
         mod $name {
             use super::*;
 
-            $(#[$feature])*
-            unsafe fn level_dots(query: &PackedQuery, rows: &[&[f32]], out: &mut [f32]) {
-                // SAFETY: `Kernels::dots` checks the lengths; the caller has the level.
-                unsafe { dots::<$vector, $r1, $r2, $r3>(query, rows, out) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_attend(attention: Attention, pair: &Pair) -> f32 {
-                // SAFETY: `Kernels::attend` checks the lengths; the caller has the level.
-                unsafe { attend::<$vector>(attention, pair) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_attend_bundle(
-                attention: Attention,
-                pair: &Pair,
-                scratch: &mut [f32],
-                scores: &mut [f32],
-            ) {
-                // SAFETY: `Kernels::attend_bundle` checks the lengths; the caller has the level.
-                unsafe { attend_bundle::<$vector>(attention, pair, scratch, scores) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_exp(values: &mut [f32]) {
-                // SAFETY: `Kernels::exp` checks the length; the caller has the level.
-                unsafe { exp_slice::<$vector>(values) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_widen(from: &[f16], to: &mut [f32]) {
-                // SAFETY: `Kernels::widen` checks the lengths; the caller has the level.
-                unsafe { widen::<$vector>(from, to) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_widen_codes(codes: &[i8], scales: &[f32], to: &mut [f32]) {
-                // SAFETY: `Kernels::widen_codes` checks the lengths; the caller has the level.
-                unsafe { widen_codes::<$vector>(codes, scales, to) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_count_above(scores: &[f32], mark: f32) -> (usize, usize) {
-                count_above(scores, mark)
-            }
-
-            $(#[$feature])*
-            unsafe fn level_keep_from(
-                floor: f32,
-                from: *const f32,
-                to: *mut f32,
-                len: usize,
-            ) -> (usize, bool) {
-                // SAFETY: `Kernels` checks the lengths; the caller has the level.
-                unsafe { keep_from::<$vector>(floor, from, to, len) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_multiply_add(rounds: u64) -> f32 {
-                // SAFETY: the caller has the level.
-                unsafe { multiply_add::<$vector>(rounds) }
-            }
-
-            $(#[$feature])*
-            unsafe fn level_bounds(
-                attention: Attention,
-                query: &BoundQuery,
-                group: &BoundGroup,
-                scratch: &mut [f32],
-            ) -> [f32; LANES] {
-                // SAFETY: `Kernels::bounds` checks the lengths; the caller has the level.
-                unsafe { bounds::<$vector>(attention, query, group, scratch) }
-            }
+            compiled!($features level_dots = dots::<$vector, $r1, $r2, $r3>;
+                (query: &PackedQuery, rows: &[&[f32]], out: &mut [f32]));
+            compiled!($features level_attend = attend::<$vector>;
+                (attention: Attention, pair: &Pair) -> f32);
+            compiled!($features level_attend_bundle = attend_bundle::<$vector>;
+                (attention: Attention, pair: &Pair, scratch: &mut [f32], scores: &mut [f32]));
+            compiled!($features level_exp = exp_slice::<$vector>; (values: &mut [f32]));
+            compiled!($features level_widen = widen::<$vector>; (from: &[f16], to: &mut [f32]));
+            compiled!($features level_widen_codes = widen_codes::<$vector>;
+                (codes: &[i8], scales: &[f32], to: &mut [f32]));
+            compiled!($features level_count_above = count_above;
+                (scores: &[f32], mark: f32) -> (usize, usize));
+            compiled!($features level_keep_from = keep_from::<$vector>;
+                (floor: f32, from: *const f32, to: *mut f32, len: usize) -> (usize, bool));
+            compiled!($features level_multiply_add = multiply_add::<$vector>; (rounds: u64) -> f32);
+            compiled!($features level_bounds = bounds::<$vector>;
+                (attention: Attention, query: &BoundQuery, group: &BoundGroup, scratch: &mut [f32])
+                    -> [f32; GROUP]);
 
             pub(super) static KERNELS: Kernels = Kernels {
+                name: stringify!($name),
                 width: <$vector>::LANES,
                 dots: level_dots,
                 attend: level_attend,
@@ -132,51 +100,89 @@ macro_rules! compile {
                 keep_from: level_keep_from,
                 multiply_add: level_multiply_add,
                 bounds: level_bounds,
-                query_codes: <$vector>::QUERY,
+                query_limits: <$vector>::QUERY,
                 panel: <$vector>::PANEL,
             };
         }
     };
 }
 
-compile!(scalar, Generic, [4, 2, 1],);
+level!(scalar, crate::simd::arch::generic::Generic, [4, 2, 1], []);
 #[cfg(target_arch = "x86_64")]
-compile!(avx2, crate::simd::arch::avx2::Avx2, [12, 6, 3], #[target_feature(enable = "avx2,fma,f16c,popcnt")]);
+level!(
+    avx2,
+    crate::simd::arch::avx2::Avx2,
+    [12, 6, 3],
+    [#[target_feature(enable = "avx2,fma,f16c,popcnt")]]
+);
 #[cfg(target_arch = "x86_64")]
-compile!(
+level!(
     avx512,
     crate::simd::arch::avx512::Avx512,
     [12, 12, 8],
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]
+    [#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]]
 );
 #[cfg(target_arch = "aarch64")]
-compile!(neon, crate::simd::arch::neon::Neon, [12, 8, 6],);
+level!(neon, crate::simd::arch::neon::Neon, [12, 8, 6], []);
 
 impl Kernels {
-    /// The table of this process's level, [`Level::active`].
+    /// Levels that this build has and this processor runs, the slowest first: `scalar`, portable code;
+    /// `avx2`, with FMA and F16C; `avx512` F, BW, DQ, VL and VNNI; `neon`.
+    pub fn available() -> Vec<&'static Self> {
+        let mut levels = vec![&scalar::KERNELS];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c")
+                && is_x86_feature_detected!("popcnt")
+            {
+                levels.push(&avx2::KERNELS);
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+                {
+                    levels.push(&avx512::KERNELS);
+                }
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        levels.push(&neon::KERNELS);
+        levels
+    }
+
+    /// The level of this process: the fastest, or what `UWE_SIMD` names. Asked once.
     ///
     /// # Errors
-    /// As that.
+    /// [`Error::Input`] if `UWE_SIMD` names a level that is unknown or not available here.
     pub fn active() -> Result<&'static Self> {
-        Ok(Self::of(Level::active()?))
+        static ACTIVE: OnceLock<std::result::Result<&'static Kernels, String>> = OnceLock::new();
+        ACTIVE
+            .get_or_init(|| match std::env::var_os("UWE_SIMD") {
+                Some(name) if !name.is_empty() => Self::parse(&name.to_string_lossy()),
+                _ => Ok(Self::available().last().unwrap_or(&&scalar::KERNELS)),
+            })
+            .clone()
+            .map_err(Error::Input)
     }
 
-    /// The table of a level, or none if the processor lacks it.
-    pub fn at(level: Level) -> Option<&'static Self> {
-        Level::available().contains(&level).then(|| Self::of(level))
+    fn parse(name: &str) -> std::result::Result<&'static Self, String> {
+        let available = Self::available();
+        available.iter().copied().find(|level| level.name == name).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(|level| level.name).collect();
+            format!(
+                "UWE_SIMD={name}: expected a SIMD level that this processor and this build have \
+                 ({}); unset UWE_SIMD to take the fastest",
+                names.join(", ")
+            )
+        })
     }
 
-    /// The table of a level that [`Level::available`] lists.
-    fn of(level: Level) -> &'static Self {
-        match level {
-            Level::Scalar => &scalar::KERNELS,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => &avx2::KERNELS,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => &avx512::KERNELS,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => &neon::KERNELS,
-        }
+    /// The level, as `UWE_SIMD` spells it.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Puts query tokens in lanes of this level.
@@ -192,7 +198,7 @@ impl Kernels {
 
     /// Values that [`Kernels::dots`] writes for so many rows, and a register more.
     pub fn out_len(&self, query: &PackedQuery, rows: usize) -> usize {
-        (rows + GROUP - 1) * query.lanes() + self.width
+        (rows + ROWS - 1) * query.lanes() + self.width
     }
 
     /// `out[row · lanes + lane]` = dot product of a target row with a query token.
@@ -203,8 +209,7 @@ impl Kernels {
     pub fn dots(&self, query: &PackedQuery, rows: &[&[f32]], out: &mut [f32]) {
         assert!(query.width == self.width && out.len() >= self.out_len(query, rows.len()));
         assert!(rows.iter().all(|row| row.len() == query.dim));
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.dots)(query, rows, out) }
     }
 
@@ -219,8 +224,7 @@ impl Kernels {
                 .checked_next_multiple_of(self.width)
                 .is_some_and(|lanes| pair.holds(lanes))
         );
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.attend)(attention, pair) }
     }
 
@@ -251,8 +255,7 @@ impl Kernels {
         assert!(m > 0 && n > 0 && m <= self.longest_in_bundle());
         assert!(pair.holds(m * self.width));
         assert!(scratch.len() >= self.bundle_len(m, n) && scores.len() >= self.width);
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.attend_bundle)(attention, pair, scratch, scores) }
     }
 
@@ -278,8 +281,7 @@ impl Kernels {
     /// If the lengths differ.
     pub fn widen(&self, from: &[f16], to: &mut [f32]) {
         assert_eq!(from.len(), to.len());
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.widen)(from, to) }
     }
 
@@ -289,14 +291,13 @@ impl Kernels {
     /// If the lengths differ, or the codes are no whole rows.
     pub fn widen_codes(&self, codes: &[i8], scales: &[f32], to: &mut [f32]) {
         assert!(codes.len() == to.len() && codes.len().is_multiple_of(scales.len()));
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.widen_codes)(codes, scales, to) }
     }
 
     /// How many of `scores` are above `mark`, and how many are at least that.
     pub fn count_above(&self, scores: &[f32], mark: f32) -> (usize, usize) {
-        // SAFETY: this table exists only for a level that the processor has.
+        // SAFETY: the level, see [`Kernels`].
         unsafe { (self.count_above)(scores, mark) }
     }
 
@@ -323,21 +324,17 @@ impl Kernels {
     }
 
     /// What the codes of a query's tokens are held to at this level.
-    pub fn query_codes(&self) -> Codes {
-        self.query_codes
+    pub fn query_limits(&self) -> Limits {
+        self.query_limits
     }
 
-    /// Lays out a query's tokens, of `axes` codes each, for [`Kernels::bounds`].
+    /// Lays out a query's tokens, of `components` codes each, for [`Kernels::bounds`].
     ///
     /// # Panics
-    /// If there is no token, or the number of axes is no multiple of [`super::codes::BLOCK`].
-    pub fn bound_query<'a>(
-        &self,
-        axes: usize,
-        tokens: impl ExactSizeIterator<Item = BoundToken<'a>>,
-    ) -> BoundQuery {
-        assert!(tokens.len() > 0 && axes > 0 && axes.is_multiple_of(BLOCK));
-        BoundQuery::new(axes, tokens, self.panel)
+    /// If there is no token, or the number of components is no multiple of [`BLOCK`].
+    pub fn bound_query(&self, components: usize, tokens: &[Quantised]) -> BoundQuery {
+        assert!(!tokens.is_empty() && components > 0 && components.is_multiple_of(BLOCK));
+        BoundQuery::new(components, tokens, self.panel)
     }
 
     /// A bound of each text's score, up to rounding of float32 arithmetic; of no meaning in lanes
@@ -351,19 +348,18 @@ impl Kernels {
         query: &BoundQuery,
         group: &BoundGroup,
         scratch: &mut [f32],
-    ) -> [f32; LANES] {
+    ) -> [f32; GROUP] {
         let rows = group.values.len() / ROW_VALUES;
-        assert!(group.codes.len() >= rows * query.axes() * LANES);
+        assert!(group.codes.len() >= rows * query.components * GROUP);
         assert!(scratch.len() >= query.scratch_len());
-        // SAFETY: the lengths were checked, and this table exists only for a level that the
-        // processor has.
+        // SAFETY: the lengths were checked; the level, see [`Kernels`].
         unsafe { (self.bounds)(attention, query, group, scratch) }
     }
 
     /// Multiplies and adds in registers for so many rounds: what one thread can reach at most.
     /// Returns the number of floating point operations.
     pub fn multiply_add(&self, rounds: u64) -> u64 {
-        // SAFETY: this table exists only for a level that the processor has.
+        // SAFETY: the level, see [`Kernels`].
         std::hint::black_box(unsafe { (self.multiply_add)(rounds) });
         rounds * operations(self.width)
     }
@@ -398,5 +394,19 @@ unsafe fn widen_codes<V: Vector>(codes: &[i8], scales: &[f32], to: &mut [f32]) {
         for (to, &code) in to[whole..].iter_mut().zip(&codes[whole..]) {
             *to = f32::from(code) * scale;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_found_by_its_name_or_told_of() {
+        for level in Kernels::available() {
+            assert_eq!(Kernels::parse(level.name()).unwrap().name(), level.name());
+        }
+        let message = Kernels::parse("mmx").unwrap_err();
+        assert!(message.contains("UWE_SIMD=mmx") && message.contains("scalar"), "{message}");
     }
 }

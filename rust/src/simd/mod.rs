@@ -1,9 +1,10 @@
 //! Arithmetic on token vectors: one kernel text, compiled once for each SIMD level.
 //!
-//! From the outside in: [`Level`] says what the processor has, [`Kernels`] is the table of
-//! functions of one level, `arch` what the registers of each level do. The kernels are generic over
+//! From the outside in: [`Kernels`] is the table of functions of one level, `arch` what the registers of
+//! each level do. The kernels are generic over
 //! `vector::Vector`: `dots` and `attend` make scores, `bundle` those of many queries of one length;
-//! `count` makes ranks, `bound` and `bytes` upper bounds; `peak` is what none of them can exceed.
+//! `count` makes ranks, `bound` and `bytes` upper bounds from what [`mod@quantised`] is; `peak` is what
+//! none of them can exceed.
 //! [`mod@reference`] is the definition of scores in plain float64 loops; nothing dispatches to it.
 //!
 //! This room knows no files and no threads. A score depends on its operands, the attention, the
@@ -26,13 +27,12 @@ mod count;
 mod dots;
 mod exp;
 mod kernels;
-mod level;
 mod packed;
 mod peak;
+pub mod quantised;
 pub mod reference;
 mod vector;
 
 pub use attend::{Attention, Pair};
 pub use kernels::Kernels;
-pub use level::Level;
 pub use packed::{AlignedBuffer, PackedQuery};

@@ -1,7 +1,7 @@
 //! The format as others see it: its bytes, its versions, its damage.
 
 use super::super::disk::Real;
-use super::super::manifest::{Manifest, Stored, hex};
+use super::super::manifest::{Manifest, Stored};
 use super::*;
 use crate::error::Error;
 use proptest::prelude::*;
@@ -21,7 +21,7 @@ fn forge(path: &Path, from: &str, to: &str) {
     assert!(text.contains(from), "{text}");
     let text = text.replace(from, to);
     let (_, body) = text.split_once('\n').unwrap();
-    let sha256 = hex(&Sha256::digest(body));
+    let sha256 = format!("{:x}", Sha256::digest(body));
     fs::write(&file, format!("{{\"sha256\":\"{sha256}\",\n{body}")).unwrap();
 }
 
@@ -39,51 +39,8 @@ fn the_bytes_of_format_1_2_stay() {
          \"a57a99eb02546239fc3cd237ee132d27d52db206dd22dac0a37582ba0f70ce58\",\
          \"bytes\":1390,\"targets\":3,\"texts\":6,\"rows\":11,\"removed\":[]}}]}}\n"
     );
-    let sha256 = hex(&Sha256::digest(&body));
+    let sha256 = format!("{:x}", Sha256::digest(&body));
     assert_eq!(text, format!("{{\"sha256\":\"{sha256}\",\n{body}"));
-}
-
-/// A cache with a screen: texts of one token each.
-fn screened() -> tempfile::TempDir {
-    let (folder, dim, count) = (tempfile::tempdir().unwrap(), 32, 1100);
-    let values: Vec<f32> = (0..count * dim).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect();
-    let offsets: Vec<i64> = (0..=count as i64).collect();
-    let texts: Vec<Vec<String>> = (0..count).map(|i| vec![i.to_string()]).collect();
-    let (ids, kinds) = (vec![None; count], vec!["null".to_owned(); count]);
-    let mut writer = Writer::create(folder.path(), spec(Dtype::Int8, Tokens::All)).unwrap();
-    writer
-        .add(Block {
-            values: &values,
-            dim,
-            offsets: &offsets,
-            texts: &texts,
-            ids: &ids,
-            metadata: &[kinds],
-        })
-        .unwrap();
-    writer.commit(NEVER).unwrap();
-    folder
-}
-
-#[test]
-fn a_screen_names_every_text_once() {
-    let folder = screened();
-    let cache = TargetCache::open(folder.path()).unwrap();
-    assert!(cache.targets().segments[0].screen.is_some());
-    let name = names(folder.path()).into_iter().find(|name| name.starts_with("segment-")).unwrap();
-    let path = folder.path().join(name);
-    let whole = fs::read(&path).unwrap();
-    let (header, metadata) = safetensors::SafeTensors::read_metadata(&whole).unwrap();
-    let first = header + 8 + metadata.info("screen_texts").unwrap().data_offsets.0;
-    drop(cache);
-    // The last two lanes of 1,100 texts are 1099 and an empty one.
-    for (lane, text) in [(0, 1_u32), (5, u32::MAX), (1100, 7), (3, 1100)] {
-        let mut bytes = whole.clone();
-        bytes[first + 4 * lane..][..4].copy_from_slice(&text.to_le_bytes());
-        fs::write(&path, bytes).unwrap();
-        let opened = TargetCache::open(folder.path());
-        assert!(matches!(opened, Err(Error::CacheCorrupt { .. })), "lane {lane}: {text}");
-    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod round_trip;
 mod screens;
 
 use super::disk::Disk;
-use super::{Block, Check, Dtype, Model, Scorer, Spec, TargetCache, Tokens, Writer};
-use crate::error::Result;
+use super::{Block, Dtype, Model, Spec, StoredScorer, TargetCache, Tokens, Writer};
+use crate::error::{Check, Result};
 use std::path::Path;
 
 const NEVER: Check = &|| false;
@@ -43,7 +43,7 @@ fn more() -> Vec<Target> {
 fn spec(dtype: Dtype, tokens: Tokens) -> Spec {
     Spec {
         model: Model { source: "uwe-mini".into(), fingerprint: "f00".into() },
-        scorer: Scorer { name: "soft".into(), temperature: Some(0.5), pivot: Some(4.0) },
+        scorer: StoredScorer { name: "soft".into(), temperature: Some(0.5), pivot: Some(4.0) },
         dtype,
         tokens,
         columns: vec!["kind".into()],

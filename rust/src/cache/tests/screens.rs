@@ -1,10 +1,10 @@
 //! Screens on disk: whatever a cache went through, the best are those of a plain scan.
 
-use super::super::manifest::{Manifest, hex};
+use super::super::manifest::Manifest;
 use super::super::{change, folder};
 use super::*;
 use crate::error::Error;
-use crate::score::{Hit, Scorer as Formula, Search, Segment, Targets};
+use crate::score::{Hit, Scorer, Search, Segment, Targets};
 use crate::tokens::TokenVectors;
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype as Element, SafeTensors, TensorView};
@@ -80,7 +80,7 @@ fn check_best(cache: &TargetCache) {
     let third: Vec<usize> = (0..cache.len()).filter(|target| target % 3 > 0).collect();
     for (name, pivot) in [("soft", None), ("soft", Some(4.0)), ("soft_query", None), ("max", None)]
     {
-        let scorer = Formula::new(name, 0.5, pivot).unwrap();
+        let scorer = Scorer::new(name, 0.5, pivot).unwrap();
         for subset in [None, Some(&third[..])] {
             for k in [1, 9] {
                 let best = |targets| -> Vec<Vec<Hit>> {
@@ -103,7 +103,7 @@ fn screens(cache: &TargetCache) -> Vec<bool> {
 fn prunes(cache: &TargetCache) -> bool {
     let (values, offsets) = tokens(1, 3);
     let queries = TokenVectors::new(&values, DIM, &offsets).unwrap();
-    let scorer = Formula::new("soft", 0.5, None).unwrap();
+    let scorer = Scorer::new("soft", 0.5, None).unwrap();
     Search::new(&queries, &cache.targets(), None, scorer, NEVER).unwrap().prunes(9)
 }
 
@@ -192,7 +192,7 @@ fn damage(path: &Path, change: impl FnOnce(&mut Tensors)) {
         (name, TensorView::new(*element, shape.clone(), bytes).unwrap())
     });
     let bytes = safetensors::serialize(views, None).unwrap();
-    stored.sha256 = hex(&Sha256::digest(&bytes));
+    stored.sha256 = format!("{:x}", Sha256::digest(&bytes));
     stored.bytes = bytes.len() as u64;
     fs::write(folder::segment(path, &stored.sha256), &bytes).unwrap();
     fs::write(&manifest_path, manifest.to_bytes()).unwrap();

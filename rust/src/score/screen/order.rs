@@ -1,7 +1,7 @@
 //! Which text lies in which lane: texts of like length share a group, so that little is stored for
 //! nothing.
 
-use crate::simd::codes::LANES;
+use crate::simd::codes::GROUP;
 use std::ops::Range;
 
 /// In place of a text: the lane is empty, or its text was removed.
@@ -11,7 +11,7 @@ pub const NO_TEXT: u32 = u32::MAX;
 pub fn sort(tokens: &[usize]) -> Vec<u32> {
     let mut texts: Vec<u32> = (0..tokens.len() as u32).collect();
     texts.sort_by_key(|&text| tokens[text as usize]);
-    texts.resize(texts.len().next_multiple_of(LANES), NO_TEXT);
+    texts.resize(texts.len().next_multiple_of(GROUP), NO_TEXT);
     texts
 }
 
@@ -21,17 +21,17 @@ pub struct Order {
     /// First row of each group, and the number of rows.
     rows: Vec<usize>,
     /// Tokens of each lane's text, 0 for none.
-    tokens: Vec<[f32; LANES]>,
+    tokens: Vec<[f32; GROUP]>,
 }
 
 impl Order {
     /// Reads the texts of all lanes; none if `tokens` knows none of a text, or no whole group is given.
     pub fn new(lanes: &[u32], mut tokens: impl FnMut(usize) -> Option<usize>) -> Option<Self> {
-        let (groups, []) = lanes.as_chunks::<LANES>() else { return None };
+        let (groups, []) = lanes.as_chunks::<GROUP>() else { return None };
         let mut order = Self { rows: vec![0], tokens: Vec::with_capacity(groups.len()) };
         let mut rows = 0;
         for group in groups {
-            let mut lengths = [0.0; LANES];
+            let mut lengths = [0.0; GROUP];
             let mut longest = 0;
             for (length, &text) in lengths.iter_mut().zip(group) {
                 if text != NO_TEXT {
@@ -52,11 +52,6 @@ impl Order {
         self.tokens.len()
     }
 
-    /// Whether there is no group.
-    pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
-    }
-
     /// Number of rows of all groups.
     pub fn row_count(&self) -> usize {
         self.rows.last().copied().unwrap_or(0)
@@ -66,7 +61,7 @@ impl Order {
         self.rows[group]..self.rows[group + 1]
     }
 
-    pub(super) fn tokens(&self, group: usize) -> &[f32; LANES] {
+    pub(super) fn tokens(&self, group: usize) -> &[f32; GROUP] {
         &self.tokens[group]
     }
 }

@@ -1,10 +1,11 @@
 //! Spaces that are hard for bounds: no bound below its score, never another answer than a scan's.
 
-use super::super::screen::{Cutter, NO_TEXT, Order, Screen, axes, sort};
-use super::super::screened;
-use super::super::threads::set_threads;
+use super::super::screen::{NO_TEXT, Order, Quantiser, Screen, basis, sort};
+use super::super::{Executor, prune, scan, set_threads};
 use super::*;
-use crate::simd::codes::{BLOCK, CODES, Codes, LANES};
+use crate::score::Hit;
+use crate::simd::codes::GROUP;
+use crate::simd::quantised::{BLOCK, Limits};
 
 /// Names and pivots.
 const SCORERS: [(&str, Option<f64>); 5] = [
@@ -17,7 +18,7 @@ const SCORERS: [(&str, Option<f64>); 5] = [
 
 /// A screen in memory.
 struct Owned {
-    axes: Vec<f32>,
+    basis: Vec<f32>,
     codes: Vec<u8>,
     values: Vec<f32>,
     order: Order,
@@ -26,34 +27,50 @@ struct Owned {
 
 impl Owned {
     /// Of texts whose rows follow one another.
-    fn new(level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
-        Self::on_axes(axes(rows, dim, &never).unwrap().unwrap(), level, rows, dim, offsets)
+    fn new(level: &'static Kernels, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
+        Self::on_basis(basis(rows, dim, &never).unwrap().unwrap(), level, rows, dim, offsets)
     }
 
-    fn on_axes(axes: Vec<f32>, level: Level, rows: Rows, dim: usize, offsets: &[usize]) -> Self {
+    fn on_basis(
+        basis: Vec<f32>,
+        level: &'static Kernels,
+        rows: Rows,
+        dim: usize,
+        offsets: &[usize],
+    ) -> Self {
         let lengths: Vec<usize> = offsets.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let texts = sort(&lengths);
         let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
-        let cutter = Cutter::new(Kernels::at(level).unwrap(), &axes, rows, dim);
+        let quantiser = Quantiser::new(level, &basis, rows, dim);
         let (mut codes, mut values) = (Vec::new(), Vec::new());
-        for group in texts.chunks(LANES) {
-            let text_rows = |text: u32| offsets[text as usize]..offsets[text as usize + 1];
-            let group = cutter.group(group, text_rows);
+        let text_rows = |text: u32| offsets[text as usize]..offsets[text as usize + 1];
+        for group in quantiser.groups(&texts, text_rows, &Executor::new(&never)) {
             codes.extend(group.codes);
             values.extend(group.values);
         }
-        Self { axes, codes, values, order, texts }
+        Self { basis, codes, values, order, texts }
     }
 
     fn screen(&self) -> Screen<'_> {
         Screen {
-            axes: &self.axes,
+            basis: &self.basis,
             codes: &self.codes,
             values: &self.values,
             order: &self.order,
             texts: &self.texts,
         }
     }
+}
+
+/// The best of every query, by a scan and by bounds; where these say little, by a scan again.
+fn both(search: &Search, k: usize) -> [Vec<Vec<Hit>>; 2] {
+    let (question, executor) = (&search.question, Executor::new(&never));
+    let all: Vec<usize> = (0..question.queries.len()).collect();
+    let scanned = scan::top_k(question, &all, k, &executor).unwrap();
+    let pruned = prune::top_k(question, k, &executor).unwrap();
+    let pruned = pruned.into_iter().zip(&scanned);
+    let pruned = pruned.map(|(own, scanned)| own.unwrap_or_else(|| scanned.clone())).collect();
+    [scanned, pruned]
 }
 
 /// Raw token vectors of a space, in which bounds are of little use or close to scores.
@@ -131,7 +148,7 @@ fn never_another_answer_than_a_scan() {
         let half: Vec<f16> = tokens.units().iter().map(|&x| f16::from_f32(x)).collect();
         let codes: Vec<i8> = tokens.units().iter().map(|x| (x * 127.0).round() as i8).collect();
         let scales: Vec<f32> = codes.chunks(dim).map(scale_of).collect();
-        for level in Level::available() {
+        for level in Kernels::available() {
             // Half precision with every second kind, bytes with one.
             let rows = match kind {
                 4 => Rows::I8(&codes, &scales),
@@ -159,7 +176,7 @@ fn never_another_answer_than_a_scan() {
                     let search = search.unwrap();
                     let what = format!("kind {kind}, {}, {name}:{temperature}", level.name());
                     let scores = search.scores().unwrap();
-                    let all = screened::bounds(&search);
+                    let all = prune::bounds(&search.question);
                     for (query, bounds) in all.iter().enumerate() {
                         for position in 0..search.len() {
                             let target = subset.map_or(position, |subset| subset[position]);
@@ -170,8 +187,8 @@ fn never_another_answer_than_a_scan() {
                         }
                     }
                     for k in [1, 10, 33] {
-                        let found = screened::top_k(&search, k).unwrap();
-                        assert_eq!(found, search.scanned(k).unwrap(), "{what}");
+                        let [scanned, pruned] = both(&search, k);
+                        assert_eq!(pruned, scanned, "{what}");
                     }
                 }
             }
@@ -184,20 +201,17 @@ fn scale_of(codes: &[i8]) -> f32 {
     codes.iter().map(|&code| f32::from(code) * f32::from(code)).sum::<f32>().sqrt().recip()
 }
 
-/// A vector close to what the axes and `limits` lose of `unit`, of which `kept` loses little.
-fn lost(unit: &[f32], axes: &[f32], limits: Codes, kept: Codes) -> Vec<f32> {
+/// A vector close to what the basis and `limits` lose of `unit`, of which `kept` loses little.
+fn lost(unit: &[f32], basis: &[f32], limits: Limits, kept: Limits) -> Vec<f32> {
     let dim = unit.len();
-    let on_axes: Vec<f32> = axes
-        .chunks_exact(dim)
-        .map(|axis| axis.iter().zip(unit).map(|(a, x)| a * x).sum())
-        .collect();
-    let mut codes = Vec::new();
-    let step = limits.cut(&on_axes, &mut codes);
+    let coefficients: Vec<f32> =
+        basis.chunks_exact(dim).map(|row| row.iter().zip(unit).map(|(a, x)| a * x).sum()).collect();
+    let (codes, scale) = limits.quantise(&coefficients);
     let rest: Vec<f32> =
-        on_axes.iter().zip(&codes).map(|(x, &code)| x - step * f32::from(code)).collect();
-    kept.cut(&rest, &mut codes);
+        coefficients.iter().zip(&codes).map(|(x, &code)| x - scale * f32::from(code)).collect();
+    let (codes, _) = kept.quantise(&rest);
     (0..dim)
-        .map(|k| codes.iter().enumerate().map(|(a, &c)| f32::from(c) * axes[a * dim + k]).sum())
+        .map(|k| codes.iter().enumerate().map(|(a, &c)| f32::from(c) * basis[a * dim + k]).sum())
         .collect()
 }
 
@@ -207,20 +221,20 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
     let mut random = Random(5);
     let plain = random.texts(&[1; 64], dim, 1.0);
     // All of them, so that all that is lost is lost to rounding.
-    let axes: Vec<f32> = (0..dim * dim).map(|i| f32::from(u8::from(i % (dim + 1) == 0))).collect();
-    for level in Level::available() {
-        let limits = Kernels::at(level).unwrap().query_codes();
+    let basis: Vec<f32> = (0..dim * dim).map(|i| f32::from(u8::from(i % (dim + 1) == 0))).collect();
+    for level in Kernels::available() {
+        let limits = level.query_limits();
         let offsets: Vec<i64> = (0..=count).collect();
         let of = |limits, kept| {
             let units = plain.units().chunks_exact(dim);
-            let rows: Vec<f32> = units.flat_map(|unit| lost(unit, &axes, limits, kept)).collect();
+            let rows: Vec<f32> = units.flat_map(|unit| lost(unit, &basis, limits, kept)).collect();
             TokenVectors::new(&rows, dim, &offsets).unwrap()
         };
-        let (of_targets, of_queries) = (of(CODES, limits), of(limits, CODES));
+        let (of_targets, of_queries) = (of(Limits::TARGET, limits), of(limits, Limits::TARGET));
         // What targets lose, as queries; then what queries lose, as targets.
         for (queries, tokens) in [(&of_targets, &plain), (&plain, &of_queries)] {
             let all = Rows::F32(tokens.units());
-            let owned = Owned::on_axes(axes.clone(), level, all, dim, tokens.offsets());
+            let owned = Owned::on_basis(basis.clone(), level, all, dim, tokens.offsets());
             let targets = Targets {
                 segments: vec![Segment {
                     rows: all,
@@ -232,7 +246,7 @@ fn a_bound_holds_where_all_that_was_cut_counts() {
             let scorer = Scorer::new("max", 1.0, None).unwrap();
             let search = Search::at_level(level, queries, &targets, None, scorer, &never).unwrap();
             let scores = search.scores().unwrap();
-            for (i, bounds) in screened::bounds(&search).iter().enumerate() {
+            for (i, bounds) in prune::bounds(&search.question).iter().enumerate() {
                 let (bound, score) = (bounds[i], scores[i * count as usize + i]);
                 assert!(bound >= score, "{}: {bound} < {score}", level.name());
                 assert!(bound - score < 2e-2, "{}: {bound} is far from {score}", level.name());
@@ -247,7 +261,7 @@ fn one_query_and_many_on_any_number_of_threads() {
     let dim = 64;
     let tokens = space(2, 600, &mut random, dim);
     let queries = queries(&tokens, &mut random);
-    let level = *Level::available().last().unwrap();
+    let level = *Kernels::available().last().unwrap();
     let rows = Rows::F32(tokens.units());
     let owned = Owned::new(level, rows, dim, tokens.offsets());
     let targets = Targets {
@@ -256,8 +270,8 @@ fn one_query_and_many_on_any_number_of_threads() {
     };
     let scorer = Scorer::new("soft", 0.5, None).unwrap();
     let search = Search::at_level(level, &queries, &targets, None, scorer, &never).unwrap();
-    assert!(screened::pays(&search, 10) && !screened::pays(&search, 100));
-    let expected = search.scanned(10).unwrap();
+    assert!(search.prunes(10) && !search.prunes(100));
+    let [expected, _] = both(&search, 10);
     for threads in [1, 2, 5, 0] {
         set_threads(threads);
         assert_eq!(search.top_k(10).unwrap(), expected);
@@ -281,33 +295,33 @@ fn an_order_names_only_what_there_is() {
     assert_eq!((&texts[..3], texts[3]), (&[1, 2, 0][..], NO_TEXT));
     let order = Order::new(&texts, |text| lengths.get(text).copied()).unwrap();
     assert_eq!((order.len(), order.row_count()), (1, 3));
-    assert!(Order::new(&texts[..LANES - 1], |_| Some(1)).is_none());
+    assert!(Order::new(&texts[..GROUP - 1], |_| Some(1)).is_none());
     let mut wrong = texts.clone();
     wrong[0] = 3;
     assert!(Order::new(&wrong, |text| lengths.get(text).copied()).is_none());
 }
 
 #[test]
-fn what_has_no_axes_has_no_screen() {
-    assert!(axes(Rows::F32(&[1.0; 31 * 50]), 31, &never).unwrap().is_none());
-    // One direction only: one block of axes holds it.
+fn what_has_no_basis_has_no_screen() {
+    assert!(basis(Rows::F32(&[1.0; 31 * 50]), 31, &never).unwrap().is_none());
+    // One direction only: one block of components holds it.
     let rows = vec![0.125; 64 * 100];
-    assert_eq!(axes(Rows::F32(&rows), 64, &never).unwrap().unwrap().len(), BLOCK * 64);
+    assert_eq!(basis(Rows::F32(&rows), 64, &never).unwrap().unwrap().len(), BLOCK * 64);
 }
 
 #[test]
 fn a_filter_is_answered_by_bounds_where_they_are_cheaper() {
     let (dim, texts) = (128, 8000);
     let mut random = Random(17);
-    // Most of a vector in 24 dimensions, so that few axes hold it.
+    // Most of a vector in 24 dimensions, so that few components hold it.
     let rows: Vec<f32> =
         (0..texts * dim).map(|i| random.unit() * if i % dim < 24 { 1.0 } else { 0.05 }).collect();
     let offsets: Vec<i64> = (0..=texts as i64).collect();
     let tokens = TokenVectors::new(&rows, dim, &offsets).unwrap();
-    let level = *Level::available().last().unwrap();
+    let level = *Kernels::available().last().unwrap();
     let rows = Rows::F32(tokens.units());
     let owned = Owned::new(level, rows, dim, tokens.offsets());
-    assert_eq!(owned.axes.len(), BLOCK * dim);
+    assert_eq!(owned.basis.len(), BLOCK * dim);
     let targets = Targets {
         segments: vec![Segment { rows, norms: tokens.norms(), screen: Some(owned.screen()) }],
         ..Targets::from_tokens(&tokens)
@@ -319,9 +333,9 @@ fn a_filter_is_answered_by_bounds_where_they_are_cheaper() {
         let subset: Vec<usize> = (0..texts).filter(|t| t % every == 1).collect();
         let search =
             Search::at_level(level, &queries, &targets, Some(&subset), scorer, &never).unwrap();
-        assert_eq!(search.top_k(10).unwrap(), search.scanned(10).unwrap(), "one in {every}");
-        pruned.push(screened::pays(&search, 10));
+        assert_eq!(search.top_k(10).unwrap(), both(&search, 10)[0], "one in {every}");
+        pruned.push(search.prunes(10));
     }
-    // Of 516 bytes a row 44 are read for a bound, and the axes: as many as of one in 11.
+    // Of 516 bytes a row 44 are read for a bound, and the basis: as many as of one in 11.
     assert_eq!(pruned, [true, true, true, false, false]);
 }

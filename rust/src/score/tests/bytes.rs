@@ -2,30 +2,29 @@
 
 use super::*;
 use crate::simd::Attention;
-use crate::simd::codes::{
-    BLOCK, BoundGroup, BoundToken, CHUNK, CODES, Codes, LANES, NO_TOKEN, ROW_VALUES,
-};
+use crate::simd::codes::{BoundGroup, GROUP, ROW_VALUES};
+use crate::simd::quantised::{BLOCK, CHUNK, Limits, NO_TOKEN, Quantised};
 
 /// The bounds' definition, in float64, from what is stored.
 fn reference(
     attention: Attention,
-    tokens: &[(Vec<i8>, f32, f32, f32)],
+    tokens: &[Quantised],
     group: &BoundGroup,
-    axes: usize,
+    components: usize,
     lane: usize,
 ) -> f64 {
     let n = group.tokens[lane] as usize;
     let cosine = |i: usize, j: usize| {
-        let (codes, scale, error, residual) = &tokens[i];
+        let Quantised { codes, scale, error, residual_norm } = &tokens[i];
         let code = |k: usize| {
-            let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
+            let at = j * components * GROUP + (k / CHUNK * GROUP + lane) * CHUNK + k % CHUNK;
             i64::from(group.codes[at]) - 128
         };
-        let sum: i64 = (0..axes).map(|k| i64::from(codes[k]) * code(k)).sum();
-        let value = |part: usize| f64::from(group.values[j * ROW_VALUES + part * LANES + lane]);
+        let sum: i64 = (0..components).map(|k| i64::from(codes[k]) * code(k)).sum();
+        let value = |part: usize| f64::from(group.values[j * ROW_VALUES + part * GROUP + lane]);
         f64::from(*scale) * value(0) * sum as f64
             + (1.000_001 + f64::from(*error)) * value(1)
-            + f64::from(*residual) * value(2)
+            + f64::from(*residual_norm) * value(2)
             + 1.002 * f64::from(*error)
     };
     let max = f64::max;
@@ -42,60 +41,52 @@ fn reference(
 }
 
 /// Codes as large as the limits let them be, or as they come.
-fn codes(random: &mut Random, axes: usize, limits: Codes, extreme: bool) -> Vec<i8> {
-    let mut codes = Vec::new();
+fn codes(random: &mut Random, components: usize, limits: Limits, extreme: bool) -> Vec<i8> {
     let value = |random: &mut Random| match (extreme, random.below(3)) {
         (true, 0) => 1.0,
         (true, _) => -1.0,
         _ => random.unit(),
     };
-    let values: Vec<f32> = (0..axes).map(|_| value(random)).collect();
-    limits.cut(&values, &mut codes);
-    codes
+    let values: Vec<f32> = (0..components).map(|_| value(random)).collect();
+    limits.quantise(&values).0
 }
 
 #[test]
-fn bounds_of_every_level_are_the_twins() {
+fn bounds_of_every_level_are_the_definitions() {
     let mut random = Random(3);
     for round in 0..40 {
-        let axes = BLOCK * (1 + random.below(4));
+        let components = BLOCK * (1 + random.below(4));
         let extreme = round % 2 == 0;
-        let lengths: Vec<usize> = (0..LANES).map(|_| 1 + random.below(5)).collect();
+        let lengths: Vec<usize> = (0..GROUP).map(|_| 1 + random.below(5)).collect();
         let rows = *lengths.iter().max().unwrap();
-        let (mut stored, mut values) = (vec![0; rows * axes * LANES], vec![0.0; rows * ROW_VALUES]);
-        for lane in 0..LANES {
+        let (mut stored, mut values) =
+            (vec![0; rows * components * GROUP], vec![0.0; rows * ROW_VALUES]);
+        for lane in 0..GROUP {
             for j in 0..rows {
-                let own = codes(&mut random, axes, CODES, extreme);
+                let own = codes(&mut random, components, Limits::TARGET, extreme);
                 for (k, code) in own.iter().enumerate() {
-                    let at = j * axes * LANES + (k / CHUNK * LANES + lane) * CHUNK + k % CHUNK;
+                    let at =
+                        j * components * GROUP + (k / CHUNK * GROUP + lane) * CHUNK + k % CHUNK;
                     stored[at] = (i16::from(*code) + 128) as u8;
                 }
                 let within = j < lengths[lane];
                 values[j * ROW_VALUES + lane] = if within { 2e-3 } else { 0.0 };
-                values[j * ROW_VALUES + LANES + lane] =
+                values[j * ROW_VALUES + GROUP + lane] =
                     if within { random.unit().abs() * 0.1 } else { NO_TOKEN };
-                values[j * ROW_VALUES + 2 * LANES + lane] = random.unit().abs() * 0.3;
+                values[j * ROW_VALUES + 2 * GROUP + lane] = random.unit().abs() * 0.3;
             }
         }
-        let of_lanes: [f32; LANES] = std::array::from_fn(|lane| lengths[lane] as f32);
+        let of_lanes: [f32; GROUP] = std::array::from_fn(|lane| lengths[lane] as f32);
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
-        for level in Level::available() {
-            let kernels = Kernels::at(level).unwrap();
+        for level in Kernels::available() {
             let tokens: Vec<_> = (0..=random.below(37))
                 .map(|_| {
-                    let own = codes(&mut random, axes, kernels.query_codes(), extreme);
-                    (own, 3e-3, random.unit().abs() * 0.05, random.unit().abs() * 0.3)
+                    let codes = codes(&mut random, components, level.query_limits(), extreme);
+                    let (error, outside) = (random.unit().abs() * 0.05, random.unit().abs() * 0.3);
+                    Quantised { codes, scale: 3e-3, error, residual_norm: outside }
                 })
                 .collect();
-            let query = kernels.bound_query(
-                axes,
-                tokens.iter().map(|(codes, scale, error, residual)| BoundToken {
-                    codes,
-                    scale: *scale,
-                    error: *error,
-                    residual: *residual,
-                }),
-            );
+            let query = level.bound_query(components, &tokens);
             let mut scratch = vec![0.0; query.scratch_len()];
             for attention in [
                 Attention::Target,
@@ -103,9 +94,9 @@ fn bounds_of_every_level_are_the_twins() {
                 Attention::Both { by_query: 0.7 },
                 Attention::Max,
             ] {
-                let bounds = kernels.bounds(attention, &query, &group, &mut scratch);
+                let bounds = level.bounds(attention, &query, &group, &mut scratch);
                 for (lane, &bound) in bounds.iter().enumerate() {
-                    let exact = reference(attention, &tokens, &group, axes, lane);
+                    let exact = reference(attention, &tokens, &group, components, lane);
                     let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
                     assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
                 }
@@ -117,8 +108,7 @@ fn bounds_of_every_level_are_the_twins() {
 #[test]
 fn codes_keep_their_limits() {
     let mut random = Random(4);
-    let wide = Codes { range: 127, energy: i32::MAX };
-    for limits in [CODES, Codes { range: 64, energy: 127 * 127 }, wide] {
+    for limits in [Limits::TARGET, Limits::QUERY, Limits::QUERY_16_BITS] {
         for extreme in [true, false] {
             let codes = codes(&mut random, 4 * BLOCK, limits, extreme);
             for block in codes.chunks(BLOCK) {
@@ -131,9 +121,8 @@ fn codes_keep_their_limits() {
             }
         }
     }
-    let mut codes = Vec::new();
-    assert!(CODES.cut(&[0.0; BLOCK], &mut codes) <= 0.0);
-    assert!(codes.iter().all(|&code| code == 0));
-    let scale = CODES.cut(&[1e-40; BLOCK], &mut codes);
+    let (codes, scale) = Limits::TARGET.quantise(&[0.0; BLOCK]);
+    assert!(scale <= 0.0 && codes.iter().all(|&code| code == 0));
+    let (_, scale) = Limits::TARGET.quantise(&[1e-40; BLOCK]);
     assert!(scale >= 0.0 && scale.is_finite());
 }

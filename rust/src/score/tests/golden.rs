@@ -30,7 +30,7 @@ fn scores_equal_the_golden_ones() {
         let tokens = (case.query.len() / case.dim) as i64;
         let query = make(&case.query, case.dim, &[0, tokens]).unwrap();
         let targets = make(&case.targets, case.dim, &case.offsets).unwrap();
-        for level in Level::available() {
+        for level in Kernels::available() {
             let got = scores(level, &query, &Targets::from_tokens(&targets), None, scorer);
             assert_eq!(got.len(), case.scores.len());
             for (target, (got, exact)) in got.iter().zip(&case.scores).enumerate() {

@@ -7,7 +7,7 @@ mod golden;
 mod pure;
 
 use super::{Rows, Scorer, Search, Segment, Targets, Text};
-use crate::simd::{Kernels, Level, reference};
+use crate::simd::{Kernels, reference};
 use crate::tokens::TokenVectors;
 use half::f16;
 
@@ -62,7 +62,7 @@ fn never() -> bool {
 
 /// All scores at one level.
 fn scores(
-    level: Level,
+    level: &'static Kernels,
     queries: &TokenVectors,
     targets: &Targets,
     subset: Option<&[usize]>,
@@ -86,7 +86,7 @@ fn tolerance(query: reference::Side, target: reference::Side, dim: usize, temper
 /// Compares every pair with the reference and returns the largest error as a share of the tolerance.
 fn worst_error(queries: &TokenVectors, targets: &TokenVectors, scorer: Scorer) -> f64 {
     let (dim, t) = (queries.dim(), scorer.temperature());
-    let levels = Level::available();
+    let levels = Kernels::available();
     let space = Targets::from_tokens(targets);
     let got: Vec<_> =
         levels.iter().map(|&level| scores(level, queries, &space, None, scorer)).collect();

@@ -1,7 +1,6 @@
 //! The score of a pair never depends on the company it is computed in; ranks follow the scores.
 
-use super::super::threads::set_threads;
-use super::super::top_k;
+use super::super::{set_threads, top_k};
 use super::*;
 use crate::metrics;
 use crate::score::Hit;
@@ -72,7 +71,7 @@ fn scores_do_not_depend_on_batch_subset_or_threads() {
         lengths.extend([[8; 20], [19; 20], [1; 20]].as_flattened());
         let queries = random.texts(&lengths, dim, 3.0);
         let subset: Vec<usize> = (0..targets.len()).filter(|_| random.below(3) == 0).collect();
-        for level in Level::available() {
+        for level in Kernels::available() {
             for name in SOFT.iter().chain(&["max"]) {
                 let scorer = Scorer::new(name, 0.3, None).unwrap();
                 let mut reference = None;
@@ -236,7 +235,7 @@ fn damage_stays_with_the_text_that_has_it() {
         ..sound.clone()
     };
     let queries = random.texts(&[3, 3, 6], 8, 1.0);
-    for level in Level::available() {
+    for level in Kernels::available() {
         for name in SOFT.iter().chain(&["max"]) {
             let scorer = Scorer::new(name, 0.5, None).unwrap();
             let expected = bits(&scores(level, &queries, &sound, None, scorer));
@@ -272,7 +271,7 @@ fn a_score_that_is_no_number_has_no_rank() {
     let queries = random.texts(&[3, 3, 6], 8, 1.0);
     let (relevant, offsets) = ([0, 5, 300], [0, 1, 2, 3]);
     let scorer = Scorer::new("soft", 0.5, None).unwrap();
-    for level in Level::available() {
+    for level in Kernels::available() {
         let search = |targets| {
             let search = Search::at_level(level, &queries, targets, None, scorer, &never).unwrap();
             search.ranks(&relevant, &offsets)

@@ -2,7 +2,8 @@
 
 use super::AHEAD;
 use crate::simd::bytes::Bytes;
-use crate::simd::codes::{BLOCK, CHUNK, Codes, LANES};
+use crate::simd::codes::GROUP;
+use crate::simd::quantised::{BLOCK, CHUNK, Limits};
 use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
@@ -11,114 +12,60 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(in crate::simd) struct Avx2(__m256);
 
-// SAFETY of every block below: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
+// SAFETY of every operation: the trait's contract. Callers are compiled for AVX2, FMA and F16C and run
 // only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx2 {
     const LANES: usize = 8;
     type Mask = __m256;
 
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        Self(unsafe { _mm256_set1_ps(x) })
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        Self(unsafe { _mm256_loadu_ps(from) })
-    }
-    #[inline(always)]
-    unsafe fn widen(from: *const f16) -> Self {
-        Self(unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) })
-    }
-    #[inline(always)]
-    unsafe fn widen_bytes(from: *const i8) -> Self {
-        Self(unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) })
-    }
-    #[inline(always)]
-    unsafe fn prefetch(at: *const f32) {
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm256_storeu_ps(to, self.0) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm256_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm256_sub_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm256_mul_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(unsafe { _mm256_div_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        Self(unsafe { _mm256_max_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Self(unsafe { _mm256_min_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-        Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, term.0) })
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        Self(unsafe {
-            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)
-        })
-    }
-    #[inline(always)]
-    unsafe fn scale(self, exponents: Self) -> Self {
-        unsafe {
+    inlined! {
+        fn splat(x: f32) -> Self { Self(_mm256_set1_ps(x)) }
+        fn load(from: *const f32) -> Self { Self(_mm256_loadu_ps(from)) }
+        fn widen(from: *const f16) -> Self { Self(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
+        fn widen_bytes(from: *const i8) -> Self {
+            Self(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))))
+        }
+        fn prefetch(at: *const f32) { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+        fn store(self, to: *mut f32) { _mm256_storeu_ps(to, self.0) }
+        fn add(self, other: Self) -> Self { Self(_mm256_add_ps(self.0, other.0)) }
+        fn sub(self, other: Self) -> Self { Self(_mm256_sub_ps(self.0, other.0)) }
+        fn mul(self, other: Self) -> Self { Self(_mm256_mul_ps(self.0, other.0)) }
+        fn div(self, other: Self) -> Self { Self(_mm256_div_ps(self.0, other.0)) }
+        fn max(self, other: Self) -> Self { Self(_mm256_max_ps(self.0, other.0)) }
+        fn min(self, other: Self) -> Self { Self(_mm256_min_ps(self.0, other.0)) }
+        fn mul_add(self, factor: Self, term: Self) -> Self {
+            Self(_mm256_fmadd_ps(self.0, factor.0, term.0))
+        }
+        fn round(self) -> Self {
+            Self(_mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+        }
+        fn scale(self, exponents: Self) -> Self {
             let exponents =
                 _mm256_add_epi32(_mm256_cvtps_epi32(exponents.0), _mm256_set1_epi32(127));
             self.mul(Self(_mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponents))))
         }
-    }
-    #[inline(always)]
-    unsafe fn first(count: usize) -> Self::Mask {
-        unsafe {
+        fn first(count: usize) -> Self::Mask {
             let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
             _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), lanes))
         }
-    }
-    #[inline(always)]
-    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
-        Self(unsafe { _mm256_blendv_ps(other.0, self.0, mask) })
-    }
-    #[inline(always)]
-    unsafe fn at_least(self, other: Self) -> u32 {
-        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)) as u32 }
-    }
-    #[inline(always)]
-    unsafe fn compact(self, bits: u32) -> Self {
-        unsafe {
+        fn select(self, mask: Self::Mask, other: Self) -> Self {
+            Self(_mm256_blendv_ps(other.0, self.0, mask))
+        }
+        fn at_least(self, other: Self) -> u32 {
+            _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)) as u32
+        }
+        fn compact(self, bits: u32) -> Self {
             let lanes = u64::from_ne_bytes(COMPACT[bits as usize & 0xff]);
             let lanes = _mm256_cvtepu8_epi32(_mm_set_epi64x(0, lanes.cast_signed()));
             Self(_mm256_permutevar8x32_ps(self.0, lanes))
         }
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe {
+        fn sum(self) -> f32 {
             let four =
                 _mm_add_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        unsafe {
+        fn largest(self) -> f32 {
             let four =
                 _mm_max_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
             let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
@@ -148,10 +95,8 @@ static COMPACT: [[u8; 8]; 256] = {
 impl Bytes for Avx2 {
     /// Half the texts at a time: two registers of sums a token and two of codes, of 16.
     const PANEL: usize = 4;
-    /// `vpmaddubsw` saturates beyond 2 · 255 · 64. Its sums of half a block wrap, which
-    /// the offset undoes, since what they stand for fits 16 bits by Cauchy and Schwarz:
-    /// 256 · 127 < 2^15.
-    const QUERY: Codes = Codes { range: 64, energy: 127 * 127 };
+    /// `vpmaddubsw` adds pairs in 16 bits. Its sums of half a block wrap, which the offset undoes.
+    const QUERY: Limits = Limits::QUERY_16_BITS;
 
     #[inline(always)]
     unsafe fn dots<const M: usize>(
@@ -184,7 +129,7 @@ impl Bytes for Avx2 {
                             sums[0] = _mm256_add_epi16(sums[0], low);
                             sums[1] = _mm256_add_epi16(sums[1], high);
                         }
-                        codes = codes.add(CHUNK * LANES);
+                        codes = codes.add(CHUNK * GROUP);
                         query = query.add(M);
                     }
                     for (totals, sums) in totals.iter_mut().zip(sums) {
@@ -193,7 +138,7 @@ impl Bytes for Avx2 {
                     }
                 }
                 for (i, totals) in totals.into_iter().enumerate() {
-                    let to = cells.add(i * LANES + half * 16);
+                    let to = cells.add(i * GROUP + half * 16);
                     _mm256_storeu_ps(to, _mm256_cvtepi32_ps(totals[0]));
                     _mm256_storeu_ps(to.add(8), _mm256_cvtepi32_ps(totals[1]));
                 }

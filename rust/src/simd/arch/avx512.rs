@@ -1,8 +1,9 @@
 //! AVX-512: 16 lanes, masks in registers of their own.
 
 use super::AHEAD;
-use crate::simd::bytes::{Bytes, WIDE};
-use crate::simd::codes::{CHUNK, Codes, LANES};
+use crate::simd::bytes::Bytes;
+use crate::simd::codes::GROUP;
+use crate::simd::quantised::{CHUNK, Limits};
 use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
@@ -11,94 +12,47 @@ use std::arch::x86_64::*;
 #[derive(Clone, Copy)]
 pub(in crate::simd) struct Avx512(__m512);
 
-// SAFETY of every block below: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
+// SAFETY of every operation: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
 // VL and VNNI (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
-#[allow(clippy::undocumented_unsafe_blocks)]
 impl Vector for Avx512 {
     const LANES: usize = 16;
     type Mask = __mmask16;
 
-    #[inline(always)]
-    unsafe fn splat(x: f32) -> Self {
-        Self(unsafe { _mm512_set1_ps(x) })
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        Self(unsafe { _mm512_loadu_ps(from) })
-    }
-    #[inline(always)]
-    unsafe fn widen(from: *const f16) -> Self {
-        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) })
-    }
-    #[inline(always)]
-    unsafe fn widen_bytes(from: *const i8) -> Self {
-        Self(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) })
-    }
-    #[inline(always)]
-    unsafe fn prefetch(at: *const f32) {
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        unsafe { _mm512_storeu_ps(to, self.0) }
-    }
-    #[inline(always)]
-    unsafe fn add(self, other: Self) -> Self {
-        Self(unsafe { _mm512_add_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn sub(self, other: Self) -> Self {
-        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul(self, other: Self) -> Self {
-        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn div(self, other: Self) -> Self {
-        Self(unsafe { _mm512_div_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn max(self, other: Self) -> Self {
-        Self(unsafe { _mm512_max_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn min(self, other: Self) -> Self {
-        Self(unsafe { _mm512_min_ps(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
-        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
-    }
-    #[inline(always)]
-    unsafe fn round(self) -> Self {
-        Self(unsafe {
-            _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0)
-        })
-    }
-    #[inline(always)]
-    unsafe fn scale(self, exponents: Self) -> Self {
-        Self(unsafe { _mm512_scalef_ps(self.0, exponents.0) })
-    }
-    #[inline(always)]
-    unsafe fn first(count: usize) -> Self::Mask {
-        if count >= 16 { !0 } else { (1 << count) - 1 }
-    }
-    #[inline(always)]
-    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
-        Self(unsafe { _mm512_mask_blend_ps(mask, other.0, self.0) })
-    }
-    #[inline(always)]
-    unsafe fn at_least(self, other: Self) -> u32 {
-        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
-    }
-    #[inline(always)]
-    unsafe fn compact(self, bits: u32) -> Self {
-        Self(unsafe { _mm512_maskz_compress_ps(bits as __mmask16, self.0) })
-    }
-    #[inline(always)]
-    unsafe fn sum(self) -> f32 {
-        unsafe {
+    inlined! {
+        fn splat(x: f32) -> Self { Self(_mm512_set1_ps(x)) }
+        fn load(from: *const f32) -> Self { Self(_mm512_loadu_ps(from)) }
+        fn widen(from: *const f16) -> Self {
+            Self(_mm512_cvtph_ps(_mm256_loadu_si256(from.cast())))
+        }
+        fn widen_bytes(from: *const i8) -> Self {
+            Self(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))))
+        }
+        fn prefetch(at: *const f32) { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+        fn store(self, to: *mut f32) { _mm512_storeu_ps(to, self.0) }
+        fn add(self, other: Self) -> Self { Self(_mm512_add_ps(self.0, other.0)) }
+        fn sub(self, other: Self) -> Self { Self(_mm512_sub_ps(self.0, other.0)) }
+        fn mul(self, other: Self) -> Self { Self(_mm512_mul_ps(self.0, other.0)) }
+        fn div(self, other: Self) -> Self { Self(_mm512_div_ps(self.0, other.0)) }
+        fn max(self, other: Self) -> Self { Self(_mm512_max_ps(self.0, other.0)) }
+        fn min(self, other: Self) -> Self { Self(_mm512_min_ps(self.0, other.0)) }
+        fn mul_add(self, factor: Self, term: Self) -> Self {
+            Self(_mm512_fmadd_ps(self.0, factor.0, term.0))
+        }
+        fn round(self) -> Self {
+            Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+        }
+        fn scale(self, exponents: Self) -> Self { Self(_mm512_scalef_ps(self.0, exponents.0)) }
+        fn first(count: usize) -> Self::Mask { if count >= 16 { !0 } else { (1 << count) - 1 } }
+        fn select(self, mask: Self::Mask, other: Self) -> Self {
+            Self(_mm512_mask_blend_ps(mask, other.0, self.0))
+        }
+        fn at_least(self, other: Self) -> u32 {
+            u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0))
+        }
+        fn compact(self, bits: u32) -> Self {
+            Self(_mm512_maskz_compress_ps(bits as __mmask16, self.0))
+        }
+        fn sum(self) -> f32 {
             let four =
                 _mm_add_ps(_mm512_castps512_ps128(self.0), _mm512_extractf32x4_ps::<1>(self.0));
             let four = _mm_add_ps(four, _mm512_extractf32x4_ps::<2>(self.0));
@@ -106,10 +60,7 @@ impl Vector for Avx512 {
             let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
             _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
         }
-    }
-    #[inline(always)]
-    unsafe fn largest(self) -> f32 {
-        unsafe {
+        fn largest(self) -> f32 {
             let eight =
                 _mm256_max_ps(_mm512_castps512_ps256(self.0), _mm512_extractf32x8_ps::<1>(self.0));
             let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
@@ -122,7 +73,7 @@ impl Vector for Avx512 {
 impl Bytes for Avx512 {
     /// Two registers of sums a token and two of codes, of 32.
     const PANEL: usize = 12;
-    const QUERY: Codes = WIDE;
+    const QUERY: Limits = Limits::QUERY;
 
     #[inline(always)]
     unsafe fn dots<const M: usize>(
@@ -150,11 +101,11 @@ impl Bytes for Avx512 {
                     sums[0] = _mm512_dpbusd_epi32(sums[0], low, four);
                     sums[1] = _mm512_dpbusd_epi32(sums[1], high, four);
                 }
-                codes = codes.add(CHUNK * LANES);
+                codes = codes.add(CHUNK * GROUP);
             }
             for (i, sums) in sums.into_iter().enumerate() {
                 for (part, sum) in sums.into_iter().enumerate() {
-                    _mm512_storeu_ps(cells.add(i * LANES + 16 * part), _mm512_cvtepi32_ps(sum));
+                    _mm512_storeu_ps(cells.add(i * GROUP + 16 * part), _mm512_cvtepi32_ps(sum));
                 }
             }
         }

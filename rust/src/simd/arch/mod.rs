@@ -1,5 +1,18 @@
 //! What each level's registers do: floats (`Vector`) and bytes (`Bytes`), one file a level.
 
+/// The operations of a register, each unsafe as `Vector` says, and inlined into functions of its level.
+macro_rules! inlined {
+    ($(fn $name:ident($($arguments:tt)*) $(-> $result:ty)? { $($body:tt)* })*) => {
+        $(
+            #[inline(always)]
+            #[allow(unused_unsafe, clippy::undocumented_unsafe_blocks, reason = "the trait's contract")]
+            unsafe fn $name($($arguments)*) $(-> $result)? {
+                unsafe { $($body)* }
+            }
+        )*
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]

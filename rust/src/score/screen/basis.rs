@@ -1,9 +1,8 @@
-//! The main axes of a space's tokens: the directions that hold most of their lengths.
+//! The basis of a space's tokens: their main axes (PCA), the directions that hold most of their lengths.
 
-use super::SKEW;
-use crate::error::{Error, Result};
+use crate::error::{Check, Result, stop};
 use crate::score::rows::Rows;
-use crate::simd::codes::BLOCK;
+use crate::simd::quantised::{BLOCK, DELTA};
 use nalgebra::{DMatrix, SymmetricEigen};
 
 /// Tokens that are looked at, evenly spread.
@@ -12,39 +11,32 @@ const SAMPLE: usize = 16_384;
 /// Of these at a time, between two questions whether to stop.
 const PART: usize = 1024;
 
-/// Share of the squared lengths that the axes hold. With less, bounds leave hundreds of texts; with
+/// Share of the squared lengths that the basis holds. With less, bounds leave hundreds of texts; with
 /// more, they take more room and more time than they save.
 const SHARE: f64 = 0.88;
 
-/// Dimensions beyond which finding axes takes long.
+/// Dimensions beyond which finding a basis takes long.
 const LARGEST_DIM: usize = 2048;
 
 /// Widest matrix whose eigenvectors are computed, which takes the cube of this and hears nobody: less
-/// than a second. Also the most axes there are.
+/// than a second. Also the most components there are.
 const DECOMPOSED: usize = 1024;
 
-/// Asked between pieces of work whether to stop.
-type Check<'a> = &'a (dyn Fn() -> bool + Sync);
-
-/// The axes of unit vectors, `(axes, dim)`; none where there are too few or too many dimensions, or
-/// no axes were found.
+/// A basis of unit vectors, `(components, dim)`; none where there are too few or too many dimensions, or
+/// none was found.
 ///
 /// Their number is the multiple of a block that holds 88 % of what a sample of the tokens has.
 ///
 /// # Errors
 /// [`Error::Interrupted`] if `check` says so.
-pub fn axes(rows: Rows, dim: usize, check: Check) -> Result<Option<Vec<f32>>> {
+pub fn basis(rows: Rows, dim: usize, check: Check) -> Result<Option<Vec<f32>>> {
     if !(BLOCK..=LARGEST_DIM).contains(&dim) {
         return Ok(None);
     }
     let moments = moments(rows, dim, check)?;
-    let axes = main_axes(&moments, DECOMPOSED, check)?;
+    let basis = main_axes(&moments, DECOMPOSED, check)?;
     stop(check)?;
-    Ok(axes.filter(|axes| skew(axes, dim) <= SKEW))
-}
-
-fn stop(check: Check) -> Result<()> {
-    if check() { Err(Error::Interrupted) } else { Ok(()) }
+    Ok(basis.filter(|basis| skew(basis, dim) <= DELTA))
 }
 
 /// The second moments of a sample, `(dim, dim)`.
@@ -150,6 +142,7 @@ fn skew(axes: &[f32], dim: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// Rows whose coordinates have ever less weight, `weight(k)` of the k-th.
@@ -180,7 +173,7 @@ mod tests {
         let wide = main_axes(&moments, 192, &|| false).unwrap().unwrap();
         for axes in [&best, &wide] {
             assert!(held(axes, &all, dim) >= SHARE, "{}", held(axes, &all, dim));
-            assert!(skew(axes, dim) <= SKEW);
+            assert!(skew(axes, dim) <= DELTA);
         }
         assert!(wide.len() <= best.len() + 32 * dim, "{} {}", wide.len(), best.len());
         // Even: no axes hold much more than their part, and there are as many as there may be.
@@ -188,13 +181,13 @@ mod tests {
         let moments = super::moments(Rows::F32(&all), dim, &|| false).unwrap();
         let wide = main_axes(&moments, 128, &|| false).unwrap().unwrap();
         assert_eq!(wide.len(), 128 * dim);
-        assert!(skew(&wide, dim) <= SKEW && held(&wide, &all, dim) > 0.5);
+        assert!(skew(&wide, dim) <= DELTA && held(&wide, &all, dim) > 0.5);
         // Few directions: a basis all the same.
         let all = rows(3000, dim, |k| f32::from(u8::from(k < 3)));
         let moments = super::moments(Rows::F32(&all), dim, &|| false).unwrap();
         let wide = main_axes(&moments, 128, &|| false).unwrap().unwrap();
         assert_eq!(wide.len(), 32 * dim);
-        assert!(skew(&wide, dim) <= SKEW && held(&wide, &all, dim) > 0.999_999);
+        assert!(skew(&wide, dim) <= DELTA && held(&wide, &all, dim) > 0.999_999);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! The crate's own thread pool: built at first use, serial in a forked child.
+//! Who works when: blocks of work go to the crate's own pool, built at first use, serial in a forked
+//! child; between waves of them whoever waits is asked whether to stop.
 
+use crate::error::{Check, Result, stop};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Threads that were asked for; 0 for what `UWE_THREADS` says, or one a processor.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -30,32 +32,23 @@ pub fn threads() -> usize {
     if forked() {
         return 1;
     }
-    match THREADS.load(Ordering::Relaxed) {
-        0 => known(&PROCESSORS, || {
-            from_environment().unwrap_or_else(|| {
-                std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-            })
-        }),
+    let known = match THREADS.load(Ordering::Relaxed) {
+        0 => PROCESSORS.load(Ordering::Relaxed),
         threads => threads,
+    };
+    if known > 0 {
+        return known;
     }
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let counted = from_environment().unwrap_or_else(processors);
+    PROCESSORS.store(counted, Ordering::Relaxed);
+    counted
 }
 
 /// What `UWE_THREADS` says, if that is a number; Python refuses what is none.
 fn from_environment() -> Option<usize> {
     let threads = std::env::var("UWE_THREADS").ok()?.trim().parse().ok()?;
     (1..=1024).contains(&threads).then_some(threads)
-}
-
-/// What is in `number`, or, while that is 0, what `count` puts there.
-fn known(number: &AtomicUsize, count: impl FnOnce() -> usize) -> usize {
-    match number.load(Ordering::Relaxed) {
-        0 => {
-            let counted = count();
-            number.store(counted, Ordering::Relaxed);
-            counted
-        }
-        known => known,
-    }
 }
 
 /// Sets the number of threads of later calls; 0 means one for each processor, counted again.
@@ -77,7 +70,7 @@ fn claim() -> bool {
 
 /// The pool, or none where a call must run serially: one thread, a forked child, or a system that
 /// gives no threads.
-pub(super) fn pool() -> Option<Arc<ThreadPool>> {
+fn pool() -> Option<Arc<ThreadPool>> {
     if threads() == 1 || !claim() {
         return None;
     }
@@ -85,20 +78,6 @@ pub(super) fn pool() -> Option<Arc<ThreadPool>> {
     built(&POOL, threads, |count| {
         ThreadPoolBuilder::new().num_threads(count).thread_name(name).build()
     })
-}
-
-/// `work` on each item, in order: on the pool where there is one and more than one item.
-pub(super) fn each<T: Sync, R: Send>(
-    pool: Option<&ThreadPool>,
-    items: &[T],
-    work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
-    match pool {
-        Some(pool) if items.len() > 1 => {
-            pool.install(|| items.par_iter().with_max_len(1).map(&work).collect())
-        }
-        _ => items.iter().map(work).collect(),
-    }
 }
 
 /// The pool that is there, or a new one of as many threads as are asked for.
@@ -109,7 +88,7 @@ pub(super) fn each<T: Sync, R: Send>(
 fn built(
     pool: &Mutex<Option<Arc<ThreadPool>>>,
     threads: impl FnOnce() -> usize,
-    build: impl FnOnce(usize) -> Result<ThreadPool, ThreadPoolBuildError>,
+    build: impl FnOnce(usize) -> std::result::Result<ThreadPool, ThreadPoolBuildError>,
 ) -> Option<Arc<ThreadPool>> {
     let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
     if pool.is_none() {
@@ -122,16 +101,83 @@ fn built(
     pool.clone()
 }
 
+/// Hands out the work of one call.
+pub(crate) struct Executor<'a> {
+    /// Asked for when there is more than one piece of work, and kept: a running call keeps its threads.
+    pool: OnceLock<Option<Arc<ThreadPool>>>,
+    interrupted: Check<'a>,
+}
+
+impl<'a> Executor<'a> {
+    /// Asks `interrupted` from the calling thread.
+    pub fn new(interrupted: Check<'a>) -> Self {
+        Self { pool: OnceLock::new(), interrupted }
+    }
+
+    /// One that does all of it on the thread it is called from: for work that is a piece itself.
+    pub fn serial(&self) -> Self {
+        Self { pool: OnceLock::from(None), interrupted: self.interrupted }
+    }
+
+    fn pool(&self) -> Option<&ThreadPool> {
+        self.pool.get_or_init(pool).as_deref()
+    }
+
+    /// `work` on the calling thread, a wave after the other, each a few hundred milliseconds at most;
+    /// what it calls goes to the pool.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`](crate::error::Error::Interrupted), and those of `work`.
+    pub fn waves<W>(
+        &self,
+        waves: impl IntoIterator<Item = W>,
+        mut work: impl FnMut(W) -> Result<()>,
+    ) -> Result<()> {
+        for (number, wave) in waves.into_iter().enumerate() {
+            if number > 0 {
+                stop(self.interrupted)?;
+            }
+            work(wave)?;
+        }
+        Ok(())
+    }
+
+    /// `work` on each item, in order: on the pool where there is more than one. A thread that has done
+    /// an item hands its scratch on to the next.
+    pub fn each<T: Sync, S: Default + Send, R: Send>(
+        &self,
+        items: &[T],
+        work: impl Fn(&T, &mut S) -> R + Sync,
+    ) -> Vec<R> {
+        let pool = if items.len() > 1 { self.pool() } else { None };
+        let Some(pool) = pool else {
+            let mut scratch = S::default();
+            return items.iter().map(|item| work(item, &mut scratch)).collect();
+        };
+        let spare = Mutex::new(Vec::new());
+        let one = |item| {
+            let lock = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut scratch = lock().pop().unwrap_or_default();
+            let result = work(item, &mut scratch);
+            lock().push(scratch);
+            result
+        };
+        pool.install(|| items.par_iter().with_max_len(1).map(one).collect())
+    }
+
+    /// `work` on a thread of the pool, where several [`Executor::each`] follow one another: to wake the
+    /// pool takes as long as some of them.
+    pub fn inside<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match self.pool() {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn processors_are_counted_once() {
-        let number = AtomicUsize::new(0);
-        assert_eq!(known(&number, || 3), 3);
-        assert_eq!(known(&number, || panic!("counted again")), 3);
-    }
 
     #[test]
     fn threads_are_asked_for_under_the_lock() {

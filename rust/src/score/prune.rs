@@ -1,0 +1,329 @@
+//! The best `k` by bounds first: whatever cannot be among them is never scored.
+//!
+//! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
+//! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is scored
+//! too. What comes out is what a scan of all targets would give, scores and ties included.
+
+use super::executor::{Executor, threads};
+use super::screen::{NO_TEXT, Screen, bound_query};
+use super::targets::{Targets, Text};
+use super::tile::{QueryBlock, Question, Scratch};
+use super::top_k::{Hit, TopK};
+use crate::error::Result;
+use crate::simd::codes::{BoundQuery, GROUP};
+use crate::simd::quantised::margin;
+use std::ops::Range;
+
+/// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
+/// always among them.
+const FIRST: usize = 64;
+
+/// More than one in so many texts take as long, here and there, as all one after the other.
+const SCATTERED: usize = 4;
+
+/// Groups of texts that one task bounds.
+const GROUPS: usize = 32;
+
+/// Bounds held at a time, over all queries.
+const BOUNDS: usize = 1 << 23;
+
+/// Texts that one task scores, unless there are more than some tasks a thread would take.
+const SCORED: usize = 32;
+
+/// Tasks a thread, where there are many texts: few enough to keep what each takes to start low.
+const TASKS: usize = 4;
+
+/// Most queries whose bounds are computed side by side: while one group's bytes are in the cache.
+const QUERIES: usize = 64;
+
+/// Texts that are scored first for the best `k`.
+pub(super) fn first(k: usize) -> usize {
+    FIRST.max(k.saturating_mul(2))
+}
+
+/// The best `k` targets of each query, best first; none for a query whose bounds leave so many texts that
+/// a scan is as quick.
+///
+/// # Errors
+/// [`Error::Interrupted`](crate::error::Error::Interrupted) if the caller asked to stop.
+pub(super) fn top_k(
+    question: &Question,
+    k: usize,
+    executor: &Executor,
+) -> Result<Vec<Option<Vec<Hit>>>> {
+    let texts = question.targets.texts.len();
+    let queries: Vec<usize> = (0..question.queries.len()).collect();
+    let asked = Asked::new(question);
+    if asked.unbounded.len() > texts / SCATTERED {
+        return Ok(vec![None; queries.len()]);
+    }
+    let mut best = Vec::with_capacity(queries.len());
+    executor.waves(queries.chunks((BOUNDS / texts).clamp(1, QUERIES)), |queries| {
+        best.extend(executor.inside(|| Wave::new(question, queries, executor).top_k(&asked, k)));
+        Ok(())
+    })?;
+    Ok(best)
+}
+
+/// The bound of every text, by query: what [`top_k`] goes by. Infinite for a text without one.
+#[cfg(test)]
+pub(super) fn bounds(question: &Question) -> Vec<Vec<f32>> {
+    let (executor, all) = (Executor::new(&|| false), Asked::new(question));
+    let queries: Vec<usize> = (0..question.queries.len()).collect();
+    let wave = Wave::new(question, &queries, &executor);
+    let of_query = |&query: &usize| {
+        let mut found = vec![f32::INFINITY; question.targets.texts.len()];
+        wave.each_reaching(&all, query, f32::NEG_INFINITY, |text, bound| {
+            found[text] = bound;
+            f32::NEG_INFINITY
+        });
+        found
+    };
+    queries.iter().map(of_query).collect()
+}
+
+/// Which texts are asked for.
+struct Asked {
+    /// One a text; empty where all are.
+    texts: Vec<bool>,
+    /// Those of segments without a screen, which have no bound.
+    unbounded: Vec<usize>,
+}
+
+impl Asked {
+    fn new(question: &Question) -> Self {
+        let targets = question.targets;
+        let mut texts = Vec::new();
+        if let Some(subset) = question.subset {
+            texts.resize(targets.texts.len(), false);
+            for &target in subset {
+                texts[targets.text_range(target)].fill(true);
+            }
+        }
+        let mut asked = Self { texts, unbounded: Vec::new() };
+        if targets.segments.iter().any(|segment| segment.screen.is_none()) {
+            let without = |text: &usize| {
+                targets.segments[targets.texts[*text].segment as usize].screen.is_none()
+            };
+            let all = 0..targets.texts.len();
+            asked.unbounded = all.filter(|&text| asked.has(text)).filter(without).collect();
+        }
+        asked
+    }
+
+    fn has(&self, text: usize) -> bool {
+        self.texts.is_empty() || self.texts[text]
+    }
+}
+
+/// One query: as it is scored, and as each screen bounds it.
+struct Bounded {
+    block: QueryBlock,
+    /// One for each segment with a screen.
+    by_screen: Vec<Option<BoundQuery>>,
+}
+
+impl Bounded {
+    fn new(question: &Question, query: usize) -> Self {
+        let Question { kernels, queries, targets, .. } = *question;
+        let block = QueryBlock::one(kernels, queries, query);
+        let units = queries.text(query).0;
+        let bound =
+            |screen: &Screen| bound_query(kernels, screen, block.packed(), units, targets.dim);
+        let by_screen =
+            targets.segments.iter().map(|segment| segment.screen.as_ref().map(bound)).collect();
+        Self { block, by_screen }
+    }
+}
+
+/// Queries that are bounded side by side, and the bounds of all texts, lane after lane of some groups at a
+/// time.
+struct Wave<'a> {
+    question: &'a Question<'a>,
+    executor: &'a Executor<'a>,
+    queries: Vec<Bounded>,
+    /// Segment and groups.
+    tasks: Vec<(usize, Range<usize>)>,
+    /// For each task `(queries, groups, 32)`.
+    bounds: Vec<Vec<f32>>,
+}
+
+impl<'a> Wave<'a> {
+    fn new(question: &'a Question, queries: &[usize], executor: &'a Executor) -> Self {
+        let queries = executor.each(queries, |&query, (): &mut ()| Bounded::new(question, query));
+        let mut tasks = Vec::new();
+        for (number, segment) in question.targets.segments.iter().enumerate() {
+            let groups = segment.screen.map_or(0, |screen| screen.order.len());
+            let starts = (0..groups).step_by(GROUPS);
+            tasks.extend(starts.map(|start| (number, start..groups.min(start + GROUPS))));
+        }
+        let bounds = executor.each(&tasks, |(segment, groups), scratch| {
+            let screen = question.targets.segments[*segment].screen;
+            let bound = |screen| bound(question, &queries, *segment, screen, groups, scratch);
+            screen.as_ref().map_or_else(Vec::new, bound)
+        });
+        Self { question, executor, queries, tasks, bounds }
+    }
+
+    /// The best of each query; none as in [`top_k`].
+    fn top_k(&self, asked: &Asked, k: usize) -> Vec<Option<Vec<Hit>>> {
+        let numbers: Vec<usize> = (0..self.queries.len()).collect();
+        if numbers.len() < threads() {
+            return numbers.iter().map(|&n| self.best(asked, k, n, self.executor)).collect();
+        }
+        let serial = self.executor.serial();
+        self.executor.each(&numbers, |&number, (): &mut ()| self.best(asked, k, number, &serial))
+    }
+
+    /// The best of query `number`: scores what the bounds leave.
+    fn best(
+        &self,
+        asked: &Asked,
+        k: usize,
+        number: usize,
+        executor: &Executor,
+    ) -> Option<Vec<Hit>> {
+        let targets = self.question.targets;
+        let score = |texts: &[usize]| self.score(number, texts, executor);
+        // Each of the texts that were scored, in their order.
+        let mut scored = score(&asked.unbounded);
+        let mut first = first(k);
+        let threshold = loop {
+            let mut likely = TopK::new(first);
+            self.each_reaching(asked, number, f32::NEG_INFINITY, |text, bound| {
+                likely.push(Hit { target: text, score: bound, text: 0 });
+                likely.floor()
+            });
+            let known = |text: &usize| scored.binary_search_by_key(text, |&(text, _)| text).is_ok();
+            let mut likely: Vec<usize> = likely.finish().iter().map(|hit| hit.target).collect();
+            let all = likely.len() < first;
+            likely.retain(|text| !known(text));
+            likely.sort_unstable();
+            scored.extend(score(&likely));
+            scored.sort_unstable_by_key(|&(text, _)| text);
+            let threshold = best_of(targets, &scored, k).threshold();
+            // Many texts of few targets say nothing of the k-th.
+            if threshold > f32::NEG_INFINITY || all {
+                break threshold;
+            }
+            first = first.saturating_mul(8);
+        };
+        let mut left = Vec::new();
+        self.each_reaching(asked, number, threshold, |text, _| {
+            left.push(text);
+            threshold
+        });
+        left.retain(|text| scored.binary_search_by_key(text, |&(text, _)| text).is_err());
+        if left.len() > targets.texts.len() / SCATTERED {
+            return None;
+        }
+        left.sort_unstable();
+        scored.extend(score(&left));
+        scored.sort_unstable_by_key(|&(text, _)| text);
+        Some(best_of(targets, &scored, k).finish())
+    }
+
+    /// Scores of some texts, each by itself.
+    fn score(&self, number: usize, texts: &[usize], executor: &Executor) -> Vec<(usize, f32)> {
+        let all = self.question.targets;
+        let rows: Vec<Text> = texts.iter().map(|&text| all.texts[text]).collect();
+        let targets = Targets::of_texts(all, rows);
+        let question = Question { targets: &targets, subset: None, ..*self.question };
+        let size = SCORED.max(texts.len().div_ceil(TASKS * threads()));
+        let starts = (0..texts.len()).step_by(size);
+        let parts: Vec<_> = starts.map(|at| at..texts.len().min(at + size)).collect();
+        let of = |positions: &Range<usize>, scratch: &mut Scratch| {
+            let mut part = Vec::with_capacity(positions.len());
+            question.score(&self.queries[number].block, positions.clone(), scratch, |target| {
+                part.push((texts[target.position], target.scores[0]));
+            });
+            part
+        };
+        executor.each(&parts, of).concat()
+    }
+
+    /// Calls `take` for every text that is asked for and whose bound by query `number` is not below the
+    /// threshold; it returns the threshold of the texts after it.
+    fn each_reaching(
+        &self,
+        asked: &Asked,
+        number: usize,
+        mut threshold: f32,
+        mut take: impl FnMut(usize, f32) -> f32,
+    ) {
+        let groups = self.tasks.iter().zip(&self.bounds).flat_map(|((segment, groups), part)| {
+            let lanes = groups.start * GROUP..groups.end * GROUP;
+            let own = &part[number * lanes.len()..(number + 1) * lanes.len()];
+            let screen = self.question.targets.segments[*segment].screen;
+            let texts = screen.map_or(&[][..], |screen| &screen.texts[lanes]);
+            texts.chunks_exact(GROUP).zip(own.chunks_exact(GROUP))
+        });
+        for (texts, bounds) in groups {
+            if bounds.iter().filter(|bound| **bound < threshold).count() == GROUP {
+                continue;
+            }
+            for (&text, &bound) in texts.iter().zip(bounds) {
+                // A bound that is no number, of a damaged file, keeps its text.
+                let reaches = bound >= threshold || bound.is_nan();
+                if reaches && text != NO_TEXT && asked.has(text as usize) {
+                    threshold = take(text as usize, bound);
+                }
+            }
+        }
+    }
+}
+
+/// The best targets by scores of texts, which ascend: a target scores as the best of them, the first of
+/// equal ones.
+fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> TopK {
+    let mut best = TopK::new(k);
+    let owner = |text: usize| targets.groups.partition_point(|&start| start as usize <= text) - 1;
+    let mut at = 0;
+    while at < scored.len() {
+        let target = owner(scored[at].0);
+        let texts = targets.text_range(target);
+        let mut hit = Hit { target, score: f32::NEG_INFINITY, text: 0 };
+        while at < scored.len() && scored[at].0 < texts.end {
+            let (text, score) = scored[at];
+            // NaN, of a damaged file, stands where a scan puts it: a later text never beats it.
+            if text == texts.start || hit.score == f32::NEG_INFINITY || score > hit.score {
+                (hit.score, hit.text) = (score, (text - texts.start) as u32);
+            }
+            at += 1;
+        }
+        best.push(hit);
+    }
+    best
+}
+
+/// Bounds of some groups' texts for every query of a wave.
+fn bound(
+    question: &Question,
+    queries: &[Bounded],
+    segment: usize,
+    screen: &Screen,
+    groups: &Range<usize>,
+    scratch: &mut Vec<f32>,
+) -> Vec<f32> {
+    let Question { kernels, scorer, targets, .. } = *question;
+    let components = screen.components(targets.dim);
+    let mut bounds = vec![0.0; queries.len() * groups.len() * GROUP];
+    for (place, group) in groups.clone().enumerate() {
+        let group = screen.group(group, components);
+        let longest = group.tokens.iter().copied().fold(0.0, f32::max);
+        for (number, query) in queries.iter().enumerate() {
+            let Some(bounded) = &query.by_screen[segment] else { continue };
+            if scratch.len() < bounded.scratch_len() {
+                scratch.resize(bounded.scratch_len(), 0.0);
+            }
+            let tokens = query.block.tokens();
+            let of_lanes = kernels.bounds(scorer.attention(tokens), bounded, &group, scratch);
+            let margin = margin(targets.dim, tokens as f32 + longest);
+            let to = &mut bounds[(number * groups.len() + place) * GROUP..][..GROUP];
+            for (to, bound) in to.iter_mut().zip(of_lanes) {
+                *to = bound + margin;
+            }
+        }
+    }
+    bounds
+}
