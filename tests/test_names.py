@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from uwe.model.base import base_folder
 
 from uwe.checks import file_name
 from uwe.corpus import RankingTask, read_task
@@ -19,7 +18,7 @@ from uwe.errors import InputError, ModelError
 from uwe.files.atomic import new_folder
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.files import graph_name, read_nodes
-from uwe.model.folder import read_source_folder
+from uwe.model.folder import base_folder, read_source_folder
 
 LEADING_AWAY = [
     "..",

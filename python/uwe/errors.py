@@ -48,7 +48,7 @@ class InputError(UweError, ValueError):
 
 
 class DataError(UweError, ValueError):
-    """A file of texts, edges or relevance judgements is malformed. Remedy: mend the named line.
+    """A file of texts, edges or relevance judgements is malformed. Remedy: correct the named line.
 
     Attributes:
         path: The file, or None where the data came from a stream without a name.
@@ -67,11 +67,11 @@ class DataError(UweError, ValueError):
 
 
 class ModelError(UweError):
-    """A model folder cannot be used. Remedy: another folder, or `uwe export` it anew."""
+    """A model folder cannot be used. Remedy: pass another folder, or export the model again."""
 
 
 class TrainingError(UweError):
-    """Training cannot go on: a loss is no finite number, or memory is full."""
+    """Training cannot go on: a loss is not finite, or memory is full."""
 
 
 class CacheError(UweError):

@@ -16,7 +16,7 @@ from uwe.errors import DataError, InputError
 __all__ = ["UNKNOWN", "Abbreviations", "checked_abbreviations", "with_unknown_words"]
 
 UNKNOWN = "?"
-"""What a word is read as that nobody knows: every tokenizer has it, and it says nothing."""
+"""How an unknown word is read: every tokenizer has this token, and it says nothing."""
 
 _BUILT_IN = Path(__file__).parent / "assets" / "lexicon" / "abbreviations.tsv"
 _HEADER = ["as typed", "written out"]
@@ -301,7 +301,7 @@ def checked_abbreviations(given: object) -> Abbreviations | None:
 
 
 def with_unknown_words(text: str, known: Callable[[str], bool]) -> str:
-    """The text with `UNKNOWN` for each short word in capitals that nobody knows.
+    """The text with `UNKNOWN` for each unknown short word in capitals.
 
     The pieces that a tokenizer cuts such a word into resemble those of other abbreviations by
     chance, and would score high.

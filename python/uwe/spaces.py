@@ -43,7 +43,7 @@ _POLL_SECONDS = 0.1
 # The major version of the caches' format: releases that cannot read each other's caches have
 # their own.
 _FORMAT = 1
-# What has to be built anew.
+# What has to be rebuilt.
 _UNUSABLE = (CacheCorruptError, CacheFormatError)
 
 _log = logging.getLogger(__name__)

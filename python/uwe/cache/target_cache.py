@@ -41,8 +41,8 @@ class TargetCache:
     A value is a snapshot: it keeps showing what it opened, whatever is written to the folder
     afterwards, by this process or another. `append`, `remove` and `compact` write to the folder
     and return a newly opened cache: `skills = skills.append(["Rust"])`. One writer at a time, any
-    number of readers; safe to share between threads; a pickle holds the path and opens it anew
-    (and loads the model anew, from the source that the cache names).
+    number of readers; safe to share between threads; a pickle holds the path and opens it again
+    (and loads the model again, from the source that the cache names).
 
     A target's index is its position among the targets that are there, in the order of building.
     Several targets may have the same label; ids differ.

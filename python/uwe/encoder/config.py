@@ -37,7 +37,7 @@ class TrainingSource:
 
     Attributes:
         name: What it is, such as `train/J.edges.tsv.gz`.
-        sha256: Its seal, 64 hexadecimal digits.
+        sha256: Its SHA-256, 64 hexadecimal digits.
     """
 
     name: str
@@ -108,10 +108,10 @@ class ModelConfig:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ModelError(f"{path}: expected JSON, got {error}: export the model anew") from None
+            raise ModelError(f"{path}: expected JSON, got {error}: export it again") from None
         if not isinstance(document, dict):
             raise ModelError(
-                f"{path}: expected a JSON object, got {_kind(document)}: export the model anew"
+                f"{path}: expected a JSON object, got {_kind(document)}: export the model again"
             )
         _check_format(document.pop("format", None), path)
         fields = _checked(document, _FIELDS, str(path), optional=_OPTIONAL)
@@ -169,7 +169,7 @@ def _check_format(found: object, path: str | Path) -> None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ModelError(
             f"{path}: expected the key 'format' with an integer >= 1, got {found!r}: "
-            "export the model anew with  uwe export"
+            "export the model again with  uwe export"
         )
     if found > FORMAT:
         raise ModelError(
@@ -196,7 +196,7 @@ def _checked(
         )
     missing = [key for key in types if key not in value and key not in optional]
     if missing:
-        raise ModelError(f"{place}: the key {missing[0]!r} is missing: export the model anew")
+        raise ModelError(f"{place}: the key {missing[0]!r} is missing: export the model again")
     for key, item in value.items():
         wanted = types[key]
         fits = real_number(item) is not None if wanted is float else type(item) is wanted

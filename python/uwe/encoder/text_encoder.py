@@ -58,8 +58,8 @@ class TextEncoder:
     """A model that turns texts into token vectors; safe to share between threads.
 
     The tokenizer and the ONNX file are read at first use. It may be pickled, and used in a child
-    after a fork: both make a session of their own. If the files are others by then, that is an
-    error.
+    after a fork: both make a session of their own. It is an error if the files have changed by
+    then.
 
     Args:
         folder: A runtime folder: `uwe.json`, `tokenizer.json`, and `model.onnx` or
@@ -97,7 +97,7 @@ class TextEncoder:
         try:
             text = self._config_file.read().decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ModelError(f"{path}: expected UTF-8, got {error}: export it anew") from None
+            raise ModelError(f"{path}: expected UTF-8, got {error}: export it again") from None
         self._config = ModelConfig.from_json(text, path=path)
         self._session = OnnxSession(
             self._onnx,
@@ -311,7 +311,7 @@ def tokenizer_errors(problem: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise ModelError(
-            f"{problem}: {error}: leave out what it is given, or export a model anew"
+            f"{problem}: {error}: leave out what it is given, or export the model again"
         ) from error
 
 
@@ -325,7 +325,7 @@ def _files(folder: Path) -> tuple[Path, Path]:
             "transformers folder with  uwe export"
         )
     if not (folder / TOKENIZER_FILE).is_file():
-        raise ModelError(f"{folder}: has no {TOKENIZER_FILE}: export the model anew")
+        raise ModelError(f"{folder}: has no {TOKENIZER_FILE}: export the model again")
     for onnx in (folder / ONNX_FILE, folder / "onnx" / ONNX_FILE):
         if onnx.is_file():
             return onnx, folder / TOKENIZER_FILE

@@ -1,4 +1,4 @@
-"""The sha256 of a file."""
+"""The SHA-256 of a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 1 << 20
 
 
 def file_sha256(path: Path, *, unpacked: bool = False) -> str:
-    """sha256 of a file; 64 hexadecimal digits.
+    """SHA-256 of a file; 64 hexadecimal digits.
 
     Args:
         path: The file.

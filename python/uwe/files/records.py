@@ -170,7 +170,7 @@ def _csv_entries(
         yield line, DataError(problem, path=path, line=line)
         if len(taken) > 1:
             # An open quote swallows lines that are entries of their own: only its own line is
-            # lost. The reader starts anew, as it may have seen the end of the file.
+            # lost. The reader starts again, as it may have seen the end of the file.
             again.extendleft(reversed(taken[1:]))
             reader = csv.reader(pull(), strict=True)
     if header is None and line:
