@@ -92,7 +92,7 @@ def test_its_regimes_are_those_of_the_docs(name: str, with_texts: Path) -> None:
             assert auditor.regime(model, each, split).name == regime, each.name
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_a_figure_of_its_card_comes_out_again(name: str, data_folder: Path) -> None:
     card = (FOLDERS[name] / "README.md").read_text(encoding="utf-8")
     row = re.search(r"^\| skillextract_house/val .*soft:0\.5:4 .*$", card, re.MULTILINE)

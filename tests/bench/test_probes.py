@@ -168,7 +168,7 @@ def test_the_text_differs_from_the_clean_one_as_its_category_says(
         assert SAYS[category](query, before[name])
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_cases_by_rule_are_what_the_script_makes(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,8 +157,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_child_of_a_fork_has_the_same_file(tmp_path: Path) -> None:
     folder = write_model(tmp_path)
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING, str(folder)]
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join(sys.path)
     environment = {**os.environ, "PYTHONPATH": paths}
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert (ran.stderr, ran.stdout) == ("", "7\n")

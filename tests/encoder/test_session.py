@@ -32,7 +32,8 @@ def test_bad_threads_are_refused(tmp_path: Path, threads: Any) -> None:
         TextEncoder(folder, threads=threads)
 
 
-def test_threads_are_all_by_default(tmp_path: Path) -> None:
+def test_threads_are_all_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UWE_THREADS", raising=False)
     assert TextEncoder(write_model(tmp_path)).threads == available_threads() >= 1
     assert TextEncoder(write_model(tmp_path), threads=np.int64(1)).threads == 1  # type: ignore[arg-type]
 
