@@ -43,14 +43,14 @@ def test_a_task_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 def test_seals_are_those_of_the_files_and_blind_to_aliases(tmp_path: Path) -> None:
     write_task(tmp_path / "a", {"test": TASK})
     write_task(tmp_path / "b", {"test": TASK}, aliases=[["PySpark"], []])
-    seals = read_split(tmp_path / "a", "test").seals
+    seals = read_split(tmp_path / "a", "test").seals()
     assert seals == {
         name: file_sha256(tmp_path / "a" / name, unpacked=True) for name in names(tmp_path / "a")
     }
-    assert seals == read_split(tmp_path / "b", "test").seals
+    assert seals == read_split(tmp_path / "b", "test").seals()
     other = RankingTask(TASK.target_ids, TASK.targets, TASK.query_ids, TASK.queries, [[0], []])
     write_task(tmp_path / "c", {"test": other})
-    changed = read_split(tmp_path / "c", "test").seals
+    changed = read_split(tmp_path / "c", "test").seals()
     assert {name for name in seals if seals[name] != changed[name]} == {"test.qrels.tsv.gz"}
 
 
@@ -171,4 +171,5 @@ def test_the_data_folder_is_the_given_one_or_that_of_the_environment(
 def test_real_tasks_are_sealed_as_their_files_are(data_folder: Path) -> None:
     folder = data_folder / "workbench" / "skillnorm"
     found = read_split(folder, "val")
-    assert found.seals == {name: file_sha256(folder / name, unpacked=True) for name in found.seals}
+    seals = found.seals()
+    assert seals == {name: file_sha256(folder / name, unpacked=True) for name in seals}

@@ -53,10 +53,10 @@ def test_adverts_are_one_task(folder: Path) -> None:
 
 
 def test_seals_change_with_the_answers(folder: Path) -> None:
-    before = read_typed(folder / "titles.tsv", "titles").seals
+    before = read_typed(folder / "titles.tsv", "titles").seals()
     text = (folder / "titles.tsv").read_text()
     (folder / "titles.tsv").write_text(text.replace("SWE\tNONE", "SWE\tguard"))
-    after = read_typed(folder / "titles.tsv", "titles").seals
+    after = read_typed(folder / "titles.tsv", "titles").seals()
     assert {name for name in before if before[name] != after[name]} == {"val.qrels.tsv.gz"}
 
 

@@ -247,7 +247,7 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
         licence=task.licence,
         deviations=task.deviations,
         notes=tuple(notes),
-        seals=data.seals,
+        seals=data.seals(),
         queries=len(chosen),
         available=available,
         left_out=sum(not row for row in relevant),

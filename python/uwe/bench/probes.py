@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from uwe.corpus import RankingTask, read_queries
-from uwe.data.layout import TaskSplit, seals_of
+from uwe.data.layout import TaskSplit
 from uwe.errors import DataError, InputError
-from uwe.files.hashing import file_sha256
 from uwe.spaces import target_space
 
 __all__ = ["CATEGORIES", "case_splits", "read_cases"]
@@ -107,7 +106,7 @@ def read_cases(path: Path, split: str) -> TaskSplit:
         split=split,
         task=task,
         aliases=[[] for _ in space.labels],
-        seals={**seals_of(task, split), path.name: file_sha256(path, unpacked=True)},
+        source=path,
         notes=(CATEGORIES[category],) if category in CATEGORIES else (),
         traps=tuple(traps) if chosen[0].traps else (),
     )

@@ -20,13 +20,13 @@ from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import replaced, settled, write_lines
+from uwe.files.hashing import file_sha256
 
 __all__ = [
     "TaskSplit",
     "check_no_split_lost",
     "data_folder",
     "read_split",
-    "seals_of",
     "splits_of",
     "write_task",
 ]
@@ -45,20 +45,34 @@ class TaskSplit:
         split: Its name, such as `val` or `test`.
         task: Ids, texts and judgements.
         aliases: Other texts of each target; empty lists where the folder has none.
-        seals: sha256 of the ids and texts, or judgements, in each of its three files, by its name:
-            that of the file, unpacked, as `write_task` writes it without aliases.
         notes: What a reader of the figures should know, such as targets with equal texts.
         traps: For each query the targets that must score below its best relevant one; empty where
             the task has none.
+        source: A file that the split was made from, whose own SHA-256 is among its `seals`.
     """
 
     folder: Path
     split: str
     task: RankingTask
     aliases: list[list[str]]
-    seals: dict[str, str]
     notes: tuple[str, ...] = ()
     traps: tuple[tuple[int, ...], ...] = ()
+    source: Path | None = None
+
+    def seals(self) -> dict[str, str]:
+        """SHA-256 of the ids and texts, or judgements, in each of its three files, by its name.
+
+        It is that of the file, unpacked, as `write_task` writes it without aliases.
+        """
+        task = self.task
+        seals = {
+            TARGETS: _seal(_texts(task.target_ids, task.targets)),
+            f"{self.split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
+            f"{self.split}{_QRELS}": _seal(_judgements(task)),
+        }
+        if self.source is not None:
+            seals[self.source.name] = file_sha256(self.source, unpacked=True)
+        return seals
 
 
 def data_folder(given: str | Path | None = None) -> Path:
@@ -136,18 +150,8 @@ def read_split(folder: Path, split: str) -> TaskSplit:
         split=split,
         task=task,
         aliases=_aliases(folder / TARGETS),
-        seals=seals_of(task, split),
         notes=tuple(notes),
     )
-
-
-def seals_of(task: RankingTask, split: str) -> dict[str, str]:
-    """`TaskSplit.seals` of a split, whatever it was read from."""
-    return {
-        TARGETS: _seal(_texts(task.target_ids, task.targets)),
-        f"{split}{_QUERIES}": _seal(_texts(task.query_ids, task.queries)),
-        f"{split}{_QRELS}": _seal(_judgements(task)),
-    }
 
 
 def write_task(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uwe.data.layout import TaskSplit, seals_of
+from uwe.data.layout import TaskSplit
 from uwe.data.rules import fold_targets, ranking_task
 from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError
@@ -116,7 +116,7 @@ def read_typed(path: Path, name: str) -> TaskSplit:
             f"lines left out, as ESCO {space.version} lacks the label that {form.release} has: "
             f"{lost.total():,} ({', '.join(sorted(lost))})"
         )
-    return TaskSplit(path, SPLIT, task, targets.aliases, seals_of(task, SPLIT), tuple(notes))
+    return TaskSplit(path, SPLIT, task, targets.aliases, tuple(notes))
 
 
 def typed_queries(folder: Path) -> Iterator[str]:
