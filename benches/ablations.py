@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import uwe
-from uwe.bench.intervals import bootstrap_mean
 from uwe.bench.results import Entry, Results, read_results
+from uwe.bench.statistics import bootstrap_mean
 from uwe.model.encoder import TorchEncoder
 from uwe.scorer import Scorer
 from uwe.training.log import METRICS_FILE, read_metrics

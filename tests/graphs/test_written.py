@@ -14,8 +14,8 @@ from tiny_graphs import bytes_of, edges_of
 from tiny_written import TEXTS, write_data, write_texts
 from uwe.encoder.config import TrainingSource
 from uwe.errors import DataError, InputError
+from uwe.graphs.audit import read_training
 from uwe.graphs.builder import WRITTEN_GRAPHS
-from uwe.graphs.contamination import read_training
 from uwe.graphs.esco import held_out
 from uwe.graphs.files import read_nodes
 from uwe.graphs.written import build_written_graphs

@@ -13,7 +13,7 @@ from uwe.bench.results import Regime
 from uwe.bench.tasks import Task
 from uwe.data.layout import TaskSplit
 from uwe.encoder.config import TrainingSource
-from uwe.graphs.contamination import TrainingEdges, found_pairs, read_training
+from uwe.graphs.audit import TrainingEdges, found_pairs, read_training
 
 __all__ = ["COINCIDENCE", "HELD_OUT", "Auditor"]
 

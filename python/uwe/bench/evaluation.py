@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from uwe.bench.adapters.resolve import bench_model
 from uwe.bench.contamination import Auditor
-from uwe.bench.intervals import bootstrap
 from uwe.bench.machine import machine, peak_bytes, versions
 from uwe.bench.model import BenchModel, EncoderModel, Scoring, TaskModel, checked_scorings
 from uwe.bench.results import (
@@ -30,6 +29,7 @@ from uwe.bench.results import (
     TaskRecord,
 )
 from uwe.bench.space import PreparedSpace, Relevant, prepared
+from uwe.bench.statistics import bootstrap
 from uwe.bench.tasks import Task, chosen_splits
 from uwe.bench.trec import new_run, write_qrels
 from uwe.checks import flag, natural, path_of, positive

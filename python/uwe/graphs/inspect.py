@@ -14,7 +14,7 @@ from uwe.data.layout import TARGETS, read_split, splits_of
 from uwe.encoder.config import TrainingSource
 from uwe.errors import InputError
 from uwe.files.hashing import file_sha256
-from uwe.graphs.contamination import found_pairs, read_training
+from uwe.graphs.audit import found_pairs, read_training
 from uwe.graphs.files import graph_paths
 from uwe.graphs.graph import Graph, Nodes, folded
 

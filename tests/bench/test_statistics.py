@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from uwe.bench.intervals import bootstrap, bootstrap_mean, sign_flip
 from uwe.bench.results import Interval
+from uwe.bench.statistics import bootstrap, bootstrap_mean, sign_flip
 from uwe.errors import InputError
 
 NAN = math.nan

@@ -13,7 +13,7 @@ from uwe.corpus import RankingTask
 from uwe.encoder.config import TrainingSource
 from uwe.errors import DataError
 from uwe.files.hashing import file_sha256
-from uwe.graphs.contamination import found_pairs, read_training
+from uwe.graphs.audit import found_pairs, read_training
 
 JOBS = {"j1": "Baker", "j2": " data engineer "}
 SKILLS = {"s1": "Bake Bread", "s2": "apache spark", "s3": "STRASSE"}
