@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from conftest import HashEncoder
 from uwe import spaces
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import CacheCorruptError, CacheError, InputError
+
+TARGETS = 300  # with their aliases, two blocks of texts
 
 
 class Fingerprinted(HashEncoder):
@@ -44,10 +47,31 @@ def texts() -> int:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for caches that does not exist yet."""
     folder = tmp_path / "not yet" / "there"
     monkeypatch.setenv("UWE_CACHE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture
+def folder(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, for spaces of which this process sees the first targets alone."""
+    read, entry = spaces._read_space, spaces._entry
+
+    def first(name: str) -> uwe.TargetSpace:
+        space = read(name)
+        return replace(
+            space,
+            labels=space.labels[:TARGETS],
+            ids=space.ids[:TARGETS],
+            aliases=None if space.aliases is None else space.aliases[:TARGETS],
+            metadata={name: column[:TARGETS] for name, column in space.metadata.items()},
+        )
+
+    monkeypatch.setattr(spaces, "_read_space", first)
+    monkeypatch.setattr(spaces, "_entry", lambda name: entry(name) | {"targets": TARGETS})
+    return whole
 
 
 def test_it_is_built_once_and_holds_the_space(folder: Path) -> None:
@@ -75,7 +99,7 @@ def test_it_is_built_once_and_holds_the_space(folder: Path) -> None:
     assert model.encoded == texts()
 
 
-def test_aliases_come_along(folder: Path) -> None:
+def test_aliases_come_along(whole: Path) -> None:
     cache = uwe.space_cache("esco-skills@1.1.1", model=Fingerprinted(), tokens="pooled")
     match = uwe.rank("direct musical staff", cache, k=1)[0]
     assert (match.label, match.alias) == ("manage musical staff", "direct musical staff")
@@ -122,7 +146,7 @@ def test_what_a_killed_build_left_is_built_anew(folder: Path) -> None:
 
     with pytest.raises(Killed):
         uwe.space_cache("esco-occupations", model=Dying())
-    assert len(uwe.space_cache("esco-occupations", model=Fingerprinted())) == 3039
+    assert len(uwe.space_cache("esco-occupations", model=Fingerprinted())) == TARGETS
 
 
 def test_a_damaged_one_is_built_anew_with_a_warning(folder: Path) -> None:
@@ -132,7 +156,7 @@ def test_a_damaged_one_is_built_anew_with_a_warning(folder: Path) -> None:
     model = Fingerprinted()
     with pytest.warns(RuntimeWarning, match="built anew"):
         cache = uwe.space_cache("esco-occupations", model=model)
-    assert len(cache) == 3039
+    assert len(cache) == TARGETS
     assert model.encoded == texts()
 
 
@@ -172,7 +196,7 @@ def test_one_that_was_changed_by_its_path_is_built_anew(folder: Path, change: st
         cache.remove([0])
     else:
         cache.remove([0]).compact()
-    with pytest.warns(RuntimeWarning, match="3039"):
+    with pytest.warns(RuntimeWarning, match=str(TARGETS)):
         again = uwe.space_cache("esco-occupations", model=model, tokens="pooled")
     assert list(again.labels) == list(uwe.target_space("esco-occupations").labels)
 
@@ -261,7 +285,7 @@ def test_threads_that_want_it_at_once_share_one_build(folder: Path) -> None:
     assert model.encoded == texts()
 
 
-def test_processes_that_want_it_at_once_share_one_build(folder: Path) -> None:
+def test_processes_that_want_it_at_once_share_one_build(whole: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import uwe; from test_space_cache import Fingerprinted\n"

@@ -25,6 +25,7 @@ def release_of(folder: Path) -> tuple[EscoRelease, dict[str, EscoTask]]:
     return release, {task.name: task for task in esco_tasks(release)[0]}
 
 
+@pytest.mark.slow  # it reads two whole releases
 @pytest.mark.parametrize(
     ("version", "name", "splits"),
     [
