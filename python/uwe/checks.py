@@ -132,7 +132,7 @@ def listed(what: str, values: object) -> list[Any]:
             return list(values)
         except TypeError:  # an array without an axis
             pass
-    raise InputError(f"expected {what} to be a list, got {values!r}: pass [{values!r}]")
+    raise InputError(f"expected {what} to be a list, got {values!r:.80}: pass a list, even of one")
 
 
 def flag(name: str, value: object) -> bool:

@@ -94,14 +94,15 @@ def esco_of(task: HubTask, data: Path) -> EscoRelease | None:
     if not task.esco:
         return None
     folder = data / "esco" / task.esco
-    if not folder.is_dir():
+    zips = sorted(folder.glob("*.zip"))
+    if not zips and not any(folder.glob("*.csv")):
         raise DataError(
             f"expected ESCO {task.esco}, whose labels are the targets of {task.name}: put the CSV "
             "zip from https://esco.ec.europa.eu/en/use-esco/download there, or name another "
             "release with --esco FILE",
             path=folder,
         )
-    return read_esco(folder, version=task.esco)
+    return read_esco(zips or folder, version=task.esco)
 
 
 def import_hub_task(

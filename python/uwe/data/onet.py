@@ -258,7 +258,15 @@ def _reader(path: Path) -> Callable[[Table], Iterator[tuple[Path, int, Row]]]:
     """What gives file, line, and row of each table, depending on what lies at a path."""
     if path.is_dir() and any(path.glob("*.csv.gz")):
         return partial(_kept_rows, path)
-    files = {file.name: file for file in find_files(path, ".txt")}
+    files: dict[str, TableFile] = {}
+    for file in find_files(path, ".txt"):
+        if file.name in files:
+            raise DataError(
+                f"expected one file {file.name}, found {files[file.name].place} and {file.place}: "
+                "leave one release there",
+                path=path,
+            )
+        files[file.name] = file
     if not files:
         raise DataError(
             "expected O*NET's text database (*.txt) or its tables (*.csv.gz), found none", path=path

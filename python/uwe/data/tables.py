@@ -64,8 +64,8 @@ class TableFile:
                 for column in required:
                     if column not in row:
                         raise DataError(
-                            f"expected the column {column!r}, got {', '.join(row)}: pass the file "
-                            "as it was published, or name one of these",
+                            f"expected the column {column!r}, got {', '.join(row)}: name one of "
+                            "these, or pass a publisher's file as it was published",
                             path=place,
                             line=1,
                         )

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import positive
+from uwe.encoder.onnx_form import has_external_data
 from uwe.errors import ModelError
 from uwe.parallelism import threads
 
@@ -223,6 +224,18 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     Raises:
         ModelError: If it is none, or keeps weights in other files, which nothing identifies.
     """
+    try:
+        external = has_external_data(content)
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: onnxruntime cannot read it: {error}: export the model again with  uwe export"
+        ) from None
+    if external:
+        raise ModelError(
+            f"{path}: expected all weights inside, but some are in another file (external data): "
+            "export the model with  uwe export, or join them with  "
+            "onnx.save(onnx.load(path), path)"
+        )
     _import_onnxruntime()
     import onnxruntime
 
@@ -233,11 +246,6 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # What matters is raised as an exception; warnings about folded constants help nobody.
     options.log_severity_level = 3
-    # Weights in another file (external data) would be no part of the fingerprint: they are looked
-    # for where no file can be.
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", os.devnull
-    )
     try:
         session = onnxruntime.InferenceSession(
             content,

@@ -305,8 +305,8 @@ def _tokens(payload: Mapping[str, Any]) -> int:
 def _client(url: str, key: str, timeout: float, lost: Callable[[], object]) -> openai.OpenAI:
     """A client that tells of lost attempts, and follows no redirection, which would take the key.
 
-    An answer that is not complete in time, or no chat completion, is an attempt that failed, and is
-    made again.
+    An answer whose body is not complete in time, or that is no chat completion, is an attempt that
+    failed, and is made again.
     """
     try:
         import httpx2
@@ -322,6 +322,7 @@ def _client(url: str, key: str, timeout: float, lost: Callable[[], object]) -> o
         def __iter__(self) -> Iterator[bytes]:
             for part in cast(httpx2.SyncByteStream, self.stream):
                 if time.monotonic() > self.end:
+                    self.close()
                     raise httpx2.ReadTimeout("the answer took too long", request=self.request)
                 yield part
 

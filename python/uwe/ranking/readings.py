@@ -95,8 +95,10 @@ def best_of_readings(
 def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
     indices, scores, texts = (np.concatenate(parts) for parts in zip(*found, strict=True))
     readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
+    if len(found) == 1:
+        return Hits(indices, scores, texts, readings, texts_read)
     # The order of a ranking; what one target has more than once stands behind its best.
     order = np.lexsort((readings, indices, texts > 0, -scores))
     _, first = np.unique(indices[order], return_index=True)
-    best = order[np.sort(first)[:k]] if len(found) > 1 else slice(None)
+    best = order[np.sort(first)[:k]]
     return Hits(indices[best], scores[best], texts[best], readings[best], texts_read)

@@ -132,8 +132,10 @@ impl<'a> Search<'a> {
             best = prune::top_k(question, k, &executor)?;
         }
         let left: Vec<usize> = (0..best.len()).filter(|&query| best[query].is_none()).collect();
-        for (&query, hits) in left.iter().zip(scan::top_k(question, &left, k, &executor)?) {
-            best[query] = Some(hits);
+        if !left.is_empty() {
+            for (&query, hits) in left.iter().zip(scan::top_k(question, &left, k, &executor)?) {
+                best[query] = Some(hits);
+            }
         }
         Ok(best.into_iter().flatten().collect())
     }
