@@ -9,6 +9,8 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,9 @@ from uwe.corpus import RankingTask
 from uwe.data.layout import read_split, write_task
 from uwe.errors import DataError, InputError
 
-workrb = pytest.importorskip("workrb", reason="needs the extra 'bench'")
+if find_spec("workrb") is None:
+    pytest.skip("needs the extra 'bench'", allow_module_level=True)
+pytestmark = pytest.mark.slow  # WorkRB and what it imports take ten seconds of a processor
 
 NAMES = {"map": "MAP", "mrr": "MRR", "rp@1": "RP@1", "rp@10": "RP@10", "ndcg@10": "nDCG@10",
          "recall@10": "recall@10", "hit@1": "hit@1"}  # fmt: skip
@@ -44,6 +48,7 @@ TYPES = {"query_type": "job_title", "target_type": "skill_name"}
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No network; temporary caches are gone when a call ends."""
+    import_module("workrb")  # first: what it imports makes a temporary folder of its own
 
     def refuse(*_: Any) -> None:
         raise AssertionError("a test reached for the network")
@@ -86,6 +91,8 @@ def our_figures(model: Any, folder: Path, scorer: Any) -> dict[str, float]:
 
 def workrb_figures(model: Any, task: Any, output: Path) -> dict[str, float]:
     """What WorkRB's pipeline writes into its results file."""
+    import workrb
+
     workrb.evaluate(model, [task], str(output), metrics={task.name: list(NAMES)})
     results = json.loads((output / "results.json").read_text())
     found = results["task_results"][task.name]["datasetid_results"]["en"]["metrics_dict"]
