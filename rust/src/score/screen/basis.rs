@@ -28,7 +28,7 @@ const DECOMPOSED: usize = 1024;
 /// Their number is the multiple of a block that holds 88 % of what a sample of the tokens has.
 ///
 /// # Errors
-/// [`Error::Interrupted`] if `check` says so.
+/// [`Error::Interrupted`](crate::error::Error::Interrupted) if `check` says so.
 pub fn basis(rows: Rows, dim: usize, check: Check) -> Result<Option<Vec<f32>>> {
     if !(BLOCK..=LARGEST_DIM).contains(&dim) {
         return Ok(None);
