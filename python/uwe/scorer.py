@@ -50,7 +50,8 @@ class Scorer:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or self.name not in SCORERS:
             raise InputError(
-                f"expected a scorer out of {', '.join(SCORERS)}, got {self.name!r}: correct it"
+                f"expected one of the scorers {', '.join(SCORERS)}, got {self.name!r}: the soft "
+                "ones take a temperature, as in 'soft:0.5'"
             )
         if self.pivot is not None:
             if self.name != "soft":

@@ -305,7 +305,7 @@ def _entry(name: str) -> dict[str, Any]:
     index = _index()
     if not isinstance(name, str) or name not in index:
         raise InputError(
-            f"expected a built-in target space out of {', '.join(index)}, got {name!r}: correct "
+            f"expected one of the built-in target spaces {', '.join(index)}, got {name!r}: correct "
             "the name, or build a cache of your own with TargetCache.build"
         )
     return index[name]

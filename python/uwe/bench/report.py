@@ -24,7 +24,7 @@ REGIMES = {
     "elsewhere",
     "held-out": "such edges were used, its own pairs left out: at most 0.1 % are among them",
     "seen": "answers of the task were in training",
-    "undeclared": "nobody says what the model was trained on",
+    "undeclared": "what the model was trained on is not said, or not at hand to be counted",
 }
 """What each regime means."""
 
@@ -155,7 +155,8 @@ def _metrics(results: Results) -> tuple[str, ...]:
 def _shown(results: Results, record: TaskRecord) -> tuple[str, ...]:
     """The metrics that a task is read by, or what was asked for where these were not measured."""
     measured = next(iter(_of_task(results, record.key))).metrics
-    wanted = next((task.shown for task in TASKS if task.name == record.name), ()) or _FRONT
+    of_cases = (PAIRWISE, "hit@1", "hit@10") if PAIRWISE in measured else _FRONT
+    wanted = next((task.shown for task in TASKS if task.name == record.name), ()) or of_cases
     if set(wanted) - {PAIRWISE} <= set(measured):
         return wanted
     return tuple(measured)[:2]
@@ -200,8 +201,6 @@ def _mean_row(mean: Any) -> tuple[str, ...]:
 def _notes(results: Results, record: TaskRecord) -> list[str]:
     """What one has to know to read the figures of a split."""
     found = [record.measures, f"{record.space}, {record.pairs:,} relevant pairs"]
-    if record.queries < record.available:
-        found.append(f"sample of {record.queries:,} of {record.available:,}")
     if record.left_out:
         found.append(f"{record.left_out:,} queries have no relevant target: no mean counts them")
     if record.substitute:

@@ -405,7 +405,7 @@ def task_named(name: str) -> Task:
     near = get_close_matches(name, names, n=1)
     meant = f": did you mean {near[0]}?" if near else ": uwe bench tasks  lists them"
     raise InputError(
-        f"expected a task out of {', '.join(names)}, or a task folder, got {name!r}{meant}"
+        f"expected one of the tasks {', '.join(names)}, or a task folder, got {name!r}{meant}"
     )
 
 

@@ -43,7 +43,8 @@ ScorerName = Annotated[
         "--scorer",
         metavar="NAME",
         help="pooled, max, or soft, soft_query, soft_target with a temperature as in soft:0.5; "
-        "soft:0.5:4 weighs the axes by the query's length, alike at 4 tokens. The default is the "
+        "soft:0.5:4 weighs both directions by the query's length, alike at 4 tokens. The default "
+        "is the "
         "cache's or model's own.",
     ),
 ]
@@ -107,7 +108,7 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
         )
     if not path.exists() and path.name == name and (not path.suffix or "@" in name):
         raise InputError(
-            f"expected a folder or a built-in target space out of {', '.join(target_spaces())}, "
+            f"expected a folder or one of the built-in target spaces {', '.join(target_spaces())}, "
             f"got {name!r}: correct it"
         )
     return TargetCache.open(path, model=model)

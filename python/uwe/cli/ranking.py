@@ -38,7 +38,8 @@ def rank_command(
         int | None,
         typer.Option(
             metavar="COUNT",
-            help="Rank only as many targets as an approximate index proposes (extra: ann).",
+            help="Rank only this many targets (at least -k) that an approximate index proposes "
+            "(extra: ann).",
         ),
     ] = None,
     abbreviations: arguments.AbbreviationTable = None,

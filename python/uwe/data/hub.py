@@ -79,7 +79,7 @@ def hub_task(name: str) -> HubTask:
         if task.name == name:
             return task
     raise InputError(
-        f"expected a task out of {', '.join(task.name for task in HUB_TASKS)}, got {name!r}: "
+        f"expected one of the tasks {', '.join(task.name for task in HUB_TASKS)}, got {name!r}: "
         "correct it"
     )
 

@@ -90,7 +90,10 @@ def data_folder(given: str | Path | None = None) -> Path:
     folder = path_of("data", source)
     if not folder.is_dir():
         named = "data" if given is not None else ENVIRONMENT
-        raise InputError(f"{folder}: expected {named} to name a folder, found none: correct it")
+        raise InputError(
+            f"{folder}: expected {named} to name a folder, found none: correct it, or make the "
+            "folder with  uwe data import"
+        )
     return folder
 
 

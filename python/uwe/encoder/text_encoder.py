@@ -318,7 +318,10 @@ def tokenizer_errors(problem: str) -> Iterator[None]:
 def _files(folder: Path) -> tuple[Path, Path]:
     """Paths of the ONNX file and the tokenizer; ModelError if the folder lacks a file."""
     if not folder.is_dir():
-        raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
+        raise ModelError(
+            f"{folder}: expected a model folder, found none: correct the path, or pass the id of "
+            "a model on the hub, as OWNER/NAME"
+        )
     if not (folder / CONFIG_FILE).is_file():
         raise ModelError(
             f"{folder}: has no {CONFIG_FILE}, so it is no model folder of uwe: make one from a "

@@ -35,7 +35,7 @@ def format_of(path: Path | None, given: Format | None) -> Format:
     """The format that was given, or that the suffix tells; InputError if neither does."""
     if given is not None:
         if not isinstance(given, str) or given not in FORMATS:
-            raise InputError(f"expected a format out of {', '.join(FORMATS)}, got {given!r}")
+            raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
         return given
     if path is None:
         return "lines"

@@ -71,7 +71,7 @@ def augmented(
         InputError: If `seed` or `number` is negative, or a change is unknown.
     """
     if unknown := chances.keys() - CHANGES.keys():
-        raise InputError(f"expected changes out of {', '.join(CHANGES)}, got {unknown.pop()!r}")
+        raise InputError(f"expected one of the changes {', '.join(CHANGES)}, got {unknown.pop()!r}")
     rng = np.random.default_rng(
         [natural("seed", seed), zlib.crc32(graph.encode()), natural("number", number),
          _AUGMENTATION]

@@ -85,7 +85,7 @@ def graph_paths(folder: str | Path, names: Sequence[str] | None = None) -> dict[
     for name in chosen:
         if not isinstance(name, str) or name not in found:
             raise InputError(
-                f"expected graphs out of {', '.join(found)}, which {folder} has, got {name!r}: "
+                f"expected one of the graphs {', '.join(found)}, which {folder} has, got {name!r}: "
                 "correct it"
             )
     if len(set(chosen)) != len(chosen) or not chosen:
@@ -234,7 +234,7 @@ def _weights(name: str, relations: Iterable[str], given: Mapping[str, float]) ->
     for relation, weight in given.items():
         if relation not in found:
             raise InputError(
-                f"graph {name}: expected weights for relations out of {', '.join(found)}, got one "
+                f"graph {name}: expected weights for the relations {', '.join(found)}, got one "
                 f"for {relation!r}: correct it"
             )
         number = real_number(weight)

@@ -111,7 +111,8 @@ def export(
             raise MissingExtraError("train", f"uwe export (it uses {module})")
     if not isinstance(weights, str) or weights not in WEIGHT_FORMS:
         raise InputError(
-            f"expected weights out of {', '.join(WEIGHT_FORMS)}, got {weights!r}: correct it"
+            f"expected one of the forms of weights {', '.join(WEIGHT_FORMS)}, got {weights!r}: "
+            "correct it"
         )
     folder = read_source_folder(source)
     said = folder.config

@@ -75,7 +75,7 @@ def _named(source: str | Path, name: str | None) -> BenchModel:
     folder = Path(text)
     is_folder = bool(text.strip()) and folder.is_dir()
     if text != SHIPPED_MODEL and not is_folder and "/" not in text:
-        raise InputError(f"expected a model out of {_ACCEPTED}, got {text!r}: correct it")
+        raise InputError(f"expected one of the models {_ACCEPTED}, got {text!r}: correct it")
     if (folder / "modules.json").is_file() and not (folder / CONFIG_FILE).is_file():
         raise InputError(
             f"{text}: expected a model folder of uwe, got one of sentence-transformers: pass "

@@ -123,7 +123,9 @@ def input_type(argument: str, name: str) -> Any:
         return ModelInputType(name)
     except ValueError:
         known = ", ".join(kind.value for kind in ModelInputType)
-        raise InputError(f"expected {argument} out of {known}, got {name!r}: correct it") from None
+        raise InputError(
+            f"expected {argument} to be one of {known}, got {name!r}: correct it"
+        ) from None
 
 
 class _TargetMemory:
