@@ -139,7 +139,10 @@ def _task(key: str, seed: int) -> TaskRecord:
         space="ESCO 1.2.0 skills", measures=f"finds what belongs to {texts.split('|')[0]}",
         licence="CC BY 4.0",
         deviations=("stands in for SkillMatch-1K",) if stands_in else (),
-        notes=("2 targets have the text of an earlier one",),
+        notes=(
+            "2 targets have the text of an earlier one",
+            *([f"a sample of {queries:,} of {available:,} queries"] if queries < available else []),
+        ),
         seals={"targets.jsonl.gz": "12" * 32, f"{split}.queries.jsonl.gz": "34" * 32},
         queries=queries, available=available, left_out=1, targets=13939, aliases=0,
         pairs=sum(map(len, rows)), query_words=tuple(rng.geometric(0.4, queries).tolist()),

@@ -196,7 +196,7 @@ def test_audit_without_tasks_or_model_says_so(shell: Shell, audited: Path) -> No
     (audited / "empty").mkdir()
     model = str(audited / "model")
     assert "found none" in shell.error("bench", "audit", model, "--data", str(audited / "empty"))
-    assert "expected a model" in shell.error("bench", "audit", "no-such-model")
+    assert "one of the models" in shell.error("bench", "audit", "no-such-model")
     assert "expected a split" in shell.error(
         "bench", "audit", model, "--data", str(audited / "data"), "--split", "dev"
     )

@@ -153,7 +153,7 @@ def test_a_text_that_just_fits_is_not_warned_of(tiny: TextEncoder) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ("data engineer", r"pass \["),
+        ("data engineer", "list"),
         (b"data", "list"),
         (3, "list"),
         ([], "at least one"),

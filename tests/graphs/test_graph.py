@@ -80,7 +80,7 @@ def test_graphs_come_in_the_order_of_their_names(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "weights", "said"),
     [
-        (["V"], None, "out of J, .*'V'"),
+        (["V"], None, "graphs J, .*'V'"),
         ([], None, "names of graphs"),
         (["J", "J"], None, "each once"),
         (None, {"V": {"x": 1}}, "some for V"),
