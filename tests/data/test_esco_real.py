@@ -46,6 +46,7 @@ def test_tasks_are_those_of_workbench(
         assert found == read_task(data_folder / "workbench" / name, split)
 
 
+@pytest.mark.slow
 def test_what_the_releases_lack_is_counted(data_folder: Path) -> None:
     release, _ = release_of(data_folder / "esco" / "1.1.1")
     assert (len(release.skills), len(release.occupations)) == (13896, 3007)

@@ -61,8 +61,10 @@ def torch_vectors(folder: Path, texts: list[str]) -> list[NDArray[np.float32]]:
     "architecture",
     [
         "bert",
-        "modernbert",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("mpnet", "xlm-roberta")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("modernbert", "mpnet", "xlm-roberta")
+        ),
     ],
 )
 def test_the_runtime_gives_torchs_vectors(
