@@ -1,4 +1,4 @@
-"""Write anew what the README's examples print: after a change of the shipped model, say.
+"""Write again what the README's examples print: after a change of the shipped model, say.
 
     python scripts/make_readme.py
 

@@ -1,4 +1,4 @@
-"""Every exception and warning of ours comes through a pickle, a copy and a pool as it is."""
+"""Every exception and warning of our own comes through a pickle, a copy and a pool as it is."""
 
 from __future__ import annotations
 

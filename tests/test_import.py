@@ -43,7 +43,7 @@ def test_the_command_line_starts_light() -> None:
 
 
 def test_type_checkers_see_every_public_name() -> None:
-    """The imports for type checkers, the table of rooms and `__all__` say the same."""
+    """The imports for type checkers, the table of modules and `__all__` say the same."""
     tree = ast.parse(Path(uwe.__file__).read_text(encoding="utf-8"))
     seen = {
         alias.asname: node.module

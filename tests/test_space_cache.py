@@ -154,7 +154,7 @@ def test_a_damaged_one_is_built_anew_with_a_warning(folder: Path) -> None:
     manifest = path / "manifest.json"
     manifest.write_bytes(manifest.read_bytes()[:-20])
     model = Fingerprinted()
-    with pytest.warns(RuntimeWarning, match="built anew"):
+    with pytest.warns(RuntimeWarning, match="built again"):
         cache = uwe.space_cache("esco-occupations", model=model)
     assert len(cache) == TARGETS
     assert model.encoded == texts()
@@ -163,7 +163,7 @@ def test_a_damaged_one_is_built_anew_with_a_warning(folder: Path) -> None:
 def test_one_damage_is_one_warning(folder: Path) -> None:
     path = uwe.space_cache("esco-occupations", model=Fingerprinted()).path
     (path / "manifest.json").write_text("{}")
-    with pytest.warns(RuntimeWarning, match="built anew") as caught:
+    with pytest.warns(RuntimeWarning, match="built again") as caught:
         uwe.space_cache("esco-occupations", model=Fingerprinted())
     (warning,) = caught.list
     assert warning.filename == __file__

@@ -1,4 +1,4 @@
-"""Whatever is passed to a public function, what comes back is an answer or an error of ours."""
+"""Whatever is passed to a public function, what comes back is an answer or one of our errors."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_the_right_arguments_are_taken(public: dict[str, Call]) -> None:
 
 
 def problem(attempt: Callable[[], Any]) -> str:
-    """What an attempt raised, if that is no error of ours and none of the system."""
+    """What an attempt raised, if that is none of our errors and none of the system."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -320,7 +320,7 @@ def _text(fields: dict[str, Any], name: str) -> str:
     if name not in fields:
         raise InputError(
             f"expected the field {name!r}, got {', '.join(map(repr, fields)) or 'none'}: name "
-            "another field, or mend the line; the first line of CSV is the header"
+            "another field, or mend the line"
         )
     text = fields[name]
     if not isinstance(text, str):

@@ -67,7 +67,7 @@ class TargetSpace:
         metadata: Columns of one value a target; `uri` is the official one, empty if unknown.
         licence: Terms of use.
         attribution: The sentence that the licence asks for.
-        sha256: Seal of the content.
+        sha256: SHA-256 of the content.
     """
 
     name: str
@@ -122,9 +122,9 @@ def _read_space(name: str) -> TargetSpace:
     try:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"damaged ({error}): install uwe anew", path=path) from None
+        raise DataError(f"damaged ({error}): install uwe again", path=path) from None
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise DataError("differs from its seal: install uwe anew", path=path)
+        raise DataError("its SHA-256 is not the one expected: install uwe again", path=path)
     rows: list[dict[str, Any]] = [json.loads(line) for line in content.splitlines()]
     ids = tuple(row["id"] for row in rows)
     metadata = {
@@ -176,7 +176,7 @@ def space_cache(
     It lies in `cache_folder()` under a name made of the space, its content, and the model's
     fingerprint and scorer, so another model or another release of the space has another cache.
     Of two processes that want to build it at once, one builds and the other waits and uses the
-    result. A build that was killed, or a damaged cache, is built anew.
+    result. A build that was killed, or a damaged cache, is built again.
 
     All programs of a user share it, so `append`, `remove` and `compact` refuse to change it; and
     `verify` removes it if it is damaged.
@@ -223,7 +223,7 @@ def space_cache(
         try:
             found = _open(path, model, entry["targets"])
         except _UNUSABLE as error:
-            warnings.warn(f"{error}; it is built anew", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"{error}; it is built again", RuntimeWarning, stacklevel=2)
         if found is None:
             table = target_space(name).table()
             _log.info("building the target cache of %s, once, in %s", name, path)
@@ -261,7 +261,7 @@ class SharedCache(TargetCache):
                 shutil.rmtree(self.path, ignore_errors=True)
             done = f"remove the folder {self.path}" if self.path.exists() else "it was removed"
             raise CacheCorruptError(
-                f"{error}; {done}, and uwe.space_cache builds it anew"
+                f"{error}; {done}, and uwe.space_cache builds it again"
             ) from error
 
 

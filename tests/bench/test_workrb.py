@@ -20,7 +20,7 @@ import pytest
 import uwe
 from conftest import HashEncoder
 from readme import blocks, run_python
-from uwe.bench import workrb as room
+from uwe.bench import workrb as module
 from uwe.bench.adapters.workrb import INPUT_TYPES
 from uwe.bench.evaluation import evaluate
 from uwe.bench.model import ScoringModel
@@ -314,10 +314,10 @@ def test_wrong_arguments_say_what_is_right(
 
 def test_without_workrb_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "workrb.models.base", None)
-    room._classes.cache_clear()
+    module._classes.cache_clear()
     with pytest.raises(uwe.MissingExtraError, match=r"uwe\[bench\]"):
         workrb_model(uwe.load())
-    room._classes.cache_clear()
+    module._classes.cache_clear()
 
 
 def test_the_examples_of_the_page_run(

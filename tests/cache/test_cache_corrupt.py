@@ -1,6 +1,6 @@
 """Damage: every truncation and every changed byte of a small cache, missing and foreign files.
 
-Unverified, it gives wrong numbers or an error of ours, never a crash; `verify` finds all of it.
+Unverified, it gives wrong numbers or one of our errors, never a crash; `verify` finds all of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def files(path: Path) -> list[Path]:
 
 
 def use(cache: TargetCache, encoder: HashEncoder) -> None:
-    """Everything that reads the files; errors of ours are fine, anything else is not."""
+    """Everything that reads the files; our own errors are fine, anything else is not."""
     query = encoder.encode(["apache spark", "law"])
     core = cache.core
     for read in (
@@ -137,8 +137,8 @@ def test_missing_files_are_named(path: Path, encoder: HashEncoder) -> None:
     with pytest.raises(FileNotFoundError):
         _core.cache_compact(str(path))
     assert segment.exists(), "a wrong call removes nothing"
-    cache = TargetCache.build(encoder, ["anew"], path=path, scorer=SOFT)
-    assert list(cache.labels) == ["anew"]
+    cache = TargetCache.build(encoder, ["again"], path=path, scorer=SOFT)
+    assert list(cache.labels) == ["again"]
     assert len(list(path.iterdir())) == 3
 
 

@@ -82,7 +82,7 @@ def test_a_wrong_filter_is_an_input_error(small_cache: TargetCache, where: Any, 
         ({"labels": []}, "one text"),
         ({"labels": ["x"]}, "columns"),
         ({"labels": ["x"], "ids": ["c"]}, "'c'"),
-        ({"labels": ["x", " "]}, "text 1"),
+        ({"labels": ["x", " "]}, "label 1"),
     ],
 )
 def test_a_wrong_append_changes_nothing(
@@ -147,7 +147,7 @@ def test_a_wrong_removal_changes_nothing(
     [
         ({"labels": []}, "labels"),
         ({"labels": "abc"}, "labels"),
-        ({"labels": ["a", ""]}, "labels"),
+        ({"labels": ["a", ""]}, "label 1"),
         ({"labels": ["a", "\ud800"]}, "surrogate"),
         ({"labels": ["a", 3]}, "got 3"),
         ({"ids": ["x"]}, "ids"),

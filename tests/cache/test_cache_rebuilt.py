@@ -1,4 +1,4 @@
-"""A cache that another process built anew since it was opened: nothing of two models is mixed."""
+"""A cache that another process built again since it was opened: nothing of two models is mixed."""
 
 from __future__ import annotations
 

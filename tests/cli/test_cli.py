@@ -208,7 +208,7 @@ def test_a_cache_from_a_file_with_names_of_its_own(shell: Shell) -> None:
     assert (list(cache.labels), list(cache.ids)) == (["spark", "baker"], ["u1", "u2"])
     assert [cache.aliases[i] for i in range(2)] == [["data spark", "baker"], []]
     assert [cache.metadata[i] for i in range(2)] == [{"skillType": "tool"}, {"skillType": "craft"}]
-    assert "expected the field 'label'" in shell.error(
+    assert "skills.csv:1: expected a header" in shell.error(
         "cache", "append", "my.uwe", "--input", "skills.csv"
     )
 

@@ -171,7 +171,7 @@ def test_wrong_arrays_are_refused(change: dict[str, object], message: str) -> No
     ],
 )
 def test_a_wrong_dtype_or_rank_is_a_type_error(change: dict[str, object]) -> None:
-    """The Python rooms convert; the door itself takes exact arrays only."""
+    """The Python package converts; the compiled module takes exact arrays only."""
     with pytest.raises(TypeError):
         _core.late_interaction(**(good() | change))  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The rooms of the Rust core: imports point down only, and no two modules need one another."""
+"""The folders of the Rust core: imports point down only, and no two modules need one another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "rust/src"
-ROOMS = ["error", "tokens", "simd", "metrics", "score", "cache", "python"]
+FOLDERS = ["error", "tokens", "simd", "metrics", "score", "cache", "python"]
 
 pytestmark = pytest.mark.skipif(not SOURCE.is_dir(), reason="needs the source of the core")
 
@@ -23,27 +23,27 @@ def modules() -> list[tuple[str, str, str]]:
     """Room, name within it and code of each module that is no test."""
     found = []
     for file in sorted(SOURCE.rglob("*.rs")):
-        room, *within = file.relative_to(SOURCE).with_suffix("").parts
-        if room != "lib" and "tests" not in within:
-            found.append((room, within[0] if within else "mod", code(file)))
+        folder, *within = file.relative_to(SOURCE).with_suffix("").parts
+        if folder != "lib" and "tests" not in within:
+            found.append((folder, within[0] if within else "mod", code(file)))
     return found
 
 
-def test_imports_between_rooms_point_down() -> None:
-    for room, name, text in modules():
-        for used in set(re.findall(r"\bcrate::(\w+)", text)) & set(ROOMS):
-            assert ROOMS.index(used) <= ROOMS.index(room), f"{room}/{name} uses {used}"
+def test_imports_between_folders_point_down() -> None:
+    for folder, name, text in modules():
+        for used in set(re.findall(r"\bcrate::(\w+)", text)) & set(FOLDERS):
+            assert FOLDERS.index(used) <= FOLDERS.index(folder), f"{folder}/{name} uses {used}"
 
 
-@pytest.mark.parametrize("room", ["simd", "score", "cache"])
-def test_no_modules_of_a_room_need_one_another(room: str) -> None:
+@pytest.mark.parametrize("folder", ["simd", "score", "cache"])
+def test_no_modules_of_a_folder_need_one_another(folder: str) -> None:
     texts: dict[str, str] = {}
     for of, name, text in modules():
-        if of == room and name != "mod":
+        if of == folder and name != "mod":
             texts[name] = texts.get(name, "") + text
     uses = {}
     for name, text in texts.items():
-        named = re.findall(rf"\b(?:super|crate::{room})::(\w+|\{{[^}}]*\}})", text)
+        named = re.findall(rf"\b(?:super|crate::{folder})::(\w+|\{{[^}}]*\}})", text)
         uses[name] = set(re.findall(r"\w+", " ".join(named))) & set(texts) - {name}
     assert any(uses.values())
     reached = {name: set(others) for name, others in uses.items()}

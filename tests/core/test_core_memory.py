@@ -1,4 +1,4 @@
-"""A request that does not fit into memory raises an error of ours; the process goes on."""
+"""A request that does not fit into memory raises one of our errors; the process goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are well-formed but of another shape than ours are refused with errors of ours."""
+"""Files that are well-formed but of another shape than ours are refused with our own errors."""
 
 from __future__ import annotations
 

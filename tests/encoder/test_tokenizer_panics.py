@@ -1,4 +1,4 @@
-"""What the tokenizers library does not expect is an error of ours, not a traceback."""
+"""What the tokenizers library does not expect is one of our errors, not a traceback."""
 
 from __future__ import annotations
 

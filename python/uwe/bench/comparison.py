@@ -151,7 +151,7 @@ def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str, seed: in
     if [len(ranks) for ranks in mine.ranks] != [len(ranks) for ranks in its.ranks]:
         raise InputError(
             f"{mine.task}: expected the same relevant targets query by query, got others: a result "
-            "is damaged: evaluate anew"
+            "is damaged: evaluate again"
         )
     values = np.concatenate([entry.values([metric]) for entry in (mine, its)])
     difference = values[1] - values[0]

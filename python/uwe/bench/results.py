@@ -377,7 +377,7 @@ def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> 
         if mine.seals != its.seals:
             raise InputError(
                 f"{key}: expected results on the same data, got two versions of it "
-                f"({mine.targets:,} and {its.targets:,} targets; seals differ): evaluate anew "
+                f"({mine.targets:,} and {its.targets:,} targets; SHA-256 differ): evaluate again "
                 "on one of them"
             )
         if (first.limit, first.seed, mine.aliases) != (second.limit, second.seed, its.aliases) and (
@@ -388,7 +388,7 @@ def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> 
             raise InputError(
                 f"{key}: expected results on the same queries and texts, got limits "
                 f"{first.limit} and {second.limit}, seeds {first.seed} and {second.seed}, "
-                f"{mine.aliases} and {its.aliases} aliases: evaluate anew"
+                f"{mine.aliases} and {its.aliases} aliases: evaluate again"
             )
 
 

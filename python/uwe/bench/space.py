@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class Relevant:
         return self.indices[first:last], self.offsets[start : end + 1] - first
 
 
-class PreparedSpace:
+class PreparedSpace(ABC):
     """What evaluation asks of a target space.
 
     Attributes:
@@ -78,21 +79,21 @@ class PreparedSpace:
         self.seconds: dict[str, float] = defaultdict(float)
         self.score_seconds: dict[str, float] = defaultdict(float)
 
+    @abstractmethod
     def ranks(
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """For each scoring its name and the rank of each relevant target: (pairs,), from 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def top(
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
         """All scores: (queries, targets)."""
-        raise NotImplementedError
 
     def words(self, query: str, target: int, scoring: str) -> list[tuple[str, float]] | None:
         """What each word of the query adds to the score; None where that cannot be told."""

@@ -33,7 +33,7 @@ __all__ = ["from_workrb", "workrb_model", "workrb_task"]
 def workrb_model(
     model: object, *, scorer: Scorer | Scoring | str | None = None, name: str | None = None
 ) -> ModelInterface:
-    """A model of ours as one of WorkRB's, for `workrb.evaluate`.
+    """One of our models as one of WorkRB's, for `workrb.evaluate`.
 
     It gives the scores that `uwe.evaluate` ranks by, put into the (queries, targets) matrix that
     WorkRB asks for. It classifies by ranking the classes, as WorkRB's bi-encoders do.

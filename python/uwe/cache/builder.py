@@ -54,13 +54,13 @@ class TargetTexts:
         Raises:
             InputError: Names the argument and the target.
         """
-        texts = [[label] for label in texts_of("labels", labels, "labels: text")]
+        texts = [[label] for label in texts_of("labels", labels, "label")]
         count = len(texts)
         if aliases is not None:
             for i, others in enumerate(_listed("aliases", aliases, count)):
                 what = f"aliases of target {i}"
                 others = listed(what, others)
-                texts[i] += texts_of(what, others, f"{what}: text") if others else []
+                texts[i] += texts_of(what, others, f"{what}: alias") if others else []
         columns: dict[str, list[str]] = {}
         if not isinstance(metadata, Mapping | None):
             raise InputError(

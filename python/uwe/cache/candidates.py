@@ -79,7 +79,7 @@ def propose(
 ) -> list[NDArray[np.int64]]:
     """Targets whose pooled vectors are near each query's.
 
-    The index is read from beside the cache; it is built there at first use, and anew if the cache
+    The index is read from beside the cache; it is built there at first use, and again if the cache
     has changed since or its file is damaged. Where it cannot be written it lives in memory.
 
     Args:
@@ -179,7 +179,7 @@ def _build(hnswlib: Any, targets: TargetCache) -> Any:
     except OSError as error:
         warnings.warn(
             f"the index of candidates cannot be kept beside {targets.path} ({error}), so every "
-            "process builds it anew: move the cache to a folder that can be written",
+            "process builds it again: move the cache to a folder that can be written",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -430,9 +430,9 @@ class TargetCache:
 
         Raises:
             InputError: As `build`; if the columns are not the cache's, or of another kind.
-            CacheMismatchError: If the cache's model is another by now, or the cache was built anew
+            CacheMismatchError: If the cache's model is another by now, or the cache was built again
                 with another one since this one was opened.
-            CacheError: If another writer is at work, or the cache was built anew with other
+            CacheError: If another writer is at work, or the cache was built again with other
                 columns.
         """
         positive("block", block)
@@ -481,7 +481,7 @@ class TargetCache:
         Raises:
             InputError: If none or several arguments are given, `where` is `{}`, or an id or label
                 is unknown.
-            CacheError: If another writer is at work, or the cache was compacted or built anew
+            CacheError: If another writer is at work, or the cache was compacted or built again
                 since this one was opened.
         """
         if sum(given is not None for given in (where, ids, labels)) != 1:
@@ -539,16 +539,18 @@ class TargetCache:
 
     def _check_same_kind(self) -> None:
         now = self._now()
-        self._check_fingerprint(now.fingerprint, "is built with another one by now: open it again")
+        self._check_fingerprint(
+            now.fingerprint, "the cache was rebuilt with another model: open it again"
+        )
         if now.columns != self.columns:
             raise CacheError(
-                f"{self._path}: was built anew since it was opened: expected the metadata columns "
+                f"{self._path}: was built again since it was opened: expected the metadata columns "
                 f"{self.columns}, found {now.columns}: open it again"
             )
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""
-        remedy = f"got {model!r}: pass the right one, or build the cache anew"
+        remedy = f"got {model!r}: pass the right one, or build the cache again"
         self._check_fingerprint(found, remedy)
 
     def _check_fingerprint(self, found: str, remedy: str) -> None:

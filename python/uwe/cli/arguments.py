@@ -44,8 +44,7 @@ ScorerName = Annotated[
         metavar="NAME",
         help="pooled, max, or soft, soft_query, soft_target with a temperature as in soft:0.5; "
         "soft:0.5:4 weighs both directions by the query's length, alike at 4 tokens. The default "
-        "is the "
-        "cache's or model's own.",
+        "is the cache's or model's own.",
     ),
 ]
 Conditions = Annotated[

@@ -1,4 +1,4 @@
-"""An onnxruntime session that is made at first use, shared by threads, and made anew after a fork.
+"""An onnxruntime session that is made at first use, shared by threads, and made again after a fork.
 
 Servers load a model, then fork their workers. A session's thread pool does not exist in the child:
 to run the inherited session there, or to destroy it, waits for ever for threads that are gone. So
@@ -81,13 +81,13 @@ class PinnedFile:
             content = self.path.read_bytes()
         except FileNotFoundError:
             raise ModelError(
-                f"{self.path}: is gone since the model was loaded: load the model anew"
+                f"{self.path}: is gone since the model was loaded: load the model again"
             ) from None
         found = hashlib.sha256(content).digest()
         # In one step: of two threads that read first, one decides for both.
         if self._pin.setdefault("sha256", found) != found:
             raise ModelError(
-                f"{self.path}: was replaced since the model was loaded: load the model anew"
+                f"{self.path}: was replaced since the model was loaded: load the model again"
             )
         return content
 
@@ -178,14 +178,14 @@ class OnnxSession:
         except Exception as error:  # onnxruntime's classes share no base of their own
             raise ModelError(
                 f"{self.path}: failed on token ids of shape {ids.shape}: {error}: if "
-                "tokenizer.json and the ONNX file are not of one model, export it anew"
+                "tokenizer.json and the ONNX file are not of one model, export it again"
             ) from error
         wanted_shape = (*ids.shape, self.dim)
         found = vectors.shape if isinstance(vectors, np.ndarray) else type(vectors).__name__
         if found != wanted_shape or vectors.dtype.kind not in "fiu":
             raise ModelError(
                 f"{self.path}: expected vectors of shape {wanted_shape}, got "
-                f"{found}: uwe.json and the ONNX file are not of one model; export it anew"
+                f"{found}: uwe.json and the ONNX file are not of one model; export it again"
             )
         return np.asarray(vectors, dtype=np.float32)
 
@@ -255,8 +255,7 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
         )
     except Exception as error:
         raise ModelError(
-            f"{path}: onnxruntime cannot read it: {error}: export the model anew with  uwe export; "
-            "all weights have to be inside"
+            f"{path}: onnxruntime cannot read it: {error}: export the model again with  uwe export"
         ) from error
     names = [node.name for node in session.get_inputs()]
     strange = sorted(set(names) - {"input_ids", "attention_mask", "token_type_ids"})

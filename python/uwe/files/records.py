@@ -74,7 +74,7 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
             with gzip.open(file) as unpacked:
                 yield io.BufferedReader(unpacked)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"damaged archive ({error}): fetch it anew", path=path) from None
+            raise DataError(f"damaged archive ({error}): fetch it again", path=path) from None
 
 
 def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
@@ -197,6 +197,11 @@ def _wrong_header(header: list[str], known: Collection[str]) -> str:
                     f"expected a header separated by commas, got {','.join(header)!r}: the columns "
                     f"seem to be separated by {name}: save the file with commas"
                 )
+        return (
+            f"expected a header with columns such as {', '.join(map(repr, sorted(known)))}, got "
+            f"{', '.join(map(repr, header))}: add a first line that names the columns, or name "
+            "another field"
+        )
     if len(set(header)) != len(header) or "" in header:
         return f"expected a header of different names, got {header}"
     return ""

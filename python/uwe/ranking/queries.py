@@ -39,15 +39,14 @@ Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
 """Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
 
 
-def encode_queries(queries: Sequence[str], targets: TargetCache, *, first: int = 0) -> TokenVectors:
-    """Token vectors of queries from the model of a cache; messages count them from `first`.
+def encode_queries(queries: Sequence[str], targets: TargetCache) -> TokenVectors:
+    """Token vectors of checked queries from the model of a cache.
 
     Raises:
         InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
         CacheMismatchError: If the model is not the one that built the cache.
         ModelError: If it cannot be loaded.
     """
-    texts_of("queries", queries, "query", first=first)
     vectors = checked_vectors(targets.model.encode(queries), len(queries))
     if vectors.dim != targets.dim:
         raise InputError(
@@ -85,7 +84,8 @@ def encoded(
             yield start, end, queries.part(start, end)
             continue
         with gathered(cuts):
-            vectors = encode_queries(queries[start:end], targets, first=start)
+            texts = texts_of("queries", queries[start:end], "query", first=start)
+            vectors = encode_queries(texts, targets)
         yield start, end, vectors
     cuts.warn()
 

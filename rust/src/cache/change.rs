@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Input`] for an index out of range; [`Error::CacheBusy`] if another writer is at work
-/// or the cache was built anew or compacted since it was opened; as [`TargetCache::open`].
+/// or the cache was built again or compacted since it was opened; as [`TargetCache::open`].
 pub fn remove(cache: &TargetCache, targets: &[usize]) -> Result<usize> {
     remove_on(&Real, cache, targets)
 }
@@ -40,7 +40,7 @@ pub(super) fn remove_on(disk: &dyn Disk, cache: &TargetCache, targets: &[usize])
         else {
             return Err(Error::busy(
                 cache.path(),
-                "the cache was compacted or built anew since it was opened, so that its indices \
+                "the cache was compacted or built again since it was opened, so that its indices \
                  have moved: open it again",
             ));
         };
@@ -86,7 +86,7 @@ pub(super) fn compact_on(disk: &dyn Disk, path: &Path, check: Check) -> Result<(
 fn copy(disk: &dyn Disk, cache: &TargetCache, check: Check) -> Result<Stored> {
     let manifest = cache.manifest();
     let dim = cache.dim();
-    // A damaged file must not be sealed anew as if it were whole.
+    // A damaged file must not be sealed again as if it were whole.
     cache.verify(check)?;
     let mut writer = SegmentWriter::create(
         disk,

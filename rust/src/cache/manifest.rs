@@ -221,7 +221,7 @@ impl Manifest {
                 path,
                 format!(
                     "uwe {} wrote this cache in format {}.{}, which this release ({}) can read but \
-                     not change: update uwe, or build the cache anew",
+                     not change: update uwe, or build the cache again",
                     self.written_by,
                     self.version[0],
                     self.version[1],
@@ -319,7 +319,7 @@ fn check_head(bytes: &[u8], path: &Path) -> Result<()> {
             path,
             format!(
                 "the cache has format {major}.{minor}, this release ({}) reads {}.x: it needs uwe \
-                 {needs}; update it, or build the cache anew",
+                 {needs}; update it, or build the cache again",
                 env!("CARGO_PKG_VERSION"),
                 VERSION[0],
             ),

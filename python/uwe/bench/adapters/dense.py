@@ -35,7 +35,7 @@ _WANTED = (
 
 
 def uwe_model(encoder: TextEncoder, name: str | None = None) -> EncoderModel:
-    """A loaded model of ours, with its own scorer and what it says it was trained on.
+    """One of our models, loaded, with its own scorer and what it says it was trained on.
 
     Raises:
         ModelError: If its files cannot be read.
@@ -242,7 +242,7 @@ def _seal(model: Any) -> str:
     if not hasattr(backend, "to_str"):
         return ""
     rules = json.loads(backend.to_str())
-    # Set anew by each call, to what its batch needs.
+    # Set again by each call, to what its batch needs.
     del rules["padding"], rules["truncation"]
     settings = [
         str(model),

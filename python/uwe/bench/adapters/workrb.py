@@ -69,7 +69,7 @@ def from_workrb(
 
     WorkRB's models take queries and targets together. `BiEncoderModel` and
     `CurriculumMatchModel` encode the targets once for all blocks all the same; others encode
-    them anew for each block, so let `block` be as large as memory allows: a block needs
+    them again for each block, so let `block` be as large as memory allows: a block needs
     4 · block · targets bytes.
 
     Args:
