@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from uwe.extraction.page import to_html
 from uwe.files.arrow import arrow
+from uwe.markup import escaped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,6 +125,26 @@ class Extraction(list[Finding]):
     def to_arrow(self) -> pa.Table:
         """`Extractions.to_arrow` for this text alone."""
         return _arrow([self])
+
+    def to_html(self, title: str | None = None) -> str:
+        """A page with the text, its places marked, beside the findings.
+
+        It is one file that needs no network, for light and dark screens, mouse, touch and keys.
+        What a finding and a place have to do with each other shows where the pointer or the focus
+        is, with the words that earned the score underlined.
+
+        Args:
+            title: Heading of the page; None has none, and names the page by the text's first line.
+
+        Raises:
+            InputError: If `title` is no text.
+        """
+        return to_html(self, title)
+
+    def _repr_html_(self) -> str:
+        # A frame keeps the page's style off the notebook's.
+        frame = 'sandbox="allow-scripts" width="100%" height="600" frameborder="0"'
+        return f'<iframe {frame} srcdoc="{escaped(self.to_html())}"></iframe>'
 
 
 class Extractions(list[Extraction]):
