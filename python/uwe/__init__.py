@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
+    from uwe.extraction.findings import Extraction as Extraction
+    from uwe.extraction.findings import Extractions as Extractions
+    from uwe.extraction.findings import Finding as Finding
+    from uwe.extraction.findings import Place as Place
     from uwe.extraction.segments import split_sentences as split_sentences
     from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.metrics import QueryMetrics as QueryMetrics
@@ -76,6 +80,7 @@ _MODULES = {
         "DataError InputError MissingExtraError ModelError TrainingError UweError"
     ),
     "explanation": "Explanation explain explain_many",
+    "extraction.findings": "Extraction Extractions Finding Place",
     "extraction.segments": "split_sentences",
     "lexicon": "Abbreviations",
     "metrics": "QueryMetrics cache_metrics score_metrics",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from uwe.errors import MissingExtraError
+from uwe.files.arrow import arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,10 +92,7 @@ class Rankings(list[Ranking]):
 
 
 def _arrow(rankings: list[Ranking]) -> pa.Table:
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError:
-        raise MissingExtraError("arrow", "to_arrow") from None
+    pa = arrow("to_arrow")
     rows = [
         (number, of_query.query, rank, match)
         for number, of_query in enumerate(rankings)
