@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["print_json", "print_line", "print_table"]
+__all__ = ["as_json", "print_json", "print_line", "print_table"]
 
 
 def print_line(text: str) -> None:
@@ -17,7 +17,12 @@ def print_line(text: str) -> None:
 
 def print_json(value: Any, *, indent: int | None = None) -> None:
     """One JSON value; without `indent`, in one line."""
-    print_line(json.dumps(value, ensure_ascii=False, indent=indent))
+    print_line(as_json(value, indent=indent))
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """A JSON text; what JSON has no type for, such as a date in Parquet, is written as a text."""
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:

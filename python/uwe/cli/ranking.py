@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,7 +53,8 @@ def rank_command(
     field: Annotated[
         str | None,
         typer.Option(
-            help="Key or column of JSON lines or CSV that holds the query; the default is text."
+            help="Key or column of JSON lines, CSV or Parquet that holds the query; the default is "
+            "text."
         ),
     ] = None,
     skip_invalid: arguments.SkipInvalid = False,
@@ -148,7 +148,7 @@ def _rank_stream(
     block = 1 if source == "-" and sys.stdin.isatty() else 64
     waiting: deque[Record] = deque()
     invalid: list[DataError] = []
-    texts = _texts(records, waiting, invalid, plain=field is None)
+    texts = arguments.read_texts(records, waiting, invalid, plain=field is None)
     ranked = rank_stream(texts, space, block=block, **settings)
     done = 0
     with reporting(not sys.stdout.isatty(), None, "Ranking") as progress:
@@ -164,23 +164,6 @@ def _rank_stream(
     if not done and not skipped.count and source != "-":
         say("no query came: expected a text a line, or a field of CSV or JSON lines")
     skipped.tell()
-
-
-def _texts(
-    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError], *, plain: bool
-) -> Iterator[str]:
-    """The queries; their records wait for the matches, a block of them at most.
-
-    An invalid entry ends them, so that everything before it is ranked and printed first.
-    """
-    try:
-        for record in records:
-            if not record.fields and not plain:
-                raise typer.BadParameter("--field is for CSV and JSON lines: plain lines have none")
-            waiting.append(record)
-            yield record.text
-    except DataError as error:
-        invalid.append(error)
 
 
 def _print_ranked(

@@ -1,4 +1,4 @@
-"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not."""
+"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not; Parquet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from typing import Any, Literal
 
 from uwe.checks import is_unicode, path_of
 from uwe.errors import DataError, InputError
+from uwe.files.arrow import parquet_rows
 
-__all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
+__all__ = [
+    "FORMATS", "Format", "checked", "decoded", "entries_in", "entries_of", "format_of", "lines_of",
+]  # fmt: skip
 
-Format = Literal["lines", "csv", "jsonl"]
-FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
-"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
+Format = Literal["lines", "csv", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl", "parquet")
+"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line; `parquet`:
+its rows count as lines (extra `arrow`)."""
 
 _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet",
 }  # fmt: skip
 
 
@@ -44,7 +49,7 @@ def format_of(path: Path | None, given: Format | None) -> Format:
     if found is None:
         raise InputError(
             f"cannot tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
-            f"with or without .gz: give the format, one of {', '.join(FORMATS)}"
+            f"all but the last also with .gz: give the format, one of {', '.join(FORMATS)}"
         )
     return found
 
@@ -86,6 +91,24 @@ def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
             raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
         text = line.decode("utf-8", "surrogateescape")
         yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def entries_in(
+    source: str | Path | Iterable[bytes], format_: Format, path: Path | None, known: Collection[str]
+) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """`entries_of` a file of any format, or of lines of bytes.
+
+    Raises:
+        InputError: If Parquet is to come from lines, which have no end to begin at.
+        MissingExtraError: If Parquet needs pyarrow, which is not installed.
+    """
+    if format_ != "parquet":
+        with lines_of(source) as lines:
+            yield from entries_of(lines, format_, path, known)
+        return
+    if path is None:
+        raise InputError("expected a file, as Parquet is read from its end: name one")
+    yield from enumerate(parquet_rows(path, known), 1)
 
 
 def entries_of(
