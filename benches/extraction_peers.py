@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 LABELLED, WHOLE = "typed/adverts", "whole text"
@@ -40,30 +41,38 @@ THRESHOLDS = [round(0.02 * step, 2) for step in range(10, 50)]
 # --- In the environment of the peer ---------------------------------------------------------------
 
 
-def esco_skill_extractor(texts: list[str], timed: list[str], model: str) -> dict[str, Any]:
-    """Its findings: the greatest threshold below the score, and the URI, of each text."""
-    from esco_skill_extractor import SkillExtractor
+def by_thresholds(texts: list[str], timed: list[str], model: str) -> dict[str, Any]:
+    """esco-skill-extractor: URIs, each with the greatest threshold that it passes."""
+    import esco_skill_extractor
+    from sentence_transformers.util import dot_score
 
-    peer = SkillExtractor(**({"model": model} if model else {}))
+    peer = esco_skill_extractor.SkillExtractor(**({"model": model} if model else {}))
     seconds = _seconds(lambda text: peer.get_skills([text]), timed)
     default = peer.skills_threshold
-    encode, known = peer._model.encode, {}
+    # The same texts come at each threshold: vectors and similarities are kept.
+    encode = peer._model.encode
+    kept: dict[str, tuple[Any, Any]] = {}
 
-    def encode_once(tokens: list[str], **options: Any) -> Any:
-        key = tuple(tokens)
-        if key not in known:
-            known[key] = encode(tokens, **options)
-        return known[key]
+    def once(what: str, given: Any, compute: Callable[[], Any]) -> Any:
+        if what not in kept or kept[what][0] != given:
+            kept[what] = given, compute()
+        return kept[what][1]
 
-    peer._model.encode = encode_once
-    scores: list[dict[str, float]] = [{} for _ in texts]
-    for threshold in THRESHOLDS:
-        peer.skills_threshold = threshold
-        for start in range(0, len(texts), 500):  # its matrix of scores is held whole
-            for of_text, found in zip(
-                scores[start:], peer.get_skills(texts[start : start + 500]), strict=False
-            ):
+    peer._model.encode = lambda tokens, **options: once(
+        "vectors", tokens, lambda: encode(tokens, **options)
+    )
+    esco_skill_extractor.util = SimpleNamespace(
+        dot_score=lambda a, b: once("similarities", kept["vectors"][0], lambda: dot_score(a, b))
+    )
+    scores: list[dict[str, float]] = []
+    for start in range(0, len(texts), 500):  # its matrix of similarities is held whole
+        block = texts[start : start + 500]
+        of_block: list[dict[str, float]] = [{} for _ in block]
+        for threshold in THRESHOLDS:
+            peer.skills_threshold = threshold
+            for of_text, found in zip(of_block, peer.get_skills(block), strict=True):
                 of_text.update(dict.fromkeys(found, threshold))
+        scores += of_block
     return {
         "seconds": seconds,
         "threshold": default,
@@ -71,8 +80,8 @@ def esco_skill_extractor(texts: list[str], timed: list[str], model: str) -> dict
     }
 
 
-def skill_extractor(texts: list[str], timed: list[str], model: str) -> dict[str, Any]:
-    """Its candidates: probability and place of each."""
+def by_candidates(texts: list[str], timed: list[str], model: str) -> dict[str, Any]:
+    """skill-extractor: its candidates, each with its probability and place."""
     if model:
         import huggingface_hub
 
@@ -99,7 +108,7 @@ def skill_extractor(texts: list[str], timed: list[str], model: str) -> dict[str,
     }
 
 
-PEERS = {"esco-skill-extractor": esco_skill_extractor, "skill-extractor": skill_extractor}
+PEERS = {"esco-skill-extractor": by_thresholds, "skill-extractor": by_candidates}
 
 
 def _seconds(call: Callable[[str], object], texts: list[str]) -> float:
@@ -203,14 +212,14 @@ def of_peer(
 ) -> tuple[dict[str, Any], float, float]:
     """What the peer found, as extractors; its threshold, and its time a text."""
     import uwe
-    from uwe.bench.extraction import sentence_places
+    from uwe.bench.extraction import sentences
 
     texts = [text.text for of_set in sets.values() for text in of_set]
-    places = {text: sentence_places(text) for text in texts}
+    parts = {text: sentences(text) for text in texts}
     asked = texts
     if name == "esco-skill-extractor":
-        sentences = [text[start:end] for text in texts for start, end in places[text]]
-        asked = [text.text for text in sets[LABELLED]] + sentences
+        asked = [text.text for text in sets[LABELLED]]
+        asked += [part.text for text in texts for part in parts[text]]
     asked = list(dict.fromkeys(asked))
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder, "given.json"), Path(folder, "found.json")
@@ -229,9 +238,9 @@ def of_peer(
             yield labels.get(key, key), score, [(0, len(text))]
 
     def by_sentence(text: str) -> Iterator[Any]:
-        for start, end in places[text]:
-            for key, score, _ in found[text[start:end]]:
-                yield labels.get(key, key), score, [(start, end)]
+        for part in parts[text]:
+            for key, score, _ in found[part.text]:
+                yield labels.get(key, key), score, [(part.start, part.end)]
 
     def by_name(text: str) -> Iterator[Any]:
         for word, score, place in found[text]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Iterable
@@ -22,13 +21,11 @@ from uwe.bench.extraction import (
     draw_extraction,
     evaluate_extraction,
     sentence_extractor,
-    sentence_places,
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.cli.app import app
 from uwe.data.adverts import MarkedPlace, MarkedText
 from uwe.errors import InputError
-from uwe.sentences import split_sentences
 
 #        0123456789012345678 901234567890123456789 01234567890
 _TEXT = "Baker wanted, York\nbakes bread and rolls\nFree lunch"
@@ -212,13 +209,6 @@ def test_the_plain_extractor_gives_each_sentence_its_best_label(encoder: HashEnc
         ("bake bread", "bake bread"), ("drive a van", "drive a van!"), ("bake bread", "bake bread"),
     ]  # fmt: skip
     assert list(sentence_extractor(cache)(" \n")) == []
-
-
-@given(st.text("aB.!• \n\r\x85", max_size=30))
-def test_sentences_stand_where_they_are_said_to(text: str) -> None:
-    places = sentence_places(text)
-    assert [text[start:end] for start, end in places] == split_sentences(text)
-    assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
 
 
 def test_precision_over_recall_is_drawn(tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ from uwe.bench.statistics import bootstrap_sums
 from uwe.cache.target_cache import TargetCache
 from uwe.data.adverts import MarkedText
 from uwe.errors import InputError
+from uwe.extraction.segments import Segment, segments
+from uwe.extraction.source import plain_text
 from uwe.plotting import drawing
 from uwe.ranking.rank import rank_many
-from uwe.sentences import split_sentences
 
 __all__ = [
     "ExtractionResult",
@@ -39,7 +40,7 @@ __all__ = [
     "draw_extraction",
     "evaluate_extraction",
     "sentence_extractor",
-    "sentence_places",
+    "sentences",
 ]
 
 Finding: TypeAlias = tuple[str, float, Sequence[tuple[int, int]]]
@@ -303,23 +304,18 @@ def sentence_extractor(cache: TargetCache) -> Extractor:
     """
 
     def extract(text: str) -> Iterator[Finding]:
-        places = sentence_places(text)
-        rankings = rank_many([text[start:end] for start, end in places], cache, k=1)
-        for place, ranking in zip(places, rankings, strict=True):
+        found = sentences(text)
+        rankings = rank_many([sentence.text for sentence in found], cache, k=1)
+        for sentence, ranking in zip(found, rankings, strict=True):
             for match in ranking:
-                yield match.label, match.score, [place]
+                yield match.label, match.score, [(sentence.start, sentence.end)]
 
     return extract
 
 
-def sentence_places(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of `split_sentences` begin and end."""
-    places, end = [], 0
-    for sentence in split_sentences(text):
-        start = text.index(sentence, end)
-        end = start + len(sentence)
-        places.append((start, end))
-    return places
+def sentences(text: str) -> list[Segment]:
+    """What `split_sentences` gives, with where each stands."""
+    return [segment for segment in segments(plain_text(text)) if segment.kind != "item"]
 
 
 def draw_extraction(measures: dict[str, Measure], path: str | Path) -> None:
