@@ -19,6 +19,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ import uwe
 from uwe.bench.calibration import JudgedMatches, Reliability, cross_validated, fit, judged
 from uwe.bench.calibration import risk_threshold
 from uwe.calibration import CALIBRATION_FILE, Calibration, calibrations_json
+from uwe.data.adverts import MarkedPlace, read_adverts
+from uwe.extraction.extract import PLACE_FEATURES, Finder
 from uwe.files.atomic import write_text
 from uwe.ranking.rank import ranked_features
 
@@ -138,7 +141,10 @@ class Data:
         index = self.labels[space]
         # An answer of another release of ESCO cannot be found: right is never said of it.
         accepted = [{index.get(label, -1) for label in some} for some in answers]
-        found = list(ranked_features(queries, cache or self.caches[space]))
+        found = [
+            (one.hits.indices, one.features)
+            for one in ranked_features(queries, cache or self.caches[space])
+        ]
         return judged(queries, accepted, found, weight=weight)
 
     def typed(self, name: str, space: str) -> tuple[JudgedMatches, np.ndarray]:
@@ -165,6 +171,42 @@ class Data:
             weight=0.3 if name == "skillskape" else 1.0,
         )
         return found, np.ones(len(found), dtype=np.bool_)
+
+    def places(self) -> tuple[JudgedMatches, np.ndarray]:
+        """Pieces of whole adverts, in folds of adverts, and of single lines."""
+        finder = Finder(self.caches[SKILLS])
+        parts = []
+        adverts = read_adverts(self.folder / "typed" / "adverts")
+        for number, advert in enumerate(adverts):
+            parts.append(self._pieces(finder, advert.text, advert.places, number % 5, 1.0))
+        with (self.folder / "typed" / "lines.tsv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+        for number, (line, _, labels) in enumerate(rows):
+            accepted = frozenset(_labels(labels))
+            marked = [MarkedPlace(0, len(line), accepted)] if accepted else []
+            parts.append(self._pieces(finder, line, marked, number % 5, 1.0))
+        self.place_parts = parts[: len(adverts)], parts[len(adverts) :]
+        found = JudgedMatches.joined([part for part in parts if len(part)])
+        return found, np.ones(len(found), dtype=np.bool_)
+
+    def _pieces(self, finder, text, marked, fold, weight) -> JudgedMatches:
+        (cut,) = finder.pieces([text])
+        index = self.labels[SKILLS]
+        accepted = []
+        for piece in cut.pieces:
+            start, end = piece.span(cut.plain)
+            right = set()
+            for place in marked:
+                if place.start < end and start < place.end:
+                    right.update(index[label] for label in place.labels if label in index)
+            accepted.append(right)
+        found = judged(
+            [piece.text for piece in cut.pieces],
+            accepted,
+            [(piece.found.hits.indices, piece.features) for piece in cut.pieces],
+            weight=weight,
+        )
+        return replace(found, fold=np.full(len(found), fold))
 
     def extra(self, space: str) -> list[tuple[JudgedMatches, np.ndarray]]:
         file = "skill_terms" if space == SKILLS else "occupation_titles"

@@ -28,7 +28,7 @@ from uwe.cache.target_cache import TargetCache
 from uwe.cli.app import app
 from uwe.data.adverts import MarkedPlace, MarkedText
 from uwe.errors import InputError
-from uwe.sentences import split_sentences
+from uwe.extraction.segments import split_sentences
 
 #        0123456789012345678 901234567890123456789 01234567890
 _TEXT = "Baker wanted, York\nbakes bread and rolls\nFree lunch"

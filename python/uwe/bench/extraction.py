@@ -26,9 +26,9 @@ from uwe.bench.statistics import bootstrap_sums
 from uwe.cache.target_cache import TargetCache
 from uwe.data.adverts import MarkedText
 from uwe.errors import InputError
+from uwe.extraction.segments import split_sentences
 from uwe.plotting import drawing
 from uwe.ranking.rank import rank_many
-from uwe.sentences import split_sentences
 
 __all__ = [
     "ExtractionResult",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from uwe.ranking.queries import Targets
 
 __all__ = [
-    "Abbreviate", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
+    "Abbreviate", "Featured", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
     "ranked_features", "scores", "top_k",
 ]  # fmt: skip
 
@@ -252,25 +252,48 @@ def rank_stream(
     return _ranked(source, read, matched, min(positive("block", block), sys.maxsize))
 
 
+class Featured(NamedTuple):
+    """What a calibration has of one query: its best targets, and what it looks at.
+
+    Attributes:
+        hits: The best ten targets.
+        texts: (k,): the text of each that scored.
+        features: (k, features), float64.
+    """
+
+    hits: Hits
+    texts: list[str]
+    features: NDArray[np.float64]
+
+
 def ranked_features(
     queries: Sequence[str],
     targets: TargetCache,
     *,
+    where: Where | None = None,
     scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """The best targets of each query and what a calibration looks at, to fit one on.
+    encode: Callable[[Sequence[str]], TokenVectors] | None = None,
+) -> Iterator[Featured]:
+    """The best targets of each query and what a calibration looks at.
 
-    Returns:
-        For each query, indices of its best ten targets, (k,), and (k, features), float64.
+    Args:
+        queries: As in `rank_many`, like all that follows.
+        targets: A cache.
+        where: A filter.
+        scorer: A scorer.
+        abbreviations: A table.
+        encode: What encodes texts in place of the cache's model, such as one that remembers.
 
     Raises:
         InputError: As `rank_many`.
     """
-    read = _reader(targets, chosen_scorer(targets, scorer), DEPTH, None, None, abbreviations)
+    chosen = chosen_scorer(targets, scorer)
+    read = _reader(targets, chosen, DEPTH, where, None, abbreviations, encode)
 
-    def featured(query: str, hits: Hits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return hits.indices, match_features(query, hits, _matched_texts(hits, targets))
+    def featured(query: str, hits: Hits) -> Featured:
+        texts = _matched_texts(hits, targets)
+        return Featured(hits, texts, match_features(query, hits, texts))
 
     return _ranked(iter(queries), read, featured, _BLOCK)
 
@@ -282,14 +305,16 @@ def _reader(
     where: Where | None,
     candidates: int | None,
     abbreviations: Abbreviate,
+    encode: Callable[[Sequence[str]], TokenVectors] | None = None,
 ) -> Callable[[Sequence[str]], list[Hits]]:
     """What finds the best `depth` targets of some queries, in the best of their readings."""
     subset, table = _subset(cache, where), checked_abbreviations(abbreviations)
     best = partial(best_targets, targets=cache, scorer=scorer, k=depth)
     count = None if candidates is None else max(positive("candidates", candidates), depth)
+    encode = encode or partial(encode_queries, targets=cache)
 
     def search(texts: Sequence[str]) -> list[Found]:
-        vectors = encode_queries(texts, cache)
+        vectors = encode(texts)
         if subset is not None and len(subset) == 0:
             nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
             return [(nothing, none, nothing, none)] * len(vectors)
