@@ -51,6 +51,7 @@ def rank_command(
         ),
     ] = None,
     format_: arguments.FileFormat = None,
+    delimiter: arguments.Delimiter = None,
     field: Annotated[
         str | None,
         typer.Option(
@@ -85,8 +86,10 @@ def rank_command(
     """
     if (query is None) == (source is None):
         raise typer.BadParameter("give either a QUERY or --input FILE (- is standard input)")
-    if source is None and (format_, field, skip_invalid) != (None, None, False):
-        raise typer.BadParameter("--format, --field and --skip-invalid are for --input FILE")
+    if source is None and (format_, delimiter, field, skip_invalid) != (None, None, None, False):
+        raise typer.BadParameter(
+            "--format, --delimiter, --field and --skip-invalid are for --input FILE"
+        )
     space = arguments.open_targets(targets, model)
     settings: dict[str, Any] = {
         "k": k,
@@ -100,7 +103,18 @@ def rank_command(
         assert query is not None
         _rank_one(query, space, settings, why is not False, as_json)
         return
-    _rank_stream(source, format_, field, skip_invalid, space, settings, bool(why), as_json)
+    skipped = arguments.Skipped()
+    records = arguments.read_records(
+        source, format_, delimiter, skipped if skip_invalid else None, field
+    )
+    if field is not None:
+        records = _with_fields(records)
+    # Whoever types wants each answer at once; files are ranked a block at a time.
+    settings["block"] = 1 if source == "-" and sys.stdin.isatty() else 64
+    done = _rank_stream(records, space, settings, bool(why), as_json)
+    if not done and not skipped.count and source != "-":
+        say("no query came: expected a text a line, or a field of CSV or JSON lines")
+    skipped.tell()
 
 
 def _rank_one(
@@ -130,26 +144,19 @@ def _rank_one(
 
 
 def _rank_stream(
-    source: str,
-    format_: str | None,
-    field: str | None,
-    skip_invalid: bool,
+    records: Iterable[Record],
     space: TargetCache,
     settings: dict[str, Any],
     why: bool,
     as_json: bool,
-) -> None:
+) -> int:
+    """How many queries were ranked."""
     from uwe.progress import reporting
     from uwe.ranking.rank import rank_stream
 
-    skipped = arguments.Skipped()
-    records = arguments.read_records(source, format_, skipped if skip_invalid else None, field)
-    # Whoever types wants each answer at once; files are ranked a block at a time.
-    block = 1 if source == "-" and sys.stdin.isatty() else 64
     waiting: deque[Record] = deque()
     invalid: list[DataError] = []
-    texts = _texts(records, waiting, invalid, plain=field is None)
-    ranked = rank_stream(texts, space, block=block, **settings)
+    ranked = rank_stream(_texts(records, waiting, invalid), space, **settings)
     done = 0
     with reporting(not sys.stdout.isatty(), None, "Ranking") as progress:
         for done, matches in enumerate(ranked, 1):
@@ -157,17 +164,22 @@ def _rank_stream(
             reasons = _reasons(record.text, space, matches, settings) if why else None
             _print_ranked(record, matches, reasons, as_json)
             progress(done)
-            if block == 1:
+            if settings["block"] == 1:
                 sys.stdout.flush()
     if invalid:
         raise invalid[0]
-    if not done and not skipped.count and source != "-":
-        say("no query came: expected a text a line, or a field of CSV or JSON lines")
-    skipped.tell()
+    return done
+
+
+def _with_fields(records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        if not record.fields:
+            raise typer.BadParameter("--field is for CSV and JSON lines: plain lines have none")
+        yield record
 
 
 def _texts(
-    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError], *, plain: bool
+    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError]
 ) -> Iterator[str]:
     """The queries; their records wait for the matches, a block of them at most.
 
@@ -175,8 +187,6 @@ def _texts(
     """
     try:
         for record in records:
-            if not record.fields and not plain:
-                raise typer.BadParameter("--field is for CSV and JSON lines: plain lines have none")
             waiting.append(record)
             yield record.text
     except DataError as error:
