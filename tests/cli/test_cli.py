@@ -172,6 +172,14 @@ def test_targets_are_separated_as_the_option_says(shell: Shell) -> None:
     assert not Path("new.uwe").exists()
 
 
+def test_a_cut_target_is_told_what_targets_can_have(shell: Shell) -> None:
+    done = shell("cache", "build", "my.uwe", "-i", "-", "--model", "tiny", text="data " * 80)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uwe: warning: text 0")
+    assert "aliases" in line
+    assert "uwe." not in line
+
+
 def test_the_life_of_a_cache(shell: Shell) -> None:
     info = shell.json(
         "cache", "build", "my.uwe", "--input", "-", "--model", "tiny", "--dtype", "float16",

@@ -154,7 +154,7 @@ def _show_messages() -> None:
         del filename, lineno, file, line
         if category not in shown:
             shown.add(category)
-            say(f"warning: {message}")
+            say(f"warning: {getattr(message, 'on_command_line', '') or message}")
 
     warnings.simplefilter("default")
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -156,7 +156,7 @@ def rank_many(
     """
     check_progress(progress)
     texts = list(_iterable(queries))
-    cuts = Truncations()
+    cuts = Truncations("queries")
     stream = rank_stream(
         texts,
         targets,
@@ -397,7 +397,7 @@ def _ranked(
     block: int,
 ) -> Iterator[Ranking]:
     done = 0
-    cuts = Truncations()
+    cuts = Truncations("queries")
     while queries := list(islice(source, block)):
         texts_of("queries", queries, "query", first=done)
         with gathered(cuts):
