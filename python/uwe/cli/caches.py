@@ -197,7 +197,7 @@ def verify(folder: Name, as_json: arguments.AsJson = False) -> None:
     if as_json:
         output.print_json({"path": str(cache.path), "targets": len(cache), "sound": True})
     else:
-        output.print_line(f"{cache.path}: sound, {len(cache)} targets")
+        output.print_line(output.one_line(f"{cache.path}: sound, {len(cache)} targets"))
 
 
 def _read(
@@ -229,7 +229,7 @@ def _print_info(cache: TargetCache, as_json: bool) -> None:
     width = max(map(len, found))
     for name, value in found.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
-        output.print_line(f"{name.ljust(width)}  {text}".rstrip())
+        output.print_line(f"{name.ljust(width)}  {output.one_line(text)}".rstrip())
 
 
 for command in (build, info, append, remove, compact, verify):

@@ -139,7 +139,7 @@ def _rank_one(
         earned = [] if reasons is None else [_earned(reasons[i])]
         rows.append([str(i + 1), label, f"{match.score:.3f}", *earned])
     for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
-        output.print_line(f"read as {reading}")
+        output.print_line(f"read as {output.one_line(reading)}")
     output.print_table(rows[0], rows[1:], right="02")
 
 
@@ -208,7 +208,7 @@ def _print_ranked(
         rows.append([None] * 6)
     for i, row in enumerate(rows):
         earned = [] if reasons is None else [_earned(reasons[i]) if reasons else ""]
-        columns = (" ".join((column or "").split()) for column in [record.text, *row, *earned])
+        columns = (output.one_line(column or "") for column in [record.text, *row, *earned])
         output.print_line("\t".join(columns))
 
 
