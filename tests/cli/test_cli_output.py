@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
 import re
 import warnings
@@ -63,7 +66,9 @@ def test_line_breaks_tear_no_table(nasty: Shell) -> None:
     assert len(info) == len(uwe.TargetCache.open("nasty.uwe").info())
 
 
-@pytest.mark.parametrize("command", ["rank x -t", "cache info", "rank -i", "explain x y -t"])
+@pytest.mark.parametrize(
+    "command", ["rank x -t", "cache info", "rank -t roles.uwe -i", "explain x y -t"]
+)
 def test_no_error_has_control_characters(shell: Shell, command: str) -> None:
     message = shell.error(*command.split(), "no\x1b[31m\u202e.uwe")
     assert not UNSAFE.search(message)
@@ -79,3 +84,61 @@ def test_warnings_and_lines_are_shown_safely(capsys: pytest.CaptureFixture[str])
     assert not UNSAFE.search(shown.out + shown.err)
     assert len(shown.out.splitlines()) == 2
     assert len(shown.err.splitlines()) == 1
+
+
+# --out
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.tsv", "R.CSV", "r.jsonl.gz", "r.tsv.gz"])
+def test_rankings_are_written_as_the_suffix_says(nasty: Shell, name: str) -> None:
+    queries = ["data", NASTY.replace("\n", " ").replace("\r", " "), "baker"]
+    Path(name).write_text("old")
+    ask = ["rank", "-i", "-", "-t", "nasty.uwe", "--min-score", "0.5"]
+    text = "\n".join(queries)
+    assert nasty(*ask, "-o", name, text=text).stdout == f"{name}\n"
+    wanted = nasty.lines(*ask, text=text)
+    data = Path(name).read_bytes()
+    lines = (gzip.decompress(data) if name.endswith(".gz") else data).decode()
+    if "jsonl" in name:
+        assert [json.loads(line) for line in lines.splitlines()] == wanted
+        return
+    rows = list(
+        csv.DictReader(
+            io.StringIO(lines, newline=""), delimiter="," if "csv" in name.lower() else "\t"
+        )
+    )
+    flat = [(w["query"], m) for w in wanted for m in w["matches"] or [None]]
+    assert [row["query"] for row in rows] == [query for query, _ in flat]
+    for row, (_, match) in zip(rows, flat, strict=True):
+        for column in ("rank", "label", "id", "alias", "read_as"):
+            assert row[column] == str((match and match[column]) or "")
+        assert (
+            row["score"] == ""
+            if match is None
+            else float(row["score"]) == pytest.approx(match["score"], rel=1e-8)
+        )
+
+
+def test_one_query_is_written_too(shell: Shell) -> None:
+    shell("rank", "data", "-t", "roles.uwe", "-k", "2", "-o", "r.csv")
+    assert len(Path("r.csv").read_text().splitlines()) == 3
+    shell("rank", "data", "-t", "roles.uwe", "-k", "2", "--why", "-o", "r.jsonl")
+    (entry,) = map(json.loads, Path("r.jsonl").read_text().splitlines())
+    assert [*entry] == ["query", "matches"]
+    assert all(match["why"] for match in entry["matches"])
+    shell("rank", "data", "-t", "roles.uwe", "--min-score", "9", "-o", "r.tsv", "--why")
+    assert Path("r.tsv").read_text().splitlines()[1].split("\t") == ["data", *[""] * 7]
+
+
+def test_nothing_is_written_by_halves_or_in_the_wrong_place(shell: Shell) -> None:
+    Path("r.csv").write_text("old")
+    ask = ("rank", "-i", "-", "-t", "roles.uwe", "-o", "r.csv")
+    shell.error(*ask, text=b"data\n\xff\n")
+    assert Path("r.csv").read_text() == "old"
+    for wrong in ("r.xlsx", "r", "r.gz", "missing/r.csv", "tiny", "roles.csv/x.csv"):
+        assert wrong in shell.error(*ask[:-1], wrong, text="data\n")
+    Path("q.csv").write_text("text\ndata\n")
+    assert "q.csv" in shell.error("rank", "-i", "q.csv", "-t", "roles.uwe", "-o", "./q.csv")
+    assert Path("q.csv").read_text() == "text\ndata\n"
+    assert "--json" in shell(*ask, "--json", code=2).stderr
+    assert sorted(p.name for p in Path.cwd().iterdir()) == ["q.csv", "r.csv", "roles.uwe", "tiny"]

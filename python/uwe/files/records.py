@@ -20,7 +20,16 @@ from typing import Any, Literal
 from uwe.checks import is_unicode, path_of
 from uwe.errors import DataError, InputError
 
-__all__ = ["FORMATS", "Format", "checked", "decoded", "entries_of", "format_of", "lines_of"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "checked",
+    "decoded",
+    "entries_of",
+    "format_of",
+    "lines_of",
+    "suffix_of",
+]
 
 Format = Literal["lines", "csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
@@ -45,7 +54,7 @@ def format_of(path: Path | None, given: Format | None, delimiter: str | None = N
     """
     if given is not None and (not isinstance(given, str) or given not in FORMATS):
         raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
-    found = given or _SUFFIXES.get(_suffix(path))
+    found = given or _SUFFIXES.get(suffix_of(path))
     if delimiter is not None:
         if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
             raise InputError(
@@ -64,7 +73,7 @@ def format_of(path: Path | None, given: Format | None, delimiter: str | None = N
     return found
 
 
-def _suffix(path: Path | None) -> str:
+def suffix_of(path: Path | None) -> str:
     """The last suffix but `.gz`, in lower case; an empty text without one."""
     suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"] if path else []
     return suffixes[-1] if suffixes else ""
@@ -240,7 +249,7 @@ def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, str]:
 
 def _delimiter(header: str, path: Path | None) -> str:
     """What separates the columns, by the first line."""
-    if _suffix(path) == ".tsv":
+    if suffix_of(path) == ".tsv":
         return "\t"
     bare = _QUOTED.sub("", header)
     return next((mark for mark in ",\t;" if mark in bare), ",")
