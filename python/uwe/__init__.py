@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
+    from uwe.language import LanguageWarning as LanguageWarning
     from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.metrics import QueryMetrics as QueryMetrics
     from uwe.metrics import cache_metrics as cache_metrics
@@ -76,6 +77,7 @@ _MODULES = {
         "DataError InputError MissingExtraError ModelError TrainingError UweError"
     ),
     "explanation": "Explanation explain explain_many",
+    "language": "LanguageWarning",
     "lexicon": "Abbreviations",
     "metrics": "QueryMetrics cache_metrics score_metrics",
     "parallelism": "set_threads threads",

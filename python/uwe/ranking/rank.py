@@ -21,6 +21,7 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
+from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.queries import (
     Found,
@@ -98,6 +99,7 @@ def rank(
 
     Warns:
         TruncationWarning: If the model cut the query because it is too long for it.
+        LanguageWarning: If the model says that it reads English, and the query surely is not.
     """
     if not isinstance(query, str):
         raise InputError(
@@ -153,11 +155,12 @@ def rank_many(
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
+        LanguageWarning: Once, as `rank`, if 2 % of the queries or more are such.
     """
     check_progress(progress)
     texts = list(_iterable(queries))
     cuts = Truncations("queries")
-    stream = rank_stream(
+    stream = _stream(
         texts,
         targets,
         k=k,
@@ -166,6 +169,8 @@ def rank_many(
         scorer=scorer,
         candidates=candidates,
         abbreviations=abbreviations,
+        block=_BLOCK,
+        known_all=True,
     )
     found = Rankings()
     with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
@@ -215,7 +220,36 @@ def rank_stream(
 
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.
+        LanguageWarning: Once, as `rank_many`, by the queries until then.
     """
+    return _stream(
+        queries,
+        targets,
+        k=k,
+        where=where,
+        min_score=min_score,
+        scorer=scorer,
+        candidates=candidates,
+        abbreviations=abbreviations,
+        block=block,
+        known_all=False,
+    )
+
+
+def _stream(
+    queries: Iterable[str],
+    targets: Targets,
+    *,
+    k: int,
+    where: Where | None,
+    min_score: float | None,
+    scorer: Scorer | str | None,
+    candidates: int | None,
+    abbreviations: Abbreviate,
+    block: int,
+    known_all: bool,
+) -> Iterator[Ranking]:
+    """`rank_stream`; with `known_all` foreign queries are warned of when all have been seen."""
     source, cache = iter(_iterable(queries)), target_cache(targets)
     k = min(positive("k", k), max(1, len(cache)))
     chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
@@ -235,7 +269,8 @@ def rank_stream(
 
     table, bound = checked_abbreviations(abbreviations), _score_bound(min_score)
     read = partial(best_of_readings, search=search, k=k, targets=cache, table=table)
-    return _ranked(source, read, cache, bound, min(positive("block", block), sys.maxsize))
+    block = min(positive("block", block), sys.maxsize)
+    return _ranked(source, read, cache, bound, block, known_all)
 
 
 class TopK(NamedTuple):
@@ -395,17 +430,22 @@ def _ranked(
     targets: TargetCache,
     min_score: np.float32,
     block: int,
+    known_all: bool,
 ) -> Iterator[Ranking]:
     done = 0
-    cuts = Truncations("queries")
+    cuts, strangers = Truncations("queries"), ForeignQueries(targets.model)
     while queries := list(islice(source, block)):
         texts_of("queries", queries, "query", first=done)
         with gathered(cuts):
             found = read(queries)
         cuts.warn()
+        strangers.add(queries)
+        if not known_all:
+            strangers.warn()
         for query, hits in zip(queries, found, strict=True):
             yield _matches(query, hits, targets, min_score)
         done += len(queries)
+    strangers.warn()
 
 
 def _matches(query: str, hits: Hits, targets: TargetCache, min_score: np.float32) -> Ranking:
