@@ -170,7 +170,7 @@ def rank_many(
         candidates=candidates,
         abbreviations=abbreviations,
         block=_BLOCK,
-        known_all=True,
+        warn_at_end=True,
     )
     found = Rankings()
     with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
@@ -232,7 +232,7 @@ def rank_stream(
         candidates=candidates,
         abbreviations=abbreviations,
         block=block,
-        known_all=False,
+        warn_at_end=False,
     )
 
 
@@ -247,9 +247,9 @@ def _stream(
     candidates: int | None,
     abbreviations: Abbreviate,
     block: int,
-    known_all: bool,
+    warn_at_end: bool,
 ) -> Iterator[Ranking]:
-    """`rank_stream`; with `known_all` foreign queries are warned of when all have been seen."""
+    """`rank_stream`; with `warn_at_end` foreign queries are warned of when all are known."""
     source, cache = iter(_iterable(queries)), target_cache(targets)
     k = min(positive("k", k), max(1, len(cache)))
     chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
@@ -270,7 +270,7 @@ def _stream(
     table, bound = checked_abbreviations(abbreviations), _score_bound(min_score)
     read = partial(best_of_readings, search=search, k=k, targets=cache, table=table)
     block = min(positive("block", block), sys.maxsize)
-    return _ranked(source, read, cache, bound, block, known_all)
+    return _ranked(source, read, cache, bound, block, warn_at_end)
 
 
 class TopK(NamedTuple):
@@ -430,7 +430,7 @@ def _ranked(
     targets: TargetCache,
     min_score: np.float32,
     block: int,
-    known_all: bool,
+    warn_at_end: bool,
 ) -> Iterator[Ranking]:
     done = 0
     cuts, strangers = Truncations("queries"), ForeignQueries(targets.model)
@@ -440,7 +440,7 @@ def _ranked(
             found = read(queries)
         cuts.warn()
         strangers.add(queries)
-        if not known_all:
+        if not warn_at_end:
             strangers.warn()
         for query, hits in zip(queries, found, strict=True):
             yield _matches(query, hits, targets, min_score)
