@@ -98,7 +98,7 @@ def cache_of(folder: Path, language: str) -> uwe.TargetCache:
 @pytest.mark.parametrize("language", ["en", "en-GB", "EN, fr"])
 def test_a_foreign_query_is_warned_of(tmp_path: Path, language: str) -> None:
     cache = cache_of(tmp_path, language)
-    with pytest.warns(uwe.LanguageWarning, match="^query 0 .*German.*'tiny' reads") as caught:
+    with pytest.warns(uwe.LanguageWarning, match="^query 0 .*German") as caught:
         found = uwe.rank(GERMAN, cache)
     assert caught[0].filename == __file__
     assert len(found) == 2
@@ -135,4 +135,4 @@ def test_the_shipped_model_says_what_it_reads(shell: Shell) -> None:
     assert len(done.stdout.splitlines()) == 3
     (line,) = done.stderr.splitlines()
     assert line.startswith("uwe: warning: query 1 ('Nous recherchons")
-    assert "English" in line
+    assert "French or German" in line

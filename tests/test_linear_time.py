@@ -21,9 +21,9 @@ from uwe.enrich.hiding import Hider
 from uwe.enrich.near import runs_of, words_of
 from uwe.enrich.prompt import parse_answer
 from uwe.enrich.validation import has_form, is_english
+from uwe.extraction.segments import split_sentences
 from uwe.graphs.graph import folded
 from uwe.lexicon import Abbreviations, with_unknown_words
-from uwe.sentences import split_sentences
 
 LENGTH = 30_000
 """Characters. Linear readers take some 20 ms of the processor, and a loop of C that goes over the

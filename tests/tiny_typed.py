@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uwe.data import typed
+from uwe.data import adverts, typed
 from uwe.spaces import TargetSpace
 
 LINES = {
@@ -27,6 +27,8 @@ LINES = {
         "we sing\tsing\tNONE",
     ),
     "spans_tech.tsv": ("sentence\tspan\tskill", "we cook\tcook\tcook"),
+    "adverts/01.txt": ("Baker wanted, who bakes our bread.",),
+    "adverts/02.txt": ("Our Kim cooks for 200.",),
     "adverts/01.tsv": ("bakes our bread\tbaker | pastry maker",),
     "adverts/02.tsv": ("cooks for 200\tcook",),
 }
@@ -52,4 +54,5 @@ def use_space(
         ids=("o/1", "o/2", "o/3", "o/4"), aliases=aliases, metadata={}, licence="", attribution="",
         sha256="",
     )  # fmt: skip
-    monkeypatch.setattr(typed, "target_space", lambda _: space)
+    for module in (adverts, typed):
+        monkeypatch.setattr(module, "target_space", lambda _: space)

@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
+    from uwe.extraction.findings import Extraction as Extraction
+    from uwe.extraction.findings import Extractions as Extractions
+    from uwe.extraction.findings import Finding as Finding
+    from uwe.extraction.findings import Place as Place
+    from uwe.extraction.segments import split_sentences as split_sentences
     from uwe.language import LanguageWarning as LanguageWarning
     from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.metrics import QueryMetrics as QueryMetrics
@@ -56,7 +61,6 @@ if TYPE_CHECKING:
     from uwe.ranking.rank import scores as scores
     from uwe.ranking.rank import top_k as top_k
     from uwe.scorer import Scorer as Scorer
-    from uwe.sentences import split_sentences as split_sentences
     from uwe.spaces import TargetSpace as TargetSpace
     from uwe.spaces import space_cache as space_cache
     from uwe.spaces import target_space as target_space
@@ -77,6 +81,8 @@ _MODULES = {
         "DataError InputError MissingExtraError ModelError TrainingError UweError"
     ),
     "explanation": "Explanation explain explain_many",
+    "extraction.findings": "Extraction Extractions Finding Place",
+    "extraction.segments": "split_sentences",
     "language": "LanguageWarning",
     "lexicon": "Abbreviations",
     "metrics": "QueryMetrics cache_metrics score_metrics",
@@ -84,7 +90,6 @@ _MODULES = {
     "ranking.matches": "Match Ranking Rankings",
     "ranking.rank": "TopK late_interaction rank rank_many rank_stream scores top_k",
     "scorer": "Scorer",
-    "sentences": "split_sentences",
     "spaces": "TargetSpace space_cache target_space target_spaces",
     "trainer": "train",
 }

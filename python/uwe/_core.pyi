@@ -14,6 +14,7 @@ __all__ = [
     "CacheWriter",
     "TargetCache",
     "cache_compact",
+    "cache_label_scores",
     "cache_rank",
     "cache_ranks",
     "cache_remove",
@@ -84,6 +85,17 @@ def cache_ranks(
     temperature: float,
     pivot: float | None = None,
 ) -> NDArray[np.int64]: ...  # (E,), the first place is 1
+def cache_label_scores(
+    cache: TargetCache,
+    query_values: NDArray[np.float32],  # (Nq, d)
+    query_offsets: NDArray[np.int64],  # (B + 1,)
+    wanted: NDArray[np.int64],  # (E,)
+    wanted_offsets: NDArray[np.int64],  # (B + 1,)
+    *,
+    scorer: str,
+    temperature: float,
+    pivot: float | None = None,
+) -> NDArray[np.float32]: ...  # (E,), of the label alone
 def top_k(
     scores: NDArray[np.float32],  # (B, T)
     k: int,

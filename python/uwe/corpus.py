@@ -1,4 +1,4 @@
-"""Texts, targets and relevance judgements from files: JSON lines, CSV, plain lines."""
+"""Texts, targets and relevance judgements from files: JSON lines, CSV, plain lines, Parquet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uwe.files.records import (
     Format,
     checked,
     decoded,
-    entries_of,
+    entries_in,
     format_of,
     lines_of,
 )
@@ -44,7 +44,7 @@ class Record:
     """One entry of a file.
 
     Attributes:
-        line: Where it begins, counted from 1.
+        line: Where it begins, counted from 1; of Parquet, its row.
         text: Its text, not blank.
         fields: Everything that stands there, the text included; empty for plain lines.
     """
@@ -118,7 +118,8 @@ def read_queries(
         DataError: For an entry that is no UTF-8, no JSON object or no row of the header's width,
             or whose text is missing, no text, or blank; with its path and line.
         InputError: If the format is unknown, or cannot be told by the suffix, or has no delimiter
-            and one was given.
+            and one was given, or is Parquet and comes from lines.
+        MissingExtraError: If it is Parquet and pyarrow is not installed.
         OSError: If the file cannot be read.
     """
     path, chosen = _form(source, format, delimiter)
@@ -314,19 +315,18 @@ def _taken(
     delimiter: str | None,
 ) -> Iterator[tuple[int, T]]:
     """Line and what `take` makes of each entry; it says by an InputError that one is invalid."""
-    with lines_of(source) as lines:
-        for line, entry in entries_of(lines, format_, path, known, delimiter):
-            try:
-                taken = take(checked(entry, path, line))
-            except (DataError, InputError) as error:
-                wrong = error
-                if not isinstance(wrong, DataError):
-                    wrong = DataError(str(error), path=path, line=line)
-                if on_invalid is None:
-                    raise wrong from None
-                on_invalid(wrong)
-                continue
-            yield line, taken
+    for line, entry in entries_in(source, format_, path, known, delimiter):
+        try:
+            taken = take(checked(entry, path, line))
+        except (DataError, InputError) as error:
+            wrong = error
+            if not isinstance(wrong, DataError):
+                wrong = DataError(str(error), path=path, line=line)
+            if on_invalid is None:
+                raise wrong from None
+            on_invalid(wrong)
+            continue
+        yield line, taken
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

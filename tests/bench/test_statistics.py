@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from uwe.bench.results import Interval
-from uwe.bench.statistics import bootstrap, bootstrap_mean, sign_flip
+from uwe.bench.statistics import bootstrap, bootstrap_mean, bootstrap_sums, sign_flip
 from uwe.errors import InputError
 
 NAN = math.nan
@@ -201,3 +201,21 @@ def test_a_mean_over_tasks_is_that_of_independent_draws() -> None:
         bootstrap_mean([], seed=0)
     with pytest.raises(InputError, match="expected a query"):
         bootstrap_mean([[1.0], [np.nan]], seed=0)
+
+
+def test_interval_of_sums_is_that_of_a_plain_loop() -> None:
+    rng = np.random.default_rng(2)
+    counts = np.stack([found := rng.integers(1, 9, size=40), rng.binomial(found, 0.6)], axis=1)
+    (interval,) = bootstrap_sums(counts, lambda sums: sums[:, 1:] / sums[:, :1], seed=0)
+    rows = rng.integers(40, size=(10_000, 40))
+    low, high = np.quantile(
+        counts[rows].sum(axis=1) @ [[0], [1]] / counts[rows].sum(axis=1)[:, :1], [0.025, 0.975]
+    )
+    assert interval.mean == pytest.approx(counts[:, 1].sum() / counts[:, 0].sum())
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.005)
+
+
+@pytest.mark.parametrize("counts", [np.zeros((0, 2)), [1.0, 2.0], [[1.0, NAN]]])
+def test_sums_of_no_counts_are_refused(counts: object) -> None:
+    with pytest.raises(InputError):
+        bootstrap_sums(counts, lambda sums: sums, seed=0)

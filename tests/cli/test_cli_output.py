@@ -86,7 +86,7 @@ def test_warnings_and_lines_are_shown_safely(capsys: pytest.CaptureFixture[str])
     assert len(shown.err.splitlines()) == 1
 
 
-# --out
+# --output
 
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.csv", "r.tsv", "R.CSV", "r.jsonl.gz", "r.tsv.gz"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uwe.bench.results import Interval
+from uwe.markup import document, escaped
 
 __all__ = ["Figure", "Section", "Table", "markdown_rows", "page", "to_markdown"]
 
@@ -110,50 +110,36 @@ def _safe(text: str) -> str:
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
     """One HTML file without scripts that needs no network; every text in it is escaped."""
-    style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-    links = "".join(f'<a href="#s{i}">{_html(s.title)}</a>\n' for i, s in enumerate(sections))
+    links = "".join(f'<a href="#s{i}">{escaped(s.title)}</a>\n' for i, s in enumerate(sections))
     body = "\n".join(
-        f'<section id="s{i}">\n<h2>{_html(section.title)}</h2>\n'
+        f'<section id="s{i}">\n<h2>{escaped(section.title)}</h2>\n'
         + "\n".join(map(_block, section.blocks))
         + "\n</section>"
         for i, section in enumerate(sections)
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{_html(title)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1>{_html(title)}</h1>
-<p>{_html(lead)}</p>
+    whole = f"""<header>
+<h1>{escaped(title)}</h1>
+<p>{escaped(lead)}</p>
 <nav aria-label="Sections">
 {links}</nav>
 </header>
 <main>
 {body}
-</main>
-</body>
-</html>
-"""
+</main>"""
+    return document(title, Path(__file__).parent / "page.css", whole, style_attributes=True)
 
 
 def _block(block: str | list[str] | Table | Section) -> str:
     if isinstance(block, Section):
         inner = "\n".join(map(_block, block.blocks))
         if block.folded:
-            return f"<details>\n<summary>{_html(block.title)}</summary>\n{inner}\n</details>"
-        return f"<h3>{_html(block.title)}</h3>\n{inner}"
+            return f"<details>\n<summary>{escaped(block.title)}</summary>\n{inner}\n</details>"
+        return f"<h3>{escaped(block.title)}</h3>\n{inner}"
     if isinstance(block, list):
-        return "<ul>\n" + "\n".join(f"<li>{_html(item)}</li>" for item in block) + "\n</ul>"
+        return "<ul>\n" + "\n".join(f"<li>{escaped(item)}</li>" for item in block) + "\n</ul>"
     if isinstance(block, str):
-        return f"<p>{_html(block)}</p>"
-    head = "".join(f'<th scope="col">{_html(name)}</th>' for name in block.header)
+        return f"<p>{escaped(block)}</p>"
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in block.header)
     rows = "\n".join(
         f"<tr>{''.join(_cell(cell, i >= block.numbers) for i, cell in enumerate(row))}</tr>"
         for row in block.rows
@@ -168,21 +154,11 @@ def _cell(cell: Cell, number: bool) -> str:
     """Below a figure lies a bar as long as its mean, with its interval marked."""
     kind = ' class="n"' if number else ""
     if isinstance(cell, str) or cell.interval is None:
-        return f"<td{kind}>{_html(str(cell))}</td>"
+        return f"<td{kind}>{escaped(str(cell))}</td>"
     mean, low, high = (f"{100 * value:.1f}%" for value in vars(cell.interval).values())
     first, _, rest = str(cell).partition(" ")
     kind = ' class="n best"' if cell.best else kind
     return (
         f"<td{kind}><b>{first}</b> <small>{rest}</small>"
         f'<i style="--mean:{mean};--low:{low};--high:{high}"></i></td>'
-    )
-
-
-def _html(text: str) -> str:
-    """Escaped, and without what HTML cannot hold, such as control characters."""
-    return html.escape(
-        "".join(
-            c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
-            for c in text
-        )
     )

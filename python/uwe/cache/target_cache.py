@@ -17,6 +17,7 @@ from uwe import _core
 from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, write
 from uwe.cache.columns import Lazy, read_aliases, read_column, read_metadata
 from uwe.cache.filters import Filters, Scalar, Where, kinded
+from uwe.calibration import CALIBRATION_FILE, Calibration, read_calibrations
 from uwe.checks import listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors
@@ -32,7 +33,7 @@ from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
 
-__all__ = ["TargetCache"]
+__all__ = ["TargetCache", "calibration_path"]
 
 
 class TargetCache:
@@ -66,6 +67,7 @@ class TargetCache:
         self._column = partial(read_column, core, path)
         self._filters = Filters(len(core), core.columns, self._column)
         self._by_label: dict[str, list[int]] | None = None
+        self._calibrations: dict[str, Calibration] | None = None
 
     @classmethod
     def build(
@@ -277,6 +279,21 @@ class TargetCache:
             self._check_model(model)
             self._model = model
         return self._model
+
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        """What makes `Match.confidence`, by the kind of query; empty if nothing is calibrated.
+
+        Those of the file beside it that `uwe calibrate` wrote, or else the model's.
+
+        Raises:
+            DataError: If the file is none of ours.
+            ModelError: As `model`.
+        """
+        if self._calibrations is None:
+            own = read_calibrations(calibration_path(self._path))
+            self._calibrations = own or dict(getattr(self.model, "calibrations", {}))
+        return self._calibrations
 
     # What it holds.
 
@@ -581,6 +598,11 @@ class TargetCache:
             f"{type(self).__name__}({place}, targets={len(self)}, dim={self.dim}, "
             f"dtype={self._core.dtype!r}, scorer={str(self.scorer)!r})"
         )
+
+
+def calibration_path(cache: Path) -> Path:
+    """Where the calibration of a cache lies: beside its folder."""
+    return cache.with_name(f"{cache.name}.{CALIBRATION_FILE}")
 
 
 def _folder(path: str | PathLike[str]) -> Path:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import average, caches, enrich, explanation, export, ranking, spaces
+from uwe.cli import average, caches, enrich, explanation, export, extract, ranking, spaces
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
@@ -30,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("rank")(guarded(ranking.rank_command))
+app.command("extract")(guarded(extract.extract_command))
 app.command("explain")(guarded(explanation.explain_command))
 app.add_typer(caches.app, name="cache")
 app.command("spaces")(guarded(spaces.spaces_command))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -12,7 +13,7 @@ import typer
 
 from uwe.cli.guard import say
 from uwe.corpus import Format
-from uwe.errors import InputError, UweError
+from uwe.errors import DataError, InputError, UweError
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
@@ -68,8 +69,9 @@ FileFormat = Annotated[
     str | None,
     typer.Option(
         "--format", metavar="FORMAT",
-        help="lines, csv or jsonl; the default is told by the suffix (.txt, .csv, .tsv, "
-        ".jsonl, also with .gz), csv with --delimiter, and lines for standard input.",
+        help="lines, csv, jsonl or parquet (extra: arrow); the default is told by the suffix "
+        "(.txt, .csv, .tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and lines for "
+        "standard input.",
     ),
 ]  # fmt: skip
 Delimiter = Annotated[
@@ -173,18 +175,18 @@ def source_of(path: str) -> str | Iterable[bytes]:
 def read_records(
     source: str,
     format_: str | None,
-    delimiter: str | None,
     skipped: Skipped | None,
     field: str | None,
+    delimiter: str | None,
 ) -> Iterator[Record]:
     """The entries of a file or of standard input, one after the other.
 
     Args:
         source: A path, or `-`.
         format_: `--format`.
-        delimiter: `--delimiter`.
         skipped: Takes what is wrong with invalid entries; None raises it.
         field: Key or column of the text.
+        delimiter: `--delimiter`.
     """
     from uwe.corpus import read_queries
 
@@ -195,6 +197,31 @@ def read_records(
         field=field,
         on_invalid=skipped,
     )
+
+
+def read_texts(
+    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError], *, plain: bool
+) -> Iterator[str]:
+    """The texts of entries, which wait for what is found, a block of them at most.
+
+    An invalid entry ends them, so that everything before it is answered first.
+
+    Args:
+        records: The entries.
+        waiting: Takes each entry.
+        invalid: Takes the error of an invalid entry.
+        plain: Whether entries may be plain lines; they have no field that could have been named.
+    """
+    try:
+        for record in records:
+            if not record.fields and not plain:
+                raise typer.BadParameter(
+                    "--field is for CSV, JSON lines and Parquet: plain lines have none"
+                )
+            waiting.append(record)
+            yield record.text
+    except DataError as error:
+        invalid.append(error)
 
 
 def place_of(record: Record) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def _explain_stream(
     if source == "-" and format_ is None and delimiter is None:
         format_ = "jsonl"
     records = arguments.read_records(
-        source, format_, delimiter, skipped if skip_invalid else None, "query"
+        source, format_, skipped if skip_invalid else None, "query", delimiter
     )
     with reporting(not sys.stdout.isatty(), None, "Explaining") as progress:
         for done, record in enumerate(records, 1):

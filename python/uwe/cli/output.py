@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["json_text", "one_line", "print_json", "print_line", "print_table", "safe"]
+__all__ = ["as_json", "one_line", "print_json", "print_line", "print_table", "safe"]
 
 # C0 but tabs and line feeds, DEL, C1, separators of lines, and what turns the order of characters.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -29,14 +29,17 @@ def print_line(text: str) -> None:
     sys.stdout.write(safe(text) + "\n")
 
 
-def json_text(value: Any, *, indent: int | None = None) -> str:
-    """One JSON value; without `indent`, in one line."""
-    return safe(json.dumps(value, ensure_ascii=False, indent=indent))
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """A JSON text, in one line without `indent`, which a terminal shows as it is.
+
+    What JSON has no type for, such as a date in Parquet, is written as a text.
+    """
+    return safe(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def print_json(value: Any, *, indent: int | None = None) -> None:
-    """One JSON value to standard output, as `json_text` writes it."""
-    sys.stdout.write(json_text(value, indent=indent) + "\n")
+    """One JSON value to standard output, as `as_json` writes it."""
+    sys.stdout.write(as_json(value, indent=indent) + "\n")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:

@@ -102,7 +102,7 @@ def write(out: str, answers: Iterable[Ranked], why: bool) -> int:
                 # Nine digits are what a float32 needs.
                 yield from (_joined(row, delimiter) for row in _rows(ranked, "{:.9g}"))
             else:
-                yield output.json_text(as_json(ranked))
+                yield output.as_json(as_json(ranked))
 
     write_lines(Path(out), lines())
     return done

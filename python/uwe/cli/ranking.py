@@ -56,7 +56,8 @@ def rank_command(
     field: Annotated[
         str | None,
         typer.Option(
-            help="Key or column of JSON lines or CSV that holds the query; the default is text."
+            help="Key or column of JSON lines, CSV or Parquet that holds the query; the default is "
+            "text."
         ),
     ] = None,
     skip_invalid: arguments.SkipInvalid = False,
@@ -70,7 +71,7 @@ def rank_command(
     out: Annotated[
         str | None,
         typer.Option(
-            "--out", "--output", "-o", metavar="FILE",
+            "--output", "-o", metavar="FILE",
             help="Write a file instead: .jsonl, or .csv or .tsv with a header, also with .gz. It "
             "appears whole; one that is there is replaced.",
         ),
@@ -83,14 +84,14 @@ def rank_command(
     the score with their shares. Many print one line a match, of columns separated by tabs: query,
     rank, label, score, id, alias (the text of the target that matched, if not its label), how the
     query was read (if not as it stands), and with --why the words; a query that no target is left
-    for is a line with the query alone. With --json one JSON object a query; with --out a file.
+    for is a line with the query alone. With --json one JSON object a query; with --output a file.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
       uwe rank "Sr. SWE (ML)" --targets esco-occupations -k 5
       uwe rank "head chef" --targets esco-occupations --json
       uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
-      uwe rank --input titles.csv --field title --out ranked.csv
+      uwe rank --input titles.csv --field title --output ranked.csv
       cat titles.txt | uwe rank --input -
     """
     if (query is None) == (source is None):
@@ -101,7 +102,7 @@ def rank_command(
         )
     if out is not None:
         if as_json:
-            raise typer.BadParameter("the suffix of --out says the form: leave --json out")
+            raise typer.BadParameter("the suffix of --output says the form: leave --json out")
         ranked.check_file(out, source)
     space = arguments.open_targets(targets, model)
     settings: dict[str, Any] = {
@@ -123,15 +124,13 @@ def rank_command(
         return
     skipped = arguments.Skipped()
     records = arguments.read_records(
-        source, format_, delimiter, skipped if skip_invalid else None, field
+        source, format_, skipped if skip_invalid else None, field, delimiter
     )
-    if field is not None:
-        records = _with_fields(records)
     # Whoever types wants each answer at once; files are ranked a block at a time.
     typed = source == "-" and sys.stdin.isatty()
     settings["block"] = 1 if typed else 64
     quiet = out is None and sys.stdout.isatty()
-    answers = _answers(records, space, settings, bool(why), not quiet)
+    answers = _answers(records, field is None, space, settings, bool(why), not quiet)
     done = (
         _print_each(answers, as_json, typed)
         if out is None
@@ -179,6 +178,7 @@ def _print_each(answers: Iterable[Ranked], as_json: bool, flush: bool) -> int:
 
 def _answers(
     records: Iterable[Record],
+    plain: bool,
     space: TargetCache,
     settings: dict[str, Any],
     why: bool,
@@ -189,7 +189,8 @@ def _answers(
 
     waiting: deque[Record] = deque()
     invalid: list[DataError] = []
-    found = rank_stream(_texts(records, waiting, invalid), space, **settings)
+    texts = arguments.read_texts(records, waiting, invalid, plain=plain)
+    found = rank_stream(texts, space, **settings)
     with reporting(progress, None, "Ranking") as report:
         for done, matches in enumerate(found, 1):
             record = waiting.popleft()
@@ -198,28 +199,6 @@ def _answers(
             report(done)
     if invalid:
         raise invalid[0]
-
-
-def _with_fields(records: Iterable[Record]) -> Iterator[Record]:
-    for record in records:
-        if not record.fields:
-            raise typer.BadParameter("--field is for CSV and JSON lines: plain lines have none")
-        yield record
-
-
-def _texts(
-    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError]
-) -> Iterator[str]:
-    """The queries; their records wait for the matches, a block of them at most.
-
-    An invalid entry ends them, so that everything before it is ranked and printed first.
-    """
-    try:
-        for record in records:
-            waiting.append(record)
-            yield record.text
-    except DataError as error:
-        invalid.append(error)
 
 
 def _reasons(

@@ -15,9 +15,17 @@ from uwe.data.layout import TaskSplit
 from uwe.data.rules import fold_targets, ranking_task
 from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError
-from uwe.spaces import target_space
+from uwe.spaces import TargetSpace, target_space
 
-__all__ = ["NO_ANSWER", "SPLIT", "TYPED_SETS", "TypedSet", "read_typed", "typed_queries"]
+__all__ = [
+    "NO_ANSWER",
+    "SPLIT",
+    "TYPED_SETS",
+    "TypedSet",
+    "read_typed",
+    "typed_lines",
+    "typed_queries",
+]
 
 NO_ANSWER = "NONE"
 """Stands for the answers of a query to which the space has none."""
@@ -92,7 +100,7 @@ def read_typed(path: Path, name: str) -> TaskSplit:
     lost: Counter[str] = Counter()
     files = sorted(path.glob("*.tsv")) if path.is_dir() else [path]
     for file in files:
-        for line, query, answers in _lines(file, form):
+        for line, query, answers in typed_lines(file, form):
             unknown = [label for label in answers if label not in index]
             if not unknown:
                 queries.append((query, [index[label] for label in answers]))
@@ -100,12 +108,7 @@ def read_typed(path: Path, name: str) -> TaskSplit:
                 # Not kept as a query without an answer: it has one, in another release.
                 lost[unknown[0]] += 1
             else:
-                raise DataError(
-                    f"expected a label of {space.title} {space.version} or {NO_ANSWER}, got "
-                    f"{unknown[0]!r}: correct it",
-                    path=file,
-                    line=line,
-                )
+                raise no_label(unknown[0], space, file, line)
     if not any(answers for _, answers in queries):
         raise DataError("expected at least one line with an answer, found none", path=path)
     targets = fold_targets(space.ids, space.labels, space.aliases)
@@ -119,6 +122,16 @@ def read_typed(path: Path, name: str) -> TaskSplit:
     return TaskSplit(path, SPLIT, task, targets.aliases, tuple(notes))
 
 
+def no_label(label: str, space: TargetSpace, file: Path, line: int) -> DataError:
+    """The error for an answer that is no label of the space."""
+    return DataError(
+        f"expected a label of {space.title} {space.version} or {NO_ANSWER}, got {label!r}: "
+        "correct it",
+        path=file,
+        line=line,
+    )
+
+
 def typed_queries(folder: Path) -> Iterator[str]:
     """The queries of all sets that are in a folder, such as `typed/` of the data folder.
 
@@ -129,12 +142,17 @@ def typed_queries(folder: Path) -> Iterator[str]:
     for name, form in TYPED_SETS.items():
         for file in (folder / f"{name}.tsv", *sorted((folder / name).glob("*.tsv"))):
             if file.is_file():
-                for _, query, _ in _lines(file, form):
+                for _, query, _ in typed_lines(file, form):
                     yield query
 
 
-def _lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, query and accepted labels of each line; no label where it says NONE."""
+def typed_lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
+    """Line number, query and accepted labels of each line; no label where it says NONE.
+
+    Raises:
+        DataError: If a line is malformed; with its path and line.
+        OSError: If the file cannot be read.
+    """
     optional = set(form.columns) - {form.query, form.answers[0]}
     for number, values in tabbed_rows(file, form.columns, header=form.header, optional=optional):
         fields = dict(zip(form.columns, values, strict=True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.calibration import CALIBRATION_FILE, Calibration, read_calibrations
 from uwe.checks import path_of, positive, texts_of
 from uwe.encoder.config import ModelConfig
 from uwe.encoder.session import OnnxSession, PinnedFile
@@ -108,11 +109,23 @@ class TextEncoder:
         self._threads = threads
         self._tokenizer: Tokenizer | None = None
         self._fingerprint: str | None = None
+        self._calibrations: dict[str, Calibration] | None = None
 
     @property
     def config(self) -> ModelConfig:
         """The content of its `uwe.json`."""
         return self._config
+
+    @property
+    def calibrations(self) -> dict[str, Calibration]:
+        """Its calibrations by the kind of query, which make `Match.confidence`; often none.
+
+        Raises:
+            DataError: If its `calibration.json` is none of ours.
+        """
+        if self._calibrations is None:
+            self._calibrations = read_calibrations(self._folder / CALIBRATION_FILE)
+        return self._calibrations
 
     @property
     def dim(self) -> int:

@@ -1,4 +1,4 @@
-"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not."""
+"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not; Parquet."""
 
 from __future__ import annotations
 
@@ -19,27 +19,24 @@ from typing import Any, Literal
 
 from uwe.checks import is_unicode, path_of
 from uwe.errors import DataError, InputError
+from uwe.files.arrow import parquet_rows
 
 __all__ = [
-    "FORMATS",
-    "Format",
-    "checked",
-    "decoded",
-    "entries_of",
-    "format_of",
-    "lines_of",
+    "FORMATS", "Format", "checked", "decoded", "entries_in", "entries_of", "format_of", "lines_of",
     "suffix_of",
-]
+]  # fmt: skip
 
-Format = Literal["lines", "csv", "jsonl"]
-FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl")
-"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line."""
+Format = Literal["lines", "csv", "jsonl", "parquet"]
+FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl", "parquet")
+"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line; `parquet`:
+its rows count as lines (extra `arrow`)."""
 
 _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet",
 }  # fmt: skip
 
 _QUOTED = re.compile(r'"[^"]*"?')
@@ -60,15 +57,15 @@ def format_of(path: Path | None, given: Format | None, delimiter: str | None = N
             raise InputError(
                 f"expected one character as the delimiter, got {delimiter!r}: pass ';', say"
             )
-        if (given or found) == "jsonl" or given == "lines":
-            raise InputError(f"the format {given or found} has no delimiter: leave it out")
+        if found in ("jsonl", "parquet") or given == "lines":
+            raise InputError(f"the format {found} has no delimiter: leave it out")
         return "csv"
     if found is None and path is None:
         return "lines"
     if found is None:
         raise InputError(
             f"cannot tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
-            f"with or without .gz: give the format, one of {', '.join(FORMATS)}"
+            f"all but the last also with .gz: give the format, one of {', '.join(FORMATS)}"
         )
     return found
 
@@ -128,6 +125,28 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
             )
         text = line.decode("utf-8", "surrogateescape")
         yield number, text.removeprefix("\ufeff") if number == 1 else text
+
+
+def entries_in(
+    source: str | Path | Iterable[bytes],
+    format_: Format,
+    path: Path | None,
+    known: Collection[str],
+    delimiter: str | None,
+) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
+    """`entries_of` a file of any format, or of lines of bytes.
+
+    Raises:
+        InputError: If Parquet is to come from lines, which have no end to begin at.
+        MissingExtraError: If Parquet needs pyarrow, which is not installed.
+    """
+    if format_ != "parquet":
+        with lines_of(source) as lines:
+            yield from entries_of(lines, format_, path, known, delimiter)
+        return
+    if path is None:
+        raise InputError("expected a file, as Parquet is read from its end: name one")
+    yield from enumerate(parquet_rows(path, known), 1)
 
 
 def entries_of(

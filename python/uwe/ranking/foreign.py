@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.truncation import warn_caller
 from uwe.language import LANGUAGES, LanguageWarning, foreign
+
+if TYPE_CHECKING:
+    from uwe.cache.target_cache import TargetCache
 
 __all__ = ["ForeignQueries"]
 
@@ -19,25 +23,25 @@ class ForeignQueries:
     """Counts them, for a model that says it reads English; queries of other models are not read.
 
     Args:
-        model: What encodes the queries.
+        targets: Of whose model the queries are.
     """
 
-    def __init__(self, model: object) -> None:
-        self._model = model if isinstance(model, TextEncoder) else None
-        tags = self._model.config.language.split(",") if self._model else ()
-        self._read = {tag.strip().partition("-")[0].lower() for tag in tags}
+    def __init__(self, targets: TargetCache) -> None:
+        self._targets = targets
         self._queries = 0
         self._first = ""
         self._found: Counter[str] = Counter()
         self._warned = False
 
     def add(self, queries: Sequence[str]) -> None:
-        """Look at the next queries."""
-        if self._model is None or "en" not in self._read or self._warned:
+        """Look at the next queries, which are checked."""
+        model = self._targets.model
+        if self._warned or not isinstance(model, TextEncoder):
             return
-        for query in queries:
-            tag = foreign(query, self._model.has_word)
-            if tag is not None and tag not in self._read:
+        read = _languages(model)
+        for query in queries if "en" in read else ():
+            tag = foreign(query, model.has_word)
+            if tag is not None and tag not in read:
                 shown = repr(query if len(query) <= 40 else query[:37] + "...")
                 self._first = self._first or f"query {self._queries} ({shown})"
                 self._found[LANGUAGES.get(tag, "another language")] += 1
@@ -46,15 +50,19 @@ class ForeignQueries:
     def warn(self) -> None:
         """Warn of those that there were so far, at most once, if they are more than a few."""
         count = self._found.total()
-        if self._warned or not count or count < _LEAST * self._queries or self._model is None:
+        if self._warned or not count or count < _LEAST * self._queries:
             return
         self._warned = True
         more = f" and {count - 1} more of {self._queries} queries" if count > 1 else ""
         languages = " or ".join(name for name, _ in self._found.most_common(3))
-        reads = " and ".join(LANGUAGES.get(tag, tag) for tag in sorted(self._read))
         warn_caller(
             LanguageWarning(
-                f"{self._first}{more}: in {languages}, it seems, and "
-                f"'{self._model.config.name}' reads {reads}: translate, or use another model"
+                f"{self._first}{more}: in {languages}, it seems, which the model does not read: "
+                "translate, or use another model"
             )
         )
+
+
+def _languages(model: TextEncoder) -> set[str]:
+    """Those that a model says it reads, without their regions."""
+    return {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from uwe.errors import MissingExtraError
+from uwe.files.arrow import arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,8 @@ class Match:
         alias: The alias that matched better than the label, or None where the label did best.
         read_as: The query as it was read for this match, with abbreviations written out, or None
             where it was taken as it stands.
+        confidence: Probability that an expert would accept it for the query, or None where nothing
+            is calibrated: neither the model for its scorer, nor the cache.
         metadata: Its values in the space's metadata columns.
     """
 
@@ -38,6 +40,7 @@ class Match:
     alias: str | None
     metadata: dict[str, Any] = field(hash=False)
     read_as: str | None = None
+    confidence: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dictionary that `json.dumps` takes."""
@@ -89,10 +92,7 @@ class Rankings(list[Ranking]):
 
 
 def _arrow(rankings: list[Ranking]) -> pa.Table:
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError:
-        raise MissingExtraError("arrow", "to_arrow") from None
+    pa = arrow("to_arrow")
     rows: list[tuple[int, str, int | None, Match | None]] = []
     for number, of_query in enumerate(rankings):
         rows += [(number, of_query.query, rank, match) for rank, match in enumerate(of_query, 1)]

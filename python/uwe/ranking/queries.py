@@ -35,8 +35,9 @@ __all__ = [
     "target_cache",
 ]
 
-Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
-"""Indices, scores and texts (0: the label, then aliases) of targets, best first: (k,) each."""
+Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+"""Indices, scores, texts (0: the label, then aliases) and scores of the labels alone of targets,
+best first: (k,) each."""
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache) -> TokenVectors:
@@ -126,7 +127,18 @@ def best_targets(
     subset: NDArray[np.int64] | None = None,
 ) -> list[Found]:
     """The best `k` targets of each query, of all or of a strictly increasing `subset`."""
-    arrays = _core.cache_rank(
+    arrays = indices, scores, texts = _core.cache_rank(
         targets.core, queries.values, queries.offsets, **core_scorer(scorer), k=k, subset=subset
     )
-    return list(zip(*arrays, strict=True))
+    of_labels, by_alias = scores.copy(), texts > 0
+    if by_alias.any():
+        offsets = np.concatenate([[0], np.cumsum(by_alias.sum(axis=1))])
+        of_labels[by_alias] = _core.cache_label_scores(
+            targets.core,
+            queries.values,
+            queries.offsets,
+            indices[by_alias],
+            offsets,
+            **core_scorer(scorer),
+        )
+    return list(zip(*arrays, of_labels, strict=True))

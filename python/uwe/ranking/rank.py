@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
 from uwe.cache.candidates import propose
-from uwe.checks import floats, positive, texts_of
+from uwe.checks import floats, positive, real_number, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
+from uwe.ranking.confidence import DEPTH, Calibrations, match_features
 from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.queries import (
@@ -41,11 +42,14 @@ if TYPE_CHECKING:
     from uwe.ranking.queries import Targets
 
 __all__ = [
-    "Abbreviate", "TopK", "late_interaction", "rank", "rank_many", "rank_stream", "scores", "top_k",
+    "Abbreviate", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
+    "ranked_features", "scores", "top_k",
 ]  # fmt: skip
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""
+
+_Result = TypeVar("_Result")
 
 _BLOCK = 64
 """Queries that are encoded and scored at once: enough to keep two cores busy, small in memory."""
@@ -58,6 +62,8 @@ def rank(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
+    min_confidence: float | None = None,
+    kind: str | None = None,
     scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
@@ -76,6 +82,12 @@ def rank(
             (all must hold), a boolean mask of (targets,), or target indices. If it selects
             nothing, nothing is returned.
         min_score: Leaves out matches that score less.
+        min_confidence: Leaves out matches of a lower `Match.confidence`; from 0 to 1. A query that
+            nothing answers may so have no match.
+        kind: What the query is, for its confidence: `"title"`, `"keyword"` (a skill as people type
+            it), `"span"` (a phrase that an expert marks in an advert; judged strictly) or
+            `"sentence"`. None takes `title` in a space of ESCO occupations, otherwise `sentence`
+            from six words on and `keyword` below.
         scorer: How to compare token vectors, a `Scorer` or its text (`"soft:0.5:4"`); None takes
             the cache's own.
         candidates: None ranks exactly over every target. A number takes that many targets which
@@ -91,7 +103,8 @@ def rank(
         At most `k` matches: a list, with `to_arrow` and a table in notebooks.
 
     Raises:
-        InputError: If an argument is wrong, or the query is blank.
+        InputError: If an argument is wrong, or the query is blank, or `min_confidence` is asked of
+            a space that has no calibration for the scorer.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model cannot be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
@@ -111,6 +124,8 @@ def rank(
         k=k,
         where=where,
         min_score=min_score,
+        min_confidence=min_confidence,
+        kind=kind,
         scorer=scorer,
         candidates=candidates,
         abbreviations=abbreviations,
@@ -124,6 +139,8 @@ def rank_many(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
+    min_confidence: float | None = None,
+    kind: str | None = None,
     scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
@@ -137,6 +154,8 @@ def rank_many(
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
         min_score: As in `rank`.
+        min_confidence: As in `rank`.
+        kind: As in `rank`, of all queries alike.
         scorer: As in `rank`.
         candidates: As in `rank`.
         abbreviations: As in `rank`.
@@ -159,18 +178,21 @@ def rank_many(
     """
     check_progress(progress)
     texts = list(_iterable(queries))
-    cuts = Truncations("queries")
+    cache = target_cache(targets)
+    cuts, strangers = Truncations("queries"), ForeignQueries(cache)
     stream = _stream(
         texts,
-        targets,
+        cache,
+        strangers.add,
         k=k,
         where=where,
         min_score=min_score,
+        min_confidence=min_confidence,
+        kind=kind,
         scorer=scorer,
         candidates=candidates,
         abbreviations=abbreviations,
         block=_BLOCK,
-        warn_at_end=True,
     )
     found = Rankings()
     with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
@@ -179,6 +201,7 @@ def rank_many(
             if len(found) % _BLOCK == 0 or len(found) == len(texts):
                 report(len(found))
     cuts.warn()
+    strangers.warn()
     return found
 
 
@@ -189,6 +212,8 @@ def rank_stream(
     k: int = 10,
     where: Where | None = None,
     min_score: float | None = None,
+    min_confidence: float | None = None,
+    kind: str | None = None,
     scorer: Scorer | str | None = None,
     candidates: int | None = None,
     abbreviations: Abbreviate = True,
@@ -204,6 +229,8 @@ def rank_stream(
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
         min_score: As in `rank`.
+        min_confidence: As in `rank`.
+        kind: As in `rank`, of all queries alike.
         scorer: As in `rank`.
         candidates: As in `rank`.
         abbreviations: As in `rank`.
@@ -222,55 +249,111 @@ def rank_stream(
         TruncationWarning: Once, for the first block with a query that is too long for the model.
         LanguageWarning: Once, as `rank_many`, by the queries until then.
     """
+    source, cache = _iterable(queries), target_cache(targets)
+    strangers = ForeignQueries(cache)
+
+    def seen(block: Sequence[str]) -> None:
+        strangers.add(block)
+        strangers.warn()
+
     return _stream(
-        queries,
-        targets,
+        source,
+        cache,
+        seen,
         k=k,
         where=where,
         min_score=min_score,
+        min_confidence=min_confidence,
+        kind=kind,
         scorer=scorer,
         candidates=candidates,
         abbreviations=abbreviations,
         block=block,
-        warn_at_end=False,
     )
 
 
 def _stream(
     queries: Iterable[str],
-    targets: Targets,
+    cache: TargetCache,
+    seen: Callable[[Sequence[str]], None],
     *,
     k: int,
     where: Where | None,
     min_score: float | None,
+    min_confidence: float | None,
+    kind: str | None,
     scorer: Scorer | str | None,
     candidates: int | None,
     abbreviations: Abbreviate,
     block: int,
-    warn_at_end: bool,
 ) -> Iterator[Ranking]:
-    """`rank_stream`; with `warn_at_end` foreign queries are warned of when all are known."""
-    source, cache = iter(_iterable(queries)), target_cache(targets)
+    """`rank_stream`, which shows each block of queries to `seen`."""
     k = min(positive("k", k), max(1, len(cache)))
-    chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
-    best = partial(best_targets, targets=cache, scorer=chosen, k=k)
-    if candidates is not None:
-        count = max(positive("candidates", candidates), k)
+    chosen = chosen_scorer(cache, scorer)
+    calibrations = Calibrations(cache, kind, str(chosen))
+    keep = _Kept(k, _score_bound(min_score), _confidence_bound(min_confidence, calibrations))
+    depth = max(k, DEPTH) if calibrations else k
+    read = _reader(cache, chosen, depth, where, candidates, abbreviations)
+    matched = partial(_matches, targets=cache, calibrations=calibrations, keep=keep)
+    block = min(positive("block", block), sys.maxsize)
+    return _ranked(iter(queries), read, matched, block, seen)
+
+
+def ranked_features(
+    queries: Sequence[str],
+    targets: TargetCache,
+    *,
+    scorer: Scorer | str | None = None,
+    abbreviations: Abbreviate = True,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """The best targets of each query and what a calibration looks at, to fit one on.
+
+    Returns:
+        For each query, indices of its best ten targets, (k,), and (k, features), float64.
+
+    Raises:
+        InputError: As `rank_many`.
+    """
+    read = _reader(targets, chosen_scorer(targets, scorer), DEPTH, None, None, abbreviations)
+
+    def featured(query: str, hits: Hits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return hits.indices, match_features(query, hits, _matched_texts(hits, targets))
+
+    return _ranked(iter(queries), read, featured, _BLOCK)
+
+
+def _reader(
+    cache: TargetCache,
+    scorer: Scorer,
+    depth: int,
+    where: Where | None,
+    candidates: int | None,
+    abbreviations: Abbreviate,
+) -> Callable[[Sequence[str]], list[Hits]]:
+    """What finds the best `depth` targets of some queries, in the best of their readings."""
+    subset, table = _subset(cache, where), checked_abbreviations(abbreviations)
+    best = partial(best_targets, targets=cache, scorer=scorer, k=depth)
+    count = None if candidates is None else max(positive("candidates", candidates), depth)
 
     def search(texts: Sequence[str]) -> list[Found]:
         vectors = encode_queries(texts, cache)
         if subset is not None and len(subset) == 0:
-            nothing = np.zeros(0, dtype=np.int64)
-            return [(nothing, nothing.astype(np.float32), nothing)] * len(vectors)
-        if candidates is None:
+            nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+            return [(nothing, none, nothing, none)] * len(vectors)
+        if count is None:
             return best(vectors, subset=subset)
         proposed = propose(vectors, cache, count=count, subset=subset)
         return [best(vectors.part(i, i + 1), subset=of)[0] for i, of in enumerate(proposed)]
 
-    table, bound = checked_abbreviations(abbreviations), _score_bound(min_score)
-    read = partial(best_of_readings, search=search, k=k, targets=cache, table=table)
-    block = min(positive("block", block), sys.maxsize)
-    return _ranked(source, read, cache, bound, block, warn_at_end)
+    return partial(best_of_readings, search=search, k=depth, targets=cache, table=table)
+
+
+class _Kept(NamedTuple):
+    """Which matches of a query are returned."""
+
+    k: int
+    min_score: np.float32
+    min_confidence: float
 
 
 class TopK(NamedTuple):
@@ -427,38 +510,49 @@ def late_interaction(
 def _ranked(
     source: Iterator[str],
     read: Callable[[Sequence[str]], list[Hits]],
-    targets: TargetCache,
-    min_score: np.float32,
+    matched: Callable[[str, Hits], _Result],
     block: int,
-    warn_at_end: bool,
-) -> Iterator[Ranking]:
+    seen: Callable[[Sequence[str]], None] = lambda _: None,
+) -> Iterator[_Result]:
     done = 0
-    cuts, strangers = Truncations("queries"), ForeignQueries(targets.model)
+    cuts = Truncations("queries")
     while queries := list(islice(source, block)):
         texts_of("queries", queries, "query", first=done)
         with gathered(cuts):
             found = read(queries)
         cuts.warn()
-        strangers.add(queries)
-        if not warn_at_end:
-            strangers.warn()
+        seen(queries)
         for query, hits in zip(queries, found, strict=True):
-            yield _matches(query, hits, targets, min_score)
+            yield matched(query, hits)
         done += len(queries)
-    strangers.warn()
 
 
-def _matches(query: str, hits: Hits, targets: TargetCache, min_score: np.float32) -> Ranking:
+def _matched_texts(hits: Hits, targets: TargetCache) -> list[str]:
+    """The text of each target that scored: its label, or an alias."""
     core = targets.core
-    enough = hits.scores >= min_score
-    indices = hits.indices[enough]
+    found = zip(core.labels(hits.indices), hits.indices.tolist(), hits.texts.tolist(), strict=True)
+    return [core.aliases(index)[text - 1] if text else label for label, index, text in found]
+
+
+def _matches(
+    query: str, hits: Hits, *, targets: TargetCache, calibrations: Calibrations, keep: _Kept
+) -> Ranking:
+    texts, enough = _matched_texts(hits, targets), hits.scores >= keep.min_score
+    confidences: list[float | None] = [None] * len(texts)
+    calibration = calibrations.of(query)
+    if calibration is not None:
+        found = calibration.probabilities(match_features(query, hits, texts))
+        confidences = found.tolist()
+        enough &= found >= keep.min_confidence
+    kept = np.flatnonzero(enough[: keep.k])
     rows = zip(
-        core.labels(indices),
-        hits.scores[enough].tolist(),
-        indices.tolist(),
-        core.ids(indices),
-        hits.texts[enough].tolist(),
-        hits.readings[enough].tolist(),
+        kept.tolist(),
+        targets.core.labels(hits.indices[kept]),
+        targets.core.ids(hits.indices[kept]),
+        hits.indices[kept].tolist(),
+        hits.scores[kept].tolist(),
+        hits.texts[kept].tolist(),
+        hits.readings[kept].tolist(),
         strict=True,
     )
     matches = (
@@ -467,11 +561,12 @@ def _matches(query: str, hits: Hits, targets: TargetCache, min_score: np.float32
             score=score,
             index=index,
             id=id_,
-            alias=core.aliases(index)[text - 1] if text else None,
+            alias=texts[i] if text else None,
             metadata=targets.metadata[index],
             read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+            confidence=confidences[i],
         )
-        for label, score, index, id_, text, reading in rows
+        for i, label, id_, index, score, text, reading in rows
     )
     return Ranking(query, matches)
 
@@ -490,6 +585,22 @@ def _iterable(queries: Iterable[str]) -> Iterable[str]:
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         )
     return queries
+
+
+def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
+    if value is None:
+        return 0.0
+    number = real_number(value)
+    if number is None or not 0 <= number <= 1:
+        raise InputError(
+            f"expected min_confidence to be from 0 to 1, or None, got {value!r}: correct it"
+        )
+    if not calibrations:
+        raise InputError(
+            "expected targets with a calibration for min_confidence, found none for this model and "
+            "scorer: make one from labelled pairs with  uwe calibrate, or pass min_score"
+        )
+    return number
 
 
 def _score_bound(value: float | None) -> np.float32:

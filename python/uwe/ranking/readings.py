@@ -30,6 +30,7 @@ class Hits:
         indices: (k,), int64.
         scores: (k,), float32.
         texts: (k,), int64: which text scored; 0 is the label, then the aliases.
+        label_scores: (k,), float32: what the label alone scores.
         readings: (k,), int64: which reading of the query scored, by its place in `texts_read`.
         texts_read: The readings, the first one first.
     """
@@ -37,6 +38,7 @@ class Hits:
     indices: NDArray[np.int64]
     scores: NDArray[np.float32]
     texts: NDArray[np.int64]
+    label_scores: NDArray[np.float32]
     readings: NDArray[np.int64]
     texts_read: tuple[str, ...]
 
@@ -93,12 +95,12 @@ def best_of_readings(
 
 
 def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
-    indices, scores, texts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    indices, scores, texts, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
     readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
     if len(found) == 1:
-        return Hits(indices, scores, texts, readings, texts_read)
+        return Hits(indices, scores, texts, labels, readings, texts_read)
     # The order of a ranking; what one target has more than once stands behind its best.
     order = np.lexsort((readings, indices, texts > 0, -scores))
     _, first = np.unique(indices[order], return_index=True)
     best = order[np.sort(first)[:k]]
-    return Hits(indices[best], scores[best], texts[best], readings[best], texts_read)
+    return Hits(indices[best], scores[best], texts[best], labels[best], readings[best], texts_read)

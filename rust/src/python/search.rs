@@ -73,6 +73,28 @@ pub(super) fn cache_ranks<'py>(
     Ok(convert::ranks(py, ranks))
 }
 
+/// Scores of labels alone, of some targets of each query: (wanted,), float32.
+#[pyfunction]
+#[pyo3(signature = (cache, query_values, query_offsets, wanted, wanted_offsets, *, scorer, temperature, pivot=None))]
+pub(super) fn cache_label_scores<'py>(
+    py: Python<'py>,
+    cache: &TargetCache,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    wanted: Indices<'py>,
+    wanted_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+    pivot: Option<f64>,
+) -> PyResult<Bound<'py, PyArray1<f32>>> {
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature, pivot)?;
+    let wanted = indices(slice1(&wanted, "wanted")?, "wanted")?;
+    let offsets = indices(slice1(&wanted_offsets, "wanted_offsets")?, "wanted_offsets")?;
+    let scores =
+        py.detach(|| query.search(cache, None, |search| search.label_scores(&wanted, &offsets)))?;
+    Ok(PyArray1::from_vec(py, scores))
+}
+
 /// Query token vectors as they came, and the scorer they are for.
 struct Query<'a> {
     tokens: Tokens<'a>,

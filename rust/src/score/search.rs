@@ -223,6 +223,38 @@ impl<'a> Search<'a> {
         })
     }
 
+    /// Score of the label alone, the first text, of some targets of each query.
+    ///
+    /// Query `i` asks for the targets `wanted[offsets[i]..offsets[i + 1]]`; scores come in the same
+    /// order. How far an alias carries a match beyond its label is the difference.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the wanted targets do not fit the queries and targets;
+    /// [`Error::Interrupted`] if the caller asked to stop.
+    pub fn label_scores(&self, wanted: &[usize], offsets: &[usize]) -> Result<Vec<f32>> {
+        let (queries, targets) = (self.question.queries, self.question.targets);
+        crate::metrics::check_relevant(wanted, offsets, queries.len(), targets.len())?;
+        let executor = Executor::new(self.interrupted);
+        let all: Vec<usize> = (0..queries.len()).collect();
+        let mut scores = Vec::with_capacity(wanted.len());
+        executor.waves(all.chunks(MARKED), |some| {
+            scores.extend(executor.each(some, |&query, scratch| {
+                let wanted = &wanted[offsets[query]..offsets[query + 1]];
+                let labels = wanted.iter().map(|&target| targets.target(target)[0]).collect();
+                let labels = Targets::of_texts(targets, labels);
+                let question = Question { targets: &labels, subset: None, ..self.question };
+                let block = QueryBlock::one(question.kernels, queries, query);
+                let mut scores = vec![0.0; wanted.len()];
+                question.score(&block, 0..wanted.len(), scratch, |label| {
+                    scores[label.position] = label.scores[0];
+                });
+                scores
+            }));
+            Ok(())
+        })?;
+        Ok(scores.concat())
+    }
+
     /// Scans for all queries; see [`scan::scan`].
     fn scan<T: Send>(
         &self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from uwe.cli.bench import audit, card, compare, report, run, speed, tasks
+from uwe.cli.bench import audit, card, compare, extraction, report, run, speed, tasks
 from uwe.cli.guard import guarded
 
 __all__ = ["app"]
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 app.command("tasks")(guarded(tasks.tasks_command))
 app.command("run")(guarded(run.run_command))
+app.command("extraction")(guarded(extraction.extraction_command))
 app.command("audit")(guarded(audit.audit_command))
 app.command("compare")(guarded(compare.compare_command))
 app.command("report")(guarded(report.report_command))

@@ -1,0 +1,310 @@
+"""Calibrations: fitted on queries with known answers, and how far their confidence can be trusted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.calibration import FEATURES, Calibration
+from uwe.checks import real_number
+from uwe.errors import InputError, MissingExtraError
+
+__all__ = [
+    "JudgedMatches",
+    "Reliability",
+    "conformal_threshold",
+    "cross_validated",
+    "expected_calibration_error",
+    "fit",
+    "judged",
+    "rescaled",
+    "risk_threshold",
+]
+
+_OTHERS = 0.3
+"""Weight of a match that is not its query's best: ten of one query say less than ten queries."""
+_STRENGTH = 0.1  # C of scikit-learn: how little the weights are shrunk
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class JudgedMatches:
+    """The best matches of queries, and which of them are right.
+
+    Attributes:
+        features: (matches, features), float64.
+        right: (matches,), bool.
+        query: (matches,), int64: the number of its query; ascending.
+        best: (matches,), bool: whether it is the best of its query.
+        answered: (queries,), bool: whether the space has an answer at all.
+        fold: (queries,), int64: for cross-validation; equal texts share theirs.
+        weight: (queries,), float64.
+    """
+
+    features: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    query: NDArray[np.int64]
+    best: NDArray[np.bool_]
+    answered: NDArray[np.bool_]
+    fold: NDArray[np.int64]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.answered)
+
+    def part(self, queries: NDArray[np.bool_]) -> JudgedMatches:
+        """Those of some queries, given as a mask of (queries,)."""
+        rows = queries[self.query]
+        return JudgedMatches(
+            self.features[rows],
+            self.right[rows],
+            (np.cumsum(queries) - 1)[self.query[rows]],
+            self.best[rows],
+            self.answered[queries],
+            self.fold[queries],
+            self.weight[queries],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[JudgedMatches]) -> JudgedMatches:
+        """Several sets as one."""
+        first = np.cumsum([0, *(len(part) for part in parts)])
+        return cls(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.right for part in parts]),
+            np.concatenate([part.query + at for part, at in zip(parts, first, strict=False)]),
+            np.concatenate([part.best for part in parts]),
+            np.concatenate([part.answered for part in parts]),
+            np.concatenate([part.fold for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+        )
+
+
+def judged(
+    queries: Sequence[str],
+    accepted: Sequence[Collection[int]],
+    found: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    *,
+    weight: float = 1.0,
+) -> JudgedMatches:
+    """The matches of queries with their features, held against the accepted targets.
+
+    Args:
+        queries: Their texts.
+        accepted: Indices of the right targets of each; empty where the space has none.
+        found: Indices and features of the matches of each, as `ranked_features` gives them.
+        weight: Of each query in a fit.
+    """
+    counts = [len(indices) for indices, _ in found]
+    pairs = zip(found, accepted, strict=True)
+    right = [index in some for (indices, _), some in pairs for index in indices.tolist()]
+    folds = [int(hashlib.sha256(text.lower().encode()).hexdigest()[:8], 16) for text in queries]
+    return JudgedMatches(
+        np.concatenate([np.zeros((0, len(FEATURES))), *(features for _, features in found)]),
+        np.array(right, dtype=np.bool_),
+        np.repeat(np.arange(len(counts)), counts),
+        np.array([i == 0 for count in counts for i in range(count)], dtype=np.bool_),
+        np.array([bool(some) for some in accepted], dtype=np.bool_),
+        np.array(folds, dtype=np.int64) % _FOLDS,
+        np.full(len(counts), weight),
+    )
+
+
+def fit(
+    matches: JudgedMatches, *, scorer: str, fitted_on: str, features: Sequence[str] = FEATURES
+) -> Calibration:
+    """Fit a logistic regression on standardised features, by scikit-learn.
+
+    Args:
+        matches: What to fit on; some are right and some wrong.
+        scorer: Text of the scorer that ranked them.
+        fitted_on: What they are, for people.
+        features: Names of the features.
+
+    Raises:
+        InputError: If all matches are right, or all wrong.
+        MissingExtraError: If scikit-learn is not installed.
+    """
+    weight = matches.weight[matches.query] * np.where(matches.best, 1.0, _OTHERS)
+    mean = matches.features.mean(axis=0)
+    scale = matches.features.std(axis=0)
+    scale[scale < 1e-6] = 1.0
+    weights, bias = _logistic((matches.features - mean) / scale, matches.right, weight, _STRENGTH)
+    return Calibration(tuple(features), mean, scale, weights, bias, scorer, fitted_on)
+
+
+def rescaled(calibration: Calibration, matches: JudgedMatches, *, fitted_on: str) -> Calibration:
+    """A calibration with its log-odds stretched and shifted to fit matches: Platt scaling.
+
+    Two numbers are fitted, so some fifty queries are enough.
+
+    Raises:
+        InputError: As `fit`.
+        MissingExtraError: As `fit`.
+    """
+    log_odds = calibration.log_odds(matches.features)[:, None]
+    weight = matches.weight[matches.query] * np.where(matches.best, 1.0, _OTHERS)
+    (slope,), bias = _logistic(log_odds, matches.right, weight, 1.0)
+    return Calibration(
+        calibration.features,
+        calibration.mean,
+        calibration.scale,
+        calibration.weights * slope,
+        calibration.bias * float(slope) + bias,
+        calibration.scorer,
+        f"{fitted_on}; before: {calibration.fitted_on}",
+    )
+
+
+def cross_validated(
+    matches: JudgedMatches, *, of: Calibration | None = None, only: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """The confidence of every match by a calibration that saw nothing of its query.
+
+    Args:
+        matches: Five folds of them are left out in turn.
+        of: A calibration to rescale; None fits new ones.
+        only: (queries,): which may be fitted on; None for all.
+
+    Returns:
+        (matches,), float64.
+
+    Raises:
+        InputError: As `fit`, of what is left without a fold.
+        MissingExtraError: As `fit`.
+    """
+    confidence = np.zeros(len(matches.right))
+    for fold in range(_FOLDS):
+        kept = matches.fold != fold
+        seen = matches.part(kept if only is None else kept & only)
+        names = tuple(map(str, range(matches.features.shape[1])))
+        calibration = (
+            fit(seen, scorer="", fitted_on="", features=names)
+            if of is None
+            else rescaled(of, seen, fitted_on="")
+        )
+        rows = ~kept[matches.query]
+        confidence[rows] = calibration.probabilities(matches.features[rows])
+    return confidence
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How confidence and truth agree, over the best match of each query.
+
+    Attributes:
+        queries: How many.
+        right: Share of best matches that are right.
+        confidence: Mean confidence of the best matches.
+        error: Expected calibration error, in ten bins of equal width.
+        answerable: Area under the ROC curve of the highest confidence of a query, queries with an
+            answer against those without; None where all are of one sort.
+    """
+
+    queries: int
+    right: float
+    confidence: float
+    error: float
+    answerable: float | None
+
+    @classmethod
+    def of(cls, matches: JudgedMatches, confidence: NDArray[np.float64]) -> Reliability:
+        """That of matches with their confidence, (matches,)."""
+        best, right = confidence[matches.best], matches.right[matches.best]
+        highest = np.zeros(len(matches))
+        np.maximum.at(highest, matches.query, confidence)
+        return cls(
+            len(matches),
+            float(right.mean()),
+            float(best.mean()),
+            expected_calibration_error(best, right),
+            _auc(highest, matches.answered),
+        )
+
+
+def expected_calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10
+) -> float:
+    """Mean distance of confidence and accuracy over bins of equal width (Naeini et al., 2015).
+
+    Args:
+        confidence: (n,), from 0 to 1.
+        right: (n,).
+        bins: How many.
+    """
+    number = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    surplus = np.bincount(number, confidence - right, minlength=bins)
+    return float(np.abs(surplus).sum() / max(1, len(confidence)))
+
+
+def conformal_threshold(
+    losses: NDArray[np.float64], thresholds: NDArray[np.float64], risk: float
+) -> float:
+    """The lowest threshold whose expected loss is at most `risk`: conformal risk control.
+
+    Angelopoulos et al., *Conformal Risk Control* (2022), equation 4: for exchangeable queries the
+    loss of the next one is at most `risk` in expectation.
+
+    Args:
+        losses: (queries, thresholds), from 0 to 1; in no row does it grow with the threshold.
+        thresholds: (thresholds,), ascending.
+        risk: From 0 to 1.
+
+    Returns:
+        One of `thresholds`, or infinity if none will do.
+    """
+    queries = len(losses)
+    bound = (losses.sum(axis=0) + 1) / (queries + 1)
+    enough = np.flatnonzero(bound <= risk)
+    return float(thresholds[enough[0]]) if len(enough) else float("inf")
+
+
+def risk_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], risk: float) -> float:
+    """The lowest `min_confidence` at which at most `risk` of all queries get a wrong best match.
+
+    Args:
+        confidence: (queries,), of the best match of each.
+        right: (queries,), whether it is right.
+        risk: Above 0 and below 1, such as 0.1.
+
+    Returns:
+        From 0 to 1, or infinity if there are too few queries to say.
+
+    Raises:
+        InputError: If `risk` is something else.
+    """
+    number = real_number(risk)
+    if number is None or not 0 < number < 1:
+        raise InputError(f"expected a risk above 0 and below 1, got {risk!r}: pass 0.1, say")
+    thresholds = np.unique(np.concatenate([[0.0], np.nextafter(confidence, 2.0)]))
+    losses = (~right)[:, None] & (confidence[:, None] >= thresholds)
+    return conformal_threshold(losses.astype(np.float64), thresholds, number)
+
+
+def _logistic(
+    features: NDArray[np.float64], right: NDArray[np.bool_], weight: NDArray[np.float64], c: float
+) -> tuple[NDArray[np.float64], float]:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError:
+        raise MissingExtraError("bench", "a calibration") from None
+    if right.all() or not right.any():
+        raise InputError(
+            f"expected right and wrong matches to calibrate on, got {int(right.sum())} right of "
+            f"{len(right)}: add queries of the other sort"
+        )
+    found = LogisticRegression(C=c, max_iter=1000).fit(features, right, sample_weight=weight)
+    return found.coef_[0], float(found.intercept_[0])
+
+
+def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve: the share of pairs in order; ties count half."""
+    if positive.all() or not positive.any():
+        return None
+    low, high = np.sort(score[~positive]), score[positive]
+    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(below.sum() / (2 * len(low) * len(high)))

@@ -1,0 +1,150 @@
+"""`Calibration`: from what a ranking has at hand to the probability that a match is accepted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.errors import DataError
+
+__all__ = [
+    "CALIBRATION_FILE",
+    "FEATURES",
+    "KINDS",
+    "Calibration",
+    "calibrations_json",
+    "read_calibrations",
+]
+
+CALIBRATION_FILE = "calibration.json"
+"""Its name in a model's folder."""
+
+KINDS = ("title", "keyword", "span", "sentence")
+"""What a query can be: a job title; a skill as people type it; a phrase that experts marked in an
+advert; a sentence."""
+
+FEATURES = (
+    "score",  # of the match
+    "above_background",  # its score less that of the tenth match
+    "best_above_background",  # the same of the best match
+    "above_others",  # its score less the best of any other target
+    "near",  # share of the best ten that score within 0.05 of the best
+    "rank",  # 0 for the best, 1 from the eleventh on
+    "label_score",  # score of the label alone
+    "by_alias",  # whether an alias scored better than the label
+    "exact",  # whether query and matched text are the same words
+    "overlap",  # character trigrams of both, of those of either
+    "covered",  # character trigrams of both, of those of the matched text
+    "query_words",  # logarithm of 1 + the number of words
+    "text_words",  # the same of the matched text
+)
+"""What the calibration of a ranking looks at, in this order."""
+
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic regression on standardised features of a match.
+
+    Attributes:
+        features: Their names.
+        mean: (features,), float64: what is subtracted from each.
+        scale: (features,), float64: what it is divided by, > 0.
+        weights: (features,), float64: log-odds a unit.
+        bias: Log-odds of a match whose features are `mean`.
+        scorer: Text of the scorer whose scores it was fitted on; others have no confidence.
+        fitted_on: What it was fitted on, for people.
+    """
+
+    features: tuple[str, ...]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: float
+    scorer: str
+    fitted_on: str
+
+    def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of matches whose features are (matches, features): (matches,), float64."""
+        result: NDArray[np.float64] = 0.5 + 0.5 * np.tanh(0.5 * self.log_odds(features))
+        return result
+
+    def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The logarithms of the odds of `probabilities`: (matches,), float64."""
+        found: NDArray[np.float64] = (features - self.mean) / self.scale @ self.weights + self.bias
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `json.dumps` takes and `from_dict` reads."""
+        rows = zip(self.features, self.mean, self.scale, self.weights, strict=True)
+        features = {
+            name: {"mean": float(mean), "scale": float(scale), "weight": float(weight)}
+            for name, mean, scale, weight in rows
+        }
+        return {
+            "fitted_on": self.fitted_on,
+            "scorer": self.scorer,
+            "bias": self.bias,
+            "features": features,
+        }
+
+    @classmethod
+    def from_dict(cls, document: Any) -> Calibration:
+        """The calibration that `to_dict` wrote; ValueError, KeyError or TypeError for another."""
+        features = dict(document["features"])
+        columns = [
+            np.array([float(one[part]) for one in features.values()])
+            for part in ("mean", "scale", "weight")
+        ]
+        bias = float(document["bias"])
+        finite = all(np.isfinite(column).all() for column in columns) and math.isfinite(bias)
+        if not finite or (columns[1] <= 0).any():
+            raise ValueError("expected finite numbers, and scales above 0")
+        scorer, fitted_on = document["scorer"], document["fitted_on"]
+        if not isinstance(scorer, str) or not isinstance(fitted_on, str):
+            raise TypeError("expected scorer and fitted_on to be texts")
+        return cls(tuple(features), columns[0], columns[1], columns[2], bias, scorer, fitted_on)
+
+
+def read_calibrations(path: Path) -> dict[str, Calibration]:
+    """The calibrations of a file by the kind of query; none where there is no file.
+
+    Raises:
+        DataError: If the file is none of ours.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected UTF-8, got {error}: calibrate again", path=path) from None
+    try:
+        document = json.loads(content)
+        if document["version"] != _VERSION:
+            raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+        return {
+            str(kind): Calibration.from_dict(one) for kind, one in document["calibrations"].items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"expected calibrations, found something else ({error}): write the file again with  "
+            "uwe calibrate",
+            path=path,
+        ) from None
+
+
+def calibrations_json(calibrations: Mapping[str, Calibration]) -> str:
+    """What `read_calibrations` reads."""
+    document = {
+        "version": _VERSION,
+        "calibrations": {kind: one.to_dict() for kind, one in calibrations.items()},
+    }
+    return json.dumps(document, indent=1) + "\n"

@@ -1,0 +1,102 @@
+"""`uwe bench extraction`: are the skills of whole adverts found, and where they stand?"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from uwe.cli import arguments, output
+from uwe.cli.bench.options import Data, check_out
+from uwe.cli.guard import say
+
+__all__ = ["extraction_command"]
+
+
+def extraction_command(
+    threshold: Annotated[
+        float, typer.Option(metavar="SCORE", help="The least score of a finding that counts.")
+    ] = 0.5,
+    data: Data = None,
+    out: Annotated[
+        str | None,
+        typer.Option("--out", "-o", metavar="FILE", help="Where the result goes (JSON)."),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Draw precision over recall there (.svg, .png or .pdf; train)."
+        ),
+    ] = None,
+    as_json: arguments.AsJson = False,
+) -> None:
+    """Measure how well skills are found in whole adverts and CVs, by label and by place.
+
+    The extractor is the plain way: each sentence gets the skill that ranks first. Others are
+    measured by uwe.bench.extraction.evaluate_extraction.
+
+    Example:
+      uwe bench extraction -o extraction.json --plot extraction.svg
+    """
+    from uwe.bench.extraction import draw_extraction, evaluate_extraction, sentence_extractor
+    from uwe.bench.machine import machine, versions
+    from uwe.data.adverts import marked_sets
+    from uwe.data.layout import data_folder
+    from uwe.files.atomic import write_text
+    from uwe.plotting import check_drawing
+    from uwe.spaces import space_cache
+
+    check_out(out)
+    check_out(plot)
+    if plot is not None:
+        check_drawing("train")
+    sets = marked_sets(data_folder(data))
+    extractor = sentence_extractor(space_cache("esco-skills"))
+    results = {}
+    for name, texts in sets.items():
+        say(f"{name}: {len(texts)} texts ...")
+        results[name] = evaluate_extraction(extractor, texts, threshold=threshold)
+    document: dict[str, Any] = {
+        "format": "uwe-bench-extraction",
+        "version": 1,
+        "extractor": "sentences",
+        "versions": versions(),
+        "machine": machine(),
+        "sets": results,
+    }
+    text = json.dumps(document, default=vars)
+    if out is not None:
+        write_text(out, text + "\n")
+    measures = {
+        f"{name}, {what}": measure
+        for name, result in results.items()
+        for what, measure in (("labels", result.labels), ("places", result.places))
+        if measure is not None
+    }
+    if plot is not None:
+        draw_extraction(measures, plot)
+    if as_json:
+        output.print_line(text)
+        return
+    rows = [
+        [
+            name,
+            "-" if figures.threshold is None else f"{figures.threshold:.3f}",
+            *(
+                f"{100 * each.mean:.1f} [{100 * each.low:.1f}, {100 * each.high:.1f}]"
+                for each in (figures.precision, figures.recall, figures.f1)
+            ),
+            f"{figures.found:,}",
+            f"{figures.idle:,}",
+        ]
+        for name, measure in measures.items()
+        for figures in (measure.default, measure.best)
+    ]
+    header = ["set", "score >=", "precision", "recall", "F1", "found", "in idle lines"]
+    output.print_table(header, rows, right="123456")
+    output.print_line(
+        "\n95 % intervals over texts; the second threshold of each is the best for these very "
+        "texts; idle lines have no marked place; "
+        + ", ".join(f"{name} {1e3 * each.seconds:.0f} ms a text" for name, each in results.items())
+    )

@@ -1,0 +1,1 @@
+"""Whole adverts and CVs: their segments, which of them ask for a skill, and for which."""

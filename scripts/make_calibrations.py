@@ -1,0 +1,221 @@
+"""Fit the calibrations that come with a model, and show how far they can be trusted.
+
+    python scripts/make_calibrations.py DATA_FOLDER [--model FOLDER] [--plots FOLDER]
+
+DATA_FOLDER has `typed/`, `lexicon/` and `workbench/`. The model's `calibration.json` is written
+anew; figures are those of five-fold cross-validation, so none is of a query that was fitted on.
+
+A term of the lexicon is a name in the built-in spaces, so it would find itself. Of a seventh of the
+terms, chosen by hash, the names are left out of a space that is made for this alone: they stand
+for what people type and no name equals. Half of the terms that ESCO has no answer to, by hash too,
+are fitted on; the others are only looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import uwe
+from uwe.bench.calibration import JudgedMatches, Reliability, cross_validated, fit, judged
+from uwe.bench.calibration import risk_threshold
+from uwe.calibration import CALIBRATION_FILE, Calibration, calibrations_json
+from uwe.files.atomic import write_text
+from uwe.ranking.rank import ranked_features
+
+SKILLS, OCCUPATIONS = "esco-skills", "esco-occupations"
+SHIPPED = Path(uwe.__file__).parent / "assets" / "uwe-mini"
+NONE = "NONE"
+HIDDEN = 0.15
+MOST = 1500
+NONSENSE = (
+    "asdf", "qwerty uiop", "xx", "N/A", "n/a", "none", "TBC", "to be confirmed", "see above", "test",
+    "lorem ipsum", "???", "-", "1234", "misc", "various", "other", "unknown", "hello", "yes",
+    "Berlin", "London", "New York", "Leeds, West Yorkshire", "Galway, Ireland", "Mumbai", "Ontario",
+    "Nairobi", "Texas 75001", "Remote (EU)", "Goldman Sachs", "Microsoft", "Siemens AG", "Tesco plc",
+    "Brightwater Holdings Ltd", "Northgate & Sons", "Acme Corp", "Fairmont Group", "John Smith",
+    "Maria Gonzalez", "jane.doe@example.com", "www.example.com", "+44 20 7946 0958", "Monday",
+    "Jan 2020 - Mar 2021", "2019", "full time", "permanent", "immediate start", "competitive salary",
+    "pension", "25 days holiday", "page 1 of 2", "references on request", "curriculum vitae",
+    "date of birth", "married", "non smoker", "own transport", "hobbies",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--plots", type=Path)
+    arguments = parser.parse_args()
+    model = uwe.load(arguments.model)
+    data = Data(arguments.data, model)
+    kinds = {
+        "title": ([data.typed("titles", OCCUPATIONS)], data.extra(OCCUPATIONS)),
+        "keyword": ([data.typed("keywords", SKILLS)], data.extra(SKILLS)),
+        "span": ([data.typed("spans_house", SKILLS), data.typed("spans_tech", SKILLS)], []),
+        "sentence": (
+            [data.sentences("house"), data.sentences("tech"), data.sentences("skillskape")],
+            [],
+        ),
+    }
+    scorer = str(model.config.scorer)
+    calibrations: dict[str, Calibration] = {}
+    curves = {}
+    print(
+        "| kind | queries | right first | mean confidence | ECE | answerable (AUC) | at most 5 / 10 / 20 % of queries wrong |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for kind, (own, others) in kinds.items():
+        parts = [*own, *others]
+        matches = JudgedMatches.joined([part for part, _ in parts])
+        fitted = np.concatenate([part_fitted for _, part_fitted in parts])
+        confidence = cross_validated(matches, only=fitted)
+        count = sum(len(part) for part, _ in own)
+        mine = np.arange(len(matches)) < count
+        shown, of_shown = matches.part(mine), confidence[mine[matches.query]]
+        found = Reliability.of(shown, of_shown)
+        best, right = of_shown[shown.best], shown.right[shown.best]
+        risks = " / ".join(f"{risk_threshold(best, right, risk):.2f}" for risk in (0.05, 0.1, 0.2))
+        auc = "" if found.answerable is None else f"{found.answerable:.3f}"
+        print(
+            f"| {kind} | {found.queries} | {found.right:.3f} | {found.confidence:.3f} | "
+            f"{found.error:.3f} | {auc} | {risks} |"
+        )
+        for name, (part, part_fitted) in zip(
+            data.names[-len(parts) :] if False else range(len(parts)), parts, strict=True
+        ):
+            at = np.concatenate([np.full(len(p), i) for i, (p, _) in enumerate(parts)]) == name
+            one = matches.part(at)
+            c = confidence[at[matches.query]]
+            r = Reliability.of(one, c)
+            h = np.zeros(len(one))
+            np.maximum.at(h, one.query, c)
+            print(
+                "   part",
+                name,
+                r,
+                "unfitted <.5",
+                (h[~part_fitted] < 0.5).mean() if (~part_fitted).any() else "",
+                "<.5",
+                (h < 0.5).mean(),
+            )
+        curves[kind] = (best, right)
+        calibrations[kind] = fit(
+            matches.part(fitted), scorer=scorer, fitted_on=f"{kind}s: {int(fitted.sum())} queries"
+        )
+    target = (arguments.model or SHIPPED) / CALIBRATION_FILE
+    write_text(target, calibrations_json(calibrations))
+
+
+class Data:
+    """The judged matches of each set, and which of its queries may be fitted on."""
+
+    def __init__(self, folder: Path, model: uwe.TextEncoder) -> None:
+        self.folder, self.model = folder, model
+        self.names: list[str] = []
+        self.caches = {name: uwe.space_cache(name, model=model) for name in (SKILLS, OCCUPATIONS)}
+        self.labels = {
+            name: {label: i for i, label in enumerate(cache.labels)}
+            for name, cache in self.caches.items()
+        }
+
+    def judged(
+        self,
+        queries: Sequence[str],
+        answers: Sequence[Sequence[str]],
+        space: str,
+        *,
+        cache: uwe.TargetCache | None = None,
+        weight: float = 1.0,
+    ) -> JudgedMatches:
+        index = self.labels[space]
+        # An answer of another release of ESCO cannot be found: right is never said of it.
+        accepted = [{index.get(label, -1) for label in some} for some in answers]
+        found = list(ranked_features(queries, cache or self.caches[space]))
+        return judged(queries, accepted, found, weight=weight)
+
+    def typed(self, name: str, space: str) -> tuple[JudgedMatches, np.ndarray]:
+        with (self.folder / "typed" / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+        at = 1 if name.startswith("spans") else 0
+        answers = [_labels("|".join(row[at + 1 :])) for row in rows]
+        found = self.judged([row[at] for row in rows], answers, space)
+        return found, np.ones(len(found), dtype=np.bool_)
+
+    def sentences(self, name: str) -> tuple[JudgedMatches, np.ndarray]:
+        folder = self.folder / "workbench" / f"skillextract_{name}"
+        labels = {row["id"]: row["text"] for row in _json_lines(folder / "targets.jsonl.gz")}
+        answers: dict[str, list[str]] = {}
+        with gzip.open(folder / "val.qrels.tsv.gz", "rt", encoding="utf-8") as file:
+            for line in file:
+                query, _, target, *_ = line.split("\t")
+                answers.setdefault(query, []).append(labels[target])
+        queries = _json_lines(folder / "val.queries.jsonl.gz")[:600]
+        found = self.judged(
+            [row["text"] for row in queries],
+            [answers[row["id"]] for row in queries],
+            SKILLS,
+            weight=0.3 if name == "skillskape" else 1.0,
+        )
+        return found, np.ones(len(found), dtype=np.bool_)
+
+    def extra(self, space: str) -> list[tuple[JudgedMatches, np.ndarray]]:
+        file = "skill_terms" if space == SKILLS else "occupation_titles"
+        with gzip.open(self.folder / "lexicon" / f"{file}.tsv.gz", "rt", encoding="utf-8") as lines:
+            rows = [line.rstrip("\n").split("\t") for line in lines][1:]
+        table = uwe.target_space(space)
+        hidden = [row for row in rows if row[2] != NONE and _share(row[0]) < HIDDEN]
+        names = {row[0].casefold() for row in hidden}
+        aliases = [
+            [alias for alias in some if alias.casefold() not in names]
+            for some in table.aliases or ()
+        ]
+        cache = uwe.TargetCache.build(
+            self.model, table.labels, aliases=aliases, ids=table.ids, dtype="int8"
+        )
+        known = {label.casefold() for label in table.labels}
+        hidden = sorted(
+            (row for row in hidden if row[0].casefold() not in known),
+            key=lambda row: _share(row[0]),
+        )[:MOST]
+        terms = self.judged(
+            [row[0] for row in hidden],
+            [_labels("|".join(row[2:4])) for row in hidden],
+            space,
+            cache=cache,
+            weight=0.05,
+        )
+        silent = [row[0] for row in rows if row[2] == NONE]
+        none = self.judged(silent, [[]] * len(silent), space, weight=0.1)
+        half = np.array([_share(f"half {text}") < 0.5 for text in silent])
+        nonsense = self.judged(NONSENSE, [[]] * len(NONSENSE), space, weight=0.3)
+        return [
+            (terms, np.ones(len(terms), dtype=np.bool_)),
+            (none, half),
+            (nonsense, np.ones(len(nonsense), dtype=np.bool_)),
+        ]
+
+
+def _labels(cell: str) -> list[str]:
+    labels = [label.strip() for label in cell.split("|")]
+    return [label for label in labels if label and label != NONE]
+
+
+def _share(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def _json_lines(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+if __name__ == "__main__":
+    main()
