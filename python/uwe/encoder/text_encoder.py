@@ -304,6 +304,14 @@ class TextEncoder:
             if keep
         ]
 
+    def has_word(self, word: str) -> bool:
+        """Whether the vocabulary has a word in small letters as one piece: it is a common one.
+
+        Raises:
+            ModelError: If the tokenizer is broken.
+        """
+        return self._load_tokenizer().token_to_id(word.lower()) is not None
+
     def _tokenized(self, text: str, number: int) -> Encoding:
         # encode_batch would start threads that do not survive a fork.
         tokenizer = self._load_tokenizer()
