@@ -83,7 +83,7 @@ def test_a_row_of_several_lines_and_a_wrong_width_loses_its_first_line() -> None
     errors: list[DataError] = []
     kept = list(read_queries(lines, format="csv", on_invalid=errors.append))
     assert errors[0].line == 2
-    assert str(errors[0]) == "line 2: expected 2 values as in the header, got 3: quote commas"
+    assert str(errors[0]).startswith("line 2: expected 2 values as in the header, got 3: ")
     assert (kept[-1].line, kept[-1].text) == (4, "welder")
 
 
@@ -189,20 +189,66 @@ def test_the_only_column_has_its_name_too(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "row", "message"),
+    ("header", "row"),
     [
-        (b"label;id\n", b"x;1\n", "';'"),
-        (b'"text";"id"\r\n', b'"x";"1"\r\n', "by ';'"),
-        (b"text;a,b;label\n", b"x;1,2;y\n", "by ';'"),
-        (b"id\ttext\n", b"1\tx\n", "tabs"),
-        (b"sep=;\n", b"label;id\n", "by ';'"),
+        (b"label;text;id\n", b"chef, head;chef, head;1\n"),
+        (b'"text, long";"label";text;"id"\r\n', b'"x";"chef, head";"chef, head";1\r\n'),
+        (b"\nid\ttext\tlabel\n", b"1\tchef, head\tchef, head\n"),
     ],
 )
-def test_columns_that_commas_do_not_separate(header: bytes, row: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=f"^line 1: .*{message}"):
-        list(read_queries([header, row], format="csv", on_invalid=lambda _: None))
-    with pytest.raises(DataError, match=f"^line 1: .*{message}"):
-        read_targets([header, row], format="csv")
+def test_tabs_and_semicolons_are_told_by_the_header(header: bytes, row: bytes) -> None:
+    lines = (header + row).splitlines(keepends=True)
+    (record,) = read_queries(lines, format="csv")
+    assert (record.text, record.fields["id"]) == ("chef, head", "1")
+    table = read_targets(lines, format="csv")
+    assert (table.labels, table.ids) == (["chef, head"], ["1"])
+
+
+@pytest.mark.parametrize("name", ["q.tsv", "q.TSV.gz"])
+def test_tabs_separate_the_columns_of_a_tsv(name: str, tmp_path: Path) -> None:
+    text = b"text\ta,b\nchef\t1\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    assert next(read_queries(tmp_path / name)).fields == {"text": "chef", "a,b": "1"}
+
+
+def test_a_delimiter_is_named_where_the_header_does_not_tell(tmp_path: Path) -> None:
+    lines = [b"text;a,b;label\n", b"x;1,2;y\n"]
+    with pytest.raises(DataError, match=r"^line 1: .*delimiter"):
+        list(read_queries([b"a;b,c\n", b"x;1,2\n"], format="csv", on_invalid=lambda _: None))
+    with pytest.raises(DataError, match=r"^line 1: .*delimiter"):
+        read_targets(lines, format="csv")
+    assert next(read_queries(lines, delimiter=";")).fields == {
+        "text": "x",
+        "a,b": "1,2",
+        "label": "y",
+    }
+    assert read_targets(lines, delimiter=";").labels == ["y"]
+    (tmp_path / "q.txt").write_bytes(b"text|n\nchef|1\n")
+    assert texts(read_queries(tmp_path / "q.txt", delimiter="|")) == [(2, "chef")]
+    for given in ({"format": "jsonl"}, {"format": "lines"}):
+        with pytest.raises(InputError, match="no delimiter"):
+            list(read_queries(lines, delimiter=";", **given))  # type: ignore[arg-type]
+    for wrong in ("", ";;", '"', "\n", 5):
+        with pytest.raises(InputError, match="one character"):
+            list(read_queries(lines, delimiter=wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("format_", ["lines", "jsonl", "csv"])
+def test_utf_16_is_named(format_: Format, encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "q"
+    path.write_bytes("\ufefflabel\ttext\nx\ty\n".encode(encoding))
+    with pytest.raises(DataError, match=r"q:1: expected UTF-8, got UTF-16"):
+        list(read_queries(path, format=format_, on_invalid=lambda _: None))
+    with pytest.raises(DataError, match="got UTF-16"):
+        read_targets(path, format=format_, on_invalid=lambda _: None)
+
+
+@pytest.mark.parametrize("header", [b"label,id\n", b'"label";"id"\n', b"label\tid\n"])
+def test_a_byte_order_mark_is_no_part_of_the_first_header(header: bytes) -> None:
+    row = b"chef,1\n" if b"," in header else b"chef;1\n" if b";" in header else b"chef\t1\n"
+    table = read_targets([b"\xef\xbb\xbf" + header, row], format="csv")
+    assert (table.labels, table.ids, table.metadata) == (["chef"], ["1"], {})
 
 
 def test_a_name_may_have_a_semicolon() -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from uwe.extraction.findings import Finding as Finding
     from uwe.extraction.findings import Place as Place
     from uwe.extraction.segments import split_sentences as split_sentences
+    from uwe.language import LanguageWarning as LanguageWarning
     from uwe.lexicon import Abbreviations as Abbreviations
     from uwe.metrics import QueryMetrics as QueryMetrics
     from uwe.metrics import cache_metrics as cache_metrics
@@ -82,6 +83,7 @@ _MODULES = {
     "explanation": "Explanation explain explain_many",
     "extraction.findings": "Extraction Extractions Finding Place",
     "extraction.segments": "split_sentences",
+    "language": "LanguageWarning",
     "lexicon": "Abbreviations",
     "metrics": "QueryMetrics cache_metrics score_metrics",
     "parallelism": "set_threads threads",

@@ -95,6 +95,7 @@ def read_queries(
     *,
     format: Format | None = None,  # noqa: A002 - what the command line calls it too
     field: str | None = None,
+    delimiter: str | None = None,
     on_invalid: Callable[[DataError], object] | None = None,
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
@@ -105,6 +106,8 @@ def read_queries(
         source: A file (`.gz` is unpacked), or lines of bytes such as `sys.stdin.buffer`.
         format: None tells it by the file's suffix; an iterable without one is `lines`.
         field: Key or column of the text; None takes `text`.
+        delimiter: What separates the columns of CSV, one character. None takes tabs for a `.tsv`,
+            and otherwise commas, or, where the header has none, its tabs or semicolons.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
 
@@ -114,18 +117,20 @@ def read_queries(
     Raises:
         DataError: For an entry that is no UTF-8, no JSON object or no row of the header's width,
             or whose text is missing, no text, or blank; with its path and line.
-        InputError: If the format is unknown, or cannot be told by the suffix, or is Parquet and
-            comes from lines.
+        InputError: If the format is unknown, or cannot be told by the suffix, or has no delimiter
+            and one was given, or is Parquet and comes from lines.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
         OSError: If the file cannot be read.
     """
-    path, chosen = _form(source, format)
+    path, chosen = _form(source, format, delimiter)
     name = "" if chosen == "lines" else "text" if field is None else text_of("field", field)
 
     def take(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return _text(fields, name), fields
 
-    for line, (text, fields) in _taken(source, path, chosen, {name, "id"}, take, on_invalid):
+    for line, (text, fields) in _taken(
+        source, path, chosen, {name, "id"}, take, on_invalid, delimiter
+    ):
         yield Record(line, text, {} if chosen == "lines" else fields)
 
 
@@ -136,6 +141,7 @@ def read_targets(
     label_field: str | None = None,
     id_field: str | None = None,
     aliases_field: str | None = None,
+    delimiter: str | None = None,
     on_invalid: Callable[[DataError], object] | None = None,
 ) -> TargetTable:
     """Read targets with their ids, aliases and metadata.
@@ -150,6 +156,7 @@ def read_targets(
         label_field: Key or column of the label; None takes `label`, or `text` without it.
         id_field: Key or column of the id; None takes `id` if there is one.
         aliases_field: Key or column of the aliases; None takes `aliases` if there are any.
+        delimiter: As in `read_queries`.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
 
@@ -157,10 +164,10 @@ def read_targets(
         DataError: As `read_queries`, or if there is no target, an id or aliases have the wrong
             type, or no entry has a field that was named; with its path and line.
         InputError: If the format is unknown, or cannot be told by the suffix, or has no fields
-            and one was named, or one was named twice.
+            or delimiter and one was named, or a field was named twice.
         OSError: If the file cannot be read.
     """
-    path, chosen = _form(source, format)
+    path, chosen = _form(source, format, delimiter)
     given = (label_field, id_field, aliases_field)
     named = [text_of("the name of a field", name) for name in given if name is not None]
     if named and chosen == "lines":
@@ -192,7 +199,9 @@ def read_targets(
     table = TargetTable([], [], [], {})
     columns = table.metadata
     names = {*labels, id_name, aliases_name}
-    for _, (label, id_, aliases, fields) in _taken(source, path, chosen, names, take, on_invalid):
+    for _, (label, id_, aliases, fields) in _taken(
+        source, path, chosen, names, take, on_invalid, delimiter
+    ):
         for column in [name for name in fields if name not in columns]:
             columns[column] = [None] * len(table.labels)
         for column, values in columns.items():
@@ -233,7 +242,7 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     line = 0
     try:
         with lines_of(path) as lines:
-            for line, raw in decoded(lines):  # noqa: B007 - errors name it
+            for line, raw in decoded(lines, path):  # noqa: B007 - errors name it
                 if not raw.strip(" \r\n"):
                     continue
                 query, target, yes = _judgement(raw)
@@ -289,9 +298,11 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     return list(texts), list(texts.values())
 
 
-def _form(source: str | Path | Iterable[bytes], given: Format | None) -> tuple[Path | None, Format]:
+def _form(
+    source: str | Path | Iterable[bytes], given: Format | None, delimiter: str | None
+) -> tuple[Path | None, Format]:
     path = path_of("source", source) if isinstance(source, str | PathLike) else None
-    return path, format_of(path, given)
+    return path, format_of(path, given, delimiter)
 
 
 def _taken(
@@ -301,9 +312,10 @@ def _taken(
     known: Collection[str],
     take: Callable[[dict[str, Any]], T],
     on_invalid: Callable[[DataError], object] | None,
+    delimiter: str | None,
 ) -> Iterator[tuple[int, T]]:
     """Line and what `take` makes of each entry; it says by an InputError that one is invalid."""
-    for line, entry in entries_in(source, format_, path, known):
+    for line, entry in entries_in(source, format_, path, known, delimiter):
         try:
             taken = take(checked(entry, path, line))
         except (DataError, InputError) as error:

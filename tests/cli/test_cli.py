@@ -162,6 +162,24 @@ def test_explain(shell: Shell) -> None:
     assert soft["scorer"] == "max"
 
 
+def test_targets_are_separated_as_the_option_says(shell: Shell) -> None:
+    Path("t.csv").write_text("label|a;b,c\ndata|1\n")
+    shell("cache", "build", "my.uwe", "-i", "t.csv", "--delimiter", "|", "--model", "tiny")
+    shell("cache", "append", "my.uwe", "-i", "t.csv", "--delimiter", "|")
+    assert uwe.TargetCache.open("my.uwe").metadata[1] == {"a;b,c": "1"}
+    build = ("cache", "build", "new.uwe", "--input", "-", "--format", "csv", "--model", "tiny")
+    assert "delimiter" in shell.error(*build, text="label;a,b\nx;1\n")
+    assert not Path("new.uwe").exists()
+
+
+def test_a_cut_target_is_told_what_targets_can_have(shell: Shell) -> None:
+    done = shell("cache", "build", "my.uwe", "-i", "-", "--model", "tiny", text="data " * 80)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uwe: warning: text 0")
+    assert "aliases" in line
+    assert "uwe." not in line
+
+
 def test_the_life_of_a_cache(shell: Shell) -> None:
     info = shell.json(
         "cache", "build", "my.uwe", "--input", "-", "--model", "tiny", "--dtype", "float16",
@@ -220,13 +238,6 @@ def test_help_says_that_metadata_of_a_csv_are_texts(shell: Shell) -> None:
     Path("roles.csv").write_text("label,level\nspark,3\n")
     shell("cache", "build", "my.uwe", "--input", "roles.csv", "--model", "tiny")
     assert uwe.TargetCache.open("my.uwe").metadata[0] == {"level": "3"}
-
-
-def test_semicolons_are_told_before_anything_is_built(shell: Shell) -> None:
-    build = ("cache", "build", "my.uwe", "--input", "-", "--format", "csv", "--model", "tiny")
-    message = shell.error(*build, text="label;id\nx;1\n")
-    assert "seem to be separated by ';': save the file with commas" in message
-    assert not Path("my.uwe").exists()
 
 
 def test_a_blank_last_line_is_no_target_and_no_query(shell: Shell) -> None:

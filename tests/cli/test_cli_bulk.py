@@ -40,6 +40,24 @@ def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
     assert all(len(line.split("\t")) == 8 for line in with_why.stdout.splitlines())
 
 
+def test_columns_are_separated_as_the_file_or_the_option_says(shell: Shell) -> None:
+    Path("q.tsv").write_text("title\tn\ndata, spark\t1\n")
+    Path("q.csv").write_text("title;n,m\ndata, spark;1\n")
+    found = [
+        shell.lines("rank", "-i", "q.tsv", "--field", "title", "-t", "roles.uwe"),
+        shell.lines(
+            "rank", "-i", "q.csv", "--delimiter", ";", "--field", "title", "-t", "roles.uwe"
+        ),
+        shell.lines(
+            "rank", "-i", "-", "--delimiter", "tab", "--field", "title", "-t", "roles.uwe",
+            text=Path("q.tsv").read_text(),
+        ),
+    ]  # fmt: skip
+    assert [entry["query"] for (entry,) in found] == ["data, spark"] * 3
+    Path("pairs.csv").write_text("query;target\ndata;baker\n")
+    assert len(shell.lines("explain", "-i", "pairs.csv", "-t", "roles.uwe")) == 1
+
+
 def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
     Path("q.jsonl").write_text('{"id": 7, "text": "baker"}\n{"text": "data"}\n')
     first, second = shell.lines("rank", "-i", "q.jsonl", "-t", "roles.uwe", "--why")
@@ -82,7 +100,8 @@ def test_a_cut_text_is_told_once(shell: Shell) -> None:
     assert len(done.stdout.splitlines()) == 100
     (line,) = done.stderr.splitlines()
     assert line.startswith("uwe: warning: text 0")
-    assert "split_sentences" in line
+    assert "--input" in line
+    assert "uwe." not in line
 
 
 def test_nothing_in_nothing_out(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def test_what_is_written_is_read_as_the_same_graph(pairs: Path, tmp_path: Path) 
     assert again.fingerprint() == direct.fingerprint()
 
 
+def test_columns_may_be_separated_otherwise(pairs: Path, tmp_path: Path) -> None:
+    wanted = import_pairs(pairs, "job title", "skill", tmp_path / "own", name="P")
+    rows = list(csv.reader(ROWS.splitlines()))
+    for name, delimiter, given in (("a.tsv", "\t", None), ("b.csv", "|", "|")):
+        with (tmp_path / name).open("w", newline="") as file:
+            csv.writer(file, delimiter=delimiter).writerows(rows)
+        found = import_pairs(
+            tmp_path / name, "job title", "skill", tmp_path / f"g{name}", name="P", delimiter=given
+        )
+        assert [found.left.texts, found.right.texts] == [wanted.left.texts, wanted.right.texts]
+
+
 def test_the_same_file_gives_the_same_bytes(pairs: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         import_pairs(pairs, "job title", "skill", tmp_path / name, name="P")
@@ -71,7 +84,7 @@ def test_nothing_is_replaced_and_nothing_left_half_written(pairs: Path, tmp_path
         ("title,skill\na,b\nc, \n", 3),
         ("title,skill\na,b\nc\n", 3),
         ("title,other\na,b\n", 1),
-        ("title;skill\na;b\n", 1),
+        ("title;a,skill;b\na;b\n", 1),
         ("title,skill\n", None),
         ("title,skill\na,b\nA,c\n", None),
     ],

@@ -107,6 +107,19 @@ def test_a_ranking_is_a_table(skills: uwe.TargetCache) -> None:
     assert uwe.rank_many([], skills).to_arrow().num_rows == 0
 
 
+def test_a_query_without_a_match_is_a_row_of_the_table(skills: uwe.TargetCache) -> None:
+    found, nothing = uwe.rank("spark", skills, k=2), uwe.rank("data chef", skills, min_score=9)
+    assert not nothing
+    table = uwe.Rankings([nothing, found, nothing]).to_arrow()
+    assert table["query"].to_pylist() == [0, 1, 1, 2]
+    assert table["query_text"].to_pylist() == ["data chef", "spark", "spark", "data chef"]
+    assert table["rank"].to_pylist() == [None, 1, 2, None]
+    first, *_, last = table.select(table.column_names[2:]).to_pylist()
+    assert set(first.values()) == set(last.values()) == {None}
+    assert table["metadata.level"].to_pylist()[1] == found[0].metadata["level"]
+    assert nothing.to_arrow()["rank"].to_pylist() == [None]
+
+
 def test_a_notebook_shows_a_ranking_and_an_explanation(skills: uwe.TargetCache) -> None:
     space = skills.append(["<b>data</b> & more"], metadata={"level": [None]})
     rankings = uwe.rank_many(["<script> data", "chef"], space, k=9)

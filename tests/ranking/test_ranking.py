@@ -238,6 +238,7 @@ def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None
             call()
         (warning,) = caught
         assert str(warning.message).startswith(f"text 70 ('{('data ' * 8)[:37]}...') and {more} ")
+        assert "uwe.split_sentences" in str(warning.message)
         assert warning.filename == __file__
     with pytest.warns(uwe.TruncationWarning, match="^text 70 ") as caught:
         uwe.TargetCache.build(
@@ -247,6 +248,7 @@ def test_long_queries_are_warned_of_once_by_their_number(tmp_path: Path) -> None
             block=np.int64(7),  # type: ignore[arg-type]
         )
     assert len(caught) == 1
+    assert "aliases" in str(caught[0].message)
     with pytest.warns(uwe.TruncationWarning, match="^text 70 ") as caught:
         assert len(list(uwe.rank_stream(queries, cache, block=1))) == 150
     assert len(caught) == 1

@@ -1,4 +1,4 @@
-"""Calibrations: fitted on queries with known answers, and how far their confidence can be trusted."""
+"""Calibrations: fitted on queries with known answers, and how far they can be trusted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.bench.statistics import roc_auc
 from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
 from uwe.errors import InputError, MissingExtraError
@@ -104,7 +105,7 @@ def judged(
     right = [index in some for (indices, _), some in pairs for index in indices.tolist()]
     folds = [int(hashlib.sha256(text.lower().encode()).hexdigest()[:8], 16) for text in queries]
     return JudgedMatches(
-        np.concatenate([np.zeros((0, len(FEATURES))), *(features for _, features in found)]),
+        np.concatenate([features for _, features in found] or [np.zeros((0, len(FEATURES)))]),
         np.array(right, dtype=np.bool_),
         np.repeat(np.arange(len(counts)), counts),
         np.array([i == 0 for count in counts for i in range(count)], dtype=np.bool_),
@@ -222,7 +223,7 @@ class Reliability:
             float(right.mean()),
             float(best.mean()),
             expected_calibration_error(best, right),
-            _auc(highest, matches.answered),
+            roc_auc(highest, matches.answered),
         )
 
 
@@ -299,12 +300,3 @@ def _logistic(
         )
     found = LogisticRegression(C=c, max_iter=1000).fit(features, right, sample_weight=weight)
     return found.coef_[0], float(found.intercept_[0])
-
-
-def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve: the share of pairs in order; ties count half."""
-    if positive.all() or not positive.any():
-        return None
-    low, high = np.sort(score[~positive]), score[positive]
-    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
-    return float(below.sum() / (2 * len(low) * len(high)))

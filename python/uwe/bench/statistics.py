@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.bench.results import Interval
 from uwe.errors import InputError
 
-__all__ = ["bootstrap", "bootstrap_mean", "bootstrap_sums", "sign_flip"]
+__all__ = ["bootstrap", "bootstrap_mean", "bootstrap_sums", "roc_auc", "sign_flip"]
 
 SAMPLES = 10_000
 _BOUNDS = (0.025, 0.975)
@@ -218,3 +219,20 @@ def _check_finite(values: NDArray[np.float64]) -> None:
         )
     if not np.isfinite(values).all():
         raise InputError("expected finite values, got an infinite one")
+
+
+def roc_auc(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve: the share of pairs in order; ties count half.
+
+    Args:
+        score: (n,).
+        positive: (n,).
+
+    Returns:
+        From 0 to 1, or None where all are of one sort.
+    """
+    if positive.all() or not positive.any():
+        return None
+    low, high = np.sort(score[~positive]), score[positive]
+    below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
+    return float(below.sum() / (2 * len(low) * len(high)))

@@ -132,7 +132,7 @@ def write(
 
     Whatever goes wrong, the folder stays as it was.
     """
-    cuts = Truncations()
+    cuts = Truncations("targets")
     try:
         with reporting(progress, targets.count(), "Encoding") as report, gathered(cuts):
             done = 0

@@ -70,9 +70,18 @@ FileFormat = Annotated[
     typer.Option(
         "--format", metavar="FORMAT",
         help="lines, csv, jsonl or parquet (extra: arrow); the default is told by the suffix "
-        "(.txt, .csv, .jsonl, also with .gz; .parquet), and lines for standard input.",
+        "(.txt, .csv, .tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and lines for "
+        "standard input.",
     ),
 ]  # fmt: skip
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHARACTER",
+        help="What separates the columns of CSV, such as ; or tab. The default is tabs for .tsv, "
+        "and otherwise commas, or, if the header has none, its tabs or semicolons.",
+    ),
+]
 SkipInvalid = Annotated[
     bool,
     typer.Option("--skip-invalid", help="Pass over entries that are invalid, and say how many."),
@@ -164,7 +173,11 @@ def source_of(path: str) -> str | Iterable[bytes]:
 
 
 def read_records(
-    source: str, format_: str | None, skipped: Skipped | None, field: str | None
+    source: str,
+    format_: str | None,
+    skipped: Skipped | None,
+    field: str | None,
+    delimiter: str | None,
 ) -> Iterator[Record]:
     """The entries of a file or of standard input, one after the other.
 
@@ -173,11 +186,16 @@ def read_records(
         format_: `--format`.
         skipped: Takes what is wrong with invalid entries; None raises it.
         field: Key or column of the text.
+        delimiter: `--delimiter`.
     """
     from uwe.corpus import read_queries
 
     return read_queries(
-        source_of(source), format=file_format(format_), field=field, on_invalid=skipped
+        source_of(source),
+        format=file_format(format_),
+        delimiter=file_delimiter(delimiter),
+        field=field,
+        on_invalid=skipped,
     )
 
 
@@ -232,3 +250,8 @@ class Skipped:
 def file_format(name: str | None) -> Format | None:
     """`--format` as the readers take it, which check it."""
     return cast("Format | None", name)
+
+
+def file_delimiter(name: str | None) -> str | None:
+    """`--delimiter` as the readers take it, which check it: few shells type a tab."""
+    return "\t" if name in ("tab", "\\t") else name

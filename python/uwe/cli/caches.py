@@ -58,6 +58,7 @@ def build(
         str | None, typer.Option(help="A built-in target space in place of --input.")
     ] = None,
     format_: arguments.FileFormat = None,
+    delimiter: arguments.Delimiter = None,
     label_field: LabelField = None,
     id_field: IdField = None,
     aliases_field: AliasesField = None,
@@ -85,16 +86,16 @@ def build(
     if (source is None) == (space is None):
         raise typer.BadParameter("give either --input FILE or --space NAME")
     fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
-    if source is None and (skip_invalid or format_ is not None or any(fields.values())):
+    if source is None and (skip_invalid or format_ or delimiter or any(fields.values())):
         raise typer.BadParameter(
-            "--format, --skip-invalid and the names of fields are for --input FILE"
+            "--format, --delimiter, --skip-invalid and the names of fields are for --input FILE"
         )
     from uwe.cache.target_cache import TargetCache
     from uwe.encoder.loading import load
     from uwe.spaces import target_space
 
     if source is not None:
-        table = _read(source, format_, skip_invalid, fields)
+        table = _read(source, format_, delimiter, skip_invalid, fields)
     else:
         assert space is not None
         table = target_space(space).table()
@@ -123,6 +124,7 @@ def append(
     folder: Folder,
     source: From = None,
     format_: arguments.FileFormat = None,
+    delimiter: arguments.Delimiter = None,
     label_field: LabelField = None,
     id_field: IdField = None,
     aliases_field: AliasesField = None,
@@ -141,7 +143,7 @@ def append(
 
     cache = TargetCache.open(folder, model=arguments.load_model(model))
     fields = {"label_field": label_field, "id_field": id_field, "aliases_field": aliases_field}
-    table = _read(source, format_, skip_invalid, fields)
+    table = _read(source, format_, delimiter, skip_invalid, fields)
     _print_info(cache.append(**vars(table), progress=True), as_json)
 
 
@@ -195,11 +197,15 @@ def verify(folder: Name, as_json: arguments.AsJson = False) -> None:
     if as_json:
         output.print_json({"path": str(cache.path), "targets": len(cache), "sound": True})
     else:
-        output.print_line(f"{cache.path}: sound, {len(cache)} targets")
+        output.print_line(output.one_line(f"{cache.path}: sound, {len(cache)} targets"))
 
 
 def _read(
-    source: str, format_: str | None, skip_invalid: bool, fields: dict[str, str | None]
+    source: str,
+    format_: str | None,
+    delimiter: str | None,
+    skip_invalid: bool,
+    fields: dict[str, str | None],
 ) -> TargetTable:
     from uwe.corpus import read_targets
 
@@ -207,6 +213,7 @@ def _read(
     table = read_targets(
         arguments.source_of(source),
         format=arguments.file_format(format_),
+        delimiter=arguments.file_delimiter(delimiter),
         on_invalid=skipped if skip_invalid else None,
         **fields,
     )
@@ -222,7 +229,7 @@ def _print_info(cache: TargetCache, as_json: bool) -> None:
     width = max(map(len, found))
     for name, value in found.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
-        output.print_line(f"{name.ljust(width)}  {text}".rstrip())
+        output.print_line(f"{name.ljust(width)}  {output.one_line(text)}".rstrip())
 
 
 for command in (build, info, append, remove, compact, verify):

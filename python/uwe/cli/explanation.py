@@ -43,10 +43,11 @@ def explain_command(
         str | None,
         typer.Option(
             "--format", metavar="FORMAT",
-            help="csv or jsonl; the default is told by the suffix (.csv, .jsonl, also with .gz), "
-            "and jsonl for standard input.",
+            help="csv or jsonl; the default is told by the suffix (.csv, .tsv, .jsonl, also "
+            "with .gz), csv with --delimiter, and jsonl for standard input.",
         ),
     ] = None,
+    delimiter: arguments.Delimiter = None,
     skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
@@ -65,8 +66,8 @@ def explain_command(
         raise typer.BadParameter("give either a QUERY with a target or --input FILE")
     if source is None and (query is None or (label is None) == (index is None)):
         raise typer.BadParameter("give a QUERY and either a LABEL or --index, or --input FILE")
-    if source is None and (format_, skip_invalid) != (None, False):
-        raise typer.BadParameter("--format and --skip-invalid are for --input FILE")
+    if source is None and (format_, delimiter, skip_invalid) != (None, None, False):
+        raise typer.BadParameter("--format, --delimiter and --skip-invalid are for --input FILE")
     if format_ == "lines":
         raise typer.BadParameter("pairs come as csv or jsonl: plain lines have one text only")
     from uwe.explanation import explain
@@ -75,7 +76,7 @@ def explain_command(
     table = arguments.read_abbreviations(abbreviations)
     explained = partial(explain, targets=space, scorer=scorer, abbreviations=table)
     if source is not None:
-        _explain_stream(source, format_, skip_invalid, explained, as_json)
+        _explain_stream(source, format_, delimiter, skip_invalid, explained, as_json)
         return
     target = label if label is not None else index
     assert query is not None
@@ -90,6 +91,7 @@ def explain_command(
 def _explain_stream(
     source: str,
     format_: str | None,
+    delimiter: str | None,
     skip_invalid: bool,
     explained: Callable[..., Explanation],
     as_json: bool,
@@ -97,9 +99,11 @@ def _explain_stream(
     from uwe.progress import reporting
 
     skipped = arguments.Skipped()
-    if source == "-" and format_ is None:
+    if source == "-" and format_ is None and delimiter is None:
         format_ = "jsonl"
-    records = arguments.read_records(source, format_, skipped if skip_invalid else None, "query")
+    records = arguments.read_records(
+        source, format_, skipped if skip_invalid else None, "query", delimiter
+    )
     with reporting(not sys.stdout.isatty(), None, "Explaining") as progress:
         for done, record in enumerate(records, 1):
             try:

@@ -70,6 +70,7 @@ def extract_command(
         ),
     ] = None,
     format_: arguments.FileFormat = None,
+    delimiter: arguments.Delimiter = None,
     field: Annotated[
         str | None,
         typer.Option(
@@ -103,8 +104,10 @@ def extract_command(
     """
     if (file is None) == (source is None):
         raise typer.BadParameter("give either a FILE (- is standard input) or --input FILE")
-    if source is None and (format_, field, skip_invalid, out) != (None, None, False, None):
-        raise typer.BadParameter("--format, --field, --skip-invalid and --output are for --input")
+    if source is None and (format_ or delimiter or field or skip_invalid or out):
+        raise typer.BadParameter(
+            "--format, --delimiter, --field, --skip-invalid and --output are for --input"
+        )
     if source is not None and page is not None:
         raise typer.BadParameter("--html is for one FILE")
     write = _writer(out)
@@ -121,7 +124,9 @@ def extract_command(
         return
     assert source is not None
     skipped = arguments.Skipped()
-    records = arguments.read_records(source, format_, skipped if skip_invalid else None, field)
+    records = arguments.read_records(
+        source, format_, skipped if skip_invalid else None, field, delimiter
+    )
     write(_answers(records, space, settings, named=field is not None, shown=out is not None))
     skipped.tell()
 

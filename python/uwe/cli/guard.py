@@ -14,6 +14,7 @@ from typing import ParamSpec, TextIO
 
 import typer
 
+from uwe.cli.output import one_line, safe
 from uwe.cli.signals import INTERRUPTED, hear, leave
 from uwe.errors import UweError
 
@@ -71,7 +72,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
 def say(message: str) -> None:
     """One line to standard error."""
-    sys.stderr.write(f"uwe: {' '.join(message.split())}\n")
+    sys.stderr.write(f"uwe: {safe(one_line(message))}\n")
     sys.stderr.flush()
 
 
@@ -154,7 +155,7 @@ def _show_messages() -> None:
         del filename, lineno, file, line
         if category not in shown:
             shown.add(category)
-            say(f"warning: {message}")
+            say(f"warning: {getattr(message, 'on_command_line', '') or message}")
 
     warnings.simplefilter("default")
     warnings.simplefilter("ignore", DeprecationWarning)

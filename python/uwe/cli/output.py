@@ -1,28 +1,45 @@
-"""Plain tables and JSON on standard output."""
+"""Plain tables and JSON on standard output; nothing in them can command a terminal."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["as_json", "print_json", "print_line", "print_table"]
+__all__ = ["as_json", "one_line", "print_json", "print_line", "print_table", "safe"]
+
+# C0 but tabs and line feeds, DEL, C1, separators of lines, and what turns the order of characters.
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+def safe(text: str) -> str:
+    """`text` with control characters, and those that turn its direction, as JSON escapes them."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """`text` with each row of white space, line breaks included, as one blank."""
+    return " ".join(text.split())
 
 
 def print_line(text: str) -> None:
     """One line to standard output."""
-    sys.stdout.write(text + "\n")
-
-
-def print_json(value: Any, *, indent: int | None = None) -> None:
-    """One JSON value; without `indent`, in one line."""
-    print_line(as_json(value, indent=indent))
+    sys.stdout.write(safe(text) + "\n")
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
-    """A JSON text; what JSON has no type for, such as a date in Parquet, is written as a text."""
-    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    """A JSON text, in one line without `indent`, which a terminal shows as it is.
+
+    What JSON has no type for, such as a date in Parquet, is written as a text.
+    """
+    return safe(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+
+
+def print_json(value: Any, *, indent: int | None = None) -> None:
+    """One JSON value to standard output, as `as_json` writes it."""
+    sys.stdout.write(as_json(value, indent=indent) + "\n")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:
@@ -30,10 +47,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
     Args:
         header: Names of the columns.
-        rows: As wide as the header.
+        rows: As wide as the header; line breaks in a cell are blanks.
         right: The numbers, from 0, of the columns that are aligned to the right: `"02"`.
     """
-    table = [header, *rows]
+    table = [[safe(one_line(text)) for text in row] for row in [header, *rows]]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
     for row in table:
         cells = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uwe.cli import arguments, output
+from uwe.cli import arguments, output, ranked
 from uwe.cli.guard import say
+from uwe.cli.ranked import Ranked
 from uwe.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def rank_command(
         ),
     ] = None,
     format_: arguments.FileFormat = None,
+    delimiter: arguments.Delimiter = None,
     field: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +68,14 @@ def rank_command(
             help="Say which words of the query earned the score; the default for one query.",
         ),
     ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE",
+            help="Write a file instead: .jsonl, or .csv or .tsv with a header, also with .gz. It "
+            "appears whole; one that is there is replaced.",
+        ),
+    ] = None,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Rank targets for a query, or for many from a file or standard input.
@@ -73,20 +84,26 @@ def rank_command(
     the score with their shares. Many print one line a match, of columns separated by tabs: query,
     rank, label, score, id, alias (the text of the target that matched, if not its label), how the
     query was read (if not as it stands), and with --why the words; a query that no target is left
-    for is a line with the query alone. With --json one JSON object a query.
+    for is a line with the query alone. With --json one JSON object a query; with --output a file.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
       uwe rank "Sr. SWE (ML)" --targets esco-occupations -k 5
       uwe rank "head chef" --targets esco-occupations --json
       uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
-      uwe rank --input titles.csv --field title --json > ranked.jsonl
+      uwe rank --input titles.csv --field title --output ranked.csv
       cat titles.txt | uwe rank --input -
     """
     if (query is None) == (source is None):
         raise typer.BadParameter("give either a QUERY or --input FILE (- is standard input)")
-    if source is None and (format_, field, skip_invalid) != (None, None, False):
-        raise typer.BadParameter("--format, --field and --skip-invalid are for --input FILE")
+    if source is None and (format_, delimiter, field, skip_invalid) != (None, None, None, False):
+        raise typer.BadParameter(
+            "--format, --delimiter, --field and --skip-invalid are for --input FILE"
+        )
+    if out is not None:
+        if as_json:
+            raise typer.BadParameter("the suffix of --output says the form: leave --json out")
+        ranked.check_file(out, source)
     space = arguments.open_targets(targets, model)
     settings: dict[str, Any] = {
         "k": k,
@@ -98,91 +115,90 @@ def rank_command(
     }
     if source is None:
         assert query is not None
-        _rank_one(query, space, settings, why is not False, as_json)
+        found = _answer(query, space, settings, why is not False if out is None else bool(why))
+        if out is None:
+            _print_one(found, space, as_json)
+        else:
+            ranked.write(out, [found], bool(why))
+            output.print_line(out)
         return
-    _rank_stream(source, format_, field, skip_invalid, space, settings, bool(why), as_json)
-
-
-def _rank_one(
-    query: str, space: TargetCache, settings: dict[str, Any], why: bool, as_json: bool
-) -> None:
-    from uwe.ranking.rank import rank
-
-    matches = rank(query, space, **settings)
-    reasons = _reasons(query, space, matches, settings) if why else None
-    if as_json:
-        output.print_json({"query": query, "matches": _as_dicts(matches, reasons)}, indent=2)
-        return
-    if not matches:
-        remedy = ": loosen --where or --min-score"
-        if not len(space):
-            remedy = " in the cache: add some with  uwe cache append"
-        say(f"no target is left{remedy}")
-        return
-    rows = [["rank", "label", "score", *(["earned by"] if reasons is not None else [])]]
-    for i, match in enumerate(matches):
-        label = match.label if match.alias is None else f"{match.label} (alias: {match.alias})"
-        earned = [] if reasons is None else [_earned(reasons[i])]
-        rows.append([str(i + 1), label, f"{match.score:.3f}", *earned])
-    for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
-        output.print_line(f"read as {reading}")
-    output.print_table(rows[0], rows[1:], right="02")
-
-
-def _rank_stream(
-    source: str,
-    format_: str | None,
-    field: str | None,
-    skip_invalid: bool,
-    space: TargetCache,
-    settings: dict[str, Any],
-    why: bool,
-    as_json: bool,
-) -> None:
-    from uwe.progress import reporting
-    from uwe.ranking.rank import rank_stream
-
     skipped = arguments.Skipped()
-    records = arguments.read_records(source, format_, skipped if skip_invalid else None, field)
+    records = arguments.read_records(
+        source, format_, skipped if skip_invalid else None, field, delimiter
+    )
     # Whoever types wants each answer at once; files are ranked a block at a time.
-    block = 1 if source == "-" and sys.stdin.isatty() else 64
-    waiting: deque[Record] = deque()
-    invalid: list[DataError] = []
-    texts = arguments.read_texts(records, waiting, invalid, plain=field is None)
-    ranked = rank_stream(texts, space, block=block, **settings)
-    done = 0
-    with reporting(not sys.stdout.isatty(), None, "Ranking") as progress:
-        for done, matches in enumerate(ranked, 1):
-            record = waiting.popleft()
-            reasons = _reasons(record.text, space, matches, settings) if why else None
-            _print_ranked(record, matches, reasons, as_json)
-            progress(done)
-            if block == 1:
-                sys.stdout.flush()
-    if invalid:
-        raise invalid[0]
+    typed = source == "-" and sys.stdin.isatty()
+    settings["block"] = 1 if typed else 64
+    quiet = out is None and sys.stdout.isatty()
+    answers = _answers(records, field is None, space, settings, bool(why), not quiet)
+    done = (
+        _print_each(answers, as_json, typed)
+        if out is None
+        else ranked.write(out, answers, bool(why))
+    )
+    if out is not None:
+        output.print_line(out)
     if not done and not skipped.count and source != "-":
         say("no query came: expected a text a line, or a field of CSV or JSON lines")
     skipped.tell()
 
 
-def _print_ranked(
-    record: Record, matches: list[Match], reasons: list[Explanation] | None, as_json: bool
-) -> None:
+def _answer(query: str, space: TargetCache, settings: dict[str, Any], why: bool) -> Ranked:
+    from uwe.ranking.rank import rank
+
+    matches = rank(query, space, **settings)
+    return Ranked(query, None, matches, _reasons(query, space, matches, settings) if why else None)
+
+
+def _print_one(found: Ranked, space: TargetCache, as_json: bool) -> None:
     if as_json:
-        found = {"query": record.text, "matches": _as_dicts(matches, reasons)}
-        output.print_json({**arguments.place_of(record), **found})
-        return
-    rows: list[list[str | None]] = [
-        [str(place), match.label, f"{match.score:.4f}", match.id, match.alias, match.read_as]
-        for place, match in enumerate(matches, 1)
-    ]
-    if not rows:  # a query that nothing was found for is a row too
-        rows.append([None] * 6)
-    for i, row in enumerate(rows):
-        earned = [] if reasons is None else [_earned(reasons[i]) if reasons else ""]
-        columns = (" ".join((column or "").split()) for column in [record.text, *row, *earned])
-        output.print_line("\t".join(columns))
+        output.print_json(ranked.as_json(found), indent=2)
+    elif found.matches:
+        ranked.print_table(found)
+    else:
+        remedy = ": loosen --where or --min-score"
+        if not len(space):
+            remedy = " in the cache: add some with  uwe cache append"
+        say(f"no target is left{remedy}")
+
+
+def _print_each(answers: Iterable[Ranked], as_json: bool, flush: bool) -> int:
+    """How many there were."""
+    done = 0
+    for found in answers:
+        done += 1
+        if as_json:
+            output.print_json(ranked.as_json(found))
+        else:
+            output.print_line(ranked.as_line(found))
+        if flush:
+            sys.stdout.flush()
+    return done
+
+
+def _answers(
+    records: Iterable[Record],
+    plain: bool,
+    space: TargetCache,
+    settings: dict[str, Any],
+    why: bool,
+    progress: bool,
+) -> Iterator[Ranked]:
+    from uwe.progress import reporting
+    from uwe.ranking.rank import rank_stream
+
+    waiting: deque[Record] = deque()
+    invalid: list[DataError] = []
+    texts = arguments.read_texts(records, waiting, invalid, plain=plain)
+    found = rank_stream(texts, space, **settings)
+    with reporting(progress, None, "Ranking") as report:
+        for done, matches in enumerate(found, 1):
+            record = waiting.popleft()
+            reasons = _reasons(record.text, space, matches, settings) if why else None
+            yield Ranked(record.text, record, matches, reasons)
+            report(done)
+    if invalid:
+        raise invalid[0]
 
 
 def _reasons(
@@ -192,19 +208,3 @@ def _reasons(
 
     scorer, table = settings["scorer"], settings["abbreviations"]
     return explain_many(query, space, matches, scorer=scorer, abbreviations=table)
-
-
-def _earned(reason: Explanation) -> str:
-    # A word's comma or bracket belongs to the sentence that it was in.
-    words = ((w.text.lstrip("([").rstrip(",;:.!?)]") or w.text, w.share) for w in reason.top())
-    return ", ".join(f"{word} {share:+.3f}" for word, share in words)
-
-
-def _as_dicts(matches: list[Match], reasons: list[Explanation] | None) -> list[dict[str, Any]]:
-    found = []
-    for i, match in enumerate(matches):
-        entry = {"rank": i + 1, **match.to_dict()}
-        if reasons is not None:
-            entry["why"] = [vars(word) for word in reasons[i].query_words]
-        found.append(entry)
-    return found

@@ -96,6 +96,52 @@ def run_command(
     )
 
 
+def skill_head_command(
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="The file that is written.")
+    ],
+    model: arguments.Model = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="The data folder; the default is $UWE_DATA."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and the order.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: arguments.AsJson = False,
+) -> None:
+    """Train the head that marks skills in texts, over a frozen model, and evaluate it.
+
+    It learns from skillspan/train.jsonl.gz of the data folder and is evaluated on dev.jsonl.gz
+    there. A model reads skills where skill_head.npz in its folder is such a file.
+
+    Example:
+      uwe train skill-head --model models/uwe-mini-clean -o models/uwe-mini-clean/skill_head.npz
+    """
+    from uwe.bench.skill_head import evaluate_head
+    from uwe.data.layout import data_folder
+    from uwe.encoder.loading import load
+    from uwe.extraction.marked_lines import encode_marked_lines, read_marked_lines
+    from uwe.extraction.skill_head import SkillHead
+    from uwe.training.skill_head import HeadRecipe, train_head
+
+    folder, encoder, path = data_folder(data) / "skillspan", load(model), Path(out)
+    marked = {
+        split: encode_marked_lines(
+            read_marked_lines(folder / f"{split}.jsonl.gz"), encoder, progress=not quiet
+        )
+        for split in ("train", "dev")
+    }
+    train_head(marked["train"], HeadRecipe(seed=seed), path, progress=not quiet)
+    found = asdict(evaluate_head(SkillHead(path, dim=encoder.dim), marked["dev"]))
+    if as_json:
+        output.print_json(found, indent=2)
+        return
+    for name, value in found.items():
+        output.print_line(
+            f"{name}: {value:.3f}" if isinstance(value, float) else f"{name}: {value}"
+        )
+
+
 def report_command(
     run: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
     out: Annotated[
@@ -261,5 +307,6 @@ def _print_leaks(leaks: Sequence[Leak] | None) -> None:
 
 
 app.command("run")(guarded(run_command))
+app.command("skill-head")(guarded(skill_head_command))
 app.command("report")(guarded(report_command))
 app.command("inspect")(guarded(inspect_command))

@@ -43,9 +43,17 @@ class TableFile:
         return Path(f"{self.path}!{self.member}") if self.member else self.path
 
     def rows(
-        self, separated_by: Literal["commas", "tabs"], required: Collection[str]
+        self,
+        separated_by: Literal["commas", "tabs"],
+        required: Collection[str],
+        delimiter: str | None = None,
     ) -> Iterator[tuple[int, dict[str, str]]]:
         """Line numbers, from 1, and rows by column; nothing is held.
+
+        Args:
+            separated_by: `commas` is CSV, with quotes; `tabs` is without.
+            required: Columns that have to be there.
+            delimiter: Of CSV; None as in `uwe.corpus.read_queries`.
 
         Raises:
             DataError: If it is damaged, a row is malformed, or a required column is missing; with
@@ -55,7 +63,7 @@ class TableFile:
         place = self.place
         with self._lines() as lines:
             entries = (
-                entries_of(lines, "csv", place, required)
+                entries_of(lines, "csv", place, required, delimiter)
                 if separated_by == "commas"
                 else _tabbed(lines, place)
             )
@@ -187,7 +195,7 @@ def _tabbed(lines: Iterable[bytes], place: Path) -> Iterator[tuple[int, dict[str
 
 
 def _values(lines: Iterable[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
-    for line, raw in decoded(lines):
+    for line, raw in decoded(lines, path):
         values = raw.rstrip("\r\n").split("\t")
         checked({"": values}, path, line)
         yield line, values

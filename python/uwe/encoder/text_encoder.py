@@ -117,6 +117,11 @@ class TextEncoder:
         return self._config
 
     @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._folder
+
+    @property
     def calibrations(self) -> dict[str, Calibration]:
         """Its calibrations by the kind of query, which make `Match.confidence`; often none.
 
@@ -198,6 +203,40 @@ class TextEncoder:
             TruncationWarning: Once a call, if texts are longer than `config.max_tokens` tokens:
                 only what fits is read.
         """
+        return self._encode(texts, batch_size, progress, None)
+
+    def encode_with_places(
+        self, texts: Iterable[str], *, batch_size: int = 64, progress: Progress = False
+    ) -> tuple[TokenVectors, NDArray[np.int64]]:
+        """`encode`, and where each token stands in its text.
+
+        Args:
+            texts: As in `encode`, like all that follows.
+            batch_size: Most texts of a batch.
+            progress: True for a bar, or a callable.
+
+        Returns:
+            The token vectors; and (tokens, 2), int64: where each token begins and ends in its text,
+            in characters, both the same for a special token.
+
+        Raises:
+            InputError: As `encode`.
+            ModelError: As `encode`.
+
+        Warns:
+            TruncationWarning: As `encode`.
+        """
+        places: list[NDArray[np.int64]] = []
+        vectors = self._encode(texts, batch_size, progress, places)
+        return vectors, np.concatenate(places)
+
+    def _encode(
+        self,
+        texts: Iterable[str],
+        batch_size: int,
+        progress: Progress,
+        places: list[NDArray[np.int64]] | None,
+    ) -> TokenVectors:
         batch_size = positive("batch_size", batch_size)
         check_progress(progress)
         checked = texts_of("texts", texts)
@@ -212,6 +251,9 @@ class TextEncoder:
                 ids.append(np.array(encoding.ids, dtype=np.int64))
                 mask = self._kept(encoding)
                 kept.append(mask)
+                if places is not None:
+                    place = np.array(encoding.offsets, dtype=np.int64)
+                    places.append(place if mask is None else place[mask])
                 counts.append(len(ids[-1]) if mask is None else int(mask.sum()))
                 if encoding.overflowing:
                     cut.append(i)
@@ -261,6 +303,14 @@ class TextEncoder:
             for piece, (start, end), word, special, keep in columns
             if keep
         ]
+
+    def has_word(self, word: str) -> bool:
+        """Whether the vocabulary has a word in small letters as one piece: it is a common one.
+
+        Raises:
+            ModelError: If the tokenizer is broken.
+        """
+        return self._load_tokenizer().token_to_id(word.lower()) is not None
 
     def _tokenized(self, text: str, number: int) -> Encoding:
         # encode_batch would start threads that do not survive a fork.

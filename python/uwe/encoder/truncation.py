@@ -8,25 +8,51 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
+from typing import Literal
 
-__all__ = ["TruncationWarning", "Truncations", "gathered"]
+__all__ = ["TruncationWarning", "Truncations", "gathered", "warn_caller"]
+
+Kind = Literal["texts", "queries", "targets"]
+
+_REMEDIES: dict[Kind, tuple[str, str]] = {
+    "texts": ("pass the parts that uwe.split_sentences(text) gives", "take a part of it"),
+    "queries": (
+        "pass a whole advert to uwe.extract, others to uwe.split_sentences, and rank the parts",
+        "pass a whole advert to  uwe extract, or rank its sentences, one a line, by  --input",
+    ),
+    "targets": (
+        "shorten it, or pass its parts as aliases",
+        "shorten it, or put its parts into the column of aliases",
+    ),
+}
+"""What to do about a text that was cut: in Python, and on the command line."""
 
 _gathering: ContextVar[Truncations | None] = ContextVar("uwe_truncations", default=None)
 
 
 class TruncationWarning(UserWarning):
-    """A text has more tokens than the model reads, and was cut. Remedy: `uwe.split_sentences`."""
+    """A text has more tokens than the model reads, and was cut. Remedy: `uwe.split_sentences`.
+
+    Attributes:
+        on_command_line: The message for someone at the command line.
+    """
+
+    on_command_line = ""
 
 
 class Truncations:
     """What was cut among the texts of one call, which may encode them block by block.
+
+    Args:
+        of: What the texts are, which tells what to do about a long one.
 
     Attributes:
         texts: How many texts have been encoded: the number of the next one.
         cut: How many of them were cut.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of: Kind = "texts") -> None:
+        self._of = of
         self.texts = 0
         self.cut = 0
         self._first = ""
@@ -49,21 +75,26 @@ class Truncations:
             return
         self._warned = True
         more = f" and {self.cut - 1} more" if self.cut > 1 else ""
-        message = (
-            f"{self._first}{more}: longer than {self._model}, so only the beginning counts: pass "
-            "the parts that uwe.split_sentences(text) gives"
-        )
-        frame = _caller()
-        # The registry of a module keeps every text that was ever warned with: a server's would
-        # grow with each long query.
-        warnings.warn_explicit(
-            message,
-            TruncationWarning,
-            filename=frame.f_code.co_filename if frame else "uwe",
-            lineno=frame.f_lineno if frame else 1,
-            module=frame.f_globals.get("__name__") if frame else None,
-            registry={},
-        )
+        fact = f"{self._first}{more}: longer than {self._model}, so only the beginning counts"
+        in_python, on_command_line = _REMEDIES[self._of]
+        warning = TruncationWarning(f"{fact}: {in_python}")
+        warning.on_command_line = f"{fact}: {on_command_line}"
+        warn_caller(warning)
+
+
+def warn_caller(warning: Warning) -> None:
+    """Warn where the code that called uwe stands."""
+    frame = _caller()
+    # The registry of a module keeps every text that was ever warned with: a server's would grow
+    # with each long query.
+    warnings.warn_explicit(
+        warning,
+        type(warning),
+        filename=frame.f_code.co_filename if frame else "uwe",
+        lineno=frame.f_lineno if frame else 1,
+        module=frame.f_globals.get("__name__") if frame else None,
+        registry={},
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from uwe.extraction.sentences import sentence_spans
@@ -97,6 +97,7 @@ class Segment:
         kind: `heading`, `sentence`, or `item`, which is one of those that a sentence lists.
         parent: For an item, the index of the sentence that lists it among all segments.
         offset: For an item, where its text begins in the text of that sentence; otherwise 0.
+        characters: Where each character of its text stands in the plain text.
     """
 
     text: str
@@ -106,6 +107,7 @@ class Segment:
     kind: str
     parent: int | None = None
     offset: int = 0
+    characters: Sequence[int] = field(default=(), repr=False, compare=False)
 
 
 def split_sentences(text: str) -> list[str]:
@@ -131,11 +133,12 @@ def segments(plain: PlainText) -> list[Segment]:
         for start, end, kind in _parts(text, heading=_is_heading(plain.text, lines, number)):
             first, last = plain.source_span(places[start], places[end - 1] + 1)
             parent = len(found)
-            found.append(Segment(text[start:end], first, last, number, kind))
+            own = places[start:end]
+            found.append(Segment(text[start:end], first, last, number, kind, characters=own))
             for a, b in _items(text[start:end]) if kind == "sentence" else ():
                 first, last = plain.source_span(places[start + a], places[start + b - 1] + 1)
                 item = text[start + a : start + b]
-                found.append(Segment(item, first, last, number, "item", parent, a))
+                found.append(Segment(item, first, last, number, "item", parent, a, own[a:b]))
     return found
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +23,7 @@ from uwe.files.arrow import parquet_rows
 
 __all__ = [
     "FORMATS", "Format", "checked", "decoded", "entries_in", "entries_of", "format_of", "lines_of",
+    "suffix_of",
 ]  # fmt: skip
 
 Format = Literal["lines", "csv", "jsonl", "parquet"]
@@ -31,27 +35,45 @@ _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
 
 _SUFFIXES: dict[str, Format] = {
-    ".txt": "lines", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".txt": "lines", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
     ".parquet": "parquet",
 }  # fmt: skip
 
+_QUOTED = re.compile(r'"[^"]*"?')
 
-def format_of(path: Path | None, given: Format | None) -> Format:
-    """The format that was given, or that the suffix tells; InputError if neither does."""
-    if given is not None:
-        if not isinstance(given, str) or given not in FORMATS:
-            raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
-        return given
-    if path is None:
+
+def format_of(path: Path | None, given: Format | None, delimiter: str | None = None) -> Format:
+    """The format that was given, or that the suffix tells; with a delimiter it is CSV.
+
+    Raises:
+        InputError: If nothing tells the format, it is unknown or has no delimiter, or the delimiter
+            cannot be one.
+    """
+    if given is not None and (not isinstance(given, str) or given not in FORMATS):
+        raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
+    found = given or _SUFFIXES.get(suffix_of(path))
+    if delimiter is not None:
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InputError(
+                f"expected one character as the delimiter, got {delimiter!r}: pass ';', say"
+            )
+        if found in ("jsonl", "parquet") or given == "lines":
+            raise InputError(f"the format {found} has no delimiter: leave it out")
+        return "csv"
+    if found is None and path is None:
         return "lines"
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-    found = _SUFFIXES.get(suffixes[-1]) if suffixes else None
     if found is None:
         raise InputError(
             f"cannot tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
             f"all but the last also with .gz: give the format, one of {', '.join(FORMATS)}"
         )
     return found
+
+
+def suffix_of(path: Path | None) -> str:
+    """The last suffix but `.gz`, in lower case; an empty text without one."""
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"] if path else []
+    return suffixes[-1] if suffixes else ""
 
 
 @contextmanager
@@ -82,19 +104,35 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
             raise DataError(f"damaged archive ({error}): fetch it again", path=path) from None
 
 
-def decoded(lines: Iterable[bytes]) -> Iterator[tuple[int, str]]:
-    """Line numbers, from 1, and lines; a byte order mark at the start is passed over."""
+def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[int, str]]:
+    """Line numbers, from 1, and lines; a byte order mark at the start is passed over.
+
+    Raises:
+        DataError: If it is that of UTF-16.
+        InputError: If a line is no bytes.
+    """
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
     # one bad line costs one entry, not the rest of the file.
     for number, line in enumerate(lines, 1):
         if not isinstance(line, bytes):
             raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
+        if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise DataError(
+                "expected UTF-8, got UTF-16, as spreadsheets save Unicode text: save it as CSV "
+                "UTF-8, or convert it with  iconv -f UTF-16 -t UTF-8",
+                path=path,
+                line=1,
+            )
         text = line.decode("utf-8", "surrogateescape")
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
 def entries_in(
-    source: str | Path | Iterable[bytes], format_: Format, path: Path | None, known: Collection[str]
+    source: str | Path | Iterable[bytes],
+    format_: Format,
+    path: Path | None,
+    known: Collection[str],
+    delimiter: str | None,
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """`entries_of` a file of any format, or of lines of bytes.
 
@@ -104,7 +142,7 @@ def entries_in(
     """
     if format_ != "parquet":
         with lines_of(source) as lines:
-            yield from entries_of(lines, format_, path, known)
+            yield from entries_of(lines, format_, path, known, delimiter)
         return
     if path is None:
         raise InputError("expected a file, as Parquet is read from its end: name one")
@@ -112,21 +150,26 @@ def entries_in(
 
 
 def entries_of(
-    lines: Iterable[bytes], format_: Format, path: Path | None, known: Collection[str]
+    lines: Iterable[bytes],
+    format_: Format,
+    path: Path | None,
+    known: Collection[str],
+    delimiter: str | None = None,
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """Line number and fields of each entry, or what is wrong with it.
 
     Blank lines are passed over; a file of nothing else is one invalid entry.
 
-    A CSV header with none of the `known` names that seems to be separated by something else than
-    commas is a DataError.
+    Without a delimiter, tabs separate the columns of a `.tsv`; otherwise commas do, or, if the
+    header has no comma, its tabs or semicolons. A CSV header with none of the `known` names is a
+    DataError.
     """
     if format_ == "csv":
-        yield from _csv_entries(lines, path, known)
+        yield from _csv_entries(lines, path, known, delimiter)
         return
     number = 0
     found = False
-    for number, raw in decoded(lines):
+    for number, raw in decoded(lines, path):
         line = raw.rstrip("\r\n")
         if line and not line.isspace():
             found = True
@@ -153,11 +196,14 @@ def _entry(
 
 
 def _csv_entries(
-    lines: Iterable[bytes], path: Path | None, known: Collection[str]
+    lines: Iterable[bytes], path: Path | None, known: Collection[str], delimiter: str | None
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
-    numbered = decoded(lines)
+    numbered = decoded(lines, path)
     taken: list[tuple[int, str]] = []  # by the entry that is being read
-    again: deque[tuple[int, str]] = deque()
+    again = deque(_first(numbered, path))
+    if again and delimiter is None:
+        delimiter = _delimiter(again[0][1], path)
+    reading = partial(csv.reader, strict=True, delimiter=delimiter or ",")
 
     def pull() -> Iterator[str]:
         while (line := again.popleft() if again else next(numbered, None)) is not None:
@@ -168,7 +214,7 @@ def _csv_entries(
     line = 0
     # Of the whole process, and lower by default than long adverts are.
     csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_FIELD))
-    reader = csv.reader(pull(), strict=True)
+    reader = reading(pull())
     while True:
         taken.clear()
         row, problem = _next_row(reader)
@@ -185,7 +231,8 @@ def _csv_entries(
             continue
         if not problem and len(row) != len(header):
             problem = (
-                f"expected {len(header)} values as in the header, got {len(row)}: quote commas"
+                f"expected {len(header)} values as in the header, got {len(row)}: put a value with "
+                f"{delimiter!r} in it in quotes"
             )
         if not problem:
             yield line, dict(zip(header, row, strict=True))
@@ -195,9 +242,18 @@ def _csv_entries(
             # An open quote swallows lines that are entries of their own: only its own line is
             # lost. The reader starts again, as it may have seen the end of the file.
             again.extendleft(reversed(taken[1:]))
-            reader = csv.reader(pull(), strict=True)
-    if header is None and line:
+            reader = reading(pull())
+
+
+def _first(numbered: Iterator[tuple[int, str]], path: Path | None) -> list[tuple[int, str]]:
+    """The first line that is not blank, if there is any line."""
+    number = 0
+    for number, text in numbered:
+        if text.strip():
+            return [(number, text)]
+    if number:
         raise DataError("expected a header and rows, got blank lines: add some", path=path, line=1)
+    return []
 
 
 def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, str]:
@@ -210,20 +266,23 @@ def _next_row(reader: Iterator[list[str]]) -> tuple[list[str] | None, str]:
         return [], f"expected a CSV row, got {error}: {remedy}"
 
 
+def _delimiter(header: str, path: Path | None) -> str:
+    """What separates the columns, by the first line."""
+    if suffix_of(path) == ".tsv":
+        return "\t"
+    bare = _QUOTED.sub("", header)
+    return next((mark for mark in ",\t;" if mark in bare), ",")
+
+
 def _wrong_header(header: list[str], known: Collection[str]) -> str:
     """What is wrong with it, or an empty text."""
     if not set(header) & set(known):
-        # A spreadsheet program saves with semicolons where the comma is the decimal sign.
-        for separator, name in ((";", "';'"), ("\t", "tabs")):
-            if any(separator in column for column in header):
-                return (
-                    f"expected a header separated by commas, got {','.join(header)!r}: the columns "
-                    f"seem to be separated by {name}: save the file with commas"
-                )
+        remedy = "add a first line that names the columns, or name another field"
+        if any(mark in column for column in header for mark in ",;\t"):
+            remedy = "name what separates them as the delimiter, or save the file with commas"
         return (
             f"expected a header with columns such as {', '.join(map(repr, sorted(known)))}, got "
-            f"{', '.join(map(repr, header))}: add a first line that names the columns, or name "
-            "another field"
+            f"{', '.join(map(repr, header))}: {remedy}"
         )
     if len(set(header)) != len(header) or "" in header:
         return f"expected a header of different names, got {header}"

@@ -9,6 +9,7 @@ from uwe.checks import path_of
 from uwe.data.tables import TableFile
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import new_folder
+from uwe.files.records import format_of
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.files import graph_name, read_graphs
 from uwe.graphs.graph import Graph, folded, plain
@@ -20,7 +21,13 @@ PAIR = "pair"
 
 
 def import_pairs(
-    source: str | Path, left_column: str, right_column: str, folder: str | Path, *, name: str
+    source: str | Path,
+    left_column: str,
+    right_column: str,
+    folder: str | Path,
+    *,
+    name: str,
+    delimiter: str | None = None,
 ) -> Graph:
     """Write two columns of a CSV file as a graph, each row an edge.
 
@@ -33,24 +40,26 @@ def import_pairs(
         right_column: Column of the right texts.
         folder: Where it is written; new or empty.
         name: What a recipe calls the graph.
+        delimiter: What separates the columns, as in `uwe.corpus.read_queries`.
 
     Returns:
         The graph, as `read_graphs(folder)` reads it.
 
     Raises:
-        InputError: If the folder has something in it, both columns are the same, or the name or a
-            column cannot name a file.
+        InputError: If the folder has something in it, both columns are the same, the name or a
+            column cannot name a file, or the delimiter cannot be one.
         DataError: If a column is missing, a text is blank, a row is malformed, or a side has fewer
             than two nodes; with path and line.
         OSError: If a file cannot be read or written.
     """
     source = path_of("source", source)
+    format_of(source, "csv", delimiter)
     kinds = (left_column, right_column)
     if left_column == right_column:
         raise InputError(f"expected two columns, got {left_column!r} twice: name another")
     graphs = GraphBuilder({graph_name(name): kinds})
     spelled: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
-    for line, row in TableFile(source).rows("commas", kinds):
+    for line, row in TableFile(source).rows("commas", kinds, delimiter):
         ends = []
         for kind in kinds:
             text = plain(row[kind])

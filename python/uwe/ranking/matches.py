@@ -80,7 +80,7 @@ class Rankings(list[Ranking]):
             A `pyarrow.Table` with a row for each match and the columns `query` (its number, from
             0), `query_text`, `rank` (from 1), `label`, `score`, `index`, `id`, `alias`, `read_as`,
             and for each metadata column one named `metadata.COLUMN`. A query without a match has
-            no row.
+            one row, whose other columns are null.
 
         Raises:
             MissingExtraError: If pyarrow is not installed.
@@ -93,11 +93,11 @@ class Rankings(list[Ranking]):
 
 def _arrow(rankings: list[Ranking]) -> pa.Table:
     pa = arrow("to_arrow")
-    rows = [
-        (number, of_query.query, rank, match)
-        for number, of_query in enumerate(rankings)
-        for rank, match in enumerate(of_query, 1)
-    ]
+    rows: list[tuple[int, str, int | None, Match | None]] = []
+    for number, of_query in enumerate(rankings):
+        rows += [(number, of_query.query, rank, match) for rank, match in enumerate(of_query, 1)]
+        if not of_query:  # so that no query is lost
+            rows.append((number, of_query.query, None, None))
     matches = [match for *_, match in rows]
     columns = {
         "query": pa.array([number for number, *_ in rows], pa.int64()),
@@ -106,10 +106,10 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
     }
     kinds = {"score": pa.float32(), "index": pa.int64()}
     for name in ("label", "score", "index", "id", "alias", "read_as"):
-        values = [getattr(match, name) for match in matches]
+        values = [match and getattr(match, name) for match in matches]
         columns[name] = pa.array(values, kinds.get(name, pa.string()))
-    for name in matches[0].metadata if matches else ():
-        values = [match.metadata[name] for match in matches]
+    for name in next((match.metadata for match in matches if match), ()):
+        values = [match and match.metadata[name] for match in matches]
         columns[f"metadata.{name}"] = pa.array(values)
     return pa.table(columns)
 

@@ -78,7 +78,7 @@ def encoded(
             f"expected query vectors of width {targets.dim}, as the cache has, got {queries.dim}: "
             "take both from one model"
         )
-    cuts = Truncations()
+    cuts = Truncations("queries")
     for start in range(0, len(queries), block):
         end = min(start + block, len(queries))
         if isinstance(queries, TokenVectors):

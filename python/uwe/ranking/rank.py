@@ -22,6 +22,7 @@ from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.confidence import DEPTH, Calibrations, match_features
+from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.queries import (
     Found,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from uwe.ranking.queries import Targets
 
 __all__ = [
-    "Abbreviate", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
+    "Abbreviate", "Featured", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
     "ranked_features", "scores", "top_k",
 ]  # fmt: skip
 
@@ -111,6 +112,7 @@ def rank(
 
     Warns:
         TruncationWarning: If the model cut the query because it is too long for it.
+        LanguageWarning: If the model says that it reads English, and the query surely is not.
     """
     if not isinstance(query, str):
         raise InputError(
@@ -172,13 +174,16 @@ def rank_many(
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
+        LanguageWarning: Once, as `rank`, if 2 % of the queries or more are such.
     """
     check_progress(progress)
     texts = list(_iterable(queries))
-    cuts = Truncations()
-    stream = rank_stream(
+    cache = target_cache(targets)
+    cuts, strangers = Truncations("queries"), ForeignQueries(cache)
+    stream = _stream(
         texts,
-        targets,
+        cache,
+        strangers.add,
         k=k,
         where=where,
         min_score=min_score,
@@ -187,6 +192,7 @@ def rank_many(
         scorer=scorer,
         candidates=candidates,
         abbreviations=abbreviations,
+        block=_BLOCK,
     )
     found = Rankings()
     with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
@@ -195,6 +201,7 @@ def rank_many(
             if len(found) % _BLOCK == 0 or len(found) == len(texts):
                 report(len(found))
     cuts.warn()
+    strangers.warn()
     return found
 
 
@@ -240,8 +247,47 @@ def rank_stream(
 
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.
+        LanguageWarning: Once, as `rank_many`, by the queries until then.
     """
-    source, cache = iter(_iterable(queries)), target_cache(targets)
+    source, cache = _iterable(queries), target_cache(targets)
+    strangers = ForeignQueries(cache)
+
+    def seen(block: Sequence[str]) -> None:
+        strangers.add(block)
+        strangers.warn()
+
+    return _stream(
+        source,
+        cache,
+        seen,
+        k=k,
+        where=where,
+        min_score=min_score,
+        min_confidence=min_confidence,
+        kind=kind,
+        scorer=scorer,
+        candidates=candidates,
+        abbreviations=abbreviations,
+        block=block,
+    )
+
+
+def _stream(
+    queries: Iterable[str],
+    cache: TargetCache,
+    seen: Callable[[Sequence[str]], None],
+    *,
+    k: int,
+    where: Where | None,
+    min_score: float | None,
+    min_confidence: float | None,
+    kind: str | None,
+    scorer: Scorer | str | None,
+    candidates: int | None,
+    abbreviations: Abbreviate,
+    block: int,
+) -> Iterator[Ranking]:
+    """`rank_stream`, which shows each block of queries to `seen`."""
     k = min(positive("k", k), max(1, len(cache)))
     chosen = chosen_scorer(cache, scorer)
     calibrations = Calibrations(cache, kind, str(chosen))
@@ -249,28 +295,52 @@ def rank_stream(
     depth = max(k, DEPTH) if calibrations else k
     read = _reader(cache, chosen, depth, where, candidates, abbreviations)
     matched = partial(_matches, targets=cache, calibrations=calibrations, keep=keep)
-    return _ranked(source, read, matched, min(positive("block", block), sys.maxsize))
+    block = min(positive("block", block), sys.maxsize)
+    return _ranked(iter(queries), read, matched, block, seen)
+
+
+class Featured(NamedTuple):
+    """What a calibration has of one query: its best targets, and what it looks at.
+
+    Attributes:
+        hits: The best ten targets.
+        texts: (k,): the text of each that scored.
+        features: (k, features), float64.
+    """
+
+    hits: Hits
+    texts: list[str]
+    features: NDArray[np.float64]
 
 
 def ranked_features(
     queries: Sequence[str],
     targets: TargetCache,
     *,
+    where: Where | None = None,
     scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """The best targets of each query and what a calibration looks at, to fit one on.
+    encode: Callable[[Sequence[str]], TokenVectors] | None = None,
+) -> Iterator[Featured]:
+    """The best targets of each query and what a calibration looks at.
 
-    Returns:
-        For each query, indices of its best ten targets, (k,), and (k, features), float64.
+    Args:
+        queries: As in `rank_many`, like all that follows.
+        targets: A cache.
+        where: A filter.
+        scorer: A scorer.
+        abbreviations: A table.
+        encode: What encodes texts in place of the cache's model, such as one that remembers.
 
     Raises:
         InputError: As `rank_many`.
     """
-    read = _reader(targets, chosen_scorer(targets, scorer), DEPTH, None, None, abbreviations)
+    chosen = chosen_scorer(targets, scorer)
+    read = _reader(targets, chosen, DEPTH, where, None, abbreviations, encode)
 
-    def featured(query: str, hits: Hits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return hits.indices, match_features(query, hits, _matched_texts(hits, targets))
+    def featured(query: str, hits: Hits) -> Featured:
+        texts = _matched_texts(hits, targets)
+        return Featured(hits, texts, match_features(query, hits, texts))
 
     return _ranked(iter(queries), read, featured, _BLOCK)
 
@@ -282,14 +352,16 @@ def _reader(
     where: Where | None,
     candidates: int | None,
     abbreviations: Abbreviate,
+    encode: Callable[[Sequence[str]], TokenVectors] | None = None,
 ) -> Callable[[Sequence[str]], list[Hits]]:
     """What finds the best `depth` targets of some queries, in the best of their readings."""
     subset, table = _subset(cache, where), checked_abbreviations(abbreviations)
     best = partial(best_targets, targets=cache, scorer=scorer, k=depth)
     count = None if candidates is None else max(positive("candidates", candidates), depth)
+    encode = encode or partial(encode_queries, targets=cache)
 
     def search(texts: Sequence[str]) -> list[Found]:
-        vectors = encode_queries(texts, cache)
+        vectors = encode(texts)
         if subset is not None and len(subset) == 0:
             nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
             return [(nothing, none, nothing, none)] * len(vectors)
@@ -465,14 +537,16 @@ def _ranked(
     read: Callable[[Sequence[str]], list[Hits]],
     matched: Callable[[str, Hits], _Result],
     block: int,
+    seen: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Iterator[_Result]:
     done = 0
-    cuts = Truncations()
+    cuts = Truncations("queries")
     while queries := list(islice(source, block)):
         texts_of("queries", queries, "query", first=done)
         with gathered(cuts):
             found = read(queries)
         cuts.warn()
+        seen(queries)
         for query, hits in zip(queries, found, strict=True):
             yield matched(query, hits)
         done += len(queries)

@@ -33,6 +33,7 @@ def import_pairs(
     right: Right,
     out: Out,
     name: Name,
+    delimiter: arguments.Delimiter = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Make a training graph from pairs of texts that belong together, one a row.
@@ -44,7 +45,9 @@ def import_pairs(
     """
     from uwe.graphs import pairs
 
-    graph = pairs.import_pairs(source, left, right, out, name=name)
+    graph = pairs.import_pairs(
+        source, left, right, out, name=name, delimiter=arguments.file_delimiter(delimiter)
+    )
     counts = {graph.left.kind: len(graph.left), graph.right.kind: len(graph.right)}
     edges = int((graph.weights > 0).sum())
     if as_json:

@@ -1,0 +1,95 @@
+"""How well a skill head marks tokens, spans and lines of texts that experts marked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.bench.statistics import roc_auc
+from uwe.extraction.marked_lines import CLASSES, MarkedLines
+from uwe.extraction.skill_head import SkillHead, marked_spans
+
+__all__ = ["HeadFigures", "evaluate_head"]
+
+_THRESHOLDS = np.arange(0.15, 0.7, 0.025)
+
+
+@dataclass(frozen=True)
+class HeadFigures:
+    """Figures of a head on marked lines.
+
+    Attributes:
+        lines: How many.
+        asking: How many of them have a mark.
+        alone: Area under the ROC curve of lines that ask against the others, each line alone.
+        in_context: The same, given the lines around it.
+        threshold: Probability from which a token is marked: the best by `token_f1`.
+        token_f1: F1 of tokens that belong to a skill or to knowledge.
+        strict_f1: F1 of spans with both bounds and the class right, at that threshold.
+        loose_f1: F1 of spans that overlap one of their class.
+    """
+
+    lines: int
+    asking: int
+    alone: float | None
+    in_context: float | None
+    threshold: float
+    token_f1: float
+    strict_f1: float
+    loose_f1: float
+
+
+def evaluate_head(head: SkillHead, data: MarkedLines) -> HeadFigures:
+    """Run a head over marked lines, and hold it against the marks."""
+    marks = head(data.vectors, data.shapes, data.documents)
+    real = data.tags[:, 0] >= 0
+    truth = (data.tags > 0).any(axis=1)[real]
+    tokens = 1 - (1 - marks.tokens).prod(axis=1)
+    found = [(_f1(tokens[real] >= at, truth), float(at)) for at in _THRESHOLDS]
+    token_f1, threshold = max(found)
+    strict, loose = _span_f1(marks.tokens, marks.begins, data, threshold)
+    asks = data.asks > 0
+    return HeadFigures(
+        len(asks),
+        int(asks.sum()),
+        roc_auc(marks.asks_alone, asks),
+        roc_auc(marks.asks, asks),
+        threshold,
+        token_f1,
+        strict,
+        loose,
+    )
+
+
+def _f1(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float(2 * (found & truth).sum() / max(1, found.sum() + truth.sum()))
+
+
+def _span_f1(
+    tokens: NDArray[np.float32], begins: NDArray[np.float32], data: MarkedLines, threshold: float
+) -> tuple[float, float]:
+    offsets = data.vectors.offsets
+    exact = overlapping = recalled = found_count = 0
+    for kind in range(len(CLASSES)):
+        truth: dict[int, set[tuple[int, int]]] = {}
+        for line, start, end in data.spans[kind]:
+            truth.setdefault(line, set()).add((start, end))
+        for line in range(len(data.asks)):
+            own = slice(offsets[line], offsets[line + 1])
+            found = set(marked_spans(tokens[own, kind], begins[own, kind], threshold))
+            marked = truth.get(line, set())
+            found_count += len(found)
+            exact += len(found & marked)
+            overlapping += sum(_meets(span, marked) for span in found)
+            recalled += sum(_meets(span, found) for span in marked)
+    marked_count = sum(map(len, data.spans))
+    precision, recall = overlapping / max(1, found_count), recalled / max(1, marked_count)
+    loose = 2 * precision * recall / max(1e-9, precision + recall)
+    return 2 * exact / max(1, found_count + marked_count), loose
+
+
+def _meets(span: tuple[int, int], others: Collection[tuple[int, int]]) -> bool:
+    return any(span[0] < end and start < span[1] for start, end in others)

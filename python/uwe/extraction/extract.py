@@ -1,0 +1,570 @@
+"""`uwe.extract`: the targets that a whole text asks for, where, and how sure.
+
+A text is cut into segments. The skill head says which lines ask for something, and which words of
+them name it. Each line that may ask, each item that it lists and each span that the head marks is a
+*piece*, which is ranked as a query; a calibration makes of every match the probability that a coder
+would accept it there. A target is found once, with all its places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.calibration import FEATURES, Calibration
+from uwe.checks import real_number
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.tokens import TokenVectors
+from uwe.encoder.truncation import Truncations, gathered
+from uwe.errors import InputError
+from uwe.explanation import cells
+from uwe.extraction.findings import Extraction, Extractions, Finding, Place, Word
+from uwe.extraction.segments import Segment, segments
+from uwe.extraction.skill_head import SKILL_HEAD_FILE, Marks, SkillHead, marked_spans, token_shapes
+from uwe.extraction.source import PlainText, plain_text
+from uwe.progress import Progress, check_progress, reporting
+from uwe.ranking.queries import chosen_scorer, target_cache
+from uwe.ranking.rank import Abbreviate, Featured, ranked_features
+
+if TYPE_CHECKING:
+    from uwe.cache.filters import Where
+    from uwe.cache.target_cache import TargetCache
+    from uwe.ranking.queries import Targets
+    from uwe.scorer import Scorer
+
+__all__ = ["MIN_CONFIDENCE", "PLACE_FEATURES", "Piece", "extract", "extract_many", "extract_stream"]
+
+MIN_CONFIDENCE = 0.5
+"""What a finding has at least, unless another number is asked for."""
+
+PLACE_FEATURES = (
+    *FEATURES,
+    "asks",  # log-odds that the line asks for something, given the lines around it
+    "inside",  # mean probability that a token of the piece belongs to a skill or to knowledge
+    "outside",  # the same of the line's other tokens; 0 where there are none
+    "whole",  # whether the piece is a whole line
+    "span",  # whether the head marked it
+    "heading",  # whether the line is a heading
+)
+"""What the calibration of places looks at, in this order."""
+
+_ASKS = -2.0
+"""Log-odds from which a line is looked at: nearly all that ask have more."""
+_MARKED = 0.35
+"""Probability from which a token belongs to a span."""
+_MOST_CHARACTERS = 10_000_000
+_MOST_LINES = 2_000
+_LONGEST_LINE = 2_000
+"""Characters of a line that are read: far more than a model's tokens take."""
+_TEXTS = 8
+"""Texts that are encoded together."""
+
+
+def extract(
+    text: str,
+    targets: Targets,
+    *,
+    min_confidence: float | None = None,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+    abbreviations: Abbreviate = True,
+) -> Extraction:
+    """The targets that an advert or a CV asks for, with every place where it does.
+
+    Args:
+        text: The whole text: plain, Markdown or HTML.
+        targets: The target space, as in `uwe.rank`; its model must have a skill head, as the
+            shipped ones have.
+        min_confidence: Leaves out findings that are less likely to be right, from 0 to 1; None
+            takes 0.5.
+        where: Restricts the targets, as in `uwe.rank`.
+        scorer: How to compare token vectors; only the cache's own is calibrated.
+        abbreviations: As in `uwe.rank`.
+
+    Returns:
+        The findings, most confident first, each target once; what was left out of a very long text
+        is said in `left_out`.
+
+    Raises:
+        InputError: If the text is none, or blank, or too long; if an argument is wrong.
+        CacheMismatchError: If the cache was built with another model.
+        ModelError: If the model has no skill head or no calibration of places.
+    """
+    if not isinstance(text, str):
+        raise InputError(
+            f"expected one text, got {type(text).__name__}: pass lists to extract_many"
+        )
+    return next(
+        extract_stream(
+            [text],
+            targets,
+            min_confidence=min_confidence,
+            where=where,
+            scorer=scorer,
+            abbreviations=abbreviations,
+        )
+    )
+
+
+def extract_many(
+    texts: Iterable[str],
+    targets: Targets,
+    *,
+    min_confidence: float | None = None,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+    abbreviations: Abbreviate = True,
+    progress: Progress = False,
+) -> Extractions:
+    """`extract` for many texts.
+
+    Args:
+        texts: In any iterable.
+        targets: As in `extract`, like all that follows.
+        min_confidence: As in `extract`.
+        where: As in `extract`.
+        scorer: As in `extract`.
+        abbreviations: As in `extract`.
+        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
+            the number of texts done and of all texts.
+
+    Returns:
+        One extraction for each text, in their order.
+
+    Raises:
+        InputError: As `extract`; the message names the index of the text.
+        CacheMismatchError: As `extract`.
+        ModelError: As `extract`.
+    """
+    check_progress(progress)
+    texts = list(_iterable(texts))
+    stream = extract_stream(
+        texts,
+        targets,
+        min_confidence=min_confidence,
+        where=where,
+        scorer=scorer,
+        abbreviations=abbreviations,
+    )
+    found = Extractions()
+    with reporting(progress, len(texts), "Extracting") as report:
+        for extraction in stream:
+            found.append(extraction)
+            report(len(found))
+    return found
+
+
+def extract_stream(
+    texts: Iterable[str],
+    targets: Targets,
+    *,
+    min_confidence: float | None = None,
+    where: Where | None = None,
+    scorer: Scorer | str | None = None,
+    abbreviations: Abbreviate = True,
+) -> Iterator[Extraction]:
+    """`extract_many`, one text after the other, for more than fit into memory.
+
+    Arguments are checked at the call; texts are taken from the iterable a few at a time.
+
+    Args:
+        texts: As in `extract_many`, like all that follows.
+        targets: As in `extract`.
+        min_confidence: As in `extract`.
+        where: As in `extract`.
+        scorer: As in `extract`.
+        abbreviations: As in `extract`.
+
+    Returns:
+        An iterator over one extraction for each text, in their order.
+
+    Raises:
+        InputError: As `extract_many`; for a text, when it is reached.
+        CacheMismatchError: As `extract`.
+        ModelError: As `extract`.
+    """
+    source, cache = iter(_iterable(texts)), target_cache(targets)
+    bound = MIN_CONFIDENCE if min_confidence is None else real_number(min_confidence)
+    if bound is None or not 0 <= bound <= 1:
+        raise InputError(
+            f"expected min_confidence to be from 0 to 1, got {min_confidence!r}: correct it"
+        )
+    chosen = chosen_scorer(cache, scorer)
+    finder = Finder(cache, where=where, scorer=chosen, abbreviations=abbreviations)
+    calibration = finder.model.calibrations.get("place")
+    if calibration is None or calibration.features != PLACE_FEATURES:
+        raise InputError(
+            f"expected a model with a calibration of places, found none for {finder.model!r}: use "
+            "the shipped model"
+        )
+    if calibration.scorer != str(chosen):
+        raise InputError(
+            f"expected the scorer {calibration.scorer}, which is calibrated, got {chosen}: leave "
+            "scorer out"
+        )
+    return _extractions(source, finder, calibration, bound)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text that was ranked as a query.
+
+    Attributes:
+        text: What was ranked.
+        line: The line that it stands in.
+        start: Where it begins in the text of the line.
+        found: Its best targets, and what a calibration of rankings looks at.
+        features: (k, features), float64: the columns are `PLACE_FEATURES`.
+    """
+
+    text: str
+    line: Segment
+    start: int
+    found: Featured
+    features: NDArray[np.float64]
+
+    def span(self, plain: PlainText, start: int = 0, end: int | None = None) -> tuple[int, int]:
+        """Where `text[start:end]`, which is not empty, stands in the text as given."""
+        end = len(self.text) if end is None else end
+        characters = self.line.characters
+        return plain.source_span(
+            characters[self.start + start], characters[self.start + end - 1] + 1
+        )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """All pieces of one text.
+
+    Attributes:
+        plain: The plain text.
+        pieces: In the order of the text.
+        left_out: What was not read, and why.
+    """
+
+    plain: PlainText
+    pieces: tuple[Piece, ...]
+    left_out: tuple[str, ...]
+
+
+class Finder:
+    """Cuts texts into pieces and ranks them; what a calibration makes of it is not its business.
+
+    Args:
+        targets: The target space.
+        where: As in `extract`, like all that follows.
+        scorer: A scorer.
+        abbreviations: A table.
+
+    Raises:
+        InputError: If the model has no skill head.
+        ModelError: If its skill head is damaged.
+    """
+
+    def __init__(
+        self,
+        targets: TargetCache,
+        *,
+        where: Where | None = None,
+        scorer: Scorer | None = None,
+        abbreviations: Abbreviate = True,
+    ) -> None:
+        model = targets.model
+        path = model.folder / SKILL_HEAD_FILE if isinstance(model, TextEncoder) else Path()
+        if not isinstance(model, TextEncoder) or not path.is_file():
+            raise InputError(
+                f"expected targets whose model has a skill head, got {model!r}: use the shipped "
+                "model, or train a head with  uwe train skill-head"
+            )
+        self.model, self.targets = model, targets
+        self.scorer = chosen_scorer(targets, scorer)
+        self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)
+        self._where, self._abbreviations = where, abbreviations
+        self._known: dict[str, NDArray[np.float32]] = {}
+
+    def pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        """The ranked pieces of each of some texts."""
+        plain = [plain_text(text) for text in texts]
+        cut = [_lines(one) for one in plain]
+        lines = [line for some, _ in cut for line in some]
+        documents = np.repeat(np.arange(len(cut)), [len(some) for some, _ in cut])
+        self._known = {}
+        if not lines:
+            return [
+                Pieces(one, (), left_out) for one, (_, left_out) in zip(plain, cut, strict=True)
+            ]
+        written = [line.text for line, _ in lines]
+        with gathered(Truncations(), apart=True):
+            vectors, places = self.model.encode_with_places(written)
+            offsets = vectors.offsets
+            shapes = np.concatenate(
+                [
+                    token_shapes(text, *places[offsets[i] : offsets[i + 1]].T)
+                    for i, text in enumerate(written)
+                ]
+            )
+            marks = self._head(vectors, shapes, documents)
+            self._known = {text: vectors[i] for i, text in enumerate(written)}
+            drafts = [
+                draft
+                for i, (line, items) in enumerate(lines)
+                for draft in _drafts(
+                    i, line, items, places[offsets[i] : offsets[i + 1]], marks, offsets
+                )
+            ]
+            queries = list(dict.fromkeys(draft.text for draft in drafts))
+            ranked = ranked_features(
+                queries,
+                self.targets,
+                where=self._where,
+                scorer=self.scorer,
+                abbreviations=self._abbreviations,
+                encode=self._encode,
+            )
+            found = dict(zip(queries, ranked, strict=True))
+        of_text: list[list[Piece]] = [[] for _ in texts]
+        for draft in drafts:
+            own = found[draft.text]
+            beside = np.repeat(draft.features[None], len(own.features), axis=0)
+            features = np.hstack([own.features, beside])
+            piece = Piece(draft.text, lines[draft.line][0], draft.start, own, features)
+            of_text[documents[draft.line]].append(piece)
+        return [
+            Pieces(one, tuple(pieces), left_out)
+            for one, pieces, (_, left_out) in zip(plain, of_text, cut, strict=True)
+        ]
+
+    def _encode(self, texts: Sequence[str]) -> TokenVectors:
+        """Token vectors of pieces; whole lines are encoded already."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            vectors = self.model.encode(new)
+            self._known.update(zip(new, vectors, strict=True))
+        return TokenVectors.from_list([self._known[text] for text in texts])
+
+    def words(self, piece: Piece, match: int, plain: PlainText) -> tuple[Word, ...]:
+        """The words of a piece that earned the score of one of its matches, best first."""
+        hits = piece.found.hits
+        reading = hits.texts_read[hits.readings[match]]
+        if reading != piece.text:
+            return ()
+        units, norms = self.targets.core.token_vectors(
+            int(hits.indices[match]), int(hits.texts[match])
+        )
+        own = self._known[piece.text]
+        shares = cells(
+            own.astype(np.float64),
+            units.astype(np.float64),
+            norms.astype(np.float64),
+            scorer=self.scorer,
+        ).sum(axis=1)
+        words: dict[int, list[float]] = {}
+        for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
+            if not token.special:
+                start = max(piece.text.rfind(" ", 0, token.start + 1) + 1, 0)
+                words.setdefault(start, []).append(share)
+        found = []
+        for start, of_word in words.items():
+            end = piece.text.find(" ", start)
+            end = len(piece.text) if end < 0 else end
+            first, last = piece.span(plain, start, end)
+            found.append(Word(piece.text[start:end], first, last, sum(of_word)))
+        return tuple(sorted(found, key=lambda word: -word.share)[:4])
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A piece before it is ranked: its text, its line, and what the head says of it."""
+
+    text: str
+    line: int
+    start: int
+    features: NDArray[np.float64]
+
+
+def _drafts(
+    number: int,
+    line: Segment,
+    items: Sequence[tuple[int, int]],
+    places: NDArray[np.int64],
+    marks: Marks,
+    offsets: NDArray[np.int64],
+) -> Iterator[_Draft]:
+    """The pieces of a line that may ask for something: the whole, its items, its marked spans."""
+    asks = float(marks.asks[number])
+    if asks < _ASKS:
+        return
+    own = slice(offsets[number], offsets[number + 1])
+    of_kinds, begins = marks.tokens[own], marks.begins[own]
+    either = 1 - (1 - of_kinds).prod(axis=1)
+    real = places[:, 1] > places[:, 0]
+    spans = {
+        (int(places[a, 0]), int(places[b - 1, 1]))
+        for kind in range(of_kinds.shape[1])
+        for a, b in marked_spans(np.where(real, of_kinds[:, kind], 0), begins[:, kind], _MARKED)
+    }
+    whole = (0, len(line.text))
+    for start, end in dict.fromkeys([whole, *items, *sorted(spans)]):
+        inside = real & (places[:, 0] >= start) & (places[:, 1] <= end)
+        others = real & ~inside
+        text = line.text[start:end]
+        if inside.any() and any(c.isalnum() for c in text):
+            yield _Draft(
+                text,
+                number,
+                start,
+                np.array(
+                    [
+                        asks,
+                        either[inside].mean(),
+                        either[others].mean() if others.any() else 0.0,
+                        (start, end) == whole,
+                        (start, end) in spans,
+                        line.kind == "heading",
+                    ],
+                    dtype=np.float64,
+                ),
+            )
+
+
+def _lines(
+    plain: PlainText,
+) -> tuple[list[tuple[Segment, list[tuple[int, int]]]], tuple[str, ...]]:
+    """Lines of a text, each with the spans of its items; and what is left out."""
+    lines: list[tuple[Segment, list[tuple[int, int]]]] = []
+    at: dict[int, int] = {}
+    skipped = 0
+    for number, segment in enumerate(segments(plain)):
+        if segment.parent is not None:
+            if segment.parent in at:
+                end = segment.offset + len(segment.text)
+                if end <= _LONGEST_LINE:
+                    lines[at[segment.parent]][1].append((segment.offset, end))
+        elif len(lines) < _MOST_LINES:
+            at[number] = len(lines)
+            lines.append((_shortened(segment), []))
+        else:
+            skipped += 1
+    left_out = []
+    if skipped:
+        left_out.append(
+            f"{skipped:,} lines after the first {_MOST_LINES:,}: pass a long text in parts"
+        )
+    cut = sum(len(line.text) == _LONGEST_LINE for line, _ in lines)
+    if cut:
+        left_out.append(f"what is beyond {_LONGEST_LINE:,} characters of {cut:,} lines")
+    return lines, tuple(left_out)
+
+
+def _shortened(line: Segment) -> Segment:
+    if len(line.text) <= _LONGEST_LINE:
+        return line
+    return Segment(
+        line.text[:_LONGEST_LINE],
+        line.start,
+        line.end,
+        line.line,
+        line.kind,
+        characters=line.characters[:_LONGEST_LINE],
+    )
+
+
+def _extractions(
+    source: Iterator[str], finder: Finder, calibration: Calibration, bound: float
+) -> Iterator[Extraction]:
+    done = 0
+    while texts := list(islice(source, _TEXTS)):
+        for number, text in enumerate(texts, done):
+            _check_text(text, number)
+        for text, pieces in zip(texts, finder.pieces(texts), strict=True):
+            yield _extraction(text, pieces, finder, calibration, bound)
+        done += len(texts)
+
+
+def _extraction(
+    text: str, cut: Pieces, finder: Finder, calibration: Calibration, bound: float
+) -> Extraction:
+    best: dict[int, dict[tuple[int, int], tuple[float, Piece, int]]] = {}
+    for piece in cut.pieces:
+        span = piece.span(cut.plain)
+        confidences = calibration.probabilities(piece.features)
+        for match in np.flatnonzero(confidences >= bound).tolist():
+            index, confidence = int(piece.found.hits.indices[match]), float(confidences[match])
+            places = best.setdefault(index, {})
+            if confidence > places.get(span, (0.0,))[0]:
+                places[span] = confidence, piece, match
+    findings = []
+    for index, places in best.items():
+        ordered = _apart(sorted(places.items(), key=lambda place: (-place[1][0], place[0])))
+        confidence, piece, match = ordered[0][1]
+        hits = piece.found.hits
+        label = finder.targets.labels[index]
+        matched = piece.found.texts[match]
+        findings.append(
+            Finding(
+                label=label,
+                id=finder.targets.ids[index],
+                index=index,
+                score=float(hits.scores[match]),
+                confidence=confidence,
+                places=tuple(
+                    Place(
+                        start=span[0],
+                        end=span[1],
+                        text=one.text,
+                        line=one.line.text,
+                        confidence=of_place,
+                        words=finder.words(one, number, cut.plain),
+                    )
+                    for span, (of_place, one, number) in ordered
+                ),
+                alias=matched if hits.texts[match] else None,
+                metadata=finder.targets.metadata[index],
+            )
+        )
+    findings.sort(key=lambda finding: (-finding.confidence, finding.index))
+    return Extraction(text, findings, left_out=cut.left_out)
+
+
+def _apart(
+    places: list[tuple[tuple[int, int], tuple[float, Piece, int]]],
+) -> list[tuple[tuple[int, int], tuple[float, Piece, int]]]:
+    """Places without those that overlap a better one: a line, an item and a span are one place."""
+    kept: list[tuple[tuple[int, int], tuple[float, Piece, int]]] = []
+    for place in places:
+        start, end = place[0]
+        if all(end <= a or b <= start for (a, b), _ in kept):
+            kept.append(place)
+    return kept
+
+
+def _check_text(text: object, number: int) -> None:
+    if not isinstance(text, str):
+        raise InputError(f"text {number}: expected a text, got {type(text).__name__}: pass str")
+    if not text.strip():
+        raise InputError(f"text {number}: expected a text, got a blank one: leave it out")
+    if len(text) > _MOST_CHARACTERS:
+        raise InputError(
+            f"text {number}: expected at most {_MOST_CHARACTERS:,} characters, got {len(text):,}: "
+            "pass it in parts"
+        )
+
+
+def _iterable(texts: Iterable[str]) -> Iterable[str]:
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise InputError(
+            f"expected several texts, got {type(texts).__name__}: call extract, or pass a list"
+        )
+    return texts
+
+
+@lru_cache(maxsize=4)
+def _read_head(path: Path, changed: int, dim: int) -> SkillHead:  # noqa: ARG001 - read anew then
+    return SkillHead(path, dim=dim)

@@ -1,0 +1,109 @@
+"""Lines of texts in which experts marked skills, encoded: what a skill head learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.tokens import TokenVectors
+from uwe.errors import DataError
+from uwe.extraction.skill_head import SHAPES, token_shapes
+from uwe.files.records import checked, entries_of, lines_of
+from uwe.progress import Progress
+
+__all__ = ["CLASSES", "MarkedLines", "encode_marked_lines", "read_marked_lines"]
+
+CLASSES = ("skills", "knowledge")
+
+
+@dataclass(frozen=True)
+class MarkedLines:
+    """Lines of texts, encoded, with what experts marked.
+
+    Attributes:
+        vectors: Token vectors of the lines.
+        shapes: (tokens, SHAPES), float32.
+        tags: (tokens, 2), int64: 0 outside, 1 where a skill (knowledge) begins, 2 inside; -1 for
+            special tokens.
+        documents: (lines,), int64, ascending: the text of each.
+        asks: (lines,), float32: 1 if anything is marked in it.
+        spans: For each of `CLASSES`, the marked spans: (line, first token, last token + 1).
+    """
+
+    vectors: TokenVectors
+    shapes: NDArray[np.float32]
+    tags: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    asks: NDArray[np.float32]
+    spans: tuple[frozenset[tuple[int, int, int]], ...]
+
+
+def read_marked_lines(path: Path) -> list[dict[str, Any]]:
+    """Lines of marked texts, in order: JSON lines of `doc`, `text`, `skills` and `knowledge`.
+
+    Spans are [start, end) in characters. Lines without text are left out.
+
+    Raises:
+        DataError: If there is none or a line is malformed, with its number.
+        OSError: If the file cannot be read.
+    """
+    marked = []
+    with lines_of(path) as lines:
+        for number, entry in entries_of(lines, "jsonl", path, ()):
+            row = checked(entry, path, number)
+            try:
+                spans = [(int(a), int(b)) for name in CLASSES for a, b in row[name]]
+                sound = all(0 <= a < b <= len(row["text"]) for a, b in spans) and "doc" in row
+            except (ValueError, KeyError, TypeError):
+                sound = False
+            if not sound:
+                raise DataError(
+                    "expected doc, text, and lists of [start, end) as skills and knowledge, found "
+                    "something else: mend the line",
+                    path=path,
+                    line=number,
+                )
+            if row["text"].strip():
+                marked.append(row)
+    if not marked:
+        raise DataError(
+            "expected lines with marked skills, found none: name another file", path=path
+        )
+    return marked
+
+
+def encode_marked_lines(
+    lines: Sequence[dict[str, Any]], model: TextEncoder, *, progress: Progress = False
+) -> MarkedLines:
+    """Encode marked lines for training or evaluation.
+
+    Raises:
+        ModelError: If the model cannot be used.
+    """
+    texts = [str(line["text"]) for line in lines]
+    vectors, places = model.encode_with_places(texts, progress=progress)
+    tags = np.zeros((len(places), 2), dtype=np.int64)
+    tags[places[:, 1] <= places[:, 0]] = -1
+    shapes = np.zeros((len(places), SHAPES), dtype=np.float32)
+    spans: tuple[set[tuple[int, int, int]], ...] = (set(), set())
+    for i, (line, text) in enumerate(zip(lines, texts, strict=True)):
+        first, last = vectors.offsets[i], vectors.offsets[i + 1]
+        starts, ends = places[first:last].T
+        shapes[first:last] = token_shapes(text, starts, ends)
+        for kind, name in enumerate(CLASSES):
+            for start, end in line[name]:
+                inside = np.flatnonzero((starts >= start) & (starts < end) & (ends > starts))
+                if len(inside):
+                    tags[first + inside, kind] = 2
+                    tags[first + inside[0], kind] = 1
+                    spans[kind].add((i, int(inside[0]), int(inside[-1]) + 1))
+    _, documents = np.unique([str(line["doc"]) for line in lines], return_inverse=True)
+    change = np.concatenate([[0], np.cumsum(np.diff(documents) != 0)])
+    asks = np.array([bool(line["skills"] or line["knowledge"]) for line in lines], dtype=np.float32)
+    return MarkedLines(vectors, shapes, tags, change, asks, tuple(map(frozenset, spans)))

@@ -1,0 +1,68 @@
+"""Queries in a language that the model does not read: counted over a call, warned of once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.truncation import warn_caller
+from uwe.language import LANGUAGES, LanguageWarning, foreign
+
+if TYPE_CHECKING:
+    from uwe.cache.target_cache import TargetCache
+
+__all__ = ["ForeignQueries"]
+
+_LEAST = 0.02
+"""Share of the queries that has to be foreign: a guess is wrong about one English title in 400."""
+
+
+class ForeignQueries:
+    """Counts them, for a model that says it reads English; queries of other models are not read.
+
+    Args:
+        targets: Of whose model the queries are.
+    """
+
+    def __init__(self, targets: TargetCache) -> None:
+        self._targets = targets
+        self._queries = 0
+        self._first = ""
+        self._found: Counter[str] = Counter()
+        self._warned = False
+
+    def add(self, queries: Sequence[str]) -> None:
+        """Look at the next queries, which are checked."""
+        model = self._targets.model
+        if self._warned or not isinstance(model, TextEncoder):
+            return
+        read = _languages(model)
+        for query in queries if "en" in read else ():
+            tag = foreign(query, model.has_word)
+            if tag is not None and tag not in read:
+                shown = repr(query if len(query) <= 40 else query[:37] + "...")
+                self._first = self._first or f"query {self._queries} ({shown})"
+                self._found[LANGUAGES.get(tag, "another language")] += 1
+            self._queries += 1
+
+    def warn(self) -> None:
+        """Warn of those that there were so far, at most once, if they are more than a few."""
+        count = self._found.total()
+        if self._warned or not count or count < _LEAST * self._queries:
+            return
+        self._warned = True
+        more = f" and {count - 1} more of {self._queries} queries" if count > 1 else ""
+        languages = " or ".join(name for name, _ in self._found.most_common(3))
+        warn_caller(
+            LanguageWarning(
+                f"{self._first}{more}: in {languages}, it seems, which the model does not read: "
+                "translate, or use another model"
+            )
+        )
+
+
+def _languages(model: TextEncoder) -> set[str]:
+    """Those that a model says it reads, without their regions."""
+    return {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}

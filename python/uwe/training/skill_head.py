@@ -1,0 +1,235 @@
+"""Training of the skill head on texts in which experts marked skills, over a frozen encoder.
+
+The network is that of `uwe.extraction.skill_head`, which runs it without torch. Tokens are labelled
+B, I or O for skills and for knowledge, each line by whether it has any. A step takes runs of lines
+from several texts, since a line is read with those around it. What is kept is the moving average of
+the weights.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from uwe.extraction.marked_lines import MarkedLines
+from uwe.extraction.skill_head import POOLED_LENGTH, SHAPES, VECTOR_SCALE
+from uwe.files.atomic import replaced_path
+from uwe.progress import Progress, reporting
+
+__all__ = ["HeadNetwork", "HeadRecipe", "train_head"]
+
+
+@dataclass(frozen=True)
+class HeadRecipe:
+    """What decides a run.
+
+    Attributes:
+        hidden: Channels of a token.
+        line: Channels of a line.
+        width: Tokens, and lines, that a convolution sees.
+        layers: Convolutions over tokens, and over lines.
+        dropout: Of channels, in training.
+        vector_dropout: Of token vectors, in training.
+        epochs: Passes over the lines.
+        learning_rate: The highest; it rises for a tenth of the steps, then falls as a cosine.
+        weight_decay: AdamW's.
+        token_loss: Weight of the tokens' loss beside the lines'.
+        run: Lines of one text in a row.
+        runs: Runs in a step.
+        average: Decay of the moving average of the weights.
+        seed: Of the weights, the order and dropout.
+    """
+
+    hidden: int = 64
+    line: int = 48
+    width: int = 5
+    layers: int = 2
+    dropout: float = 0.3
+    vector_dropout: float = 0.15
+    epochs: int = 14
+    learning_rate: float = 5e-3
+    weight_decay: float = 0.1
+    token_loss: float = 3.0
+    run: int = 32
+    runs: int = 2
+    average: float = 0.998
+    seed: int = 0
+
+
+class HeadNetwork(nn.Module):
+    """`uwe.extraction.skill_head.SkillHead` in torch, for batches of padded lines."""
+
+    def __init__(self, dim: int, recipe: HeadRecipe) -> None:
+        super().__init__()
+        hidden, line, width = recipe.hidden, recipe.line, recipe.width
+        self.recipe = recipe
+
+        def convolutions(channels: int) -> nn.ModuleList:
+            layer = [
+                nn.Conv1d(channels, channels, width, padding=width // 2)
+                for _ in range(recipe.layers)
+            ]
+            return nn.ModuleList(layer)
+
+        self.layers = nn.ModuleDict(
+            {
+                "in": nn.Linear(dim + SHAPES, hidden),
+                "token": convolutions(hidden),
+                "attention": nn.Linear(hidden, 1),
+                "line": nn.Linear(dim + hidden, line),
+                "alone": nn.Linear(line, 1),
+                "context": convolutions(line),
+                "in_context": nn.Linear(line, 1),
+                "around": nn.Linear(line, hidden),
+                "out": nn.Linear(hidden, 6),
+                "out_alone": nn.Linear(hidden, 6),
+            }
+        )
+
+    def forward(
+        self, vectors: Tensor, shapes: Tensor, mask: Tensor, runs: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Logits of tokens alone and in context, (lines, tokens, 2, 3), and of lines, (lines,).
+
+        Args:
+            vectors: (lines, tokens, dim).
+            shapes: (lines, tokens, SHAPES).
+            mask: (lines, tokens): 1 for a token, 0 for padding.
+            runs: (lines,), ascending: which run each line is of.
+        """
+        net, recipe = self.layers, self.recipe
+        drop = nn.Dropout(recipe.dropout).train(self.training)
+        blur = nn.Dropout(recipe.vector_dropout).train(self.training)
+        scaled = vectors / VECTOR_SCALE
+        hidden = (
+            functional.hardswish(net["in"](torch.cat([blur(scaled), shapes], 2))) * mask[..., None]
+        )
+        for layer in net["token"]:  # type: ignore[union-attr]
+            seen = layer(drop(hidden).transpose(1, 2)).transpose(1, 2)
+            hidden = hidden + functional.hardswish(seen) * mask[..., None]
+        hidden = drop(hidden)
+        attention = net["attention"](hidden)[..., 0].masked_fill(mask == 0, -1e9).softmax(1)
+        attended = (attention[..., None] * hidden).sum(1)
+        pooled = (scaled * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        pooled = functional.normalize(pooled, dim=1) * POOLED_LENGTH
+        lines = drop(functional.hardswish(net["line"](torch.cat([blur(pooled), attended], 1))))
+        alone = net["alone"](lines)[:, 0]
+        # Runs lie in one row, with room between them that no convolution crosses.
+        gap = recipe.width // 2 * recipe.layers + 1
+        at = torch.arange(len(runs)) + gap * runs
+        row = torch.zeros(int(at[-1]) + 1, lines.shape[1]).index_copy(0, at, lines)
+        there = torch.zeros(len(row), 1).index_fill(0, at, 1.0)
+        for layer in net["context"]:  # type: ignore[union-attr]
+            row = row + functional.hardswish(layer(drop(row).T[None])[0].T) * there
+        lines = drop(row[at])
+        around = functional.hardswish(net["around"](lines))
+        shape = (*mask.shape, 2, 3)
+        out = net["out"](hidden + around[:, None, :]).view(shape)
+        return net["out_alone"](hidden).view(shape), out, alone, net["in_context"](lines)[:, 0]
+
+
+def train_head(
+    data: MarkedLines, recipe: HeadRecipe, out: Path, *, progress: Progress = False
+) -> None:
+    """Train a head and write its weights, as the file that a model's folder holds.
+
+    Args:
+        data: What to train on.
+        recipe: How.
+        out: The file; it appears when it is whole.
+        progress: True for a bar, or a callable that takes (steps taken, all steps).
+    """
+    torch.manual_seed(recipe.seed)
+    random = np.random.default_rng(recipe.seed)
+    network = HeadNetwork(data.vectors.dim, recipe)
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    steps = max(1, recipe.epochs * len(data.asks) // (recipe.run * recipe.runs))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps + 1, pct_start=0.1
+    )
+    batches = _batches(data, recipe, random)
+    with reporting(progress, steps, "Training") as report:
+        for step in range(steps):
+            loss = _loss(network.train(), data, next(batches), recipe)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            share = 1 - min(recipe.average, (step + 1) / (step + 11))
+            with torch.no_grad():
+                for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+                    mean.lerp_(now, share)
+            report(step + 1)
+    weights = {
+        name.removeprefix("layers."): value.numpy().astype(np.float16)
+        for name, value in average.state_dict().items()
+        if "out_alone" not in name
+    }
+    with replaced_path(out) as path, path.open("wb") as file:
+        np.savez(file, **weights)  # type: ignore[arg-type]
+
+
+def _batches(
+    data: MarkedLines, recipe: HeadRecipe, random: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Lines of a step, for ever: runs of texts, cut at other places in every pass."""
+    bounds = np.flatnonzero(np.diff(data.documents, prepend=-1, append=data.documents[-1] + 1))
+    while True:
+        runs = []
+        for start, end in pairwise(bounds.tolist()):
+            first = start - int(random.integers(recipe.run))
+            cuts = [max(start, at) for at in range(first, end, recipe.run)] + [end]
+            runs.extend(np.arange(a, b) for a, b in pairwise(cuts) if a < b)
+        random.shuffle(runs)  # type: ignore[arg-type]
+        batch: list[NDArray[np.int64]] = []
+        for run in runs:
+            batch.append(run)
+            if sum(map(len, batch)) >= recipe.run * recipe.runs:
+                yield np.concatenate(batch)
+                batch = []
+        if batch:
+            yield np.concatenate(batch)
+
+
+def _loss(
+    network: nn.Module, data: MarkedLines, lines: NDArray[np.int64], recipe: HeadRecipe
+) -> Tensor:
+    offsets = data.vectors.offsets
+    counts = offsets[lines + 1] - offsets[lines]
+    longest = int(counts.max())
+    vectors = np.zeros((len(lines), longest, data.vectors.dim), dtype=np.float32)
+    shapes = np.zeros((len(lines), longest, SHAPES), dtype=np.float32)
+    tags = np.full((len(lines), longest, 2), -1)
+    for row, (line, count) in enumerate(zip(lines.tolist(), counts.tolist(), strict=True)):
+        own = slice(offsets[line], offsets[line] + count)
+        vectors[row, :count] = data.vectors.values[own]
+        shapes[row, :count] = data.shapes[own]
+        tags[row, :count] = data.tags[own]
+    mask = torch.from_numpy((np.arange(longest) < counts[:, None]).astype(np.float32))
+    documents = data.documents[lines]
+    runs = np.concatenate([[0], np.cumsum((np.diff(lines) != 1) | (np.diff(documents) != 0))])
+    alone, out, asks_alone, asks = network(
+        torch.from_numpy(vectors), torch.from_numpy(shapes), mask, torch.from_numpy(runs)
+    )
+    target, truth = torch.from_numpy(tags).reshape(-1), torch.from_numpy(data.asks[lines])
+    of_tokens = [
+        functional.cross_entropy(logits.reshape(-1, 3), target, ignore_index=-1)
+        for logits in (alone, out)
+    ]
+    of_lines = [
+        functional.binary_cross_entropy_with_logits(logits, truth) for logits in (asks_alone, asks)
+    ]
+    return recipe.token_loss * (of_tokens[0] + of_tokens[1]) / 2 + of_lines[0] + of_lines[1]

@@ -1,0 +1,195 @@
+"""Confidence: what a calibration looks at, whose calibration is taken, and what it leaves out."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import uwe
+from conftest import HashEncoder
+from uwe.cache.target_cache import calibration_path
+from uwe.calibration import FEATURES, Calibration, calibrations_json, read_calibrations
+from uwe.errors import DataError, InputError
+from uwe.ranking.rank import ranked_features
+
+LABELS = [
+    "data engineer", "pastry chef", "contract law", "big data", "welding", "pastry chef",
+    "software engineer", "law of contract", "chef", "data", "law", "engineer of welding", "big law",
+]  # fmt: skip
+ALIASES: list[list[str]] = [["etl developer", "big data engineer"], [], [], ["hadoop"], *([[]] * 9)]
+SOFT = "soft:0.5"
+WORDS = ["big", "data", "engineer", "law", "chef", "welding", "of", "hadoop", "etl", "Pastry"]
+
+
+def calibration(seed: int = 0, *, scorer: str = SOFT, bias: float = 0.3) -> Calibration:
+    random = np.random.default_rng(seed)
+    n = len(FEATURES)
+    return Calibration(
+        FEATURES, random.normal(size=n), random.uniform(0.5, 2, n), random.normal(size=n), bias,
+        scorer, "numbers of chance",
+    )  # fmt: skip
+
+
+class Calibrated(HashEncoder):
+    def __init__(self, **calibrations: Calibration) -> None:
+        super().__init__()
+        self.calibrations = calibrations
+
+
+def space(path: Path | None = None, *, ids: list[str] | None = None, **calibrations: Calibration):
+    return uwe.TargetCache.build(
+        Calibrated(**calibrations), LABELS, aliases=ALIASES, ids=ids, scorer=SOFT, path=path
+    )
+
+
+def plain_features(query: str, targets: uwe.TargetCache, labels: uwe.TargetCache) -> list[Any]:
+    """The features of the best ten, by their definitions."""
+
+    def words(text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.lower())
+
+    def trigrams(text: str) -> set[str]:
+        padded = f" {' '.join(words(text))} "
+        return {padded[i : i + 3] for i in range(len(padded) - 2)}
+
+    ranked = uwe.rank(query, targets, k=len(LABELS), abbreviations=False)
+    of_labels = uwe.scores([query], labels)[0]
+    best, tenth = ranked[0].score, ranked[9].score
+    near = sum(match.score > best - 0.05 for match in ranked[:10]) / 10
+    rows = []
+    for rank, match in enumerate(ranked[:10]):
+        text = match.alias or match.label
+        own, other = trigrams(query), trigrams(text)
+        rows.append([
+            match.score, match.score - tenth, best - tenth,
+            best - ranked[1].score if rank == 0 else match.score - best,
+            near, rank / 10, of_labels[match.index], match.alias is not None,
+            words(query) == words(text), len(own & other) / len(own | other),
+            len(own & other) / len(other), math.log1p(len(words(query))),
+            math.log1p(len(words(text))),
+        ])  # fmt: skip
+    return rows
+
+
+@pytest.fixture(scope="module")
+def targets() -> uwe.TargetCache:
+    return space(keyword=calibration(1), sentence=calibration(2), title=calibration(3))
+
+
+@pytest.fixture(scope="module")
+def labels() -> uwe.TargetCache:
+    return uwe.TargetCache.build(HashEncoder(), LABELS, scorer=SOFT)
+
+
+@settings(max_examples=60, deadline=None)
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=7))
+def test_features_are_those_of_their_definitions(
+    targets: uwe.TargetCache, labels: uwe.TargetCache, words: list[str]
+) -> None:
+    query = " ".join(words)
+    (found,) = ranked_features([query], targets, abbreviations=False)
+    wanted = np.array(plain_features(query, targets, labels), dtype=np.float64)
+    assert found.features == pytest.approx(wanted, abs=1e-6)
+    one = calibration(1 if len(words) < 6 else 2)
+    odds = ((wanted - one.mean) / one.scale) @ one.weights + one.bias
+    confidences = [match.confidence for match in uwe.rank(query, targets, abbreviations=False)]
+    assert confidences == pytest.approx((1 / (1 + np.exp(-odds))).tolist(), abs=1e-5)
+
+
+def test_confidence_does_not_depend_on_how_many_are_asked_for(targets: uwe.TargetCache) -> None:
+    whole = {m.index: m.confidence for m in uwe.rank("big data law", targets, k=13)}
+    for k in (1, 3, 10):
+        some = uwe.rank("big data law", targets, k=k)
+        assert len(some) == k
+        assert [m.confidence for m in some] == pytest.approx([whole[m.index] for m in some])
+
+
+def test_what_is_less_confident_is_left_out(targets: uwe.TargetCache) -> None:
+    queries = ["big data", "chef of law", "welding"]
+    whole = uwe.rank_many(queries, targets)
+    bound = float(np.median([m.confidence for ranking in whole for m in ranking]))
+    cut = uwe.rank_many(queries, targets, min_confidence=bound)
+    assert [list(ranking) for ranking in cut] == [
+        [m for m in ranking if m.confidence is not None and m.confidence >= bound]
+        for ranking in whole
+    ]
+    assert list(uwe.rank("welding", targets, min_confidence=1)) == []
+
+
+def test_the_kind_of_a_query_chooses_its_calibration(targets: uwe.TargetCache) -> None:
+    def first(query: str, kind: str | None = None, of: uwe.TargetCache = targets) -> Any:
+        return uwe.rank(query, of, kind=kind, k=1)[0].confidence
+
+    short, long = "big data", "big data engineer of contract law"
+    assert first(short) == first(short, "keyword") != first(short, "sentence")
+    assert first(long) == first(long, "sentence") != first(long, "keyword")
+    assert first(short, "span") is None
+    occupations = space(
+        ids=[f"occupation/{i}" for i in range(len(LABELS))],
+        title=calibration(3), keyword=calibration(1), sentence=calibration(2),
+    )  # fmt: skip
+    assert first(long, of=occupations) == first(long, "title", of=occupations)
+    with pytest.raises(InputError, match="kind"):
+        first(short, "job")
+
+
+def test_a_calibration_beside_the_cache_comes_first(tmp_path: Path) -> None:
+    own = space(tmp_path / "own.uwe", keyword=calibration(1))
+    before = uwe.rank("big data", own, k=1)[0].confidence
+    file = calibration_path(own.path)
+    file.write_text(calibrations_json({"default": calibration(9)}))
+    again = uwe.TargetCache.open(own.path, model=Calibrated(keyword=calibration(1)))
+    assert uwe.rank("big data", again, k=1)[0].confidence != before
+    assert uwe.rank("big data", again, k=1, kind="title")[0].confidence is not None
+    file.write_text(file.read_text()[:-40])
+    broken = uwe.TargetCache.open(own.path, model=Calibrated())
+    with pytest.raises(DataError, match="calibrat"):
+        uwe.rank("big data", broken)
+
+
+def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) -> None:
+    plain = uwe.TargetCache.build(HashEncoder(), LABELS, scorer=SOFT)
+    for ranking in (uwe.rank("data", plain), uwe.rank("data", targets, scorer="pooled")):
+        assert {match.confidence for match in ranking} == {None}
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.rank("data", plain, min_confidence=0.5)
+    for wrong in (-0.1, 1.5, "half", math.nan):
+        with pytest.raises(InputError, match="min_confidence"):
+            uwe.rank("data", targets, min_confidence=wrong)  # type: ignore[arg-type]
+
+
+def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(calibrations_json({"title": calibration(4)}))
+    ((kind, found),) = read_calibrations(file).items()
+    wanted = calibration(4)
+    assert kind == "title"
+    assert (found.features, found.scorer, found.bias) == (FEATURES, SOFT, wanted.bias)
+    for name in ("mean", "scale", "weights"):
+        assert (getattr(found, name) == getattr(wanted, name)).all()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"version": 9, "calibrations": {}}', '{"version": 1, "calibrations": [1]}',
+     '{"version": 1, "calibrations": {"title": {"features": {"score": {"mean": NaN}}}}}'],
+)  # fmt: skip
+def test_a_damaged_calibration_is_named(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "calibration.json"
+    file.write_text(content)
+    with pytest.raises(DataError, match=r"calibration\.json"):
+        read_calibrations(file)
+
+
+def test_a_small_space_has_confidence_too() -> None:
+    two = uwe.TargetCache.build(Calibrated(keyword=calibration(1)), LABELS[:2], scorer=SOFT)
+    found = uwe.rank("data", two)
+    assert len(found) == 2
+    assert all(match.confidence is not None and 0 <= match.confidence <= 1 for match in found)
