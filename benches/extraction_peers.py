@@ -1,16 +1,17 @@
 """What other extractors find in whole adverts and CVs, beside the plain ways with this package.
 
+    UWE_DATA=FOLDER python benches/extraction_peers.py uwe
     UWE_DATA=FOLDER python benches/extraction_peers.py sentences
     UWE_DATA=FOLDER python benches/extraction_peers.py names
     UWE_DATA=FOLDER python benches/extraction_peers.py esco-names
     UWE_DATA=FOLDER python benches/extraction_peers.py esco-skill-extractor PYTHON [MODEL]
     UWE_DATA=FOLDER python benches/extraction_peers.py skill-extractor PYTHON [MODEL]
 
-`sentences` gives each sentence its best skill; `names` finds each name of the built-in space as it
-stands, `esco-names` each label and alternative label of ESCO's own. PYTHON is the interpreter of an
-environment with the peer of that name (PyPI). MODEL is a folder with all-MiniLM-L6-v2 (for
-skill-extractor as `onnx/model.onnx` and `tokenizer.json`), where the hub is out of reach. A figure
-is a line; docs/extraction.md says how it is measured.
+`uwe` is `uwe.extract`; `sentences` gives each sentence its best skill; `names` finds each name of
+the built-in space as it stands, `esco-names` each label and alternative label of ESCO's own. PYTHON
+is the interpreter of an environment with the peer of that name (PyPI). MODEL is a folder with
+all-MiniLM-L6-v2 (for skill-extractor as `onnx/model.onnx` and `tokenizer.json`), where the hub is
+out of reach. A figure is a line; docs/extraction.md says how it is measured.
 
 esco-skill-extractor gives URIs without places. It is called sentence by sentence, which tells the
 places, and on the whole text as its page says, where a finding is right if any marked place accepts
@@ -156,15 +157,13 @@ def main(name: str, python: str = "", model: str = "") -> None:
 
 
 def own(name: str) -> dict[str, Any]:
-    """The plain ways."""
+    """Those of this package, and the dictionaries."""
     import uwe
-    from uwe.bench.extraction import sentence_extractor
+    from uwe.bench.extraction import EXTRACTORS
 
     if name in ("names", "esco-names"):
         return {name: dictionary(names_of_skills(written=name == "names"))}
-    if name != "sentences":
-        sys.exit(f"expected sentences, names, esco-names, {' or '.join(PEERS)}, got {name}")
-    return {name: sentence_extractor(uwe.space_cache("esco-skills"))}
+    return {name: EXTRACTORS[name](uwe.space_cache("esco-skills"))}
 
 
 def dictionary(labels: dict[str, str]) -> Callable[[str], Iterator[Any]]:

@@ -12,20 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import uwe
 from conftest import HashEncoder
 from tiny_typed import use_space, write_typed
 from uwe import spaces
+from uwe.bench import extraction
 from uwe.bench.extraction import (
     Figures,
     Finding,
     draw_extraction,
     evaluate_extraction,
     sentence_extractor,
+    uwe_extractor,
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.cli.app import app
 from uwe.data.adverts import MarkedPlace, MarkedText
 from uwe.errors import InputError
+from uwe.extraction.findings import Place
 
 #        0123456789012345678 901234567890123456789 01234567890
 _TEXT = "Baker wanted, York\nbakes bread and rolls\nFree lunch"
@@ -211,6 +215,19 @@ def test_the_plain_extractor_gives_each_sentence_its_best_label(encoder: HashEnc
     assert list(sentence_extractor(cache)(" \n")) == []
 
 
+def test_places_of_findings_count_by_their_own_confidence(
+    encoder: HashEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = tuple(Place(a, a + 4, "bake", "bake", p) for a, p in ((5, 0.8), (0, 0.3)))
+    found = uwe.Extraction("", [uwe.Finding("bake", None, 0, 1.0, 0.8, places)])
+    monkeypatch.setattr(extraction, "extract", lambda *_, **__: found)
+    cache = TargetCache.build(encoder, ["bake"], scorer="max")
+    text = MarkedText("a", "bake bake", (MarkedPlace(0, 4, frozenset({"bake"})),))
+    labels = evaluate_extraction(uwe_extractor(cache), [text], threshold=0.5).labels
+    assert labels is not None
+    assert (labels.thresholds, labels.precision) == ((0.8, 0.3), (0, 1))
+
+
 def test_precision_over_recall_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     result = evaluate_extraction(lambda _: _FOUND, [_MARKED], threshold=0.5)
@@ -231,6 +248,7 @@ def test_the_command_prints_and_writes_figures(
     monkeypatch.setattr(spaces, "space_cache", lambda _: cache)
     out, plot = tmp_path / "r.json", tmp_path / "r.svg"
     arguments = ["bench", "extraction", "--data", str(tmp_path), "--threshold", "0"]
+    arguments += ["--extractor", "sentences"]
     found = CliRunner().invoke(app, [*arguments, "-o", str(out), "--plot", str(plot)])
     assert found.exit_code == 0, found.output
     assert "typed/adverts, labels" in found.stdout
@@ -245,3 +263,10 @@ def test_the_command_refuses_a_folder_without_adverts(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["bench", "extraction", "--data", str(tmp_path)])
     assert found.exit_code == 1
     assert "typed/adverts" in found.output
+
+
+def test_the_command_refuses_an_extractor_that_is_not_there(tmp_path: Path) -> None:
+    arguments = ["bench", "extraction", "--extractor", "magic", "--data", str(tmp_path)]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 1
+    assert "sentences" in found.output

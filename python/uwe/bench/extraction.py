@@ -26,12 +26,14 @@ from uwe.bench.statistics import bootstrap_sums
 from uwe.cache.target_cache import TargetCache
 from uwe.data.adverts import MarkedText
 from uwe.errors import InputError
+from uwe.extraction.extract import extract
 from uwe.extraction.segments import Segment, segments
 from uwe.extraction.source import plain_text
 from uwe.plotting import drawing
 from uwe.ranking.rank import rank_many
 
 __all__ = [
+    "EXTRACTORS",
     "ExtractionResult",
     "Extractor",
     "Figures",
@@ -41,12 +43,16 @@ __all__ = [
     "evaluate_extraction",
     "sentence_extractor",
     "sentences",
+    "uwe_extractor",
 ]
 
 Finding: TypeAlias = tuple[str, float, Sequence[tuple[int, int]]]
 """A label, its score, and the places [start, end) that it was found in, the best first."""
 Extractor: TypeAlias = Callable[[str], Iterable[Finding]]
 """Takes a text. It gives what it finds below its own threshold, too: the curve needs it."""
+
+_LEAST_CONFIDENCE = 0.05
+"""Where the curve of `uwe.extract` ends: what is less likely helps no F1."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +302,21 @@ def _metrics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([precision, recall, f1], axis=1)
 
 
+def uwe_extractor(cache: TargetCache) -> Extractor:
+    """`uwe.extract`; a finding counts from the confidence of its best place on.
+
+    Args:
+        cache: The target space, whose model has a skill head.
+    """
+
+    def findings(text: str) -> Iterator[Finding]:
+        for finding in extract(text, cache, min_confidence=_LEAST_CONFIDENCE):
+            for place in finding.places:
+                yield finding.label, place.confidence, [(place.start, place.end)]
+
+    return findings
+
+
 def sentence_extractor(cache: TargetCache) -> Extractor:
     """The plain way: each sentence asks for the label that ranks first, if it scores enough.
 
@@ -316,6 +337,13 @@ def sentence_extractor(cache: TargetCache) -> Extractor:
 def sentences(text: str) -> list[Segment]:
     """What `split_sentences` gives, with where each stands."""
     return [segment for segment in segments(plain_text(text)) if segment.kind != "item"]
+
+
+EXTRACTORS: dict[str, Callable[[TargetCache], Extractor]] = {
+    "uwe": uwe_extractor,
+    "sentences": sentence_extractor,
+}
+"""The extractors of this package, by name."""
 
 
 def draw_extraction(measures: dict[str, Measure], path: str | Path) -> None:

@@ -10,11 +10,20 @@ import typer
 from uwe.cli import arguments, output
 from uwe.cli.bench.options import Data, check_out
 from uwe.cli.guard import say
+from uwe.errors import InputError
 
 __all__ = ["extraction_command"]
 
 
 def extraction_command(
+    extractor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="uwe, which is  uwe extract;  or sentences, each of which gets the skill that "
+            "ranks first.",
+        ),
+    ] = "uwe",
     threshold: Annotated[
         float, typer.Option(metavar="SCORE", help="The least score of a finding that counts.")
     ] = 0.5,
@@ -33,13 +42,13 @@ def extraction_command(
 ) -> None:
     """Measure how well skills are found in whole adverts and CVs, by label and by place.
 
-    The extractor is the plain way: each sentence gets the skill that ranks first. Others are
-    measured by uwe.bench.extraction.evaluate_extraction.
+    Extractors of yours are measured by uwe.bench.extraction.evaluate_extraction.
 
-    Example:
+    Examples:
       uwe bench extraction -o extraction.json --plot extraction.svg
+      uwe bench extraction --extractor sentences --threshold 0.66
     """
-    from uwe.bench.extraction import draw_extraction, evaluate_extraction, sentence_extractor
+    from uwe.bench.extraction import EXTRACTORS, draw_extraction, evaluate_extraction
     from uwe.bench.machine import machine, versions
     from uwe.data.adverts import marked_sets
     from uwe.data.layout import data_folder
@@ -47,20 +56,22 @@ def extraction_command(
     from uwe.plotting import check_drawing
     from uwe.spaces import space_cache
 
+    if extractor not in EXTRACTORS:
+        raise InputError(f"expected --extractor {' or '.join(EXTRACTORS)}, got {extractor}")
     check_out(out)
     check_out(plot)
     if plot is not None:
         check_drawing("train")
     sets = marked_sets(data_folder(data))
-    extractor = sentence_extractor(space_cache("esco-skills"))
+    find = EXTRACTORS[extractor](space_cache("esco-skills"))
     results = {}
     for name, texts in sets.items():
         say(f"{name}: {len(texts)} texts ...")
-        results[name] = evaluate_extraction(extractor, texts, threshold=threshold)
+        results[name] = evaluate_extraction(find, texts, threshold=threshold)
     document: dict[str, Any] = {
         "format": "uwe-bench-extraction",
         "version": 1,
-        "extractor": "sentences",
+        "extractor": extractor,
         "versions": versions(),
         "machine": machine(),
         "sets": results,
