@@ -97,10 +97,7 @@ class SkillHead:
         starts = vectors.offsets[:-1]
         scaled = vectors.values / np.float32(VECTOR_SCALE)
         hidden = _active(self._linear("in", np.hstack([scaled, shapes])))
-        for name in self._convolutions("token"):
-            hidden = hidden + _active(
-                self._convolved(name, hidden, np.repeat(np.arange(len(counts)), counts))
-            )
+        hidden = self._convolved("token", hidden, np.repeat(np.arange(len(counts)), counts))
         attention = self._linear("attention", hidden)[:, 0]
         attention = np.exp(attention - np.repeat(np.maximum.reduceat(attention, starts), counts))
         attention /= np.repeat(np.add.reduceat(attention, starts), counts)
@@ -109,8 +106,7 @@ class SkillHead:
         pooled *= np.float32(POOLED_LENGTH) / np.linalg.norm(pooled, axis=1, keepdims=True)
         lines = _active(self._linear("line", np.hstack([pooled, attended])))
         alone = self._linear("alone", lines)[:, 0]
-        for name in self._convolutions("context"):
-            lines = lines + _active(self._convolved(name, lines, documents))
+        lines = self._convolved("context", lines, documents)
         around = _active(self._linear("around", lines))
         logits = self._linear("out", hidden + np.repeat(around, counts, axis=0)).reshape(-1, 2, 3)
         logits -= logits.max(axis=2, keepdims=True)
@@ -123,29 +119,42 @@ class SkillHead:
             alone,
         )
 
-    def _convolutions(self, name: str) -> list[str]:
-        return sorted(
-            {key.rpartition(".")[0] for key in self._arrays if key.startswith(f"{name}.")}
-        )
-
     def _linear(self, name: str, rows: _Floats) -> _Floats:
         product: _Floats = rows @ self._arrays[f"{name}.weight"].T
-        return product + self._arrays[f"{name}.bias"]
+        product += self._arrays[f"{name}.bias"]
+        return product
 
     def _convolved(self, name: str, rows: _Floats, groups: NDArray[np.int64]) -> _Floats:
-        """Convolution along the rows, zeros beyond the ends of each group; groups ascend."""
-        weight = self._arrays[f"{name}.weight"]  # (out, in, width)
-        width = weight.shape[2]
-        reach, channels = width // 2, rows.shape[1]
-        # So many rows of zeros between two groups that none sees the other.
-        at = np.arange(len(rows)) + reach * (
-            1 + np.concatenate([[0], np.cumsum(np.diff(groups) != 0)])
+        """The convolutions along rows, each added to what it saw; groups of rows do not meet.
+
+        Args:
+            name: Of the convolutions.
+            rows: (rows, channels).
+            groups: (rows,), ascending.
+        """
+        layers = sorted(
+            key for key in self._arrays if key.startswith(f"{name}.") and key.endswith("weight")
         )
-        padded = np.zeros((at[-1] + reach + 1, channels), dtype=np.float32)
-        padded[at] = rows
-        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)[at - reach]
-        product: _Floats = windows.reshape(len(rows), -1) @ weight.reshape(len(weight), -1).T
-        return product + self._arrays[f"{name}.bias"]
+        width = self._arrays[layers[0]].shape[2]  # (out, in, width)
+        reach = width // 2
+        # Groups lie in one array, between them as many rows of zeros as a convolution reaches.
+        gaps = np.concatenate([[0], np.cumsum(np.diff(groups) != 0)])
+        at = np.arange(len(rows)) + reach * (1 + gaps)
+        total = int(at[-1]) + 1 + reach
+        spread = np.zeros((total, rows.shape[1]), dtype=np.float32)
+        spread[at] = rows
+        inside = np.zeros((total, 1), dtype=np.float32)
+        inside[at] = 1
+        for layer in layers:
+            weight = self._arrays[layer]
+            seen = np.zeros_like(spread)
+            middle = seen[reach : total - reach]
+            for step in range(width):
+                middle += spread[step : step + len(middle)] @ weight[:, :, step].T
+            seen += self._arrays[layer.replace("weight", "bias")]
+            spread += _active(seen) * inside
+        convolved: _Floats = spread[at]
+        return convolved
 
 
 def marked_spans(tokens: _Floats, begins: _Floats, threshold: float) -> list[tuple[int, int]]:
