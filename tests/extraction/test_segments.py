@@ -121,6 +121,11 @@ def test_the_form_of_an_advert_changes_nothing(variant: str) -> None:
         ("STERILIZE TOOLS AND TIDY UP", ["STERILIZE TOOLS", "TIDY UP"]),
         ("React/Angular, CI/CD, £1,000", ["React/Angular", "React", "Angular", "CI/CD"]),
         ("A CRM such as Salesforce", ["A CRM", "Salesforce"]),
+        ("Nice to have:Java,SQL", ["Java", "SQL"]),
+        (
+            "See https://example.com/jobs/apply or call",
+            ["See https://example.com/jobs/apply", "call"],
+        ),
         ("Bake bread", []),
     ],
 )
@@ -150,6 +155,8 @@ def test_what_a_sentence_lists(text: str, items: list[str]) -> None:
         ("our person-\ncentred care", ["our person-centred care"]),
         ("\uf0b7 Java\n\uf0b7\tSQL\n✅ Go", ["Java", "SQL", "Go"]),
         ("•\nJava\n•\nSQL", ["Java", "SQL"]),
+        ("🚀 Requirements\n✅ Java\n✅ Training\n✅ Go", ["Java", "Training", "Go"]),
+        ("- [x] Lead", ["Lead"]),
         ("About us\n\nWe bake.", ["We bake."]),
         ("What you needA full licence.Own van", ["A full licence.", "Own van"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -105,3 +106,28 @@ def test_places_rise_and_point_to_what_the_text_has(source: str) -> None:
 def test_what_is_no_text_is_refused(source: Any) -> None:
     with pytest.raises(InputError, match="text"):
         plain_text(source)
+
+
+UNITS = [
+    "<",
+    "<!-- ",
+    '<a x="',
+    "<a '",
+    "</a ",
+    "<script ",
+    "<p>",
+    "<p><b>",
+    "&a",
+    "[a](",
+    "*a",
+    " ",
+]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_broken_page_is_read_in_time(unit: str) -> None:
+    """In less than a second; what goes over the rest at each mark takes minutes."""
+    page = "<p>" + (unit * 60_000)[:60_000]
+    before = time.process_time()
+    plain_text(page)
+    assert time.process_time() - before < 1.0

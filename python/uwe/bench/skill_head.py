@@ -79,7 +79,9 @@ def _span_f1(
             truth.setdefault(line, set()).add((start, end))
         for line in range(len(data.asks)):
             own = slice(offsets[line], offsets[line + 1])
-            found = set(marked_spans(tokens[own, kind], begins[own, kind], threshold))
+            found = set(
+                marked_spans(tokens[own, kind], begins[own, kind], data.shapes[own], threshold)
+            )
             marked = truth.get(line, set())
             found_count += len(found)
             exact += len(found & marked)

@@ -304,19 +304,14 @@ class Finder:
         with gathered(Truncations(), apart=True):
             vectors, places = self.model.encode_with_places(written)
             offsets = vectors.offsets
-            shapes = np.concatenate(
-                [
-                    token_shapes(text, *places[offsets[i] : offsets[i + 1]].T)
-                    for i, text in enumerate(written)
-                ]
-            )
+            shapes = token_shapes(written, places, offsets)
             marks = self._head(vectors, shapes, documents)
             self._known = {text: vectors[i] for i, text in enumerate(written)}
             drafts = [
                 draft
                 for i, (line, items) in enumerate(lines)
                 for draft in _drafts(
-                    i, line, items, places[offsets[i] : offsets[i + 1]], marks, offsets
+                    i, line, items, places, shapes, marks, slice(offsets[i], offsets[i + 1])
                 )
             ]
             queries = list(dict.fromkeys(draft.text for draft in drafts))
@@ -394,21 +389,21 @@ def _drafts(
     line: Segment,
     items: Sequence[tuple[int, int]],
     places: NDArray[np.int64],
+    shapes: NDArray[np.float32],
     marks: Marks,
-    offsets: NDArray[np.int64],
+    own: slice,
 ) -> Iterator[_Draft]:
     """The pieces of a line that may ask for something: the whole, its items, its marked spans."""
     asks = float(marks.asks[number])
     if asks < _ASKS:
         return
-    own = slice(offsets[number], offsets[number + 1])
-    of_kinds, begins = marks.tokens[own], marks.begins[own]
+    places, of_kinds, begins = places[own], marks.tokens[own], marks.begins[own]
     either = 1 - (1 - of_kinds).prod(axis=1)
     real = places[:, 1] > places[:, 0]
     spans = {
         (int(places[a, 0]), int(places[b - 1, 1]))
         for kind in range(of_kinds.shape[1])
-        for a, b in marked_spans(np.where(real, of_kinds[:, kind], 0), begins[:, kind], _MARKED)
+        for a, b in marked_spans(of_kinds[:, kind], begins[:, kind], shapes[own], _MARKED)
     }
     whole = (0, len(line.text))
     for start, end in dict.fromkeys([whole, *items, *sorted(spans)]):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import DataError
-from uwe.extraction.skill_head import SHAPES, token_shapes
+from uwe.extraction.skill_head import token_shapes
 from uwe.files.records import checked, entries_of, lines_of
 from uwe.progress import Progress
 
@@ -90,12 +90,11 @@ def encode_marked_lines(
     vectors, places = model.encode_with_places(texts, progress=progress)
     tags = np.zeros((len(places), 2), dtype=np.int64)
     tags[places[:, 1] <= places[:, 0]] = -1
-    shapes = np.zeros((len(places), SHAPES), dtype=np.float32)
+    shapes = token_shapes(texts, places, vectors.offsets)
     spans: tuple[set[tuple[int, int, int]], ...] = (set(), set())
-    for i, (line, text) in enumerate(zip(lines, texts, strict=True)):
+    for i, line in enumerate(lines):
         first, last = vectors.offsets[i], vectors.offsets[i + 1]
         starts, ends = places[first:last].T
-        shapes[first:last] = token_shapes(text, starts, ends)
         for kind, name in enumerate(CLASSES):
             for start, end in line[name]:
                 inside = np.flatnonzero((starts >= start) & (starts < end) & (ends > starts))

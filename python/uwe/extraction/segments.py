@@ -21,7 +21,7 @@ __all__ = ["Segment", "segments", "split_sentences"]
 _SYMBOLS = "•‣⁃∙⋅←-⇿■-➿⤀-⥿⬀-⯿\ue000-\uf8ff\ufe0f\U0001f300-\U0001faff"
 _BULLET = re.compile(
     rf"(?:[{_SYMBOLS}·]+[ \t]*|[-–—*+>]+(?:[ \t]+|(?=[^\W\d_]))"
-    r"|(?:\d{1,3}|[a-zA-Z])[.)][ \t]+|o[ \t]+)+"
+    r"|(?:\d{1,3}|[a-zA-Z])[.)][ \t]+|o[ \t]+|\[[ xX]\][ \t]+)+"
 )
 _HEADING_MARK = re.compile(r"#{1,6}[ \t]+")
 _UNDERLINE = re.compile(r"[-=_|: ]{3,}")
@@ -32,7 +32,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 # What cuts a line: inline bullets, tabs and wide gaps. "(m|f|d)" is no row of a table.
 _CUT = re.compile(r"[•●▪■◆❖◦○▫‣⁃∙✓✔✗➢➤►\ue000-\uf8ff]|\t|\s{3,}|(?<!\S)[|·]|[|·](?!\S)")
 _TABLE_CUT = re.compile(r"[|\t]")
-_LABEL = re.compile(r"[^\W\d_][^:;.!?]{0,40}?\s?:\s+(?=\S)")
+_LABEL = re.compile(r"[^\W\d_][^:;.!?]{0,40}?\s?:(?:\s+(?=\S)|(?=[^\W\d_]))")
 
 # A line that ends so goes on in the next, the first even if that begins with a capital.
 _OPEN = re.compile(r"(?:(?:^|\s)(?:a|an|the|and|or|of|our|your|&)|[^\W\d_]-)$")
@@ -60,7 +60,7 @@ _HEADING = re.compile(rf"{_PARTS}(?:\s?(?:and|&|/|,)\s?{_PARTS}){{0,2}}\s?[:?]?"
 _GLUED_HEADING = re.compile(rf"(?i:{_PART})(?=[A-Z][a-z\s])")
 
 # What a list is cut at, the coarsest first; the last reaches into brackets.
-_WITH = r"(?:and/or|and|or|&|as well as|including|such as|plus)(?=\s)"
+_WITH = r"(?:and/or|and|or|&|as well as|including|includes?|such as|plus)(?=\s)"
 _LISTS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -70,7 +70,7 @@ _LISTS = tuple(
         rf"[()\[\];]|,(?!\d)|(?<=\s){_WITH}",
     )
 )
-_GLUED_BRACKETS = re.compile(r"(?<=\w)\([^()\s]*\)")  # "401(k)"
+_WHOLE = re.compile(r"(?<=\w)\([^()\s]*\)|(?:https?://|www\.)\S+")  # "401(k)", addresses
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 # What is no part of a segment at its edges; a sentence keeps its full stop, ".NET" its own.
 _BLANK = re.compile(r"\s")
@@ -85,7 +85,7 @@ _SHORTEST_WRAP, _LONGEST_WRAP = 40, 130
 _SLACK = 4  # columns: the longest row may be shorter than the text's width
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A part of a text that is ranked as one query.
 
@@ -121,28 +121,34 @@ def split_sentences(text: str) -> list[str]:
     Raises:
         InputError: If `text` is no str.
     """
-    return [s.text for s in segments(plain_text(text)) if s.kind != "item"]
+    return [line[start:end] for _, line, _, start, end, _ in _sentences(plain_text(text))]
 
 
 def segments(plain: PlainText) -> list[Segment]:
     """All segments of a text, in its order; what a sentence lists follows it."""
     found: list[Segment] = []
-    lines = _lines(plain.text)
-    for number, line in enumerate(lines):
-        text, places = _joined(plain.text, line)
-        for start, end, kind in _parts(text, heading=_is_heading(plain.text, lines, number)):
-            first, last = plain.source_span(places[start], places[end - 1] + 1)
-            parent = len(found)
-            own = places[start:end]
-            found.append(Segment(text[start:end], first, last, number, kind, characters=own))
-            for a, b in _items(text[start:end]) if kind == "sentence" else ():
-                first, last = plain.source_span(places[start + a], places[start + b - 1] + 1)
-                item = text[start + a : start + b]
-                found.append(Segment(item, first, last, number, "item", parent, a, own[a:b]))
+    for number, line, places, start, end, kind in _sentences(plain):
+        text, own = line[start:end], places[start:end]
+        first, last = plain.source_span(own[0], own[-1] + 1)
+        parent = len(found)
+        found.append(Segment(text, first, last, number, kind, characters=own))
+        for a, b in _items(text) if kind == "sentence" else ():
+            first, last = plain.source_span(own[a], own[b - 1] + 1)
+            item = text[a:b]
+            found.append(Segment(item, first, last, number, "item", parent, a, own[a:b]))
     return found
 
 
-@dataclass
+def _sentences(plain: PlainText) -> Iterator[tuple[int, str, Sequence[int], int, int, str]]:
+    """Number, text and places of a line, and start, end and kind of each sentence of it."""
+    lines = _lines(plain.text)
+    for number, line in enumerate(lines):
+        text, places = _joined(plain.text, line)
+        for part in _parts(text, heading=_is_heading(plain.text, lines, number)):
+            yield number, text, places, *part
+
+
+@dataclass(slots=True)
 class _Row:
     """A row of the plain text, without its mark and the blanks around it."""
 
@@ -151,7 +157,8 @@ class _Row:
     indent: int  # of the row
     column: int  # where its text begins, after the mark
     width: int
-    mark: str  # heading, bullet or none
+    mark: str  # its bullet, number or hashes
+    heading: bool  # whether it is marked as one
     after_blank: bool
     closed: bool = False  # whether its paragraph ends as a sentence does
 
@@ -168,15 +175,16 @@ def _rows(text: str) -> list[_Row]:
         start, end = _trimmed(text, begin, end, _BLANK, _BLANK)
         indent = start - begin
         heading, bullet = _HEADING_MARK.match(text, start, end), _BULLET.match(text, start, end)
-        found_mark = heading or bullet
-        start = found_mark.end() if found_mark else start
+        mark = ""
+        if before := heading or bullet:
+            mark, start = before.group().rstrip(), before.end()
         if _ALNUM.search(text, start, end):
-            mark = "heading" if heading else "bullet" if bullet else ""
-            rows.append(_Row(start, end, indent, start - begin, end - begin, mark, blank))
+            sizes = indent, start - begin, end - begin
+            rows.append(_Row(start, end, *sizes, mark, heading is not None, blank))
             blank = False
             continue
         if rows and not blank and not rows[-1].mark and _UNDERLINE.fullmatch(text, begin, last):
-            rows[-1].mark = "heading"
+            rows[-1].heading = True
         blank = True
     return rows
 
@@ -224,7 +232,8 @@ def _may_continue(text: str, before: _Row, row: _Row) -> bool:
     return not (
         row.after_blank
         or row.mark
-        or before.mark == "heading"
+        or row.heading
+        or before.heading
         or text[before.end - 1] in ".!?:…|"
         or text[row.start] == "|"
         or text.find("\t", before.start, before.end) >= 0
@@ -263,18 +272,20 @@ def _is_heading(text: str, lines: list[list[_Row]], number: int) -> bool:
     row, *more = lines[number]
     piece = text[row.start : row.end]
     words = piece.split(maxsplit=15)
-    if row.mark == "heading":
+    if row.heading:
         return len(words) <= 15
     if more or len(words) > 8 or _CUT.search(piece):
         return False
-    if piece.endswith(":") or (not row.mark and _HEADING.fullmatch(piece)):
+    around = *lines[max(0, number - 1) : number], *lines[number + 1 : number + 2]
+    listed = row.mark and any(line[0].mark == row.mark for line in around)
+    if piece.endswith(":") or (not listed and _HEADING.fullmatch(piece)):
         return True
     if row.mark or piece[-1] in ".;,!" or "," in piece or len(words) > 6 or _LABEL.match(piece):
         return False
     if number + 1 == len(lines) or piece[0].islower():
         return False
     following = lines[number + 1]
-    if following[0].mark == "bullet":
+    if following[0].mark and not following[0].heading:
         return True
     if not row.after_blank or following[0].mark:
         return False
@@ -323,7 +334,7 @@ def _items(sentence: str) -> Iterator[tuple[int, int]]:
     label = _LABEL.match(sentence)
     begin = label.end() if label else 0
     start, end = _trimmed(sentence, begin, len(sentence), _ITEM_LEFT, _ITEM_RIGHT)
-    with_brackets = _GLUED_BRACKETS.sub(_masked, sentence)
+    with_brackets = _WHOLE.sub(_masked, sentence)
     without = _BRACKETS.sub(_masked, with_brackets)
     listed = list(_listed((without, without, without, with_brackets), start, end, 0))
     yield from listed or ([(start, end)] if label and start < end else [])
@@ -334,17 +345,19 @@ def _masked(found: re.Match[str]) -> str:
 
 
 def _listed(texts: Sequence[str], start: int, end: int, level: int) -> Iterator[tuple[int, int]]:
-    """Spans of a list, and of the lists that stand in them; `texts` are what each level cuts."""
+    """Spans of what is listed, and of what that lists; `texts` are what each level cuts."""
     for number in range(level, len(_LISTS)):
         text = texts[number]
-        pieces = []
-        at = start
-        for mark in _LISTS[number].finditer(text, start, end):
-            pieces.append((at, mark.start()))
-            at = mark.end()
-        pieces.append((at, end))
-        pieces = [_trimmed(text, a, b, _ITEM_LEFT, _ITEM_RIGHT) for a, b in pieces]
-        pieces = [(a, b) for a, b in pieces if _LETTER.search(text, a, b)]
+        cuts = [mark.span() for mark in _LISTS[number].finditer(text, start, end)]
+        if not cuts:
+            continue
+        firsts, lasts = (start, *(b for _, b in cuts)), (*(a for a, _ in cuts), end)
+        pieces = [
+            (a, b)
+            for first, last in zip(firsts, lasts, strict=True)
+            for a, b in (_trimmed(text, first, last, _ITEM_LEFT, _ITEM_RIGHT),)
+            if _LETTER.search(texts[-1], a, b)
+        ]
         if len(pieces) > 1:
             for a, b in pieces:
                 yield a, b

@@ -7,6 +7,7 @@ changes nothing of a ranking. `uwe.training.skill_head` has the same network in 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ SKILL_HEAD_FILE = "skill_head.npz"
 
 SHAPES = 7
 """Features of a token beside its vector, which knows no capitals: see `token_shapes`."""
+_CONTINUES, _PUNCTUATION, _SPECIAL = 4, 5, 6
 
 VECTOR_SCALE = 10.0
 """What token vectors are divided by: about their length."""
@@ -77,6 +79,9 @@ class SkillHead:
                 raise ValueError(
                     f"expected in.weight of shape {expected}, got {self._arrays['in.weight'].shape}"
                 )
+            # Vectors are scaled by their weights, not one by one.
+            vectors, self._of_shapes = np.split(self._arrays["in.weight"].T, [dim])
+            self._of_vectors = vectors / np.float32(VECTOR_SCALE)
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise ModelError(
                 f"{path}: expected the weights of a skill head, found something else ({error}): "
@@ -95,22 +100,20 @@ class SkillHead:
         """
         counts = np.diff(vectors.offsets)
         starts = vectors.offsets[:-1]
-        scaled = vectors.values / np.float32(VECTOR_SCALE)
-        hidden = _active(self._linear("in", np.hstack([scaled, shapes])))
-        for name in self._convolutions("token"):
-            hidden = hidden + _active(
-                self._convolved(name, hidden, np.repeat(np.arange(len(counts)), counts))
-            )
+        hidden = vectors.values @ self._of_vectors
+        hidden += shapes @ self._of_shapes
+        hidden += self._arrays["in.bias"]
+        hidden = _active(hidden)
+        hidden = self._convolved("token", hidden, np.repeat(np.arange(len(counts)), counts))
         attention = self._linear("attention", hidden)[:, 0]
         attention = np.exp(attention - np.repeat(np.maximum.reduceat(attention, starts), counts))
         attention /= np.repeat(np.add.reduceat(attention, starts), counts)
         attended = np.add.reduceat(attention[:, None] * hidden, starts)
-        pooled = np.add.reduceat(scaled, starts) / counts[:, None].astype(np.float32)
+        pooled = np.add.reduceat(vectors.values, starts)
         pooled *= np.float32(POOLED_LENGTH) / np.linalg.norm(pooled, axis=1, keepdims=True)
         lines = _active(self._linear("line", np.hstack([pooled, attended])))
         alone = self._linear("alone", lines)[:, 0]
-        for name in self._convolutions("context"):
-            lines = lines + _active(self._convolved(name, lines, documents))
+        lines = self._convolved("context", lines, documents)
         around = _active(self._linear("around", lines))
         logits = self._linear("out", hidden + np.repeat(around, counts, axis=0)).reshape(-1, 2, 3)
         logits -= logits.max(axis=2, keepdims=True)
@@ -123,76 +126,103 @@ class SkillHead:
             alone,
         )
 
-    def _convolutions(self, name: str) -> list[str]:
-        return sorted(
-            {key.rpartition(".")[0] for key in self._arrays if key.startswith(f"{name}.")}
-        )
-
     def _linear(self, name: str, rows: _Floats) -> _Floats:
         product: _Floats = rows @ self._arrays[f"{name}.weight"].T
-        return product + self._arrays[f"{name}.bias"]
+        product += self._arrays[f"{name}.bias"]
+        return product
 
     def _convolved(self, name: str, rows: _Floats, groups: NDArray[np.int64]) -> _Floats:
-        """Convolution along the rows, zeros beyond the ends of each group; groups ascend."""
-        weight = self._arrays[f"{name}.weight"]  # (out, in, width)
-        width = weight.shape[2]
-        reach, channels = width // 2, rows.shape[1]
-        # So many rows of zeros between two groups that none sees the other.
-        at = np.arange(len(rows)) + reach * (
-            1 + np.concatenate([[0], np.cumsum(np.diff(groups) != 0)])
+        """The convolutions along rows, each added to what it saw; groups of rows do not meet.
+
+        Args:
+            name: Of the convolutions.
+            rows: (rows, channels).
+            groups: (rows,), ascending.
+        """
+        layers = sorted(
+            key for key in self._arrays if key.startswith(f"{name}.") and key.endswith("weight")
         )
-        padded = np.zeros((at[-1] + reach + 1, channels), dtype=np.float32)
-        padded[at] = rows
-        windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)[at - reach]
-        product: _Floats = windows.reshape(len(rows), -1) @ weight.reshape(len(weight), -1).T
-        return product + self._arrays[f"{name}.bias"]
+        width = self._arrays[layers[0]].shape[2]  # (out, in, width)
+        reach = width // 2
+        # Groups lie in one array, between them as many rows of zeros as a convolution reaches.
+        gaps = np.concatenate([[0], np.cumsum(np.diff(groups) != 0)])
+        at = np.arange(len(rows)) + reach * (1 + gaps)
+        total = int(at[-1]) + 1 + reach
+        spread = np.zeros((total, rows.shape[1]), dtype=np.float32)
+        spread[at] = rows
+        inside = np.zeros((total, 1), dtype=np.float32)
+        inside[at] = 1
+        for layer in layers:
+            weight = self._arrays[layer]
+            seen = np.zeros_like(spread)
+            middle = seen[reach : total - reach]
+            for step in range(width):
+                middle += spread[step : step + len(middle)] @ weight[:, :, step].T
+            seen += self._arrays[layer.replace("weight", "bias")]
+            spread += _active(seen) * inside
+        convolved: _Floats = spread[at]
+        return convolved
 
 
-def marked_spans(tokens: _Floats, begins: _Floats, threshold: float) -> list[tuple[int, int]]:
+def marked_spans(
+    tokens: _Floats, begins: _Floats, shapes: _Floats, threshold: float
+) -> list[tuple[int, int]]:
     """Spans [first, last + 1) of tokens of one line that belong to something with `threshold`.
+
+    A word is inside or outside as a whole, as its first piece is.
 
     Args:
         tokens: (tokens,): probability that it belongs to something.
         begins: (tokens,): probability that something begins at it.
+        shapes: (tokens, SHAPES), from `token_shapes`.
         threshold: Above 0.
     """
-    inside = tokens >= threshold
-    before = np.concatenate([[False], inside[:-1]])
-    starts = np.flatnonzero(inside & (~before | (begins > tokens / 2)))
-    ends = np.flatnonzero(~inside)
-    spans = []
-    for i, start in enumerate(starts.tolist()):
-        stop = ends[np.searchsorted(ends, start)] if len(ends) and ends[-1] > start else len(tokens)
-        following = starts[i + 1] if i + 1 < len(starts) else len(tokens)
-        spans.append((start, int(min(stop, following))))
+    first = np.flatnonzero((shapes[:, _CONTINUES] == 0) & (shapes[:, _SPECIAL] == 0))
+    if not len(first):
+        return []
+    specials = np.flatnonzero(shapes[:, _SPECIAL])
+    after = specials[specials > first[-1]]
+    last = np.append(first[1:], after[0] if len(after) else len(shapes))
+    inside = tokens[first] >= threshold
+    fresh = begins[first] > tokens[first] / 2
+    spans: list[tuple[int, int]] = []
+    for i in np.flatnonzero(inside).tolist():
+        if spans and i and inside[i - 1] and not fresh[i]:
+            spans[-1] = spans[-1][0], int(last[i])
+        else:
+            spans.append((int(first[i]), int(last[i])))
     return spans
 
 
-def token_shapes(text: str, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> _Floats:
+def token_shapes(
+    texts: Sequence[str], places: NDArray[np.int64], offsets: NDArray[np.int64]
+) -> _Floats:
     """What the writing of each token's word shows that its vector does not.
 
     Args:
-        text: The text.
-        starts: (tokens,): where each begins, in characters.
-        ends: (tokens,): where each ends; equal to its start for a special token.
+        texts: The lines.
+        places: (tokens, 2): where each token begins and ends in its line, in characters.
+        offsets: (lines + 1,): the tokens of each line.
 
     Returns:
         (tokens, SHAPES): begins with a capital; all capitals; has a digit; has a capital inside; is
         no first piece of its word; is punctuation; is a special token.
     """
-    words = [match.span() for match in _WORD.finditer(text)]
-    first = np.array([start for start, _ in words], dtype=np.int64)
-    number = np.maximum(np.searchsorted(first, starts, side="right") - 1, 0)
-    of_word = np.array([_word_shape(text[start:end]) for start, end in words], dtype=np.float32)
+    # All lines as one text, so that NumPy is asked once.
+    joined = "\n".join(texts)
+    lengths = np.array([len(text) + 1 for text in texts], dtype=np.int64)
+    starts = places[:, 0] + np.repeat(np.cumsum(lengths) - lengths, np.diff(offsets))
+    words = [(match.start(), *_word_shape(match.group())) for match in _WORD.finditer(joined)]
+    table = np.array(words, dtype=np.float64)
+    number = np.maximum(np.searchsorted(table[:, 0], starts, side="right") - 1, 0)
     shapes = np.zeros((len(starts), SHAPES), dtype=np.float32)
-    shapes[:, :4] = of_word[number, :4]
-    shapes[:, 4] = starts > first[number] + of_word[number, 4].astype(np.int64)
-    shapes[:, 5] = [
-        _is_punctuation(text[a:b]) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
-    special = ends <= starts
-    shapes[special] = 0
-    shapes[special, 6] = 1
+    shapes[:, :4] = table[number, 1:5]
+    shapes[:, _CONTINUES] = starts > table[number, 0] + table[number, 5]
+    width = places[:, 1] - places[:, 0]
+    short = np.flatnonzero(width == 1)
+    shapes[short, _PUNCTUATION] = [not joined[at].isalnum() for at in starts[short].tolist()]
+    shapes[width <= 0] = 0
+    shapes[width <= 0, _SPECIAL] = 1
     return shapes
 
 
@@ -214,8 +244,3 @@ def _active(rows: _Floats) -> _Floats:
     gate *= np.float32(1 / 6)
     gate *= rows
     return gate
-
-
-@lru_cache(maxsize=1 << 14)
-def _is_punctuation(piece: str) -> bool:
-    return not any(c.isalnum() for c in piece)
