@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,10 +45,10 @@ THRESHOLDS = [round(0.02 * step, 2) for step in range(10, 50)]
 
 def by_thresholds(texts: list[str], timed: list[str], model: str) -> dict[str, Any]:
     """esco-skill-extractor: URIs, each with the greatest threshold that it passes."""
-    import esco_skill_extractor
     from sentence_transformers.util import dot_score
 
-    peer = esco_skill_extractor.SkillExtractor(**({"model": model} if model else {}))
+    module: Any = import_module("esco_skill_extractor")
+    peer = module.SkillExtractor(**({"model": model} if model else {}))
     seconds = _seconds(lambda text: peer.get_skills([text]), timed)
     default = peer.skills_threshold
     # The same texts come at each threshold: vectors and similarities are kept.
@@ -62,7 +63,7 @@ def by_thresholds(texts: list[str], timed: list[str], model: str) -> dict[str, A
     peer._model.encode = lambda tokens, **options: once(
         "vectors", tokens, lambda: encode(tokens, **options)
     )
-    esco_skill_extractor.util = SimpleNamespace(
+    module.util = SimpleNamespace(
         dot_score=lambda a, b: once("similarities", kept["vectors"][0], lambda: dot_score(a, b))
     )
     scores: list[dict[str, float]] = []
@@ -86,10 +87,10 @@ def by_candidates(texts: list[str], timed: list[str], model: str) -> dict[str, A
     if model:
         import huggingface_hub
 
-        huggingface_hub.hf_hub_download = lambda _, name: str(Path(model, name))
-    from skill_extractor.extractor import DEFAULT_THRESHOLD, SkillExtractor
-
-    peer = SkillExtractor()
+        hub: Any = huggingface_hub
+        hub.hf_hub_download = lambda _, name: str(Path(model, name))
+    module: Any = import_module("skill_extractor.extractor")
+    peer = module.SkillExtractor()
 
     def candidates(text: str) -> list[tuple[str, float, tuple[int, int]]]:
         pairs = peer.candidates(text)
@@ -104,7 +105,7 @@ def by_candidates(texts: list[str], timed: list[str], model: str) -> dict[str, A
 
     return {
         "seconds": _seconds(peer.extract, timed),
-        "threshold": DEFAULT_THRESHOLD,
+        "threshold": module.DEFAULT_THRESHOLD,
         "found": [candidates(text) for text in texts],
     }
 
