@@ -70,51 +70,64 @@ def main() -> None:
     }
     scorer = str(model.config.scorer)
     calibrations: dict[str, Calibration] = {}
-    curves = {}
+    rows = []
+    for kind, (own, others) in kinds.items():
+        matches = JudgedMatches.joined([part for part, _ in (*own, *others)])
+        fitted = np.concatenate([some for _, some in (*own, *others)])
+        calibrations[kind] = fit(
+            matches.part(fitted), scorer=scorer, fitted_on=f"{int(fitted.sum())} {kind}s"
+        )
+        confidence = cross_validated(matches, only=fitted)
+        shown = np.arange(len(matches)) < sum(len(part) for part, _ in own)
+        rows.append(row(kind, matches.part(shown), confidence[shown[matches.query]]))
+        if others:
+            kept = (
+                np.concatenate(
+                    [
+                        np.full(len(part), name == "none")
+                        for name, (part, _) in zip(
+                            ["own"] * len(own) + ["terms", "none", "nonsense"], (*own, *others)
+                        )
+                    ]
+                )
+                & ~fitted
+            )
+            highest = np.zeros(len(matches))
+            np.maximum.at(highest, matches.query, confidence)
+            print(
+                kind,
+                "NONE terms not fitted on, below .5:",
+                (highest[kept] < 0.5).mean(),
+                "nonsense",
+                (highest[-len(NONSENSE) :] < 0.5).mean(),
+            )
+    found, fitted = data.places()
+    calibrations["place"] = fit(
+        found.part(fitted), scorer=scorer, fitted_on="places", features=PLACE_FEATURES
+    )
+    rows.append(row("place", found, cross_validated(found)))
     print(
-        "| kind | queries | right first | mean confidence | ECE | answerable (AUC) | at most 5 / 10 / 20 % of queries wrong |"
+        "| kind | queries | right first | confidence | ECE | answerable | at most 5 / 10 / 20 % wrong |"
     )
     print("|---|---|---|---|---|---|---|")
-    for kind, (own, others) in kinds.items():
-        parts = [*own, *others]
-        matches = JudgedMatches.joined([part for part, _ in parts])
-        fitted = np.concatenate([part_fitted for _, part_fitted in parts])
-        confidence = cross_validated(matches, only=fitted)
-        count = sum(len(part) for part, _ in own)
-        mine = np.arange(len(matches)) < count
-        shown, of_shown = matches.part(mine), confidence[mine[matches.query]]
-        found = Reliability.of(shown, of_shown)
-        best, right = of_shown[shown.best], shown.right[shown.best]
-        risks = " / ".join(f"{risk_threshold(best, right, risk):.2f}" for risk in (0.05, 0.1, 0.2))
-        auc = "" if found.answerable is None else f"{found.answerable:.3f}"
-        print(
-            f"| {kind} | {found.queries} | {found.right:.3f} | {found.confidence:.3f} | "
-            f"{found.error:.3f} | {auc} | {risks} |"
-        )
-        for name, (part, part_fitted) in zip(
-            data.names[-len(parts) :] if False else range(len(parts)), parts, strict=True
-        ):
-            at = np.concatenate([np.full(len(p), i) for i, (p, _) in enumerate(parts)]) == name
-            one = matches.part(at)
-            c = confidence[at[matches.query]]
-            r = Reliability.of(one, c)
-            h = np.zeros(len(one))
-            np.maximum.at(h, one.query, c)
-            print(
-                "   part",
-                name,
-                r,
-                "unfitted <.5",
-                (h[~part_fitted] < 0.5).mean() if (~part_fitted).any() else "",
-                "<.5",
-                (h < 0.5).mean(),
-            )
-        curves[kind] = (best, right)
-        calibrations[kind] = fit(
-            matches.part(fitted), scorer=scorer, fitted_on=f"{kind}s: {int(fitted.sum())} queries"
-        )
+    print("\n".join(rows))
+    import pickle
+
+    pickle.dump((data.place_parts, found), open("/tmp/places.pkl", "wb"))
     target = (arguments.model or SHIPPED) / CALIBRATION_FILE
     write_text(target, calibrations_json(calibrations))
+
+
+def row(kind: str, matches: JudgedMatches, confidence: np.ndarray) -> str:
+    """A line of the table of figures."""
+    found = Reliability.of(matches, confidence)
+    best, right = confidence[matches.best], matches.right[matches.best]
+    risks = " / ".join(f"{risk_threshold(best, right, risk):.2f}" for risk in (0.05, 0.1, 0.2))
+    answerable = "" if found.answerable is None else f"{found.answerable:.3f}"
+    return (
+        f"| {kind} | {found.queries} | {found.right:.3f} | {found.confidence:.3f} | "
+        f"{found.error:.3f} | {answerable} | {risks} |"
+    )
 
 
 class Data:

@@ -111,8 +111,8 @@ def skill_head_command(
 ) -> None:
     """Train the head that marks skills in texts, over a frozen model, and evaluate it.
 
-    It learns from skillspan/train.jsonl.gz of the data folder and is evaluated on dev.jsonl.gz
-    there. A model reads skills where skill_head.npz in its folder is such a file.
+    It learns from skillspan/train.jsonl.gz and written/ of the data folder, and is evaluated on
+    skillspan/dev.jsonl.gz. A model reads skills where skill_head.npz in its folder is such a file.
 
     Example:
       uwe train skill-head --model models/uwe-mini-clean -o models/uwe-mini-clean/skill_head.npz
@@ -120,7 +120,11 @@ def skill_head_command(
     from uwe.bench.skill_head import evaluate_head
     from uwe.data.layout import data_folder
     from uwe.encoder.loading import load
-    from uwe.extraction.marked_lines import encode_marked_lines, read_marked_lines
+    from uwe.extraction.marked_lines import (
+        encode_marked_lines,
+        read_marked_lines,
+        read_written_lines,
+    )
     from uwe.extraction.skill_head import SkillHead
     from uwe.training.skill_head import HeadRecipe, train_head
 
@@ -131,7 +135,11 @@ def skill_head_command(
         )
         for split in ("train", "dev")
     }
-    train_head(marked["train"], HeadRecipe(seed=seed), path, progress=not quiet)
+    written = encode_marked_lines(
+        read_written_lines(folder.parent / "written"), encoder, progress=not quiet
+    )
+    recipe = HeadRecipe(seed=seed)
+    train_head(marked["train"], recipe, path, written=written, progress=not quiet)
     found = asdict(evaluate_head(SkillHead(path, dim=encoder.dim), marked["dev"]))
     if as_json:
         output.print_json(found, indent=2)

@@ -55,7 +55,7 @@ PLACE_FEATURES = (
 )
 """What the calibration of places looks at, in this order."""
 
-_ASKS = -2.0
+_ASKS = -6.0
 """Log-odds from which a line is looked at: nearly all that ask have more."""
 _MARKED = 0.35
 """Probability from which a token belongs to a span."""

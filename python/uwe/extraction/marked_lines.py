@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.data.tables import tabbed_rows
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import DataError
@@ -17,9 +18,18 @@ from uwe.extraction.skill_head import token_shapes
 from uwe.files.records import checked, entries_of, lines_of
 from uwe.progress import Progress
 
-__all__ = ["CLASSES", "MarkedLines", "encode_marked_lines", "read_marked_lines"]
+__all__ = [
+    "CLASSES",
+    "MarkedLines",
+    "encode_marked_lines",
+    "read_marked_lines",
+    "read_written_lines",
+]
 
 CLASSES = ("skills", "knowledge")
+
+_WRITTEN = ("id", "label", "sentence", "sentence without the label's words", "name", "other name")
+_SEVERAL = ("sentence", "ids", "labels")
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class MarkedLines:
         vectors: Token vectors of the lines.
         shapes: (tokens, SHAPES), float32.
         tags: (tokens, 2), int64: 0 outside, 1 where a skill (knowledge) begins, 2 inside; -1 for
-            special tokens.
+            special tokens, and where nobody marked places.
         documents: (lines,), int64, ascending: the text of each.
         asks: (lines,), float32: 1 if anything is marked in it.
         spans: For each of `CLASSES`, the marked spans: (line, first token, last token + 1).
@@ -96,6 +106,9 @@ def encode_marked_lines(
         first, last = vectors.offsets[i], vectors.offsets[i + 1]
         starts, ends = places[first:last].T
         for kind, name in enumerate(CLASSES):
+            if line[name] is None:
+                tags[first:last] = -1
+                continue
             for start, end in line[name]:
                 inside = np.flatnonzero((starts >= start) & (starts < end) & (ends > starts))
                 if len(inside):
@@ -104,5 +117,33 @@ def encode_marked_lines(
                     spans[kind].add((i, int(inside[0]), int(inside[-1]) + 1))
     _, documents = np.unique([str(line["doc"]) for line in lines], return_inverse=True)
     change = np.concatenate([[0], np.cumsum(np.diff(documents) != 0)])
-    asks = np.array([bool(line["skills"] or line["knowledge"]) for line in lines], dtype=np.float32)
+    asks = np.array(
+        [line["skills"] != [] or line["knowledge"] != [] for line in lines], dtype=np.float32
+    )
     return MarkedLines(vectors, shapes, tags, change, asks, tuple(map(frozenset, spans)))
+
+
+def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any]]:
+    """Lines that were written for ESCO's skills of all trades, and lines that ask for none.
+
+    What experts marked is of few trades. A written line says whether it asks, not where: its
+    `skills` are None.
+
+    Args:
+        folder: `written/` of the data folder.
+        most: Lines that ask; evenly out of all.
+
+    Raises:
+        DataError: If a file is malformed.
+        OSError: If a file cannot be read.
+    """
+    asking = []
+    for _, values in tabbed_rows(folder / "skills.tsv.gz", _WRITTEN, optional=set(_WRITTEN[4:])):
+        asking.extend(values[2:4])
+    for _, values in tabbed_rows(folder / "sentences_several.tsv.gz", _SEVERAL):
+        asking.append(values[0])
+    with lines_of(folder / "no_skill_lines.txt.gz") as lines:
+        silent = [line.strip() for line in lines if line.strip()]
+    step = max(1, len(asking) // most)
+    rows = [{"doc": "", "text": text, "skills": None, "knowledge": None} for text in asking[::step]]
+    return rows + [{"doc": "", "text": text, "skills": [], "knowledge": []} for text in silent]

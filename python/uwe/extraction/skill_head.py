@@ -7,9 +7,10 @@ changes nothing of a ranking. `uwe.training.skill_head` has the same network in 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ SKILL_HEAD_FILE = "skill_head.npz"
 SHAPES = 7
 """Features of a token beside its vector, which knows no capitals: see `token_shapes`."""
 _CONTINUES, _PUNCTUATION, _SPECIAL = 4, 5, 6
+_CHUNK = 512
+_LARGEST = 60.0  # a logit whose exponential is still a float32
 
 VECTOR_SCALE = 10.0
 """What token vectors are divided by: about their length."""
@@ -98,33 +101,30 @@ class SkillHead:
             shapes: (tokens, SHAPES), float32, from `token_shapes`.
             documents: (lines,), ascending: the text that each line is of.
         """
-        counts = np.diff(vectors.offsets)
-        starts = vectors.offsets[:-1]
-        hidden = vectors.values @ self._of_vectors
-        hidden += shapes @ self._of_shapes
-        hidden += self._arrays["in.bias"]
-        hidden = _active(hidden)
-        hidden = self._convolved("token", hidden, np.repeat(np.arange(len(counts)), counts))
+        counts, offsets = np.diff(vectors.offsets), vectors.offsets
+        hidden = np.empty((len(vectors.values), len(self._arrays["in.bias"])), dtype=np.float32)
+        pooled = np.empty((len(counts), vectors.dim + hidden.shape[1]), dtype=np.float32)
+        for first, last in _chunks(offsets):
+            own = slice(offsets[first], offsets[last])
+            rows = vectors.values[own] @ self._of_vectors
+            rows += shapes[own] @ self._of_shapes
+            rows += self._arrays["in.bias"]
+            groups = np.repeat(np.arange(first, last), counts[first:last])
+            hidden[own] = self._convolved("token", _active(rows), groups)
         attention = self._linear("attention", hidden)[:, 0]
-        attention = np.exp(attention - np.repeat(np.maximum.reduceat(attention, starts), counts))
-        attention /= np.repeat(np.add.reduceat(attention, starts), counts)
-        attended = np.add.reduceat(attention[:, None] * hidden, starts)
-        pooled = np.add.reduceat(vectors.values, starts)
-        pooled *= np.float32(POOLED_LENGTH) / np.linalg.norm(pooled, axis=1, keepdims=True)
-        lines = _active(self._linear("line", np.hstack([pooled, attended])))
+        for line, (start, end) in enumerate(pairwise(offsets.tolist())):
+            mean = vectors.values[start:end].sum(axis=0)
+            pooled[line, : vectors.dim] = mean * (POOLED_LENGTH / np.sqrt(mean @ mean))
+            weights = np.exp(attention[start:end] - attention[start:end].max())
+            pooled[line, vectors.dim :] = weights @ hidden[start:end] / weights.sum()
+        lines = _active(self._linear("line", pooled))
         alone = self._linear("alone", lines)[:, 0]
         lines = self._convolved("context", lines, documents)
-        around = _active(self._linear("around", lines))
-        logits = self._linear("out", hidden + np.repeat(around, counts, axis=0)).reshape(-1, 2, 3)
-        logits -= logits.max(axis=2, keepdims=True)
-        odds = np.exp(logits)
-        probabilities = odds / odds.sum(axis=2, keepdims=True)
-        return Marks(
-            1 - probabilities[:, :, 0],
-            probabilities[:, :, 1],
-            self._linear("in_context", lines)[:, 0],
-            alone,
-        )
+        hidden += np.repeat(_active(self._linear("around", lines)), counts, axis=0)
+        odds = np.exp(np.minimum(self._linear("out", hidden), _LARGEST)).reshape(-1, 2, 3)
+        odds /= odds.sum(axis=2, keepdims=True)
+        in_context = self._linear("in_context", lines)[:, 0]
+        return Marks(1 - odds[:, :, 0], odds[:, :, 1], in_context, alone)
 
     def _linear(self, name: str, rows: _Floats) -> _Floats:
         product: _Floats = rows @ self._arrays[f"{name}.weight"].T
@@ -154,14 +154,25 @@ class SkillHead:
         inside[at] = 1
         for layer in layers:
             weight = self._arrays[layer]
-            seen = np.zeros_like(spread)
-            middle = seen[reach : total - reach]
-            for step in range(width):
+            middle = spread[: total - 2 * reach] @ weight[:, :, 0].T
+            for step in range(1, width):
                 middle += spread[step : step + len(middle)] @ weight[:, :, step].T
-            seen += self._arrays[layer.replace("weight", "bias")]
-            spread += _active(seen) * inside
+            middle += self._arrays[layer.replace("weight", "bias")]
+            seen = _active(middle)
+            seen *= inside[reach : total - reach]
+            spread[reach : total - reach] += seen
         convolved: _Floats = spread[at]
         return convolved
+
+
+def _chunks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Lines [first, last) of few tokens, so that what is made of them stays in a cache."""
+    first = 0
+    while first < len(offsets) - 1:
+        end = offsets[first] + _CHUNK
+        last = max(first + 1, int(np.searchsorted(offsets, end, side="right")) - 1)
+        yield first, last
+        first = last
 
 
 def marked_spans(

@@ -9,7 +9,7 @@ the weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +45,8 @@ class HeadRecipe:
         token_loss: Weight of the tokens' loss beside the lines'.
         run: Lines of one text in a row.
         runs: Runs in a step.
+        written: Written lines of a step, in a run that is made up of some that ask and some that
+            do not, by turns.
         average: Decay of the moving average of the weights.
         seed: Of the weights, the order and dropout.
     """
@@ -61,6 +63,7 @@ class HeadRecipe:
     token_loss: float = 3.0
     run: int = 32
     runs: int = 2
+    written: int = 24
     average: float = 0.998
     seed: int = 0
 
@@ -138,7 +141,12 @@ class HeadNetwork(nn.Module):
 
 
 def train_head(
-    data: MarkedLines, recipe: HeadRecipe, out: Path, *, progress: Progress = False
+    data: MarkedLines,
+    recipe: HeadRecipe,
+    out: Path,
+    *,
+    written: MarkedLines | None = None,
+    progress: Progress = False,
 ) -> None:
     """Train a head and write its weights, as the file that a model's folder holds.
 
@@ -146,6 +154,7 @@ def train_head(
         data: What to train on.
         recipe: How.
         out: The file; it appears when it is whole.
+        written: Lines of which only is known whether they ask, or None.
         progress: True for a bar, or a callable that takes (steps taken, all steps).
     """
     torch.manual_seed(recipe.seed)
@@ -162,7 +171,10 @@ def train_head(
     batches = _batches(data, recipe, random)
     with reporting(progress, steps, "Training") as report:
         for step in range(steps):
-            loss = _loss(network.train(), data, next(batches), recipe)
+            parts = [(data, *_with_runs(data, next(batches)))]
+            if written is not None:
+                parts.append((written, *_written_run(written, recipe.written, random)))
+            loss = _loss(network.train(), parts, recipe)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -204,27 +216,56 @@ def _batches(
             yield np.concatenate(batch)
 
 
+def _with_runs(
+    data: MarkedLines, lines: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The lines, and the run of each: a run ends where the next line is of elsewhere."""
+    apart = (np.diff(lines) != 1) | (np.diff(data.documents[lines]) != 0)
+    return lines, np.concatenate([[0], np.cumsum(apart)])
+
+
+def _written_run(
+    written: MarkedLines, count: int, random: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A run of written lines, as in an advert: some that ask in a row, then some that do not."""
+    of_kind = [np.flatnonzero(written.asks == kind) for kind in (0, 1)]
+    lines: list[NDArray[np.int64]] = []
+    kind = int(random.integers(2))
+    while sum(map(len, lines)) < count:
+        lines.append(random.choice(of_kind[kind], size=int(random.integers(1, 9))))
+        kind = 1 - kind
+    chosen = np.concatenate(lines)[:count]
+    return chosen, np.zeros(len(chosen), dtype=np.int64)
+
+
 def _loss(
-    network: nn.Module, data: MarkedLines, lines: NDArray[np.int64], recipe: HeadRecipe
+    network: nn.Module,
+    parts: Sequence[tuple[MarkedLines, NDArray[np.int64], NDArray[np.int64]]],
+    recipe: HeadRecipe,
 ) -> Tensor:
-    offsets = data.vectors.offsets
-    counts = offsets[lines + 1] - offsets[lines]
+    """The loss of some lines of each part, given with the run of each line."""
+    rows = [
+        (data, slice(data.vectors.offsets[line], data.vectors.offsets[line + 1]))
+        for data, lines, _ in parts
+        for line in lines.tolist()
+    ]
+    counts = np.array([own.stop - own.start for _, own in rows])
     longest = int(counts.max())
-    vectors = np.zeros((len(lines), longest, data.vectors.dim), dtype=np.float32)
-    shapes = np.zeros((len(lines), longest, SHAPES), dtype=np.float32)
-    tags = np.full((len(lines), longest, 2), -1)
-    for row, (line, count) in enumerate(zip(lines.tolist(), counts.tolist(), strict=True)):
-        own = slice(offsets[line], offsets[line] + count)
-        vectors[row, :count] = data.vectors.values[own]
-        shapes[row, :count] = data.shapes[own]
-        tags[row, :count] = data.tags[own]
+    vectors = np.zeros((len(rows), longest, rows[0][0].vectors.dim), dtype=np.float32)
+    shapes = np.zeros((len(rows), longest, SHAPES), dtype=np.float32)
+    tags = np.full((len(rows), longest, 2), -1)
+    for row, (data, own) in enumerate(rows):
+        vectors[row, : counts[row]] = data.vectors.values[own]
+        shapes[row, : counts[row]] = data.shapes[own]
+        tags[row, : counts[row]] = data.tags[own]
     mask = torch.from_numpy((np.arange(longest) < counts[:, None]).astype(np.float32))
-    documents = data.documents[lines]
-    runs = np.concatenate([[0], np.cumsum((np.diff(lines) != 1) | (np.diff(documents) != 0))])
+    first = np.cumsum([0, *(int(runs[-1]) + 1 for _, _, runs in parts)])
+    runs = np.concatenate([runs + at for (_, _, runs), at in zip(parts, first, strict=False)])
+    asked = np.concatenate([data.asks[lines] for data, lines, _ in parts])
     alone, out, asks_alone, asks = network(
         torch.from_numpy(vectors), torch.from_numpy(shapes), mask, torch.from_numpy(runs)
     )
-    target, truth = torch.from_numpy(tags).reshape(-1), torch.from_numpy(data.asks[lines])
+    target, truth = torch.from_numpy(tags).reshape(-1), torch.from_numpy(asked)
     of_tokens = [
         functional.cross_entropy(logits.reshape(-1, 3), target, ignore_index=-1)
         for logits in (alone, out)
