@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.statistics import roc_auc
-from uwe.extraction.marked_lines import CLASSES, MarkedLines
+from uwe.data.marked_lines import CLASSES, MarkedLines
 from uwe.extraction.skill_head import SkillHead, marked_spans
 
 __all__ = ["HeadFigures", "evaluate_head"]

@@ -119,12 +119,12 @@ def skill_head_command(
     """
     from uwe.bench.skill_head import evaluate_head
     from uwe.data.layout import data_folder
-    from uwe.encoder.loading import load
-    from uwe.extraction.marked_lines import (
+    from uwe.data.marked_lines import (
         encode_marked_lines,
         read_marked_lines,
         read_written_lines,
     )
+    from uwe.encoder.loading import load
     from uwe.extraction.skill_head import SkillHead
     from uwe.training.skill_head import HeadRecipe, train_head
 

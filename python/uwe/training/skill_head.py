@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from uwe.extraction.marked_lines import MarkedLines
+from uwe.data.marked_lines import MarkedLines
 from uwe.extraction.skill_head import POOLED_LENGTH, SHAPES, VECTOR_SCALE
 from uwe.files.atomic import replaced_path
 from uwe.progress import Progress, reporting
