@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation as Explanation
     from uwe.explanation import explain as explain
     from uwe.explanation import explain_many as explain_many
+    from uwe.extraction.extract import extract as extract
+    from uwe.extraction.extract import extract_many as extract_many
+    from uwe.extraction.extract import extract_stream as extract_stream
     from uwe.extraction.findings import Extraction as Extraction
     from uwe.extraction.findings import Extractions as Extractions
     from uwe.extraction.findings import Finding as Finding
@@ -81,6 +84,7 @@ _MODULES = {
         "DataError InputError MissingExtraError ModelError TrainingError UweError"
     ),
     "explanation": "Explanation explain explain_many",
+    "extraction.extract": "extract extract_many extract_stream",
     "extraction.findings": "Extraction Extractions Finding Place",
     "extraction.segments": "split_sentences",
     "language": "LanguageWarning",

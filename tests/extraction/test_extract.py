@@ -1,0 +1,173 @@
+"""Extraction: targets of whole texts, with their places, by the shipped model."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import uwe
+from conftest import HashEncoder
+from uwe.errors import InputError
+
+# For calls that a type checker would refuse.
+WRONGLY: Any = uwe
+SKILLS = [
+    "SQL", "Python (computer programming)", "use spreadsheets software", "drive vehicles",
+    "carry out wound care", "speak different languages", "work in teams", "manage a team",
+    "prepare desserts", "apply arc welding techniques", "contract law", "customer service",
+    "write job descriptions", "types of pensions", "childcare",
+]  # fmt: skip
+ADVERT = """Data Analyst, Leeds
+
+About us
+Brightwater is a family firm with nine depots in the north.
+
+Requirements:
+- Good knowledge of SQL and Python
+- Experience with Microsoft Excel spreadsheets
+• Able to work well in a team
+
+What we offer
+• Workplace pension
+• 25 days of holiday
+"""
+PAGE = f"""<html><body><h1>Data Analyst, Leeds</h1>
+<h2>About us</h2><p>Brightwater is a family firm with nine depots in the north.</p>
+<h2>Requirements:</h2><ul><li>Good knowledge of <b>SQL</b> and Python</li>
+<li>Experience with Microsoft Excel spreadsheets</li><li>Able to work well in a team</li></ul>
+<h2>{html.escape("What we offer")}</h2><ul><li>Workplace pension</li><li>25 days of holiday</li></ul>
+</body></html>"""
+
+
+@pytest.fixture(scope="module")
+def skills() -> uwe.TargetCache:
+    return uwe.TargetCache.build(
+        uwe.load(), SKILLS, ids=[f"S-{i}" for i in range(len(SKILLS))], dtype="int8"
+    )
+
+
+def test_finds_what_an_advert_asks_for_and_where(skills: uwe.TargetCache) -> None:
+    found = uwe.extract(ADVERT, skills)
+    by_label = {finding.label: finding for finding in found}
+    assert {"SQL", "Python (computer programming)", "work in teams"} <= set(by_label)
+    assert not {"types of pensions", "contract law", "childcare", "prepare desserts"} & set(
+        by_label
+    )
+    best = by_label["SQL"].places[0]
+    assert "SQL" in ADVERT[best.start : best.end]
+    assert by_label["SQL"].id == "S-0"
+    assert "SQL" in {word.text for word in best.words}
+
+
+def test_findings_keep_their_contract(skills: uwe.TargetCache) -> None:
+    found = uwe.extract(ADVERT, skills, min_confidence=0.05)
+    assert len(found) > 3
+    assert len({finding.index for finding in found}) == len(found)
+    confidences = [finding.confidence for finding in found]
+    assert confidences == sorted(confidences, reverse=True)
+    for finding in found:
+        assert SKILLS[finding.index] == finding.label
+        assert finding.confidence == max(place.confidence for place in finding.places)
+        assert finding.confidence == finding.places[0].confidence >= 0.05
+        spans = sorted((place.start, place.end) for place in finding.places)
+        assert all(a[1] <= b[0] for a, b in zip(spans, spans[1:], strict=False))
+        for place in finding.places:
+            assert ADVERT[place.start : place.end] == place.text
+            assert place.text in place.line
+            for word in place.words:
+                assert ADVERT[word.start : word.end] == word.text
+                assert place.start <= word.start < word.end <= place.end
+    strict = uwe.extract(ADVERT, skills, min_confidence=0.6)
+    assert [f.label for f in strict] == [f.label for f in found if f.confidence >= 0.6]
+
+
+def test_a_page_gives_what_its_text_gives(skills: uwe.TargetCache) -> None:
+    plain, page = uwe.extract(ADVERT, skills), uwe.extract(PAGE, skills)
+    assert {finding.label for finding in page} == {finding.label for finding in plain}
+    (sql,) = (finding for finding in page if finding.label == "SQL")
+    assert "SQL" in PAGE[sql.places[0].start : sql.places[0].end]
+
+
+def test_texts_do_not_touch_each_other(skills: uwe.TargetCache) -> None:
+    texts = [ADVERT, PAGE, "Welder wanted: arc welding of steel.", ADVERT.upper(), "No."]
+    together = uwe.extract_many(texts, skills, min_confidence=0.2)
+    assert len(together) == len(texts)
+
+    def shown(extraction: Any) -> list[Any]:
+        return [(f.label, round(f.confidence, 4), f.places[0].start) for f in extraction]
+
+    for text, found in zip(texts, together, strict=True):
+        assert found.text == text
+        assert shown(found) == shown(uwe.extract(text, skills, min_confidence=0.2))
+
+
+def test_a_stream_takes_texts_as_they_come(skills: uwe.TargetCache) -> None:
+    taken = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield ADVERT
+
+    stream = uwe.extract_stream(texts(), skills)
+    next(stream)
+    assert taken <= 64
+
+
+def test_a_filter_leaves_the_others(skills: uwe.TargetCache) -> None:
+    found = uwe.extract(ADVERT, skills, where=[0, 1], min_confidence=0)
+    assert {finding.index for finding in found} <= {0, 1}
+    assert found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["." * 100_000, "\x00\x01\x02", "★★★★☆ 😀", "-\n" * 5_000, "<" * 50_000, "&nbsp;", "\ufeff?"],
+)
+def test_what_says_nothing_finds_nothing(skills: uwe.TargetCache, text: str) -> None:
+    assert list(uwe.extract(text, skills)) == []
+
+
+def test_a_very_long_text_says_what_was_left_out(skills: uwe.TargetCache) -> None:
+    found = uwe.extract("Knowledge of SQL is needed.\n" + "x\n" * 3_000, skills)
+    assert "SQL" in {finding.label for finding in found}
+    assert found.left_out
+    assert not uwe.extract(ADVERT, skills).left_out
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", None, 5, b"bytes", ["list"]])
+def test_no_text_is_refused(skills: uwe.TargetCache, text: Any) -> None:
+    with pytest.raises(InputError):
+        WRONGLY.extract(text, skills)
+    with pytest.raises(InputError, match="text 1"):
+        uwe.extract_many([ADVERT, text], skills)
+
+
+def test_a_text_beyond_bounds_is_refused(skills: uwe.TargetCache) -> None:
+    with pytest.raises(InputError, match="10,000,000"):
+        uwe.extract("x" * 10_000_001, skills)
+
+
+@pytest.mark.parametrize("bound", [-0.1, 1.1, "much", float("nan"), True])
+def test_a_wrong_bound_is_refused(skills: uwe.TargetCache, bound: Any) -> None:
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.extract(ADVERT, skills, min_confidence=bound)
+
+
+def test_several_texts_are_no_text(skills: uwe.TargetCache) -> None:
+    with pytest.raises(InputError):
+        uwe.extract_many(ADVERT, skills)
+    with pytest.raises(InputError):
+        WRONGLY.extract_many(None, skills)
+
+
+def test_a_model_that_sees_no_skills_is_refused(skills: uwe.TargetCache) -> None:
+    bare = uwe.TargetCache.build(HashEncoder(), SKILLS, scorer="soft:0.5")
+    with pytest.raises(InputError, match="skill head"):
+        uwe.extract(ADVERT, bare)
+    with pytest.raises(InputError, match="scorer"):
+        uwe.extract(ADVERT, skills, scorer="pooled")
