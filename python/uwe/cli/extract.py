@@ -171,8 +171,6 @@ def _extract_one(
         return
     for note in found.left_out:
         say(note)
-    if found.language is not None:
-        say(f"warning: the text seems to be in another language than English: {found.language}")
     if not found:
         say("nothing was found: lower --min-confidence, or loosen --where")
         return

@@ -22,14 +22,16 @@ from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors
-from uwe.encoder.truncation import Truncations, gathered
+from uwe.encoder.truncation import Truncations, gathered, warn_caller
 from uwe.errors import InputError
 from uwe.explanation import cells
 from uwe.extraction.findings import Extraction, Extractions, Finding, Place, Word
 from uwe.extraction.segments import Segment, segments
 from uwe.extraction.skill_head import SKILL_HEAD_FILE, Marks, SkillHead, marked_spans, token_shapes
 from uwe.extraction.source import PlainText, plain_text
+from uwe.language import LANGUAGES, LanguageWarning, foreign
 from uwe.progress import Progress, check_progress, reporting
+from uwe.ranking.foreign import languages
 from uwe.ranking.queries import chosen_scorer, target_cache
 from uwe.ranking.rank import Abbreviate, Featured, ranked_features
 
@@ -63,6 +65,8 @@ _MOST_CHARACTERS = 10_000_000
 _MOST_LINES = 2_000
 _LONGEST_LINE = 2_000
 """Characters of a line that are read: far more than a model's tokens take."""
+_WORDS, _OF_BEST = 4, 0.3
+"""Words that earned a score: so many at most, each with this share of what the best one earned."""
 _TEXTS = 8
 """Texts that are encoded together."""
 
@@ -96,6 +100,10 @@ def extract(
         InputError: If the text is none, or blank, or too long; if an argument is wrong.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the model has no skill head or no calibration of places.
+
+    Warns:
+        LanguageWarning: If the text seems to be in a language that the model does not read; its
+            findings, if any, have a low confidence.
     """
     if not isinstance(text, str):
         raise InputError(
@@ -247,11 +255,13 @@ class Pieces:
         plain: The plain text.
         pieces: In the order of the text.
         left_out: What was not read, and why.
+        language: What it seems to be in, if the model does not read that.
     """
 
     plain: PlainText
     pieces: tuple[Piece, ...]
     left_out: tuple[str, ...]
+    language: str | None
 
 
 class Finder:
@@ -298,7 +308,8 @@ class Finder:
         self._known = {}
         if not lines:
             return [
-                Pieces(one, (), left_out) for one, (_, left_out) in zip(plain, cut, strict=True)
+                Pieces(one, (), left_out, None)
+                for one, (_, left_out) in zip(plain, cut, strict=True)
             ]
         written = [line.text for line, _ in lines]
         with gathered(Truncations(), apart=True):
@@ -332,9 +343,14 @@ class Finder:
             piece = Piece(draft.text, lines[draft.line][0], draft.start, own, features)
             of_text[documents[draft.line]].append(piece)
         return [
-            Pieces(one, tuple(pieces), left_out)
+            Pieces(one, tuple(pieces), left_out, self._foreign(one))
             for one, pieces, (_, left_out) in zip(plain, of_text, cut, strict=True)
         ]
+
+    def _foreign(self, plain: PlainText) -> str | None:
+        read = languages(self.model)
+        tag = foreign(plain.text, self.model.has_word) if "en" in read else None
+        return None if tag in read else tag
 
     def _encode(self, texts: Sequence[str]) -> TokenVectors:
         """Token vectors of pieces; whole lines are encoded already."""
@@ -371,7 +387,9 @@ class Finder:
             end = len(piece.text) if end < 0 else end
             first, last = piece.span(plain, start, end)
             found.append(Word(piece.text[start:end], first, last, sum(of_word)))
-        return tuple(sorted(found, key=lambda word: -word.share)[:4])
+        found.sort(key=lambda word: -word.share)
+        least = found[0].share * _OF_BEST if found else 0.0
+        return tuple(word for word in found[:_WORDS] if word.share >= least)
 
 
 @dataclass(frozen=True)
@@ -475,10 +493,21 @@ def _extractions(
     source: Iterator[str], finder: Finder, calibration: Calibration, bound: float
 ) -> Iterator[Extraction]:
     done = 0
+    warned = False
     while texts := list(islice(source, _TEXTS)):
         for number, text in enumerate(texts, done):
             _check_text(text, number)
-        for text, pieces in zip(texts, finder.pieces(texts), strict=True):
+        found = zip(texts, finder.pieces(texts), strict=True)
+        for number, (text, pieces) in enumerate(found, done):
+            if pieces.language is not None and not warned:
+                warned = True
+                name = LANGUAGES.get(pieces.language, "another language")
+                warn_caller(
+                    LanguageWarning(
+                        f"text {number}: in {name}, it seems, which the model does not read: "
+                        "translate it, or use another model"
+                    )
+                )
             yield _extraction(text, pieces, finder, calibration, bound)
         done += len(texts)
 
@@ -525,7 +554,7 @@ def _extraction(
             )
         )
     findings.sort(key=lambda finding: (-finding.confidence, finding.index))
-    return Extraction(text, findings, left_out=cut.left_out)
+    return Extraction(text, findings, left_out=cut.left_out, language=cut.language)
 
 
 def _apart(

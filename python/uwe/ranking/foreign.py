@@ -13,7 +13,7 @@ from uwe.language import LANGUAGES, LanguageWarning, foreign
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["ForeignQueries"]
+__all__ = ["ForeignQueries", "languages"]
 
 _LEAST = 0.02
 """Share of the queries that has to be foreign: a guess is wrong about one English title in 400."""
@@ -38,7 +38,7 @@ class ForeignQueries:
         model = self._targets.model
         if self._warned or not isinstance(model, TextEncoder):
             return
-        read = _languages(model)
+        read = languages(model)
         for query in queries if "en" in read else ():
             tag = foreign(query, model.has_word)
             if tag is not None and tag not in read:
@@ -63,6 +63,6 @@ class ForeignQueries:
         )
 
 
-def _languages(model: TextEncoder) -> set[str]:
+def languages(model: TextEncoder) -> set[str]:
     """Those that a model says it reads, without their regions."""
     return {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}
