@@ -72,7 +72,7 @@ def _near(
             some = names[start : start + BLOCK]
             vectors = model.encode([name for _, name in some])
             found = best_targets(vectors, cache, scorer=cache.scorer, k=50)
-            for (target, name), (indices, scores, _) in zip(some, found, strict=True):
+            for (target, name), (indices, scores, *_) in zip(some, found, strict=True):
                 own = scores[indices == target].tolist()
                 if own and float(scores[0]) - own[0] < FAR:
                     yield target, name

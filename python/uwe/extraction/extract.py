@@ -57,8 +57,8 @@ PLACE_FEATURES = (
 )
 """What the calibration of places looks at, in this order."""
 
-_ASKS = -6.0
-"""Log-odds from which a line is looked at: nearly all that ask have more."""
+_ASKS, _INSIDE = -6.0, 0.02
+"""What a line asks with, and a part of it is inside with, at least: fewer are worth no ranking."""
 _MARKED = 0.35
 """Probability from which a token belongs to a span."""
 _MOST_CHARACTERS = 10_000_000
@@ -428,7 +428,10 @@ def _drafts(
         inside = real & (places[:, 0] >= start) & (places[:, 1] <= end)
         others = real & ~inside
         text = line.text[start:end]
-        if inside.any() and any(c.isalnum() for c in text):
+        if not inside.any() or not any(c.isalnum() for c in text):
+            continue
+        within = either[inside].mean()
+        if (start, end) == whole or within >= _INSIDE:
             yield _Draft(
                 text,
                 number,
@@ -436,7 +439,7 @@ def _drafts(
                 np.array(
                     [
                         asks,
-                        either[inside].mean(),
+                        within,
                         either[others].mean() if others.any() else 0.0,
                         (start, end) == whole,
                         (start, end) in spans,

@@ -27,7 +27,7 @@ SKILL_HEAD_FILE = "skill_head.npz"
 SHAPES = 7
 """Features of a token beside its vector, which knows no capitals: see `token_shapes`."""
 _CONTINUES, _PUNCTUATION, _SPECIAL = 4, 5, 6
-_CHUNK = 512
+_CHUNK = 64  # tokens: a product of matrices so small costs no meeting of threads
 _LARGEST = 60.0  # a logit whose exponential is still a float32
 
 VECTOR_SCALE = 10.0
@@ -102,15 +102,15 @@ class SkillHead:
             documents: (lines,), ascending: the text that each line is of.
         """
         counts, offsets = np.diff(vectors.offsets), vectors.offsets
-        hidden = np.empty((len(vectors.values), len(self._arrays["in.bias"])), dtype=np.float32)
+        hidden = vectors.values @ self._of_vectors
+        hidden += shapes @ self._of_shapes
+        hidden += self._arrays["in.bias"]
+        hidden = _active(hidden)
         pooled = np.empty((len(counts), vectors.dim + hidden.shape[1]), dtype=np.float32)
         for first, last in _chunks(offsets):
             own = slice(offsets[first], offsets[last])
-            rows = vectors.values[own] @ self._of_vectors
-            rows += shapes[own] @ self._of_shapes
-            rows += self._arrays["in.bias"]
             groups = np.repeat(np.arange(first, last), counts[first:last])
-            hidden[own] = self._convolved("token", _active(rows), groups)
+            hidden[own] = self._convolved("token", hidden[own], groups)
         attention = self._linear("attention", hidden)[:, 0]
         for line, (start, end) in enumerate(pairwise(offsets.tolist())):
             mean = vectors.values[start:end].sum(axis=0)
