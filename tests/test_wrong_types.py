@@ -126,6 +126,11 @@ def calls(folder: Path) -> dict[str, Call]:
             uwe.space_cache,
             {"name": "none", "model": None, "tokens": "all", "dtype": "int8", "progress": False},
         ),
+        "calibrate": (
+            uwe.calibrate,
+            {"answers": {f"spark {i}": ["Apache Spark"] if i % 3 else [] for i in range(60)},
+             "targets": cache, "scorer": "max", "abbreviations": False, "progress": False},
+        ),
         "evaluate": (
             uwe.evaluate,
             {"model": model, "tasks": [str(folder / "task")], "splits": "all", "data": None,

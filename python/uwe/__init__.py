@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 # reads a cache loads no onnxruntime. The type checker sees plain imports.
 if TYPE_CHECKING:
     from uwe._core import simd_level as simd_level
+    from uwe.bench.calibrator import calibrate as calibrate
     from uwe.bench.evaluation import evaluate as evaluate
     from uwe.cache.target_cache import TargetCache as TargetCache
     from uwe.encoder.loading import load as load
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_core": "simd_level",
+    "bench.calibrator": "calibrate",
     "bench.evaluation": "evaluate",
     "cache.target_cache": "TargetCache",
     "encoder.loading": "load",

@@ -114,11 +114,15 @@ class Calibration:
         return cls(tuple(features), columns[0], columns[1], columns[2], bias, scorer, fitted_on)
 
 
-def read_calibrations(path: Path) -> dict[str, Calibration]:
+def read_calibrations(path: Path, *, model: str = "") -> dict[str, Calibration]:
     """The calibrations of a file by the kind of query; none where there is no file.
 
+    Args:
+        path: The file.
+        model: Fingerprint of the model that ranks.
+
     Raises:
-        DataError: If the file is none of ours.
+        DataError: If the file is none of ours, or names another model.
     """
     try:
         content = path.read_text(encoding="utf-8")
@@ -130,21 +134,24 @@ def read_calibrations(path: Path) -> dict[str, Calibration]:
         document = json.loads(content)
         if document["version"] != _VERSION:
             raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+        if document.get("model", model) != model:
+            raise ValueError("those of another model")
         return {
             str(kind): Calibration.from_dict(one) for kind, one in document["calibrations"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"expected calibrations, found something else ({error}): write the file again with  "
-            "uwe calibrate",
+            "uwe calibrate, or remove it",
             path=path,
         ) from None
 
 
-def calibrations_json(calibrations: Mapping[str, Calibration]) -> str:
-    """What `read_calibrations` reads."""
+def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
+    """What `read_calibrations` reads; by the model of a fingerprint alone, if one is given."""
     document = {
         "version": _VERSION,
+        **({} if model is None else {"model": model}),
         "calibrations": {kind: one.to_dict() for kind, one in calibrations.items()},
     }
     return json.dumps(document, indent=1) + "\n"

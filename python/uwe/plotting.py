@@ -41,8 +41,15 @@ _UNDATED: dict[str, dict[str, Any]] = {
 _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 
 
-def check_drawing(extra: str) -> None:
-    """Refuse early what could not be drawn in the end: MissingExtraError without matplotlib."""
+def check_drawing(path: str | Path, extra: str = "train") -> None:
+    """Refuse early what could not be drawn in the end.
+
+    Raises:
+        InputError: If the path does not end with one of `FORMATS`.
+        MissingExtraError: If matplotlib is missing.
+    """
+    if Path(path).suffix not in FORMATS:
+        raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
     if not find_spec("matplotlib"):
         raise MissingExtraError(extra, "a plot")
 
@@ -73,9 +80,7 @@ def drawing(
         OSError: If the file cannot be written.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
-    check_drawing(extra)
+    check_drawing(path, extra)
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
 

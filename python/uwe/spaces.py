@@ -178,8 +178,8 @@ def space_cache(
     Of two processes that want to build it at once, one builds and the other waits and uses the
     result. A build that was killed, or a damaged cache, is built again.
 
-    All programs of a user share it, so `append`, `remove` and `compact` refuse to change it; and
-    `verify` removes it if it is damaged.
+    All programs of a user share it, so `append`, `remove`, `compact` and `calibrated` refuse to
+    change it; and `verify` removes it if it is damaged.
 
     Args:
         name: One of `target_spaces()`.
@@ -250,7 +250,7 @@ class SharedCache(TargetCache):
             "changed: build your own with TargetCache.build(..., path=...)"
         )
 
-    append = remove = compact = _refuse
+    append = remove = compact = calibrated = _refuse
 
     def verify(self) -> None:
         """Hash every data file; if one is damaged, remove the cache and raise CacheCorruptError."""

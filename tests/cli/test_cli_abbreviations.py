@@ -49,13 +49,13 @@ def test_bulk_has_a_column_of_what_was_read(shell: Shell, table: str) -> None:
     done = shell(*RANK, "-i", "-", "--abbreviations", table, text="DE\nbaker\n")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     matches = uwe.rank_many(["DE", "baker"], uwe.TargetCache.open("roles.uwe"), abbreviations=table)
-    assert [row[5:] for row in rows] == [
+    assert [row[6:] for row in rows] == [
         [match.alias or "", match.read_as or ""] for of_query in matches for match in of_query
     ]
-    assert rows[0][2:3] + rows[0][5:] == ["data engineer", "", "data engineer"]
+    assert rows[0][2:3] + rows[0][6:] == ["data engineer", "", "data engineer"]
     why = shell(*RANK, "-i", "-", "--abbreviations", table, "--why", text="DE\n").stdout
-    assert [len(line.split("\t")) for line in why.splitlines()] == [8, 8, 8]
-    assert "engineer +" in why.splitlines()[0].split("\t")[7]
+    assert [len(line.split("\t")) for line in why.splitlines()] == [9, 9, 9]
+    assert "engineer +" in why.splitlines()[0].split("\t")[8]
 
 
 def test_json_says_it_too(shell: Shell, table: str) -> None:

@@ -28,16 +28,16 @@ def test_bulk_prints_a_line_for_each_match(shell: Shell) -> None:
     assert [row[:2] for row in rows] == [
         ["data engineer", "1"], ["data engineer", "2"], ["baker", "1"], ["baker", "2"],
     ]  # fmt: skip
-    assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[4].startswith("R-") for row in rows)
+    assert all(re.fullmatch(r"-?\d\.\d{4}", row[3]) and row[5].startswith("R-") for row in rows)
     aliases = {
         (query, match.label): match.alias or ""
         for query in ("data engineer", "baker")
         for match in uwe.rank(query, uwe.TargetCache.open("roles.uwe"))
     }
     assert any(aliases.values())
-    assert [row[5:] for row in rows] == [[aliases[row[0], row[2]], ""] for row in rows]
+    assert [row[6:] for row in rows] == [[aliases[row[0], row[2]], ""] for row in rows]
     with_why = shell("rank", "-i", "q.csv", "--field", "title", "-t", "roles.uwe", "--why")
-    assert all(len(line.split("\t")) == 8 for line in with_why.stdout.splitlines())
+    assert all(len(line.split("\t")) == 9 for line in with_why.stdout.splitlines())
 
 
 def test_columns_are_separated_as_the_file_or_the_option_says(shell: Shell) -> None:
@@ -74,7 +74,7 @@ def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
 
 def test_a_query_that_nothing_is_left_for_is_a_row_too(shell: Shell) -> None:
     text = b"baker\n\ndata\n"
-    for more, columns in (([], 7), (["--why"], 8)):
+    for more, columns in (([], 8), (["--why"], 9)):
         done = shell(
             "rank", "-i", "-", "-t", "roles.uwe", "-k", "1", "--min-score", "0.9", *more, text=text
         )

@@ -61,7 +61,7 @@ def test_line_breaks_tear_no_table(nasty: Shell) -> None:
     table = nasty("rank", "data", "-t", "nasty.uwe").stdout.splitlines()
     assert [line.split()[0] for line in table] == ["rank", "1", "2"]
     lines = nasty("rank", "-i", "-", "-t", "nasty.uwe", text="data\nspark\n").stdout.splitlines()
-    assert [len(line.split("\t")) for line in lines] == [7] * 4
+    assert [len(line.split("\t")) for line in lines] == [8] * 4
     info = nasty("cache", "info", "nasty.uwe").stdout.splitlines()
     assert len(info) == len(uwe.TargetCache.open("nasty.uwe").info())
 
@@ -110,7 +110,7 @@ def test_rankings_are_written_as_the_suffix_says(nasty: Shell, name: str) -> Non
     flat = [(w["query"], m) for w in wanted for m in w["matches"] or [None]]
     assert [row["query"] for row in rows] == [query for query, _ in flat]
     for row, (_, match) in zip(rows, flat, strict=True):
-        for column in ("rank", "label", "id", "alias", "read_as"):
+        for column in ("rank", "label", "id", "alias", "read_as", "confidence"):
             assert row[column] == str((match and match[column]) or "")
         assert (
             row["score"] == ""
@@ -127,7 +127,7 @@ def test_one_query_is_written_too(shell: Shell) -> None:
     assert [*entry] == ["query", "matches"]
     assert all(match["why"] for match in entry["matches"])
     shell("rank", "data", "-t", "roles.uwe", "--min-score", "9", "-o", "r.tsv", "--why")
-    assert Path("r.tsv").read_text().splitlines()[1].split("\t") == ["data", *[""] * 7]
+    assert Path("r.tsv").read_text().splitlines()[1].split("\t") == ["data", *[""] * 8]
 
 
 def test_nothing_is_written_by_halves_or_in_the_wrong_place(shell: Shell) -> None:

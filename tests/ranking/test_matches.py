@@ -93,8 +93,8 @@ def test_a_ranking_is_a_table(skills: uwe.TargetCache) -> None:
     rankings = uwe.rank_many(["data chef", "spark"], skills, k=3)
     table = rankings.to_arrow()
     assert table.column_names == [
-        "query", "query_text", "rank", "label", "score", "index", "id", "alias", "read_as",
-        "metadata.level",
+        "query", "query_text", "rank", "label", "score", "confidence", "index", "id", "alias",
+        "read_as", "metadata.level",
     ]  # fmt: skip
     frame = table.to_pandas()
     assert frame["rank"].tolist() == [1, 2, 3] * 2

@@ -91,7 +91,8 @@ def test_a_match_carries_what_the_space_says(skills: uwe.TargetCache) -> None:
     assert match.score == pytest.approx(1.0, abs=0.3)
     assert json.loads(json.dumps(match.to_dict())) == {
         "label": "big data", "score": match.score, "index": 3, "id": "S-3",
-        "alias": "spark pipelines", "read_as": None, "metadata": {"family": "IT", "level": 3},
+        "alias": "spark pipelines", "read_as": None, "confidence": None,
+        "metadata": {"family": "IT", "level": 3},
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "cross_validated",
     "expected_calibration_error",
     "fit",
+    "highest",
     "judged",
     "rescaled",
     "risk_threshold",
@@ -56,6 +57,12 @@ class JudgedMatches:
 
     def __len__(self) -> int:
         return len(self.answered)
+
+    @property
+    def match_weight(self) -> NDArray[np.float64]:
+        """(matches,): what each counts in a fit."""
+        weight: NDArray[np.float64] = self.weight[self.query] * np.where(self.best, 1.0, _OTHERS)
+        return weight
 
     def part(self, queries: NDArray[np.bool_]) -> JudgedMatches:
         """Those of some queries, given as a mask of (queries,)."""
@@ -130,11 +137,12 @@ def fit(
         InputError: If all matches are right, or all wrong.
         MissingExtraError: If scikit-learn is not installed.
     """
-    weight = matches.weight[matches.query] * np.where(matches.best, 1.0, _OTHERS)
+    _check_sorts(matches)
     mean = matches.features.mean(axis=0)
     scale = matches.features.std(axis=0)
     scale[scale < 1e-6] = 1.0
-    weights, bias = _logistic((matches.features - mean) / scale, matches.right, weight, _STRENGTH)
+    standard = (matches.features - mean) / scale
+    weights, bias = _logistic(standard, matches, _STRENGTH)
     return Calibration(tuple(features), mean, scale, weights, bias, scorer, fitted_on)
 
 
@@ -147,9 +155,9 @@ def rescaled(calibration: Calibration, matches: JudgedMatches, *, fitted_on: str
         InputError: As `fit`.
         MissingExtraError: As `fit`.
     """
+    _check_sorts(matches)
     log_odds = calibration.log_odds(matches.features)[:, None]
-    weight = matches.weight[matches.query] * np.where(matches.best, 1.0, _OTHERS)
-    (slope,), bias = _logistic(log_odds, matches.right, weight, 1.0)
+    (slope,), bias = _logistic(log_odds, matches, 1.0)
     return Calibration(
         calibration.features,
         calibration.mean,
@@ -216,15 +224,20 @@ class Reliability:
     def of(cls, matches: JudgedMatches, confidence: NDArray[np.float64]) -> Reliability:
         """That of matches with their confidence, (matches,)."""
         best, right = confidence[matches.best], matches.right[matches.best]
-        highest = np.zeros(len(matches))
-        np.maximum.at(highest, matches.query, confidence)
         return cls(
             len(matches),
             float(right.mean()),
             float(best.mean()),
             expected_calibration_error(best, right),
-            roc_auc(highest, matches.answered),
+            roc_auc(highest(matches, confidence), matches.answered),
         )
+
+
+def highest(matches: JudgedMatches, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest confidence of each query, (queries,), of that of each match."""
+    found = np.zeros(len(matches))
+    np.maximum.at(found, matches.query, confidence)
+    return found
 
 
 def expected_calibration_error(
@@ -243,7 +256,7 @@ def expected_calibration_error(
 
 
 def conformal_threshold(
-    losses: NDArray[np.float64], thresholds: NDArray[np.float64], risk: float
+    losses: NDArray[np.float64], queries: int, thresholds: NDArray[np.float64], risk: float
 ) -> float:
     """The lowest threshold whose expected loss is at most `risk`: conformal risk control.
 
@@ -251,29 +264,31 @@ def conformal_threshold(
     loss of the next one is at most `risk` in expectation.
 
     Args:
-        losses: (queries, thresholds), from 0 to 1; in no row does it grow with the threshold.
+        losses: (thresholds,): the sum over the queries of the loss at each threshold. The loss of a
+            query is from 0 to 1 and never grows with the threshold.
+        queries: How many.
         thresholds: (thresholds,), ascending.
         risk: From 0 to 1.
 
     Returns:
         One of `thresholds`, or infinity if none will do.
     """
-    queries = len(losses)
-    bound = (losses.sum(axis=0) + 1) / (queries + 1)
-    enough = np.flatnonzero(bound <= risk)
+    enough = np.flatnonzero((losses + 1) / (queries + 1) <= risk)
     return float(thresholds[enough[0]]) if len(enough) else float("inf")
 
 
-def risk_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], risk: float) -> float:
-    """The lowest `min_confidence` at which at most `risk` of all queries get a wrong best match.
+def risk_threshold(matches: JudgedMatches, confidence: NDArray[np.float64], risk: float) -> float:
+    """The lowest `min_confidence` at which at most `risk` of all queries get a wrong first match.
+
+    Where a bound leaves the best match out, the next one that it keeps comes first.
 
     Args:
-        confidence: (queries,), of the best match of each.
-        right: (queries,), whether it is right.
+        matches: Of queries like those to come.
+        confidence: (matches,), of calibrations that had not seen their queries.
         risk: Above 0 and below 1, such as 0.1.
 
     Returns:
-        From 0 to 1, or infinity if there are too few queries to say.
+        From 0 to 1, or infinity if there are too few queries to say, or no bound will do.
 
     Raises:
         InputError: If `risk` is something else.
@@ -281,22 +296,46 @@ def risk_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], ri
     number = real_number(risk)
     if number is None or not 0 < number < 1:
         raise InputError(f"expected a risk above 0 and below 1, got {risk!r}: pass 0.1, say")
-    thresholds = np.unique(np.concatenate([[0.0], np.nextafter(confidence, 2.0)]))
-    losses = (~right)[:, None] & (confidence[:, None] >= thresholds)
-    return conformal_threshold(losses.astype(np.float64), thresholds, number)
+    wrong = np.sort(_wrong_up_to(matches, confidence))
+    thresholds = np.unique(np.concatenate([[0.0], np.nextafter(wrong, 2.0)]))
+    thresholds = thresholds[thresholds <= 1]
+    losses = len(wrong) - np.searchsorted(wrong, thresholds)
+    return conformal_threshold(losses.astype(np.float64), len(matches), thresholds, number)
 
 
-def _logistic(
-    features: NDArray[np.float64], right: NDArray[np.bool_], weight: NDArray[np.float64], c: float
-) -> tuple[NDArray[np.float64], float]:
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ModuleNotFoundError:
-        raise MissingExtraError("bench", "a calibration") from None
+def _wrong_up_to(matches: JudgedMatches, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The highest bound at which the first match that it keeps is wrong, of queries with one.
+
+    A match comes first at some bound if none before it is as confident. At a lower bound the query
+    counts as wrong too, right or not: a loss may not grow with the bound.
+    """
+    found: dict[int, float] = {}
+    query, top = -1, 0.0
+    rows = zip(matches.query.tolist(), confidence.tolist(), matches.right.tolist(), strict=True)
+    for of, value, right in rows:
+        if of != query or value > top:
+            query, top = of, value
+            if not right:
+                found[of] = value
+    return np.array(list(found.values()))
+
+
+def _check_sorts(matches: JudgedMatches) -> None:
+    right = matches.right
     if right.all() or not right.any():
         raise InputError(
             f"expected right and wrong matches to calibrate on, got {int(right.sum())} right of "
             f"{len(right)}: add queries of the other sort"
         )
-    found = LogisticRegression(C=c, max_iter=1000).fit(features, right, sample_weight=weight)
+
+
+def _logistic(
+    features: NDArray[np.float64], matches: JudgedMatches, c: float
+) -> tuple[NDArray[np.float64], float]:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ModuleNotFoundError:
+        raise MissingExtraError("bench", "a calibration") from None
+    model = LogisticRegression(C=c, max_iter=1000)
+    found = model.fit(features, matches.right, sample_weight=matches.match_weight)
     return found.coef_[0], float(found.intercept_[0])

@@ -17,7 +17,12 @@ from uwe import _core
 from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, write
 from uwe.cache.columns import Lazy, read_aliases, read_column, read_metadata
 from uwe.cache.filters import Filters, Scalar, Where, kinded
-from uwe.calibration import CALIBRATION_FILE, Calibration, read_calibrations
+from uwe.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    calibrations_json,
+    read_calibrations,
+)
 from uwe.checks import listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors
@@ -29,6 +34,7 @@ from uwe.errors import (
     InputError,
     ModelError,
 )
+from uwe.files.atomic import write_text
 from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
@@ -287,11 +293,11 @@ class TargetCache:
         Those of the file beside it that `uwe calibrate` wrote, or else the model's.
 
         Raises:
-            DataError: If the file is none of ours.
+            DataError: If the file is none of ours, or of another model.
             ModelError: As `model`.
         """
         if self._calibrations is None:
-            own = read_calibrations(calibration_path(self._path))
+            own = read_calibrations(calibration_path(self._path), model=self.fingerprint)
             self._calibrations = own or dict(getattr(self.model, "calibrations", {}))
         return self._calibrations
 
@@ -530,6 +536,24 @@ class TargetCache:
             CacheError: If another writer is at work.
         """
         _core.cache_compact(str(self._path))
+        return self._reopened()
+
+    def calibrated(self, calibrations: Mapping[str, Calibration]) -> TargetCache:
+        """Write calibrations beside the folder, which are used in place of the model's.
+
+        Args:
+            calibrations: By the kind of query; one for all kinds is named `default`. None at all
+                leave the model's in use.
+
+        Returns:
+            The same targets, newly opened; this one stays as it is.
+
+        Raises:
+            OSError: If the disk is full or refuses.
+        """
+        write_text(
+            calibration_path(self._path), calibrations_json(calibrations, model=self.fingerprint)
+        )
         return self._reopened()
 
     def verify(self) -> None:

@@ -13,7 +13,17 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli import average, caches, enrich, explanation, export, extract, ranking, spaces
+from uwe.cli import (
+    average,
+    caches,
+    calibrate,
+    enrich,
+    explanation,
+    export,
+    extract,
+    ranking,
+    spaces,
+)
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
@@ -33,6 +43,7 @@ app.command("rank")(guarded(ranking.rank_command))
 app.command("extract")(guarded(extract.extract_command))
 app.command("explain")(guarded(explanation.explain_command))
 app.add_typer(caches.app, name="cache")
+app.command("calibrate")(guarded(calibrate.calibrate_command))
 app.command("spaces")(guarded(spaces.spaces_command))
 app.command("average")(guarded(average.average_command))
 app.command("export")(guarded(export.export_command))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Ranked", "as_json", "as_line", "check_file", "print_table", "write"]
 
 _DELIMITERS = {".jsonl": "", ".csv": ",", ".tsv": "\t"}
-_COLUMNS = ["query", "rank", "label", "score", "id", "alias", "read_as"]
+_COLUMNS = ["query", "rank", "label", "score", "confidence", "id", "alias", "read_as"]
 
 
 class Ranked(NamedTuple):
@@ -41,19 +41,22 @@ class Ranked(NamedTuple):
 def print_table(ranked: Ranked) -> None:
     """The matches as a table, with how the query was read."""
     matches, reasons = ranked.matches, ranked.reasons
-    rows = [["rank", "label", "score", *(["earned by"] if reasons is not None else [])]]
+    judged = any(match.confidence is not None for match in matches)
+    columns = [*(["confidence"] if judged else []), *(["earned by"] if reasons is not None else [])]
+    rows = [["rank", "label", "score", *columns]]
     for i, match in enumerate(matches):
         label = match.label if match.alias is None else f"{match.label} (alias: {match.alias})"
-        earned = [] if reasons is None else [_earned(reasons[i])]
-        rows.append([str(i + 1), label, f"{match.score:.3f}", *earned])
+        rest = [_percent(match.confidence)] if judged else []
+        rest += [] if reasons is None else [_earned(reasons[i])]
+        rows.append([str(i + 1), label, f"{match.score:.3f}", *rest])
     for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
         output.print_line(f"read as {output.one_line(reading)}")
-    output.print_table(rows[0], rows[1:], right="02")
+    output.print_table(rows[0], rows[1:], right="023" if judged else "02")
 
 
 def as_line(ranked: Ranked) -> str:
     """A line for each match, its columns separated by tabs."""
-    rows = _rows(ranked, "{:.4f}")
+    rows = _rows(ranked, "{:.4f}", "{:.3f}")
     return "\n".join("\t".join(map(output.one_line, row)) for row in rows)
 
 
@@ -100,7 +103,7 @@ def write(out: str, answers: Iterable[Ranked], why: bool) -> int:
             done += 1
             if delimiter:
                 # Nine digits are what a float32 needs.
-                yield from (_joined(row, delimiter) for row in _rows(ranked, "{:.9g}"))
+                yield from (_joined(row, delimiter) for row in _rows(ranked, "{:.9g}", "{:.6f}"))
             else:
                 yield output.as_json(as_json(ranked))
 
@@ -128,19 +131,31 @@ def _joined(row: list[str], delimiter: str) -> str:
     return text.getvalue().removesuffix("\r\n")
 
 
-def _rows(ranked: Ranked, score: str) -> list[list[str]]:
+def _rows(ranked: Ranked, score: str, confidence: str) -> list[list[str]]:
     """A row for each match; one with the query alone if there is none."""
     rows: list[list[str | None]] = [
-        [str(place), m.label, score.format(m.score), m.id, m.alias, m.read_as]
+        [
+            str(place),
+            m.label,
+            score.format(m.score),
+            None if m.confidence is None else confidence.format(m.confidence),
+            m.id,
+            m.alias,
+            m.read_as,
+        ]
         for place, m in enumerate(ranked.matches, 1)
     ]
     if not rows:
-        rows.append([None] * 6)
+        rows.append([None] * (len(_COLUMNS) - 1))
     reasons = ranked.reasons
     if reasons is not None:
         for i, row in enumerate(rows):
             row.append(_earned(reasons[i]) if reasons else None)
     return [[ranked.query, *(column or "" for column in row)] for row in rows]
+
+
+def _percent(confidence: float | None) -> str:
+    return "" if confidence is None else f"{confidence:.0%}"
 
 
 def _earned(reason: Explanation) -> str:

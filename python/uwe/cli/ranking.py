@@ -33,6 +33,21 @@ def rank_command(
     min_score: Annotated[
         float | None, typer.Option(help="Leave out targets that score less.")
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave out targets of a lower confidence, from 0 to 1: the probability that an "
+            "expert would accept the match."
+        ),
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What the queries are, for the confidence: title, keyword, span (a phrase that an "
+            "expert marked) or sentence. The default is told by the targets and the words.",
+        ),
+    ] = None,
     scorer: arguments.ScorerName = None,
     model: arguments.Model = None,
     candidates: Annotated[
@@ -80,16 +95,18 @@ def rank_command(
 ) -> None:  # fmt: skip
     """Rank targets for a query, or for many from a file or standard input.
 
-    One query prints a table: rank, label, score, and the words of the query that earned most of
-    the score with their shares. Many print one line a match, of columns separated by tabs: query,
-    rank, label, score, id, alias (the text of the target that matched, if not its label), how the
-    query was read (if not as it stands), and with --why the words; a query that no target is left
-    for is a line with the query alone. With --json one JSON object a query; with --output a file.
+    One query prints a table: rank, label, score, confidence (where there is a calibration), and the
+    words of the query that earned most of the score with their shares. Many print one line a match,
+    of columns separated by tabs: query, rank, label, score, confidence, id, alias (the text of the
+    target that matched, if not its label), how the query was read (if not as it stands), and with
+    --why the words; a query that no target is left for is a line with the query alone. With --json
+    one JSON object a query; with --output a file.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
       uwe rank "Sr. SWE (ML)" --targets esco-occupations -k 5
       uwe rank "head chef" --targets esco-occupations --json
+      uwe rank "kubernetes" --min-confidence 0.5
       uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
       uwe rank --input titles.csv --field title --output ranked.csv
       cat titles.txt | uwe rank --input -
@@ -109,6 +126,8 @@ def rank_command(
         "k": k,
         "where": arguments.read_where(where, space),
         "min_score": min_score,
+        "min_confidence": min_confidence,
+        "kind": kind,
         "scorer": scorer,
         "candidates": candidates,
         "abbreviations": arguments.read_abbreviations(abbreviations),
@@ -156,7 +175,7 @@ def _print_one(found: Ranked, space: TargetCache, as_json: bool) -> None:
     elif found.matches:
         ranked.print_table(found)
     else:
-        remedy = ": loosen --where or --min-score"
+        remedy = ": loosen --where, --min-score or --min-confidence"
         if not len(space):
             remedy = " in the cache: add some with  uwe cache append"
         say(f"no target is left{remedy}")

@@ -78,9 +78,9 @@ class Rankings(list[Ranking]):
 
         Returns:
             A `pyarrow.Table` with a row for each match and the columns `query` (its number, from
-            0), `query_text`, `rank` (from 1), `label`, `score`, `index`, `id`, `alias`, `read_as`,
-            and for each metadata column one named `metadata.COLUMN`. A query without a match has
-            one row, whose other columns are null.
+            0), `query_text`, `rank` (from 1), `label`, `score`, `confidence`, `index`, `id`,
+            `alias`, `read_as`, and for each metadata column one named `metadata.COLUMN`. A query
+            without a match has one row, whose other columns are null.
 
         Raises:
             MissingExtraError: If pyarrow is not installed.
@@ -104,8 +104,8 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
         "query_text": pa.array([query for _, query, *_ in rows], pa.string()),
         "rank": pa.array([rank for _, _, rank, _ in rows], pa.int32()),
     }
-    kinds = {"score": pa.float32(), "index": pa.int64()}
-    for name in ("label", "score", "index", "id", "alias", "read_as"):
+    kinds = {"score": pa.float32(), "confidence": pa.float32(), "index": pa.int64()}
+    for name in ("label", "score", "confidence", "index", "id", "alias", "read_as"):
         values = [match and getattr(match, name) for match in matches]
         columns[name] = pa.array(values, kinds.get(name, pa.string()))
     for name in next((match.metadata for match in matches if match), ()):
@@ -115,19 +115,23 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
 
 
 def _html(rankings: list[Ranking]) -> str:
-    parts = ["<table><thead><tr><th>query</th><th>match</th><th>score</th></tr></thead>"]
+    judged = any(match.confidence is not None for of_query in rankings for match in of_query)
+    columns = ["query", "match", "score", *(["confidence"] if judged else [])]
+    head = "".join(f"<th>{column}</th>" for column in columns)
+    parts = [f"<table><thead><tr>{head}</tr></thead>"]
     for of_query in rankings:
         parts.append("<tbody>")
         head = f'<td rowspan="{max(1, len(of_query))}">{escape(of_query.query)}</td>'
         if not of_query:
-            parts.append(f"<tr>{head}<td colspan='2'><i>no match</i></td></tr>")
+            parts.append(f"<tr>{head}<td colspan='{len(columns) - 1}'><i>no match</i></td></tr>")
         for match in of_query:
             notes = [escape(match.alias)] if match.alias else []
             notes += [f"read as: {escape(match.read_as)}"] if match.read_as else []
             note = f"<br><small>{'; '.join(notes)}</small>" if notes else ""
-            parts.append(
-                f"<tr>{head}<td>{escape(match.label)}{note}</td><td>{match.score:.3f}</td></tr>"
-            )
+            cells = [f"{escape(match.label)}{note}", f"{match.score:.3f}"]
+            if judged:
+                cells.append("" if match.confidence is None else f"{match.confidence:.0%}")
+            parts.append(f"<tr>{head}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
             head = ""
         parts.append("</tbody>")
     return "".join([*parts, "</table>"])

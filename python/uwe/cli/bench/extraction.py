@@ -61,7 +61,7 @@ def extraction_command(
     check_out(out)
     check_out(plot)
     if plot is not None:
-        check_drawing("train")
+        check_drawing(plot)
     sets = marked_sets(data_folder(data))
     find = EXTRACTORS[extractor](space_cache("esco-skills"))
     results = {}
