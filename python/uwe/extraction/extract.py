@@ -41,7 +41,15 @@ if TYPE_CHECKING:
     from uwe.ranking.queries import Targets
     from uwe.scorer import Scorer
 
-__all__ = ["MIN_CONFIDENCE", "PLACE_FEATURES", "Piece", "extract", "extract_many", "extract_stream"]
+__all__ = [
+    "MIN_CONFIDENCE",
+    "PLACE_FEATURES",
+    "Piece",
+    "extract",
+    "extract_many",
+    "extract_stream",
+    "found_in",
+]
 
 MIN_CONFIDENCE = 0.5
 """What a finding has at least, unless another number is asked for."""
@@ -511,13 +519,22 @@ def _extractions(
                         "translate it, or use another model"
                     )
                 )
-            yield _extraction(text, pieces, finder, calibration, bound)
+            yield found_in(text, pieces, finder, calibration, bound)
         done += len(texts)
 
 
-def _extraction(
+def found_in(
     text: str, cut: Pieces, finder: Finder, calibration: Calibration, bound: float
 ) -> Extraction:
+    """The findings of one text, with at least a confidence.
+
+    Args:
+        text: As given.
+        cut: Its pieces.
+        finder: What ranked them.
+        calibration: Of `PLACE_FEATURES`.
+        bound: The least confidence.
+    """
     best: dict[int, dict[tuple[int, int], tuple[float, Piece, int]]] = {}
     for piece in cut.pieces:
         span = piece.span(cut.plain)
