@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from uwe.bench.tables import _safe
@@ -22,6 +23,7 @@ from uwe.enrich.near import runs_of, words_of
 from uwe.enrich.prompt import parse_answer
 from uwe.enrich.validation import has_form, is_english
 from uwe.extraction.segments import split_sentences
+from uwe.extraction.skill_head import token_shapes
 from uwe.graphs.graph import folded
 from uwe.lexicon import Abbreviations, with_unknown_words
 
@@ -60,11 +62,16 @@ def parsed(text: str) -> object:
     return parse_answer(text, Grounding(skill, "", None, (), (), (), ()), "", sentences=1)
 
 
+def shaped(text: str) -> object:
+    return token_shapes([f"a{text}"], np.array([[0, 1]]), np.array([0, 1]))
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "split_sentences": split_sentences,
     "readings": Abbreviations.built_in().readings,
     "unknown words": lambda text: with_unknown_words(text, lambda _: False),
     "words of tokens": spelt,
+    "token_shapes": shaped,
     "augmented": augmented,
     "folded": folded,
     "has_form": has_form,

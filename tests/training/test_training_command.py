@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ pytest.importorskip("torch")
 
 from cli_shell import Shell
 from tiny_run import write_data, write_recipe
+from tiny_written import write_texts
+from uwe.extraction.skill_head import SkillHead
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,6 @@ def test_a_recipe_is_trained_resumed_and_drawn(shell: Shell, folder: Path) -> No
 def test_validation_reads_val_splits_alone(shell: Shell, folder: Path) -> None:
     task = folder / "data" / "held" / "mine"
     task.mkdir(parents=True)
-    import gzip
 
     def write(name: str, lines: list[str]) -> None:
         with gzip.open(task / name, "wt", encoding="utf-8") as file:
@@ -90,3 +92,35 @@ def test_a_validation_that_can_not_be_is_refused_at_the_start(
 def test_a_recipe_that_is_not_there_is_named(shell: Shell, folder: Path) -> None:
     message = shell.error("train", "nowhere.toml", "--data", str(folder / "data"))
     assert "nowhere.toml: No such file or directory: correct the path" in message
+
+
+def test_a_skill_head_is_trained_and_evaluated(shell: Shell, tmp_path: Path) -> None:
+    data = write_texts(tmp_path / "data")
+    lines = [
+        {"doc": str(i // 4), "text": text, "skills": spans, "knowledge": []}
+        for i, (text, spans) in enumerate(
+            [("Spark engineer", [[0, 5]]), ("baker", []), ("data, Spark", [[6, 11]])] * 8
+        )
+    ]
+    packed = gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+    (data / "skillspan").mkdir()
+    for split in ("train", "dev"):
+        (data / "skillspan" / f"{split}.jsonl.gz").write_bytes(packed)
+    silent = data / "written" / "no_skill_lines.txt.gz"
+    silent.write_bytes(gzip.compress(b"25 days of holiday\n"))
+
+    options = ("train", "skill-head", "--model", "tiny", "--data", str(data))
+    found = shell.json(*options, "--out", "head.npz", "--quiet")
+    assert (found["lines"], found["asking"]) == (24, 16)
+    assert {"alone", "in_context", "threshold", "token_f1", "strict_f1", "loose_f1"} < set(found)
+    SkillHead(tmp_path / "head.npz", dim=3)
+    done = shell(*options, "--out", "new/head.npz", "--seed", "0")
+    assert f"token_f1: {found['token_f1']:.3f}" in done.stdout
+    assert (tmp_path / "new" / "head.npz").read_bytes() == (tmp_path / "head.npz").read_bytes()
+    silent.unlink()
+    assert "no_skill_lines.txt.gz" in shell.error(*options, "--out", "head.npz", "--quiet")
+
+
+def test_the_skill_head_command_explains_itself(shell: Shell) -> None:
+    text = shell("train", "skill-head", "--help").stdout
+    assert all(option in text for option in ("--out", "--model", "--data", "--seed", "--json"))

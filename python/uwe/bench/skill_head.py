@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from uwe.bench.statistics import roc_auc
 from uwe.data.marked_lines import CLASSES, MarkedLines
-from uwe.extraction.skill_head import SkillHead, marked_spans
+from uwe.extraction.skill_head import Marks, SkillHead, marked_spans
 
 __all__ = ["HeadFigures", "evaluate_head"]
 
@@ -26,7 +26,8 @@ class HeadFigures:
         asking: How many of them have a mark.
         alone: Area under the ROC curve of lines that ask against the others, each line alone.
         in_context: The same, given the lines around it.
-        threshold: Probability from which a token is marked: the best by `token_f1`.
+        threshold: Probability from which a token is marked: the best by `token_f1`, the highest of
+            equals.
         token_f1: F1 of tokens that belong to a skill or to knowledge.
         strict_f1: F1 of spans with both bounds and the class right, at that threshold.
         loose_f1: F1 of spans that overlap one of their class.
@@ -46,11 +47,10 @@ def evaluate_head(head: SkillHead, data: MarkedLines) -> HeadFigures:
     """Run a head over marked lines, and hold it against the marks."""
     marks = head(data.vectors, data.shapes, data.documents)
     real = data.tags[:, 0] >= 0
-    truth = (data.tags > 0).any(axis=1)[real]
-    tokens = 1 - (1 - marks.tokens).prod(axis=1)
-    found = [(_f1(tokens[real] >= at, truth), float(at)) for at in _THRESHOLDS]
-    token_f1, threshold = max(found)
-    strict, loose = _span_f1(marks.tokens, marks.begins, data, threshold)
+    truth = data.tags[real].max(axis=1) > 0
+    tokens = 1 - (1 - marks.tokens[real]).prod(axis=1)
+    token_f1, threshold = max((_f1(tokens >= at, truth), float(at)) for at in _THRESHOLDS)
+    strict, loose = _span_f1(marks, data, threshold)
     asks = data.asks > 0
     return HeadFigures(
         len(asks),
@@ -68,9 +68,7 @@ def _f1(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return float(2 * (found & truth).sum() / max(1, found.sum() + truth.sum()))
 
 
-def _span_f1(
-    tokens: NDArray[np.float32], begins: NDArray[np.float32], data: MarkedLines, threshold: float
-) -> tuple[float, float]:
+def _span_f1(marks: Marks, data: MarkedLines, threshold: float) -> tuple[float, float]:
     offsets = data.vectors.offsets
     exact = overlapping = recalled = found_count = 0
     for kind in range(len(CLASSES)):
@@ -79,9 +77,8 @@ def _span_f1(
             truth.setdefault(line, set()).add((start, end))
         for line in range(len(data.asks)):
             own = slice(offsets[line], offsets[line + 1])
-            found = set(
-                marked_spans(tokens[own, kind], begins[own, kind], data.shapes[own], threshold)
-            )
+            tokens, begins = marks.tokens[own, kind], marks.begins[own, kind]
+            found = set(marked_spans(tokens, begins, data.shapes[own], threshold))
             marked = truth.get(line, set())
             found_count += len(found)
             exact += len(found & marked)

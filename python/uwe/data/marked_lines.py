@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +68,7 @@ def read_marked_lines(path: Path) -> list[dict[str, Any]]:
     with lines_of(path) as lines:
         for number, entry in entries_of(lines, "jsonl", path, ()):
             row = checked(entry, path, number)
-            try:
-                spans = [(int(a), int(b)) for name in CLASSES for a, b in row[name]]
-                sound = all(0 <= a < b <= len(row["text"]) for a, b in spans) and "doc" in row
-            except (ValueError, KeyError, TypeError):
-                sound = False
-            if not sound:
+            if not _is_marked(row):
                 raise DataError(
                     "expected doc, text, and lists of [start, end) as skills and knowledge, found "
                     "something else: mend the line",
@@ -86,6 +82,20 @@ def read_marked_lines(path: Path) -> list[dict[str, Any]]:
             "expected lines with marked skills, found none: name another file", path=path
         )
     return marked
+
+
+def _is_marked(row: dict[str, Any]) -> bool:
+    match row:
+        case {"doc": _, "text": str(text), "skills": list(skills), "knowledge": list(knowledge)}:
+            return all(_is_span(span, len(text)) for span in (*skills, *knowledge))
+    return False
+
+
+def _is_span(span: object, length: int) -> bool:
+    match span:
+        case [int(start), int(end)]:
+            return 0 <= start < end <= length
+    return False
 
 
 def encode_marked_lines(
@@ -131,10 +141,10 @@ def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any
 
     Args:
         folder: `written/` of the data folder.
-        most: Lines that ask; evenly out of all.
+        most: Most lines that ask; they are taken evenly out of all.
 
     Raises:
-        DataError: If a file is malformed.
+        DataError: If a file is malformed, or there is no line of either sort.
         OSError: If a file cannot be read.
     """
     asking = []
@@ -142,8 +152,22 @@ def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any
         asking.extend(values[2:4])
     for _, values in tabbed_rows(folder / "sentences_several.tsv.gz", _SEVERAL):
         asking.append(values[0])
-    with lines_of(folder / "no_skill_lines.txt.gz") as lines:
-        silent = [line.strip() for line in lines if line.strip()]
-    step = max(1, len(asking) // most)
-    rows = [{"doc": "", "text": text, "skills": None, "knowledge": None} for text in asking[::step]]
-    return rows + [{"doc": "", "text": text, "skills": [], "knowledge": []} for text in silent]
+    path = folder / "no_skill_lines.txt.gz"
+    with lines_of(path) as lines:
+        entries = [
+            checked(entry, path, number)[""].strip()
+            for number, entry in entries_of(lines, "lines", path, ())
+        ]
+    silent = [text for text in entries if text]
+    if not asking or not silent:
+        raise DataError(
+            f"expected lines that ask for a skill and lines that do not, found {len(asking)} and "
+            f"{len(silent)}: add some",
+            path=folder,
+        )
+    step = math.ceil(len(asking) / most)
+    return [
+        {"doc": "", "text": text, "skills": marked, "knowledge": marked}
+        for texts, marked in ((asking[::step], None), (silent, []))
+        for text in texts
+    ]

@@ -7,7 +7,7 @@ changes nothing of a ranking. `uwe.training.skill_head` has the same network in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import floats
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import ModelError
 
@@ -29,6 +30,7 @@ SHAPES = 7
 _CONTINUES, _PUNCTUATION, _SPECIAL = 4, 5, 6
 _CHUNK = 64  # tokens: a product of matrices so small costs no meeting of threads
 _LARGEST = 60.0  # a logit whose exponential is still a float32
+_TINY = 1e-24  # least squared length that a mean vector is divided by
 
 VECTOR_SCALE = 10.0
 """What token vectors are divided by: about their length."""
@@ -36,7 +38,7 @@ POOLED_LENGTH = 5.0
 """Length of a line's mean vector."""
 
 _WORD = re.compile(r"\S+")
-_OUTSIDE = re.compile(r"^\W+|\W+$")
+_CORE = re.compile(r"\w(?:.*\w)?")  # of a word, without the marks around it
 
 _Floats = NDArray[np.float32]
 
@@ -64,32 +66,26 @@ class SkillHead:
 
     Args:
         path: The file of its weights.
+        dim: Width of the token vectors.
 
     Raises:
-        ModelError: If it is none, or for vectors of another width.
+        ModelError: If the file holds something else, or a head for vectors of another width.
     """
 
     def __init__(self, path: Path, *, dim: int) -> None:
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                self._arrays = {
-                    name: np.ascontiguousarray(arrays[name], dtype=np.float32)
-                    for name in arrays.files
-                }
-            hidden = len(self._arrays["in.bias"])
-            expected = (hidden, dim + SHAPES)
-            if self._arrays["in.weight"].shape != expected:
-                raise ValueError(
-                    f"expected in.weight of shape {expected}, got {self._arrays['in.weight'].shape}"
-                )
-            # Vectors are scaled by their weights, not one by one.
-            vectors, self._of_shapes = np.split(self._arrays["in.weight"].T, [dim])
-            self._of_vectors = vectors / np.float32(VECTOR_SCALE)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            # Of a damaged file that NumPy opens itself, it leaves the handle open.
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+                self._arrays = {name: floats(name, file[name]) for name in file.files}
+            self._layers = _checked_layers(self._arrays, dim)
+        except Exception as error:  # whatever a broken file makes NumPy and zipfile raise
             raise ModelError(
-                f"{path}: expected the weights of a skill head, found something else ({error}): "
-                "train it again with  uwe train skill-head"
-            ) from None
+                f"{path}: expected the weights of a skill head, found something else "
+                f"({type(error).__name__}: {error}): train it again with  uwe train skill-head"
+            ) from error
+        # Vectors are scaled by their weights, not one by one.
+        vectors, self._of_shapes = np.split(self._arrays["in.weight"].T, [dim])
+        self._of_vectors = vectors / np.float32(VECTOR_SCALE)
 
     def __call__(
         self, vectors: TokenVectors, shapes: _Floats, documents: NDArray[np.int64]
@@ -97,7 +93,7 @@ class SkillHead:
         """Mark the tokens and lines of whole texts.
 
         Args:
-            vectors: Token vectors of the lines, in the order of the texts.
+            vectors: Token vectors of the lines, in the order of the texts; at least one line.
             shapes: (tokens, SHAPES), float32, from `token_shapes`.
             documents: (lines,), ascending: the text that each line is of.
         """
@@ -114,7 +110,8 @@ class SkillHead:
         attention = self._linear("attention", hidden)[:, 0]
         for line, (start, end) in enumerate(pairwise(offsets.tolist())):
             mean = vectors.values[start:end].sum(axis=0)
-            pooled[line, : vectors.dim] = mean * (POOLED_LENGTH / np.sqrt(mean @ mean))
+            length = np.sqrt(max(mean @ mean, _TINY))
+            pooled[line, : vectors.dim] = mean * (POOLED_LENGTH / length)
             weights = np.exp(attention[start:end] - attention[start:end].max())
             pooled[line, vectors.dim :] = weights @ hidden[start:end] / weights.sum()
         lines = _active(self._linear("line", pooled))
@@ -139,10 +136,8 @@ class SkillHead:
             rows: (rows, channels).
             groups: (rows,), ascending.
         """
-        layers = sorted(
-            key for key in self._arrays if key.startswith(f"{name}.") and key.endswith("weight")
-        )
-        width = self._arrays[layers[0]].shape[2]  # (out, in, width)
+        layers = [f"{name}.{layer}" for layer in range(self._layers)]
+        width = self._arrays[f"{name}.0.weight"].shape[2]  # (out, in, width)
         reach = width // 2
         # Groups lie in one array, between them as many rows of zeros as a convolution reaches.
         gaps = np.concatenate([[0], np.cumsum(np.diff(groups) != 0)])
@@ -153,16 +148,46 @@ class SkillHead:
         inside = np.zeros((total, 1), dtype=np.float32)
         inside[at] = 1
         for layer in layers:
-            weight = self._arrays[layer]
+            weight = self._arrays[f"{layer}.weight"]
             middle = spread[: total - 2 * reach] @ weight[:, :, 0].T
             for step in range(1, width):
                 middle += spread[step : step + len(middle)] @ weight[:, :, step].T
-            middle += self._arrays[layer.replace("weight", "bias")]
+            middle += self._arrays[f"{layer}.bias"]
             seen = _active(middle)
             seen *= inside[reach : total - reach]
             spread[reach : total - reach] += seen
         convolved: _Floats = spread[at]
         return convolved
+
+
+def _checked_layers(arrays: Mapping[str, _Floats], dim: int) -> int:
+    """Number of convolutions over tokens, and over lines; ValueError if an array is wrong."""
+    hidden, line = len(arrays["in.bias"]), len(arrays["line.bias"])
+    width = arrays["token.0.weight"].shape[2]
+    if width % 2 == 0:
+        raise ValueError(f"expected convolutions of an odd width, got {width}")
+    layers = sum(name.startswith("token.") for name in arrays) // 2
+    weights: dict[str, tuple[int, ...]] = {
+        "in": (hidden, dim + SHAPES),
+        "attention": (1, hidden),
+        "line": (line, dim + hidden),
+        "alone": (1, line),
+        "in_context": (1, line),
+        "around": (hidden, line),
+        "out": (6, hidden),
+    }
+    for layer in range(layers):
+        weights[f"token.{layer}"] = (hidden, hidden, width)
+        weights[f"context.{layer}"] = (line, line, width)
+    expected = {f"{name}.weight": shape for name, shape in weights.items()}
+    expected |= {f"{name}.bias": shape[:1] for name, shape in weights.items()}
+    for name in sorted(expected.keys() | arrays.keys()):
+        found = arrays[name].shape if name in arrays else None
+        if found != expected.get(name):
+            raise ValueError(f"{name}: expected the shape {expected.get(name)}, got {found}")
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name}: expected finite numbers")
+    return layers
 
 
 def _chunks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -211,7 +236,7 @@ def token_shapes(
     """What the writing of each token's word shows that its vector does not.
 
     Args:
-        texts: The lines.
+        texts: The lines; none is blank.
         places: (tokens, 2): where each token begins and ends in its line, in characters.
         offsets: (lines + 1,): the tokens of each line.
 
@@ -222,10 +247,13 @@ def token_shapes(
     # All lines as one text, so that NumPy is asked once.
     joined = "\n".join(texts)
     lengths = np.array([len(text) + 1 for text in texts], dtype=np.int64)
-    starts = places[:, 0] + np.repeat(np.cumsum(lengths) - lengths, np.diff(offsets))
+    lines, counts = np.cumsum(lengths) - lengths, np.diff(offsets)
+    starts = places[:, 0] + np.repeat(lines, counts)
     words = [(match.start(), *_word_shape(match.group())) for match in _WORD.finditer(joined)]
     table = np.array(words, dtype=np.float64)
-    number = np.maximum(np.searchsorted(table[:, 0], starts, side="right") - 1, 0)
+    first = np.searchsorted(table[:, 0], lines)  # word of each line
+    number = np.searchsorted(table[:, 0], starts, side="right") - 1
+    number = np.maximum(number, np.repeat(first, counts))
     shapes = np.zeros((len(starts), SHAPES), dtype=np.float32)
     shapes[:, :4] = table[number, 1:5]
     shapes[:, _CONTINUES] = starts > table[number, 0] + table[number, 5]
@@ -239,19 +267,20 @@ def token_shapes(
 
 @lru_cache(maxsize=1 << 14)
 def _word_shape(word: str) -> tuple[float, ...]:
-    core = _OUTSIDE.sub("", word)
+    found = _CORE.search(word)
+    core, before = (found.group(), found.start()) if found else ("", 0)
     return (
         core[:1].isupper(),
         len(core) > 1 and core.isupper(),
         any(c.isdigit() for c in core),
         not core.isupper() and any(c.isupper() for c in core[1:]),
-        word.find(core),  # marks before it, such as a bracket
+        before,  # marks before the core, such as a bracket
     )
 
 
 def _active(rows: _Floats) -> _Floats:
     """Hard swish (Howard et al., 2019): nearly as good as GELU here, and without exponentials."""
-    gate = np.clip(rows + np.float32(3), 0, 6)
+    gate: _Floats = np.clip(rows + np.float32(3), 0, 6)
     gate *= np.float32(1 / 6)
     gate *= rows
     return gate

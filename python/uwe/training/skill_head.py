@@ -13,12 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from uwe.data.marked_lines import MarkedLines
 from uwe.extraction.skill_head import POOLED_LENGTH, SHAPES, VECTOR_SCALE
@@ -116,7 +118,7 @@ class HeadNetwork(nn.Module):
         hidden = (
             functional.hardswish(net["in"](torch.cat([blur(scaled), shapes], 2))) * mask[..., None]
         )
-        for layer in net["token"]:  # type: ignore[union-attr]
+        for layer in net["token"].children():
             seen = layer(drop(hidden).transpose(1, 2)).transpose(1, 2)
             hidden = hidden + functional.hardswish(seen) * mask[..., None]
         hidden = drop(hidden)
@@ -131,7 +133,7 @@ class HeadNetwork(nn.Module):
         at = torch.arange(len(runs)) + gap * runs
         row = torch.zeros(int(at[-1]) + 1, lines.shape[1]).index_copy(0, at, lines)
         there = torch.zeros(len(row), 1).index_fill(0, at, 1.0)
-        for layer in net["context"]:  # type: ignore[union-attr]
+        for layer in net["context"].children():
             row = row + functional.hardswish(layer(drop(row).T[None])[0].T) * there
         lines = drop(row[at])
         around = functional.hardswish(net["around"](lines))
@@ -153,10 +155,11 @@ def train_head(
     Args:
         data: What to train on.
         recipe: How.
-        out: The file; it appears when it is whole.
+        out: The file; it appears when it is whole. Its folder is made if it is not there.
         written: Lines of which only is known whether they ask, or None.
         progress: True for a bar, or a callable that takes (steps taken, all steps).
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     random = np.random.default_rng(recipe.seed)
     network = HeadNetwork(data.vectors.dim, recipe)
@@ -165,8 +168,9 @@ def train_head(
         network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     steps = max(1, recipe.epochs * len(data.asks) // (recipe.run * recipe.runs))
+    # OneCycleLR divides by zero if its rise ends at the first step, as a tenth of ten steps does.
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=steps + 1, pct_start=0.1
+        optimizer, recipe.learning_rate, total_steps=max(steps + 1, 11), pct_start=0.1
     )
     batches = _batches(data, recipe, random)
     with reporting(progress, steps, "Training") as report:
@@ -176,7 +180,7 @@ def train_head(
                 parts.append((written, *_written_run(written, recipe.written, random)))
             loss = _loss(network.train(), parts, recipe)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -188,10 +192,10 @@ def train_head(
     weights = {
         name.removeprefix("layers."): value.numpy().astype(np.float16)
         for name, value in average.state_dict().items()
-        if "out_alone" not in name
+        if "out_alone" not in name  # serves training alone
     }
     with replaced_path(out) as path, path.open("wb") as file:
-        np.savez(file, **weights)  # type: ignore[arg-type]
+        np.savez(file, **weights)
 
 
 def _batches(
@@ -200,12 +204,12 @@ def _batches(
     """Lines of a step, for ever: runs of texts, cut at other places in every pass."""
     bounds = np.flatnonzero(np.diff(data.documents, prepend=-1, append=data.documents[-1] + 1))
     while True:
-        runs = []
+        runs: list[NDArray[np.int64]] = []
         for start, end in pairwise(bounds.tolist()):
             first = start - int(random.integers(recipe.run))
             cuts = [max(start, at) for at in range(first, end, recipe.run)] + [end]
             runs.extend(np.arange(a, b) for a, b in pairwise(cuts) if a < b)
-        random.shuffle(runs)  # type: ignore[arg-type]
+        random.shuffle(runs)
         batch: list[NDArray[np.int64]] = []
         for run in runs:
             batch.append(run)
@@ -249,23 +253,15 @@ def _loss(
         for data, lines, _ in parts
         for line in lines.tolist()
     ]
-    counts = np.array([own.stop - own.start for _, own in rows])
-    longest = int(counts.max())
-    vectors = np.zeros((len(rows), longest, rows[0][0].vectors.dim), dtype=np.float32)
-    shapes = np.zeros((len(rows), longest, SHAPES), dtype=np.float32)
-    tags = np.full((len(rows), longest, 2), -1)
-    for row, (data, own) in enumerate(rows):
-        vectors[row, : counts[row]] = data.vectors.values[own]
-        shapes[row, : counts[row]] = data.shapes[own]
-        tags[row, : counts[row]] = data.tags[own]
-    mask = torch.from_numpy((np.arange(longest) < counts[:, None]).astype(np.float32))
+    vectors = _padded([data.vectors.values[own] for data, own in rows])
+    shapes = _padded([data.shapes[own] for data, own in rows])
+    tags = _padded([data.tags[own] for data, own in rows], -1)
+    mask = _padded([np.ones(own.stop - own.start, dtype=np.float32) for _, own in rows])
     first = np.cumsum([0, *(int(runs[-1]) + 1 for _, _, runs in parts)])
     runs = np.concatenate([runs + at for (_, _, runs), at in zip(parts, first, strict=False)])
     asked = np.concatenate([data.asks[lines] for data, lines, _ in parts])
-    alone, out, asks_alone, asks = network(
-        torch.from_numpy(vectors), torch.from_numpy(shapes), mask, torch.from_numpy(runs)
-    )
-    target, truth = torch.from_numpy(tags).reshape(-1), torch.from_numpy(asked)
+    alone, out, asks_alone, asks = network(vectors, shapes, mask, torch.from_numpy(runs))
+    target, truth = tags.reshape(-1), torch.from_numpy(asked)
     of_tokens = [
         functional.cross_entropy(logits.reshape(-1, 3), target, ignore_index=-1)
         for logits in (alone, out)
@@ -274,3 +270,10 @@ def _loss(
         functional.binary_cross_entropy_with_logits(logits, truth) for logits in (asks_alone, asks)
     ]
     return recipe.token_loss * (of_tokens[0] + of_tokens[1]) / 2 + of_lines[0] + of_lines[1]
+
+
+def _padded(rows: Sequence[NDArray[Any]], value: float = 0) -> Tensor:
+    """Arrays of any lengths as one, (rows, longest, ...)."""
+    return pad_sequence(
+        [torch.from_numpy(row) for row in rows], batch_first=True, padding_value=value
+    )
