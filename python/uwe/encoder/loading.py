@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
+from uwe.calibration import CALIBRATION_FILE
 from uwe.checks import path_of
-from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, TextEncoder
+from uwe.encoder.text_encoder import (
+    CONFIG_FILE,
+    ONNX_FILE,
+    SKILL_HEAD_FILE,
+    TOKENIZER_FILE,
+    TextEncoder,
+)
 from uwe.errors import InputError, ModelError
 
 __all__ = ["SHIPPED_MODEL", "load"]
@@ -23,7 +31,8 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
 
     Args:
         source: None or `"uwe-mini"` for the shipped model; a folder that has `uwe.json`,
-            `tokenizer.json`, and `model.onnx` or `onnx/model.onnx`; or `"organisation/name"` on
+            `tokenizer.json`, and `model.onnx` or `onnx/model.onnx` (and `calibration.json` and
+            `skill_head.npz`, if it is to be confident and to extract); or `"organisation/name"` on
             the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
             the hub.
         threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
@@ -76,6 +85,9 @@ def _download(repository: str) -> Path:
             fetch(ONNX_FILE, commit)
         except EntryNotFoundError:  # also when offline, where only the cache knows
             fetch(f"onnx/{ONNX_FILE}", commit)
+        for name in (CALIBRATION_FILE, SKILL_HEAD_FILE):
+            with suppress(EntryNotFoundError):
+                fetch(name, commit)
     except (RepositoryNotFoundError, HFValidationError):
         raise ModelError(
             f"'{repository}': neither a folder here nor a public model on the hub: correct it, or "

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["TextEncoder", "Token", "TruncationWarning", "tokenizer_errors"]
 
 CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
+SKILL_HEAD_FILE = "skill_head.npz"
+"""What `uwe.extract` reads beside the model, which works without it."""
 
 # Part of every fingerprint: raised when the same files would give other vectors.
 _ENCODING_VERSION = 1

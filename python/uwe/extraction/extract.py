@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
-from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered, warn_caller
 from uwe.errors import InputError
 from uwe.explanation import cells
 from uwe.extraction.findings import Extraction, Extractions, Finding, Place, Word
 from uwe.extraction.segments import Segment, segments
-from uwe.extraction.skill_head import SKILL_HEAD_FILE, Marks, SkillHead, marked_spans, token_shapes
+from uwe.extraction.skill_head import Marks, SkillHead, marked_spans, token_shapes
 from uwe.extraction.source import PlainText, plain_text
 from uwe.language import LANGUAGES, LanguageWarning, foreign
 from uwe.progress import Progress, check_progress, reporting

@@ -20,10 +20,7 @@ from uwe.checks import floats
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import ModelError
 
-__all__ = ["SHAPES", "SKILL_HEAD_FILE", "Marks", "SkillHead", "marked_spans", "token_shapes"]
-
-SKILL_HEAD_FILE = "skill_head.npz"
-"""Its name in a model's folder."""
+__all__ = ["SHAPES", "Marks", "SkillHead", "marked_spans", "token_shapes"]
 
 SHAPES = 7
 """Features of a token beside its vector, which knows no capitals: see `token_shapes`."""
