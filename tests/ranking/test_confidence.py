@@ -160,6 +160,8 @@ def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) 
         assert {match.confidence for match in ranking} == {None}
     with pytest.raises(InputError, match="min_confidence"):
         uwe.rank("data", plain, min_confidence=0.5)
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.rank("data", targets, min_confidence=0.5, kind="span")
     for wrong in (-0.1, 1.5, "half", math.nan):
         with pytest.raises(InputError, match="min_confidence"):
             uwe.rank("data", targets, min_confidence=wrong)  # type: ignore[arg-type]
