@@ -160,9 +160,25 @@ def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) 
         assert {match.confidence for match in ranking} == {None}
     with pytest.raises(InputError, match="min_confidence"):
         uwe.rank("data", plain, min_confidence=0.5)
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.rank("data", targets, min_confidence=0.5, kind="span")
     for wrong in (-0.1, 1.5, "half", math.nan):
         with pytest.raises(InputError, match="min_confidence"):
             uwe.rank("data", targets, min_confidence=wrong)  # type: ignore[arg-type]
+
+
+def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
+    rankings = uwe.rank_many(["big data", "law"], targets, k=2)
+    rankings.append(uwe.rank("law", targets, k=1, kind="span"))
+    column = rankings.to_arrow()["confidence"]
+    assert str(column.type) == "float"
+    flat = [match.confidence for matches in rankings for match in matches]
+    assert flat[-1] is None
+    assert column.to_pylist()[:-1] == pytest.approx(flat[:-1], abs=1e-6)
+    assert column.to_pylist()[-1] is None
+    html = rankings._repr_html_()
+    assert all(f"<td>{confidence:.0%}</td>" in html for confidence in flat[:-1])
+    assert "confidence" not in rankings[2]._repr_html_()
 
 
 def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def rescaled(calibration: Calibration, matches: JudgedMatches, *, fitted_on: str
         calibration.weights * slope,
         calibration.bias * float(slope) + bias,
         calibration.scorer,
-        f"{fitted_on}; before: {calibration.fitted_on}",
+        f"{fitted_on}, rescaled from {calibration.fitted_on}",
     )
 
 

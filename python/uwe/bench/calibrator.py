@@ -41,7 +41,7 @@ _RESCALED = 300
 """Queries up to which a calibration of the model is rescaled: a fit of its own has more numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibrated:
     """What `calibrate` made, and how far it can be trusted.
 

@@ -39,7 +39,15 @@ def calibrate_command(
     scorer: arguments.ScorerName = None,
     model: arguments.Model = None,
     abbreviations: arguments.AbbreviationTable = None,
-    format_: arguments.FileFormat = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT",
+            help="csv, jsonl or parquet (extra: arrow); the default is told by the suffix (.csv, "
+            ".tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and jsonl for standard "
+            "input.",
+        ),
+    ] = None,
     delimiter: arguments.Delimiter = None,
     plot: Annotated[
         str | None,
@@ -103,7 +111,10 @@ def _answers(
     for record in records:
         try:
             if "target" not in record.fields:
-                raise InputError("expected the columns query and target: name the second one so")
+                raise InputError(
+                    "expected the columns query and target, got "
+                    f"{', '.join(record.fields) or 'plain lines'}: name them so"
+                )
             target = record.fields["target"]
             blank = target is None or (isinstance(target, str) and target.strip() in ("", _NONE))
             if silent.setdefault(record.text, blank) != blank:

@@ -104,7 +104,7 @@ def rank(
 
     Raises:
         InputError: If an argument is wrong, or the query is blank, or `min_confidence` is asked of
-            a space that has no calibration for the scorer.
+            a space that has no calibration for the scorer and the kind of query.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model cannot be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
@@ -565,6 +565,8 @@ def _matches(
     texts, enough = _matched_texts(hits, targets), hits.scores >= keep.min_score
     confidences: list[float | None] = [None] * len(texts)
     calibration = calibrations.of(query)
+    if calibration is None and keep.min_confidence > 0:
+        raise _no_calibration()
     if calibration is not None:
         found = calibration.probabilities(match_features(query, hits, texts))
         confidences = found.tolist()
@@ -621,11 +623,15 @@ def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
             f"expected min_confidence to be from 0 to 1, or None, got {value!r}: correct it"
         )
     if not calibrations:
-        raise InputError(
-            "expected targets with a calibration for min_confidence, found none for this model and "
-            "scorer: make one from labelled pairs with  uwe calibrate, or pass min_score"
-        )
+        raise _no_calibration()
     return number
+
+
+def _no_calibration() -> InputError:
+    return InputError(
+        "expected targets with a calibration for min_confidence, found none for this model, scorer "
+        "and kind of query: make one from labelled pairs with  uwe calibrate, or pass min_score"
+    )
 
 
 def _score_bound(value: float | None) -> np.float32:
