@@ -101,6 +101,15 @@ def test_a_line_whose_vectors_cancel_out(tmp_path: Path) -> None:
         np.testing.assert_allclose(getattr(found, field), getattr(expected, field), atol=1e-4)
 
 
+def test_lines_may_differ_by_much_in_attention(tmp_path: Path) -> None:
+    weights = random_weights(DIM)
+    weights["attention.weight"] *= 100
+    given = texts_of([20], np.random.default_rng(3).integers(1, 5, size=20))
+    found, expected = head_of(tmp_path, weights)(*given), in_torch(weights, given, 3, 2)
+    for field in FIELDS:
+        np.testing.assert_allclose(getattr(found, field), getattr(expected, field), atol=1e-4)
+
+
 def test_a_text_is_read_without_the_others(tmp_path: Path) -> None:
     head = head_of(tmp_path, random_weights(DIM))
     lines = [1, 12, 3, 40, 1]
