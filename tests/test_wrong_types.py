@@ -79,7 +79,13 @@ def calls(folder: Path) -> dict[str, Call]:
     }  # fmt: skip
     ranking = {
         "targets": cache, "k": 2, "where": {"kind": "tool"}, "min_score": 0.0,
-        "scorer": uwe.Scorer("max"), "candidates": None, "abbreviations": {"a": "b"},
+        "scorer": uwe.Scorer("max"), "candidates": None, "abbreviations": {"a": "b"}, "kind": "keyword",
+    }  # fmt: skip
+    advert = "We need SQL."
+    extracting = {
+        "targets": uwe.TargetCache.build(uwe.load(), ["SQL"], metadata={"kind": ["tool"]}),
+        "min_confidence": 0.5, "where": {"kind": "tool"}, "abbreviations": {"a": "b"},
+        "scorer": uwe.Scorer("soft", temperature=0.5, pivot=4),
     }  # fmt: skip
     explaining = {"targets": cache, "scorer": uwe.Scorer("max"), "abbreviations": False}
     found: dict[str, Call] = {
@@ -104,6 +110,9 @@ def calls(folder: Path) -> dict[str, Call]:
         "rank": (uwe.rank, {"query": "spark", **ranking}),
         "rank_many": (uwe.rank_many, {"queries": ["spark"], **ranking, "progress": False}),
         "rank_stream": (consumed(uwe.rank_stream), {"queries": ["spark"], **ranking, "block": 1}),
+        "extract": (uwe.extract, {"text": advert, **extracting}),
+        "extract_many": (uwe.extract_many, {"texts": [advert], **extracting, "progress": False}),
+        "extract_stream": (consumed(uwe.extract_stream), {"texts": [advert], **extracting}),
         "explain": (uwe.explain, {"query": "spark", "target": 0, **explaining}),
         "explain match": (uwe.explain, {"query": "spark", "target": match, **explaining}),
         "explain_many": (uwe.explain_many, {"query": "spark", "wanted": [match], **explaining}),

@@ -95,7 +95,7 @@ def test_a_page_is_written_beside_the_table(shell: Shell) -> None:
 def test_what_qualifies_a_table_is_told(shell: Shell) -> None:
     done = shell("extract", "-", "-t", "roles.uwe", text="Bäcker")
     assert done.stdout == ""
-    assert [line.split()[1] for line in done.stderr.splitlines()] == ["a", "warning:", "nothing"]
+    assert [line.split()[1] for line in done.stderr.splitlines()] == ["a", "nothing"]
 
 
 def test_a_byte_order_mark_and_line_ends_do_not_move_places(shell: Shell) -> None:

@@ -201,7 +201,6 @@ SKILL = f"conceptUri,preferredLabel,altLabels\n{skill('bake')},bake,"
         ("skills", SKILL + "\n,bake,\n", 3, "URI"),
         ("skills", SKILL + "\na\tb,bake,\n", 3, "URI"),
         ("skills", "uri,preferredLabel\na,b\n", 1, "'conceptUri'"),
-        ("skills", "conceptUri;preferredLabel\na;b\n", 1, "';'"),
         ("skills", "", None, "skill"),
         ("skills", "conceptUri,preferredLabel\n", None, "skill"),
         ("occupationSkillRelations", "occupationUri\na\n", 1, "'skillUri'"),

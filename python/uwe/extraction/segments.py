@@ -337,7 +337,8 @@ def _items(sentence: str) -> Iterator[tuple[int, int]]:
     with_brackets = _WHOLE.sub(_masked, sentence)
     without = _BRACKETS.sub(_masked, with_brackets)
     listed = list(_listed((without, without, without, with_brackets), start, end, 0))
-    yield from listed or ([(start, end)] if label and start < end else [])
+    alone = label and _ALNUM.search(sentence, start, end)
+    yield from listed or ([(start, end)] if alone else [])
 
 
 def _masked(found: re.Match[str]) -> str:

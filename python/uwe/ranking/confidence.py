@@ -40,7 +40,7 @@ class Calibrations:
     """
 
     def __init__(self, targets: TargetCache, kind: str | None, scorer: str) -> None:
-        if kind is not None and kind not in KINDS:
+        if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
             raise InputError(
                 f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
                 "the queries are"
