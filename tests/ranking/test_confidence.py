@@ -43,7 +43,9 @@ class Calibrated(HashEncoder):
         self.calibrations = calibrations
 
 
-def space(path: Path | None = None, *, ids: list[str] | None = None, **calibrations: Calibration):
+def space(
+    path: Path | None = None, *, ids: list[str] | None = None, **calibrations: Calibration
+) -> uwe.TargetCache:
     return uwe.TargetCache.build(
         Calibrated(**calibrations), LABELS, aliases=ALIASES, ids=ids, scorer=SOFT, path=path
     )

@@ -142,6 +142,6 @@ def _print(found: Calibrated) -> None:
     ]
     for risk, bound in found.min_confidence.items():
         # Rounded up: a lower bound lets more wrong matches through.
-        shown = "too few queries" if bound is None else f"{math.ceil(bound * 1000) / 1000:.3f}"
+        shown = "none" if bound is None else f"{math.ceil(bound * 1000) / 1000:.3f}"
         rows.append([f"--min-confidence for at most {risk:.0%} wrong", shown])
     output.print_table(rows[0], rows[1:])
