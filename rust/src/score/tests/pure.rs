@@ -123,6 +123,28 @@ fn a_target_scores_as_the_best_of_its_texts() {
 }
 
 #[test]
+fn a_label_scores_as_in_a_space_of_labels() {
+    let mut random = Random(8);
+    let space = Space::new(&mut random, 16);
+    let targets = space.targets();
+    let first = space.groups.iter().take(targets.len()).map(|&at| targets.texts[at as usize]);
+    let labels = Targets::of_texts(&targets, first.collect());
+    let queries = random.texts(&[3, 8, 1], 16, 3.0);
+    let (wanted, offsets) = ([5, 0, targets.len() - 1, 7], [0, 3, 3, 4]);
+    for name in SOFT.iter().chain(&["max"]) {
+        let scorer = Scorer::new(name, 0.5, None).unwrap();
+        let all = Search::new(&queries, &labels, None, scorer, &never).unwrap().scores().unwrap();
+        let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
+        let found = bits(&search.label_scores(&wanted, &offsets).unwrap());
+        let row = |query: usize, target: usize| all[query * targets.len() + target];
+        let own = [row(0, 5), row(0, 0), row(0, targets.len() - 1), row(2, 7)];
+        assert_eq!(found, bits(&own), "{name}");
+        assert!(search.label_scores(&[targets.len()], &[0, 1, 1, 1]).is_err());
+        assert!(search.label_scores(&wanted, &[0, 4]).is_err());
+    }
+}
+
+#[test]
 fn top_k_and_ranks_follow_the_scores() {
     let mut random = Random(7);
     let space = Space::new(&mut random, 8);
