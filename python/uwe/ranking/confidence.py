@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
@@ -85,32 +86,45 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     features = np.zeros((k, len(FEATURES)))
     if not k:
         return features
-    column = dict(zip(FEATURES, features.T, strict=True))
     best, background = scores[0], scores[min(k, DEPTH) - 1]
-    column["score"][:] = scores
-    column["above_background"][:] = scores - background
-    column["best_above_background"][:] = best - background
-    column["above_others"][:] = scores - best
-    column["above_others"][0] = best - scores[min(1, k - 1)]
-    column["near"][:] = np.count_nonzero(scores[:DEPTH] > best - _NEAR) / DEPTH
-    column["rank"][:] = np.minimum(np.arange(k), DEPTH) / DEPTH
-    column["label_score"][:] = hits.label_scores
-    column["by_alias"][:] = hits.texts > 0
-    column["query_words"][:] = math.log1p(len(_WORD.findall(query)))
-    read = [_WORD.findall(reading.lower()) for reading in hits.texts_read]
-    trigrams = [_trigrams(words) for words in read]
-    of_text = [_WORD.findall(text.lower()) for text in texts]
-    readings = hits.readings.tolist()
-    column["text_words"][:] = np.log1p([len(words) for words in of_text])
-    column["exact"][:] = [words == read[i] for words, i in zip(of_text, readings, strict=True)]
-    for row, (words, i) in enumerate(zip(of_text, readings, strict=True)):
-        own, other = trigrams[i], _trigrams(words)
-        both = len(own & other)
-        column["overlap"][row] = both / max(1, len(own) + len(other) - both)
-        column["covered"][row] = both / max(1, len(other))
+    others = scores - best
+    others[0] = best - scores[min(1, k - 1)]
+    readings = [_read(reading) for reading in hits.texts_read]
+    rows = []
+    for text, number in zip(texts, hits.readings.tolist(), strict=True):
+        words, trigrams = _read_target(text)
+        of_query, own = readings[number]
+        both = len(own & trigrams)
+        either = len(own) + len(trigrams) - both
+        rows.append((words == of_query, both / max(1, either), both / max(1, len(trigrams)),
+                     len(words)))  # fmt: skip
+    exact, overlap, covered, text_words = np.array(rows, dtype=np.float64).T
+    columns: dict[str, ArrayLike] = {
+        "score": scores,
+        "above_background": scores - background,
+        "best_above_background": best - background,
+        "above_others": others,
+        "near": np.count_nonzero(scores[:DEPTH] > best - _NEAR) / DEPTH,
+        "rank": np.minimum(np.arange(k), DEPTH) / DEPTH,
+        "label_score": hits.label_scores,
+        "by_alias": hits.texts > 0,
+        "exact": exact,
+        "overlap": overlap,
+        "covered": covered,
+        "query_words": math.log1p(len(_WORD.findall(query))),
+        "text_words": np.log1p(text_words),
+    }
+    for number, name in enumerate(FEATURES):
+        features[:, number] = columns[name]
     return features
 
 
-def _trigrams(words: list[str]) -> set[str]:
-    text = f" {' '.join(words)} "
-    return {text[i : i + 3] for i in range(len(text) - 2)}
+def _read(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Words of a text, and the trigrams of their characters."""
+    words = tuple(_WORD.findall(text.lower()))
+    padded = f" {' '.join(words)} "
+    return words, frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
+
+
+# The texts of a space come again and again; queries, which may be long, do not.
+_read_target = lru_cache(maxsize=1 << 14)(_read)
