@@ -79,13 +79,13 @@ def calls(folder: Path) -> dict[str, Call]:
     }  # fmt: skip
     ranking = {
         "targets": cache, "k": 2, "where": {"kind": "tool"}, "min_score": 0.0,
-        "scorer": uwe.Scorer("max"), "candidates": None, "abbreviations": {"a": "b"}, "kind": "keyword",
+        "scorer": uwe.Scorer("max"), "candidates": None, "abbreviations": {"a": "b"},
+        "kind": "keyword",
     }  # fmt: skip
     advert = "We need SQL."
     extracting = {
         "targets": uwe.TargetCache.build(uwe.load(), ["SQL"], metadata={"kind": ["tool"]}),
         "min_confidence": 0.5, "where": {"kind": "tool"}, "abbreviations": {"a": "b"},
-        "scorer": uwe.Scorer("soft", temperature=0.5, pivot=4),
     }  # fmt: skip
     explaining = {"targets": cache, "scorer": uwe.Scorer("max"), "abbreviations": False}
     found: dict[str, Call] = {

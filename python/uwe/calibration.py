@@ -36,7 +36,7 @@ FEATURES = (
     "best_above_background",  # the same of the best match
     "above_others",  # its score less the best of any other target
     "near",  # share of the best ten that score within 0.05 of the best
-    "rank",  # 0 for the best, 1 from the eleventh on
+    "rank",  # how many targets score more, up to ten, of ten
     "label_score",  # score of the label alone
     "by_alias",  # whether an alias scored better than the label
     "exact",  # whether query and matched text are the same words

@@ -168,7 +168,10 @@ def test_what_cannot_be_calibrated_is_refused(own: Shell) -> None:
 def test_a_cache_of_another_model_takes_no_calibration(own: Shell) -> None:
     own("calibrate", write("p.csv", pairs(60)), "-t", "own.uwe")
     write_model(Path("other"), max_tokens=9)
+    written = calibration_path(Path("own.uwe")).read_text()
     own("cache", "build", "own.uwe", "--input", "own.csv", "--model", "other")
+    assert not calibration_path(Path("own.uwe")).exists()
+    calibration_path(Path("own.uwe")).write_text(written)
     assert "another model" in own.error("rank", "spark", "-t", "own.uwe")
     own("calibrate", "p.csv", "-t", "own.uwe")
     assert None not in confidences(own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -133,6 +134,34 @@ def test_what_says_nothing_finds_nothing(skills: uwe.TargetCache, text: str) -> 
     assert list(uwe.extract(text, skills)) == []
 
 
+def test_the_end_of_a_long_line_is_read_too(skills: uwe.TargetCache) -> None:
+    line = "Experience with " + ", ".join(["nursing", "accounting", "Photoshop"] * 60)
+    text = f"Requirements:\n{line}, SQL and arc welding."
+    found = {finding.label: finding for finding in uwe.extract(text, skills)}
+    assert "SQL" in found
+    place = found["SQL"].places[0]
+    assert "SQL" in text[place.start : place.end]
+
+
+def test_a_filter_does_not_change_confidence(skills: uwe.TargetCache) -> None:
+    whole = {f.index: f.confidence for f in uwe.extract(ADVERT, skills)}
+    some = uwe.extract(ADVERT, skills, where=[0])
+    assert [f.confidence for f in some] == pytest.approx([whole[0]])
+
+
+def test_a_text_with_a_lone_surrogate_is_named(skills: uwe.TargetCache) -> None:
+    with pytest.raises(InputError, match="text 1"):
+        uwe.extract_many([ADVERT, "a\nb\nc \ud83d SQL"], skills)
+
+
+def test_threads_find_the_same(skills: uwe.TargetCache) -> None:
+    texts = [ADVERT, PAGE, ADVERT.upper(), "Arc welding of steel; SQL."] * 2
+    wanted = [uwe.extract(text, skills).to_dict() for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda text: uwe.extract(text, skills).to_dict(), texts)
+    assert list(found) == wanted
+
+
 def test_a_very_long_text_says_what_was_left_out(skills: uwe.TargetCache) -> None:
     found = uwe.extract("Knowledge of SQL is needed.\n" + "x\n" * 3_000, skills)
     assert "SQL" in {finding.label for finding in found}
@@ -170,5 +199,6 @@ def test_a_model_that_sees_no_skills_is_refused(skills: uwe.TargetCache) -> None
     bare = uwe.TargetCache.build(HashEncoder(), SKILLS, scorer="soft:0.5")
     with pytest.raises(InputError, match="skill head"):
         uwe.extract(ADVERT, bare)
+    other = uwe.TargetCache.build(uwe.load(), SKILLS, scorer="pooled")
     with pytest.raises(InputError, match="scorer"):
-        uwe.extract(ADVERT, skills, scorer="pooled")
+        uwe.extract(ADVERT, other)

@@ -246,3 +246,13 @@ def test_the_marked_places_of_adverts_stand_in_a_segment_each(data_folder: Path)
             total += 1
     assert total
     assert best / total > 0.9
+
+
+def test_a_page_whose_tags_are_written_as_entities_is_a_page() -> None:
+    page = "<p>Forklift licence &amp; <b>HGV</b></p><ul><li>SQL</li></ul>"
+    source = page.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    found = of(source)
+    assert [segment.text for segment in found] == [segment.text for segment in of(page)]
+    for word in ("Forklift", "HGV", "SQL"):
+        (segment,) = (one for one in found if word in one.text and one.kind == "sentence")
+        assert word in source[segment.start : segment.end]

@@ -72,7 +72,8 @@ def plain_features(query: str, targets: uwe.TargetCache, labels: uwe.TargetCache
         rows.append([
             match.score, match.score - tenth, best - tenth,
             best - ranked[1].score if rank == 0 else match.score - best,
-            near, rank / 10, of_labels[match.index], match.alias is not None,
+            near, sum(m.score > match.score for m in ranked[:10]) / 10,
+            of_labels[match.index], match.alias is not None,
             words(query) == words(text), len(own & other) / len(own | other),
             len(own & other) / len(other), math.log1p(len(words(query))),
             math.log1p(len(words(text))),
@@ -154,6 +155,8 @@ def test_a_calibration_beside_the_cache_comes_first(tmp_path: Path) -> None:
     broken = uwe.TargetCache.open(own.path, model=Calibrated())
     with pytest.raises(DataError, match="calibrat"):
         uwe.rank("big data", broken)
+    rebuilt = space(own.path, keyword=calibration(1))
+    assert list(rebuilt.calibrations) == ["keyword"]
 
 
 def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) -> None:
@@ -204,6 +207,26 @@ def test_a_damaged_calibration_is_named(tmp_path: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(DataError, match=r"calibration\.json"):
         read_calibrations(file)
+
+
+def test_a_filter_does_not_change_confidence(targets: uwe.TargetCache) -> None:
+    whole = {m.index: m.confidence for m in uwe.rank("big data law", targets, k=13)}
+    for where in ([3], [1, 5, 6], [0, 3, 12]):
+        some = uwe.rank("big data law", targets, where=where, k=2)
+        assert some
+        assert [m.confidence for m in some] == pytest.approx([whole[m.index] for m in some])
+
+
+def test_what_is_kept_is_not_cut_with_what_is_left_out(targets: uwe.TargetCache) -> None:
+    ranking = uwe.rank("chef of law", targets)
+    best = max(ranking, key=lambda match: match.confidence or 0)
+    found = uwe.rank("chef of law", targets, k=1, min_confidence=best.confidence)
+    assert [match.index for match in found] == [best.index]
+
+
+def test_of_one_target_alone_nothing_is_known() -> None:
+    one = uwe.TargetCache.build(Calibrated(keyword=calibration(1)), ["data"], scorer=SOFT)
+    assert uwe.rank("data", one)[0].confidence is None
 
 
 def test_a_small_space_has_confidence_too() -> None:

@@ -255,8 +255,9 @@ def ranked_by_names(
         ascending.
     """
 
-    def search(texts: Sequence[str]) -> list[Found]:
-        return best_targets(encode_queries(texts, cache), cache, scorer=scorer, k=k)
+    def search(texts: Sequence[str]) -> list[tuple[Found, Found]]:
+        found = best_targets(encode_queries(texts, cache), cache, scorer=scorer, k=k)
+        return list(zip(found, found, strict=True))
 
     table = checked_abbreviations(True)
     hits = best_of_readings(queries, search, k=k, targets=cache, table=table)

@@ -225,6 +225,7 @@ class TargetCache:
             columns=list(targets.columns),
         )
         write(writer, encode, targets, block, progress)
+        calibration_path(folder).unlink(missing_ok=True)  # it was of the cache before
         return cls(_core.TargetCache.open(str(folder)), folder, model, held)
 
     @classmethod
@@ -546,7 +547,7 @@ class TargetCache:
                 leave the model's in use.
 
         Returns:
-            The same targets, newly opened; this one stays as it is.
+            The same targets, newly opened.
 
         Raises:
             OSError: If the disk is full or refuses.

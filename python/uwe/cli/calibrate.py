@@ -60,7 +60,7 @@ def calibrate_command(
 ) -> None:  # fmt: skip
     """Calibrate the confidence of matches in a target cache on labelled pairs.
 
-    From 50 queries on; label them as they come, not the easy ones alone. The calibration is written
+    It needs 50 queries; label a representative sample, not only easy ones. The calibration is written
     beside the cache's folder, as FOLDER.calibration.json, and replaces the model's for this cache.
     What is printed comes from five-fold cross-validation: the share of queries whose best match is
     right, the expected calibration error, how well confidence tells queries that have an answer

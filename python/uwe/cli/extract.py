@@ -15,6 +15,7 @@ import typer
 
 from uwe.checks import path_of
 from uwe.cli import arguments, output
+from uwe.cli.bench.options import check_out
 from uwe.cli.guard import say
 from uwe.errors import DataError, InputError
 from uwe.files.arrow import arrow
@@ -50,10 +51,11 @@ def extract_command(
     targets: arguments.Targets = arguments.DEFAULT_TARGETS,
     min_confidence: Annotated[
         float | None,
-        typer.Option(help="Leave out targets that are less likely to be right, from 0 to 1."),
+        typer.Option(
+            help="Leave out targets that are less likely to be right, from 0 to 1; 0.5 unless given."
+        ),
     ] = None,
     where: arguments.Conditions = None,
-    scorer: arguments.ScorerName = None,
     abbreviations: arguments.AbbreviationTable = None,
     page: Annotated[
         str | None,
@@ -92,12 +94,13 @@ def extract_command(
     """Find the skills, or other targets, that an advert or a CV asks for, and where.
 
     One text prints a table: confidence, label, the text of the best place, and the number of
-    places. With --json one JSON object, in which places are counted in characters of the file.
-    Many texts print one JSON object each.
+    places. With --json one JSON object, in which places are counted in characters of the file,
+    but for a byte order mark. Many texts print one JSON object each; a plain file has one text a
+    line.
 
     Examples:
       uwe extract advert.txt
-      uwe extract advert.html --min-confidence 0.5 --html found.html
+      uwe extract advert.html --min-confidence 0.7 --html found.html
       uwe extract cv.md --targets esco-skills@1.1.1 --where skill_type=knowledge --json
       uwe extract --input adverts.jsonl --field description --output found.jsonl
       uwe extract --input adverts.parquet --output found.parquet
@@ -110,13 +113,14 @@ def extract_command(
         )
     if source is not None and page is not None:
         raise typer.BadParameter("--html is for one FILE")
+    check_out(page, file)
+    check_out(out, source)
     write = _writer(out)
     text = None if file is None else _read(file)
     space = arguments.open_targets(targets)
     settings: dict[str, Any] = {
         "min_confidence": min_confidence,
         "where": arguments.read_where(where, space),
-        "scorer": scorer,
         "abbreviations": arguments.read_abbreviations(abbreviations),
     }
     if text is not None:
@@ -177,18 +181,13 @@ def _extract_one(
     rows = [
         (
             f"{finding.confidence:.2f}",
-            _shown(finding.label),
-            _shown(textwrap.shorten(finding.places[0].text, _SHOWN, placeholder=" …")),
+            finding.label,
+            textwrap.shorten(finding.places[0].text, _SHOWN, placeholder=" …"),
             str(len(finding.places)),
         )
         for finding in found
     ]
     output.print_table(("confidence", "label", "best place", "places"), rows, right="03")
-
-
-def _shown(text: str) -> str:
-    """A text in one line, without what a terminal would obey."""
-    return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _answers(

@@ -77,9 +77,7 @@ def check_file(out: str, source: str | None) -> None:
     from uwe.cli.bench.options import check_out
 
     _delimiter(out)
-    check_out(out)
-    if source is not None and source != "-" and Path(source).resolve() == Path(out).resolve():
-        raise InputError(f"{out}: expected another file than the queries': name one")
+    check_out(out, source)
 
 
 def write(out: str, answers: Iterable[Ranked], why: bool) -> int:

@@ -99,7 +99,7 @@ def rank_command(
     words of the query that earned most of the score with their shares. Many print one line a match,
     of columns separated by tabs: query, rank, label, score, confidence, id, alias (the text of the
     target that matched, if not its label), how the query was read (if not as it stands), and with
-    --why the words; a query that no target is left for is a line with the query alone. With --json
+    --why the words; a query with no targets left is a line with the query alone. With --json
     one JSON object a query; with --output a file.
 
     Examples:

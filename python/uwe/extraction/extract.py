@@ -8,10 +8,10 @@ would accept it there. A target is found once, with all its places.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.calibration import FEATURES, Calibration
-from uwe.checks import real_number
+from uwe.checks import real_number, texts_of
 from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered, warn_caller
@@ -32,14 +32,13 @@ from uwe.extraction.source import PlainText, plain_text
 from uwe.language import LANGUAGES, LanguageWarning, foreign
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.foreign import languages
-from uwe.ranking.queries import chosen_scorer, target_cache
+from uwe.ranking.queries import target_cache
 from uwe.ranking.rank import Abbreviate, Featured, ranked_features
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.queries import Targets
-    from uwe.scorer import Scorer
 
 __all__ = [
     "MIN_CONFIDENCE",
@@ -70,13 +69,14 @@ _ASKS, _INSIDE = -6.0, 0.02
 _MARKED = 0.35
 """Probability from which a token belongs to a span."""
 _MOST_CHARACTERS = 10_000_000
-_MOST_LINES = 2_000
-_LONGEST_LINE = 2_000
-"""Characters of a line that are read: far more than a model's tokens take."""
+_MOST_LINES, _MOST_READ = 2_000, 200_000
+"""Lines of a text that are read, and characters of them: a hundred pages, and bounded in memory."""
+_LONGEST_LINE = 600
+"""Characters from which a line is cut in parts: some 150 tokens, of 256 that a model reads."""
 _WORDS, _OF_BEST = 4, 0.3
 """Words that earned a score: so many at most, each with this share of what the best one earned."""
-_TEXTS = 8
-"""Texts that are encoded together."""
+_TEXTS, _TOGETHER = 8, 50_000
+"""Texts that are encoded together: so many, of so many characters, at most."""
 
 
 def extract(
@@ -85,7 +85,6 @@ def extract(
     *,
     min_confidence: float | None = None,
     where: Where | None = None,
-    scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
 ) -> Extraction:
     """The targets that an advert or a CV asks for, with every place where it does.
@@ -97,7 +96,6 @@ def extract(
         min_confidence: Leaves out findings that are less likely to be right, from 0 to 1; None
             takes 0.5.
         where: Restricts the targets, as in `uwe.rank`.
-        scorer: How to compare token vectors; only the cache's own is calibrated.
         abbreviations: As in `uwe.rank`.
 
     Returns:
@@ -105,9 +103,11 @@ def extract(
         is said in `left_out`.
 
     Raises:
-        InputError: If the text is none, or blank, or too long; if an argument is wrong.
+        InputError: If the text is not a str, blank, or too long; if an argument is wrong; if the
+            model has no skill head, or no calibration of places for the cache's scorer.
         CacheMismatchError: If the cache was built with another model.
-        ModelError: If the model has no skill head or no calibration of places.
+        ModelError: If the model cannot be loaded, or its skill head is damaged.
+        DataError: If its calibrations are damaged.
 
     Warns:
         LanguageWarning: If the text seems to be in a language that the model does not read; its
@@ -123,7 +123,6 @@ def extract(
             targets,
             min_confidence=min_confidence,
             where=where,
-            scorer=scorer,
             abbreviations=abbreviations,
         )
     )
@@ -135,7 +134,6 @@ def extract_many(
     *,
     min_confidence: float | None = None,
     where: Where | None = None,
-    scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
     progress: Progress = False,
 ) -> Extractions:
@@ -146,7 +144,6 @@ def extract_many(
         targets: As in `extract`, like all that follows.
         min_confidence: As in `extract`.
         where: As in `extract`.
-        scorer: As in `extract`.
         abbreviations: As in `extract`.
         progress: True for a bar on standard error (if that is a terminal), or a callable that takes
             the number of texts done and of all texts.
@@ -166,7 +163,6 @@ def extract_many(
         targets,
         min_confidence=min_confidence,
         where=where,
-        scorer=scorer,
         abbreviations=abbreviations,
     )
     found = Extractions()
@@ -183,7 +179,6 @@ def extract_stream(
     *,
     min_confidence: float | None = None,
     where: Where | None = None,
-    scorer: Scorer | str | None = None,
     abbreviations: Abbreviate = True,
 ) -> Iterator[Extraction]:
     """`extract_many`, one text after the other, for more than fit into memory.
@@ -195,7 +190,6 @@ def extract_stream(
         targets: As in `extract`.
         min_confidence: As in `extract`.
         where: As in `extract`.
-        scorer: As in `extract`.
         abbreviations: As in `extract`.
 
     Returns:
@@ -212,18 +206,17 @@ def extract_stream(
         raise InputError(
             f"expected min_confidence to be from 0 to 1, got {min_confidence!r}: correct it"
         )
-    chosen = chosen_scorer(cache, scorer)
-    finder = Finder(cache, where=where, scorer=chosen, abbreviations=abbreviations)
+    finder = Finder(cache, where=where, abbreviations=abbreviations)
     calibration = finder.model.calibrations.get("place")
-    if calibration is None or calibration.features != PLACE_FEATURES:
+    scorer = str(cache.scorer)
+    if (
+        calibration is None
+        or calibration.features != PLACE_FEATURES
+        or calibration.scorer != scorer
+    ):
         raise InputError(
-            f"expected a model with a calibration of places, found none for {finder.model!r}: use "
-            "the shipped model"
-        )
-    if calibration.scorer != str(chosen):
-        raise InputError(
-            f"expected the scorer {calibration.scorer}, which is calibrated, got {chosen}: leave "
-            "scorer out"
+            f"expected a model with a calibration of places for the scorer {scorer}, found none "
+            f"for {finder.model!r}: use a shipped model, and a cache with its scorer"
         )
     return _extractions(source, finder, calibration, bound)
 
@@ -236,6 +229,7 @@ class Piece:
         text: What was ranked.
         line: The line that it stands in.
         start: Where it begins in the text of the line.
+        vectors: (tokens, dim), float32: its token vectors.
         found: Its best targets, and what a calibration of rankings looks at.
         features: (k, features), float64: the columns are `PLACE_FEATURES`.
     """
@@ -243,6 +237,7 @@ class Piece:
     text: str
     line: Segment
     start: int
+    vectors: NDArray[np.float32]
     found: Featured
     features: NDArray[np.float64]
 
@@ -273,12 +268,11 @@ class Pieces:
 
 
 class Finder:
-    """Cuts texts into pieces and ranks them; what a calibration makes of it is not its business.
+    """Cuts texts into pieces and ranks them.
 
     Args:
         targets: The target space.
         where: As in `extract`, like all that follows.
-        scorer: A scorer.
         abbreviations: A table.
 
     Raises:
@@ -291,7 +285,6 @@ class Finder:
         targets: TargetCache,
         *,
         where: Where | None = None,
-        scorer: Scorer | None = None,
         abbreviations: Abbreviate = True,
     ) -> None:
         model = targets.model
@@ -302,10 +295,8 @@ class Finder:
                 "model, or train a head with  uwe train skill-head"
             )
         self.model, self.targets = model, targets
-        self.scorer = chosen_scorer(targets, scorer)
         self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)
         self._where, self._abbreviations = where, abbreviations
-        self._known: dict[str, NDArray[np.float32]] = {}
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """The ranked pieces of each of some texts."""
@@ -313,7 +304,6 @@ class Finder:
         cut = [_lines(one) for one in plain]
         lines = [line for some, _ in cut for line in some]
         documents = np.repeat(np.arange(len(cut)), [len(some) for some, _ in cut])
-        self._known = {}
         if not lines:
             return [
                 Pieces(one, (), left_out, None)
@@ -325,7 +315,7 @@ class Finder:
             offsets = vectors.offsets
             shapes = token_shapes(written, places, offsets)
             marks = self._head(vectors, shapes, documents)
-            self._known = {text: vectors[i] for i, text in enumerate(written)}
+            known = {text: vectors[i] for i, text in enumerate(written)}
             drafts = [
                 draft
                 for i, (line, items) in enumerate(lines)
@@ -338,9 +328,8 @@ class Finder:
                 queries,
                 self.targets,
                 where=self._where,
-                scorer=self.scorer,
                 abbreviations=self._abbreviations,
-                encode=self._encode,
+                encode=partial(_encoded, self.model, known),
             )
             found = dict(zip(queries, ranked, strict=True))
         of_text: list[list[Piece]] = [[] for _ in texts]
@@ -348,25 +337,24 @@ class Finder:
             own = found[draft.text]
             beside = np.repeat(draft.features[None], len(own.features), axis=0)
             features = np.hstack([own.features, beside])
-            piece = Piece(draft.text, lines[draft.line][0], draft.start, own, features)
+            line, _ = lines[draft.line]
+            vectors_of = known[draft.text]
+            piece = Piece(draft.text, line, draft.start, vectors_of, own, features)
             of_text[documents[draft.line]].append(piece)
+        cut_off = np.bincount(
+            documents[np.diff(offsets) >= self.model.config.max_tokens], minlength=len(texts)
+        )
         return [
-            Pieces(one, tuple(pieces), left_out, self._foreign(one))
-            for one, pieces, (_, left_out) in zip(plain, of_text, cut, strict=True)
+            Pieces(one, tuple(pieces), (*left_out, *_cut_off(count)), self._foreign(one))
+            for one, pieces, (_, left_out), count in zip(
+                plain, of_text, cut, cut_off.tolist(), strict=True
+            )
         ]
 
     def _foreign(self, plain: PlainText) -> str | None:
         read = languages(self.model)
         tag = foreign(plain.text, self.model.has_word) if "en" in read else None
         return None if tag in read else tag
-
-    def _encode(self, texts: Sequence[str]) -> TokenVectors:
-        """Token vectors of pieces; whole lines are encoded already."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._known]
-        if new:
-            vectors = self.model.encode(new)
-            self._known.update(zip(new, vectors, strict=True))
-        return TokenVectors.from_list([self._known[text] for text in texts])
 
     def words(self, piece: Piece, match: int, plain: PlainText) -> tuple[Word, ...]:
         """The words of a piece that earned the score of one of its matches, best first."""
@@ -377,12 +365,11 @@ class Finder:
         units, norms = self.targets.core.token_vectors(
             int(hits.indices[match]), int(hits.texts[match])
         )
-        own = self._known[piece.text]
         shares = cells(
-            own.astype(np.float64),
+            piece.vectors.astype(np.float64),
             units.astype(np.float64),
             norms.astype(np.float64),
-            scorer=self.scorer,
+            scorer=self.targets.scorer,
         ).sum(axis=1)
         words: dict[int, list[float]] = {}
         for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
@@ -398,6 +385,20 @@ class Finder:
         found.sort(key=lambda word: -word.share)
         least = found[0].share * _OF_BEST if found else 0.0
         return tuple(word for word in found[:_WORDS] if word.share >= least)
+
+
+def _encoded(
+    model: TextEncoder, known: dict[str, NDArray[np.float32]], texts: Sequence[str]
+) -> TokenVectors:
+    """Token vectors of pieces, which are kept in `known`; whole lines are there already."""
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        known.update(zip(new, model.encode(new), strict=True))
+    return TokenVectors.from_list([known[text] for text in texts])
+
+
+def _cut_off(lines: int) -> list[str]:
+    return [f"the end of {lines:,} lines of more tokens than the model reads"] if lines else []
 
 
 @dataclass(frozen=True)
@@ -462,42 +463,48 @@ def _lines(
     plain: PlainText,
 ) -> tuple[list[tuple[Segment, list[tuple[int, int]]]], tuple[str, ...]]:
     """Lines of a text, each with the spans of its items; and what is left out."""
-    lines: list[tuple[Segment, list[tuple[int, int]]]] = []
+    found: list[tuple[Segment, list[tuple[int, int]]]] = []
     at: dict[int, int] = {}
-    skipped = 0
+    read = skipped = 0
     for number, segment in enumerate(segments(plain)):
         if segment.parent is not None:
             if segment.parent in at:
                 end = segment.offset + len(segment.text)
-                if end <= _LONGEST_LINE:
-                    lines[at[segment.parent]][1].append((segment.offset, end))
-        elif len(lines) < _MOST_LINES:
-            at[number] = len(lines)
-            lines.append((_shortened(segment), []))
+                found[at[segment.parent]][1].append((segment.offset, end))
+        elif len(found) < _MOST_LINES and read < _MOST_READ:
+            at[number] = len(found)
+            found.append((segment, []))
+            read += len(segment.text)
         else:
             skipped += 1
-    left_out = []
-    if skipped:
-        left_out.append(
-            f"{skipped:,} lines after the first {_MOST_LINES:,}: pass a long text in parts"
+    parts = [part for line, items in found for part in _parts(line, items)]
+    rest = f"{skipped:,} lines at the end: pass a long text in parts"
+    return parts, (rest,) if skipped else ()
+
+
+def _parts(
+    line: Segment, items: list[tuple[int, int]]
+) -> Iterator[tuple[Segment, list[tuple[int, int]]]]:
+    """A line in parts that a model reads whole, cut before an item or else at a blank."""
+    starts = sorted({start for start, _ in items})
+    first, length = 0, len(line.text)
+    while first < length:
+        last = length
+        if length - first > _LONGEST_LINE:
+            limit = first + _LONGEST_LINE
+            at = bisect_right(starts, limit) - 1
+            blank = line.text.rfind(" ", first + 1, limit) + 1
+            last = starts[at] if at >= 0 and starts[at] > first else blank or limit
+        part = Segment(
+            line.text[first:last],
+            line.start,
+            line.end,
+            line.line,
+            line.kind,
+            characters=line.characters[first:last],
         )
-    cut = sum(len(line.text) == _LONGEST_LINE for line, _ in lines)
-    if cut:
-        left_out.append(f"what is beyond {_LONGEST_LINE:,} characters of {cut:,} lines")
-    return lines, tuple(left_out)
-
-
-def _shortened(line: Segment) -> Segment:
-    if len(line.text) <= _LONGEST_LINE:
-        return line
-    return Segment(
-        line.text[:_LONGEST_LINE],
-        line.start,
-        line.end,
-        line.line,
-        line.kind,
-        characters=line.characters[:_LONGEST_LINE],
-    )
+        yield part, [(a - first, b - first) for a, b in items if first <= a and b <= last]
+        first = last
 
 
 def _extractions(
@@ -505,9 +512,7 @@ def _extractions(
 ) -> Iterator[Extraction]:
     done = 0
     warned = False
-    while texts := list(islice(source, _TEXTS)):
-        for number, text in enumerate(texts, done):
-            _check_text(text, number)
+    for texts in _together(source):
         found = zip(texts, finder.pieces(texts), strict=True)
         for number, (text, pieces) in enumerate(found, done):
             if pieces.language is not None and not warned:
@@ -515,12 +520,30 @@ def _extractions(
                 name = LANGUAGES.get(pieces.language, "another language")
                 warn_caller(
                     LanguageWarning(
-                        f"text {number}: in {name}, it seems, which the model does not read: "
+                        f"text {number}: seems to be in {name}, which the model does not read: "
                         "translate it, or use another model"
                     )
                 )
             yield found_in(text, pieces, finder, calibration, bound)
         done += len(texts)
+
+
+def _together(source: Iterator[str]) -> Iterator[list[str]]:
+    """Checked texts, a few at a time."""
+    texts: list[str] = []
+    for number, text in enumerate(source):
+        texts_of("texts", [text], first=number)
+        if len(text) > _MOST_CHARACTERS:
+            raise InputError(
+                f"text {number}: expected at most {_MOST_CHARACTERS:,} characters, got "
+                f"{len(text):,}: pass it in parts"
+            )
+        texts.append(text)
+        if len(texts) == _TEXTS or sum(map(len, texts)) > _TOGETHER:
+            yield texts
+            texts = []
+    if texts:
+        yield texts
 
 
 def found_in(
@@ -542,7 +565,7 @@ def found_in(
         for match in np.flatnonzero(confidences >= bound).tolist():
             index, confidence = int(piece.found.hits.indices[match]), float(confidences[match])
             places = best.setdefault(index, {})
-            if confidence > places.get(span, (0.0,))[0]:
+            if confidence > places.get(span, (-1.0,))[0]:
                 places[span] = confidence, piece, match
     findings = []
     for index, places in best.items():
@@ -582,23 +605,15 @@ def _apart(
 ) -> list[tuple[tuple[int, int], tuple[float, Piece, int]]]:
     """Places without those that overlap a better one: a line, an item and a span are one place."""
     kept: list[tuple[tuple[int, int], tuple[float, Piece, int]]] = []
+    taken: list[tuple[int, int]] = []  # ascending, and apart from each other
     for place in places:
         start, end = place[0]
-        if all(end <= a or b <= start for (a, b), _ in kept):
+        at = bisect_right(taken, (start, start))
+        free = (at == 0 or taken[at - 1][1] <= start) and (at == len(taken) or end <= taken[at][0])
+        if free:
+            taken.insert(at, place[0])
             kept.append(place)
     return kept
-
-
-def _check_text(text: object, number: int) -> None:
-    if not isinstance(text, str):
-        raise InputError(f"text {number}: expected a text, got {type(text).__name__}: pass str")
-    if not text.strip():
-        raise InputError(f"text {number}: expected a text, got a blank one: leave it out")
-    if len(text) > _MOST_CHARACTERS:
-        raise InputError(
-            f"text {number}: expected at most {_MOST_CHARACTERS:,} characters, got {len(text):,}: "
-            "pass it in parts"
-        )
 
 
 def _iterable(texts: Iterable[str]) -> Iterable[str]:

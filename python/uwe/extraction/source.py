@@ -18,8 +18,8 @@ __all__ = ["PlainText", "plain_text"]
 # What begins and ends a paragraph. `br` and `tr` begin a line alone.
 _BLOCK = re.compile(
     r"address|article|aside|blockquote|body|caption|center|d[dlt]|details|div|fieldset|figcaption|"
-    r"figure|footer|form|h[1-6r]|head|header|html|li|main|nav|ol|option|p|pre|section|summary|"
-    r"table|tbody|tfoot|thead|ul"
+    r"figure|footer|form|h[1-6r]|head|header|html|li|main|nav|noscript|ol|option|p|pre|section|"
+    r"summary|table|tbody|textarea|tfoot|thead|ul"
 )
 _MARKS = {"li": "• ", "td": "\t", "th": "\t"} | {f"h{i}": "# " for i in range(1, 7)}
 
@@ -80,10 +80,20 @@ def plain_text(source: str) -> PlainText:
     if not isinstance(source, str):
         raise InputError(f"expected a text, got {type(source).__name__}: pass one str at a time")
     if _IS_HTML.search(source):
-        return _plain(source, _HTML_TOKEN, lines=not _HAS_BLOCKS.search(source))
+        return _page(source)
     if _TEXT_TOKEN.search(source):
-        return _plain(source, _TEXT_TOKEN, lines=True)
+        found = _plain(source, _TEXT_TOKEN, lines=True)
+        if not _IS_HTML.search(found.text):
+            return found
+        # Feeds of jobs have pages whose tags are written as entities.
+        page = _page(found.text)
+        starts = [found.starts[at] for at in page.starts]
+        return PlainText(page.text, starts, [found.ends[at - 1] for at in page.ends])
     return PlainText(source, range(len(source)), range(1, len(source) + 1))
+
+
+def _page(source: str) -> PlainText:
+    return _plain(source, _HTML_TOKEN, lines=not _HAS_BLOCKS.search(source))
 
 
 def _plain(source: str, token: re.Pattern[str], *, lines: bool) -> PlainText:

@@ -13,15 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
+from uwe.ranking.readings import BACKGROUND
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.readings import Hits
 
-__all__ = ["DEPTH", "Calibrations", "match_features"]
-
-DEPTH = 10
-"""Matches that features look at: fewer are never searched for, where confidence is asked."""
+__all__ = ["Calibrations", "match_features"]
 
 _NEAR = 0.05
 _SENTENCE_WORDS = 6
@@ -49,11 +47,12 @@ class Calibrations:
         self._all = {
             name: one
             for name, one in targets.calibrations.items()
-            if one.scorer == scorer and one.features == FEATURES
+            # A target stands out from others: of one alone nothing can be said.
+            if len(targets) > 1 and one.scorer == scorer and one.features == FEATURES
         }
         self._kind = kind
         # ESCO's ids say what a space is of.
-        first = targets.ids[0] if self._all and len(targets) else None
+        first = targets.ids[0] if self._all else None
         self._short = "title" if (first or "").startswith("occupation/") else "keyword"
 
     def __bool__(self) -> bool:
@@ -75,7 +74,7 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
 
     Args:
         query: The query as it came.
-        hits: Its matches, best first; at least the best ten, or all of a smaller space.
+        hits: Its matches, best first.
         texts: (k,): the text of each target that scored.
 
     Returns:
@@ -86,9 +85,11 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     features = np.zeros((k, len(FEATURES)))
     if not k:
         return features
-    best, background = scores[0], scores[min(k, DEPTH) - 1]
-    others = scores - best
-    others[0] = best - scores[min(1, k - 1)]
+    # Where the match stands in the whole space: a filter does not change what it stands out from.
+    space = hits.space_scores.astype(np.float64)
+    best, background = space[0], space[-1]
+    above = np.searchsorted(-space, -scores)  # how many score more
+    others = np.where(above == 0, best - space[min(1, len(space) - 1)], scores - best)
     readings = [_read(reading) for reading in hits.texts_read]
     rows = []
     for text, number in zip(texts, hits.readings.tolist(), strict=True):
@@ -104,8 +105,8 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
         "above_background": scores - background,
         "best_above_background": best - background,
         "above_others": others,
-        "near": np.count_nonzero(scores[:DEPTH] > best - _NEAR) / DEPTH,
-        "rank": np.minimum(np.arange(k), DEPTH) / DEPTH,
+        "near": np.count_nonzero(space > best - _NEAR) / BACKGROUND,
+        "rank": above / BACKGROUND,
         "label_score": hits.label_scores,
         "by_alias": hits.texts > 0,
         "exact": exact,

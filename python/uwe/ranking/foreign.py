@@ -57,7 +57,7 @@ class ForeignQueries:
         languages = " or ".join(name for name, _ in self._found.most_common(3))
         warn_caller(
             LanguageWarning(
-                f"{self._first}{more}: in {languages}, it seems, which the model does not read: "
+                f"{self._first}{more}: seems to be in {languages}, which the model does not read: "
                 "translate, or use another model"
             )
         )

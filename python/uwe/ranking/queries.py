@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +35,21 @@ __all__ = [
     "target_cache",
 ]
 
-Found = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
-"""Indices, scores, texts (0: the label, then aliases) and scores of the labels alone of targets,
-best first: (k,) each."""
+
+class Found(NamedTuple):
+    """The best targets of one query, best first.
+
+    Attributes:
+        indices: (k,), int64.
+        scores: (k,), float32.
+        texts: (k,), int64: which text scored; 0 is the label, then the aliases.
+        label_scores: (k,), float32: what the label alone scores.
+    """
+
+    indices: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    texts: NDArray[np.int64]
+    label_scores: NDArray[np.float32]
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache) -> TokenVectors:
@@ -141,4 +153,4 @@ def best_targets(
             offsets,
             **core_scorer(scorer),
         )
-    return list(zip(*arrays, of_labels, strict=True))
+    return [Found(*found) for found in zip(*arrays, of_labels, strict=True)]

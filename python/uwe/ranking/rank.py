@@ -21,7 +21,7 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.confidence import DEPTH, Calibrations, match_features
+from uwe.ranking.confidence import Calibrations, match_features
 from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.queries import (
@@ -33,7 +33,7 @@ from uwe.ranking.queries import (
     several,
     target_cache,
 )
-from uwe.ranking.readings import Hits, best_of_readings
+from uwe.ranking.readings import BACKGROUND, Hits, best_of_readings
 from uwe.scorer import Scorer, checked_scorer, core_scorer
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def rank(
             the cache's own.
         candidates: None ranks exactly over every target. A number takes that many targets which
             an approximate index over pooled vectors proposes (extra `ann`), and ranks those
-            exactly; one below `k` counts as `k`.
+            exactly; one below `k`, or below the ten that confidence looks at, counts as that.
         abbreviations: True reads the query also with its abbreviations written out, by the table
             that comes with the package, and keeps the better match of each target
             (`Match.read_as`); a query that is a text of the space is left alone. A table of your
@@ -108,7 +108,7 @@ def rank(
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model cannot be loaded.
         MissingExtraError: If `candidates` is given and hnswlib is not installed.
-        DataError: If a file of abbreviations is wrong.
+        DataError: If a file of abbreviations, or of calibrations, is wrong.
 
     Warns:
         TruncationWarning: If the model cut the query because it is too long for it.
@@ -292,8 +292,10 @@ def _stream(
     chosen = chosen_scorer(cache, scorer)
     calibrations = Calibrations(cache, kind, str(chosen))
     keep = _Kept(k, _score_bound(min_score), _confidence_bound(min_confidence, calibrations))
-    depth = max(k, DEPTH) if calibrations else k
-    read = _reader(cache, chosen, depth, where, candidates, abbreviations)
+    depth = max(k, BACKGROUND) if calibrations else k
+    read = _reader(
+        cache, chosen, depth, where, candidates, abbreviations, calibrated=bool(calibrations)
+    )
     matched = partial(_matches, targets=cache, calibrations=calibrations, keep=keep)
     block = min(positive("block", block), sys.maxsize)
     return _ranked(iter(queries), read, matched, block, seen)
@@ -336,7 +338,7 @@ def ranked_features(
         InputError: As `rank_many`.
     """
     chosen = chosen_scorer(targets, scorer)
-    read = _reader(targets, chosen, DEPTH, where, None, abbreviations, encode)
+    read = _reader(targets, chosen, BACKGROUND, where, None, abbreviations, encode)
 
     def featured(query: str, hits: Hits) -> Featured:
         texts = _matched_texts(hits, targets)
@@ -353,6 +355,8 @@ def _reader(
     candidates: int | None,
     abbreviations: Abbreviate,
     encode: Callable[[Sequence[str]], TokenVectors] | None = None,
+    *,
+    calibrated: bool = True,
 ) -> Callable[[Sequence[str]], list[Hits]]:
     """What finds the best `depth` targets of some queries, in the best of their readings."""
     subset, table = _subset(cache, where), checked_abbreviations(abbreviations)
@@ -360,15 +364,18 @@ def _reader(
     count = None if candidates is None else max(positive("candidates", candidates), depth)
     encode = encode or partial(encode_queries, targets=cache)
 
-    def search(texts: Sequence[str]) -> list[Found]:
+    def search(texts: Sequence[str]) -> list[tuple[Found, Found]]:
         vectors = encode(texts)
         if subset is not None and len(subset) == 0:
             nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-            return [(nothing, none, nothing, none)] * len(vectors)
-        if count is None:
-            return best(vectors, subset=subset)
-        proposed = propose(vectors, cache, count=count, subset=subset)
-        return [best(vectors.part(i, i + 1), subset=of)[0] for i, of in enumerate(proposed)]
+            return [(Found(nothing, none, nothing, none),) * 2] * len(vectors)
+        if count is not None:
+            proposed = propose(vectors, cache, count=count, subset=subset)
+            few = [best(vectors.part(i, i + 1), subset=of)[0] for i, of in enumerate(proposed)]
+            return list(zip(few, few, strict=True))
+        found = best(vectors, subset=subset)
+        space = best(vectors) if subset is not None and calibrated else found
+        return list(zip(found, space, strict=True))
 
     return partial(best_of_readings, search=search, k=depth, targets=cache, table=table)
 
@@ -571,7 +578,7 @@ def _matches(
         found = calibration.probabilities(match_features(query, hits, texts))
         confidences = found.tolist()
         enough &= found >= keep.min_confidence
-    kept = np.flatnonzero(enough[: keep.k])
+    kept = np.flatnonzero(enough)[: keep.k]
     rows = zip(
         kept.tolist(),
         targets.core.labels(hits.indices[kept]),

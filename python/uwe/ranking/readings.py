@@ -16,8 +16,10 @@ from uwe.ranking.queries import Found
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["Hits", "best_of_readings", "readings_of"]
+__all__ = ["BACKGROUND", "Hits", "best_of_readings", "readings_of"]
 
+BACKGROUND = 10
+"""Best scores of a space that say how far a match stands out."""
 _BLOCK = 64
 """Readings that are encoded and scored at once."""
 
@@ -31,6 +33,8 @@ class Hits:
         scores: (k,), float32.
         texts: (k,), int64: which text scored; 0 is the label, then the aliases.
         label_scores: (k,), float32: what the label alone scores.
+        space_scores: (at most 10,), float32: the best scores of the whole space, whatever a filter
+            left of it.
         readings: (k,), int64: which reading of the query scored, by its place in `texts_read`.
         texts_read: The readings, the first one first.
     """
@@ -39,6 +43,7 @@ class Hits:
     scores: NDArray[np.float32]
     texts: NDArray[np.int64]
     label_scores: NDArray[np.float32]
+    space_scores: NDArray[np.float32]
     readings: NDArray[np.int64]
     texts_read: tuple[str, ...]
 
@@ -72,15 +77,16 @@ def _is_whole(word: str, targets: TargetCache) -> bool:
 
 def best_of_readings(
     queries: Sequence[str],
-    search: Callable[[Sequence[str]], list[Found]],
+    search: Callable[[Sequence[str]], list[tuple[Found, Found]]],
     *,
     k: int,
     targets: TargetCache,
     table: Abbreviations | None,
 ) -> list[Hits]:
-    """The best `k` targets of each checked query in any of its readings, as `search` finds them.
+    """The best `k` targets of each checked query in any of its readings.
 
-    A target counts with its best reading; of equal ones, the first.
+    `search` finds the best targets of each text: those that a filter leaves, and those of the whole
+    space. A target counts with its best reading; of equal ones, the first.
     """
     read = [readings_of(query, targets, table) for query in queries]
     found = [[one] for one in search([texts[0] for texts in read])]
@@ -94,13 +100,30 @@ def best_of_readings(
     return [_merged(each, texts, k) for each, texts in zip(found, read, strict=True)]
 
 
-def _merged(found: Sequence[Found], texts_read: tuple[str, ...], k: int) -> Hits:
-    indices, scores, texts, labels = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    readings = np.repeat(np.arange(len(found)), [len(part[0]) for part in found])
-    if len(found) == 1:
-        return Hits(indices, scores, texts, labels, readings, texts_read)
+def _merged(found: Sequence[tuple[Found, Found]], texts_read: tuple[str, ...], k: int) -> Hits:
+    kept, space = zip(*found, strict=True)
+    indices, scores, texts, labels = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+    readings = np.repeat(np.arange(len(kept)), [len(part.indices) for part in kept])
     # The order of a ranking; what one target has more than once stands behind its best.
-    order = np.lexsort((readings, indices, texts > 0, -scores))
+    order = np.lexsort((readings, indices, texts > 0, -scores)) if len(kept) > 1 else slice(None)
+    best = _firsts(indices, order)[:k]
+    of_space = np.concatenate([part.scores for part in space])
+    apart = _firsts(
+        np.concatenate([part.indices for part in space]), np.argsort(-of_space, kind="stable")
+    )
+    return Hits(
+        indices[best],
+        scores[best],
+        texts[best],
+        labels[best],
+        of_space[apart][:BACKGROUND],
+        readings[best],
+        texts_read,
+    )
+
+
+def _firsts(indices: NDArray[np.int64], order: NDArray[np.int64] | slice) -> NDArray[np.int64]:
+    """The places of an order at which a target comes for the first time."""
     _, first = np.unique(indices[order], return_index=True)
-    best = order[np.sort(first)[:k]]
-    return Hits(indices[best], scores[best], texts[best], labels[best], readings[best], texts_read)
+    found: NDArray[np.int64] = np.arange(len(indices))[order][np.sort(first)]
+    return found
