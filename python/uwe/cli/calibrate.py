@@ -60,8 +60,9 @@ def calibrate_command(
 ) -> None:  # fmt: skip
     """Calibrate the confidence of matches in a target cache on labelled pairs.
 
-    It needs 50 queries; label a representative sample, not only easy ones. The calibration is written
-    beside the cache's folder, as FOLDER.calibration.json, and replaces the model's for this cache.
+    It needs 50 queries; label a representative sample, not only easy ones. The calibration is
+    written beside the cache's folder, as FOLDER.calibration.json, and replaces the model's for this
+    cache.
     What is printed comes from five-fold cross-validation: the share of queries whose best match is
     right, the expected calibration error, how well confidence tells queries that have an answer
     from those that have none (area under the ROC curve), and the --min-confidence at which at most

@@ -52,7 +52,7 @@ def extract_command(
     min_confidence: Annotated[
         float | None,
         typer.Option(
-            help="Leave out targets that are less likely to be right, from 0 to 1; 0.5 unless given."
+            help="Leave out targets that are less likely to be right: 0 to 1, and 0.5 if not given."
         ),
     ] = None,
     where: arguments.Conditions = None,
