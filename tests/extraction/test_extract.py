@@ -149,6 +149,12 @@ def test_a_filter_does_not_change_confidence(skills: uwe.TargetCache) -> None:
     assert [f.confidence for f in some] == pytest.approx([whole[0]])
 
 
+def test_a_short_word_that_nobody_knows_is_read_all_the_same(skills: uwe.TargetCache) -> None:
+    text = "It would help if you have RGI registration, or ZZQ, and drive: a full B licence."
+    found = uwe.extract(f"Requirements:\n- {text}", skills, min_confidence=0)
+    assert {place.line for finding in found for place in finding.places} == {text}
+
+
 def test_a_text_with_a_lone_surrogate_is_named(skills: uwe.TargetCache) -> None:
     with pytest.raises(InputError, match="text 1"):
         uwe.extract_many([ADVERT, "a\nb\nc \ud83d SQL"], skills)

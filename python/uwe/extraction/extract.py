@@ -229,7 +229,8 @@ class Piece:
         text: What was ranked.
         line: The line that it stands in.
         start: Where it begins in the text of the line.
-        vectors: (tokens, dim), float32: its token vectors.
+        vectors: (tokens, dim), float32: its token vectors; None where it was only read otherwise,
+            with words spelt out.
         found: Its best targets, and what a calibration of rankings looks at.
         features: (k, features), float64: the columns are `PLACE_FEATURES`.
     """
@@ -237,7 +238,7 @@ class Piece:
     text: str
     line: Segment
     start: int
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float32] | None
     found: Featured
     features: NDArray[np.float64]
 
@@ -338,8 +339,7 @@ class Finder:
             beside = np.repeat(draft.features[None], len(own.features), axis=0)
             features = np.hstack([own.features, beside])
             line, _ = lines[draft.line]
-            vectors_of = known[draft.text]
-            piece = Piece(draft.text, line, draft.start, vectors_of, own, features)
+            piece = Piece(draft.text, line, draft.start, known.get(draft.text), own, features)
             of_text[documents[draft.line]].append(piece)
         cut_off = np.bincount(
             documents[np.diff(offsets) >= self.model.config.max_tokens], minlength=len(texts)
@@ -360,7 +360,7 @@ class Finder:
         """The words of a piece that earned the score of one of its matches, best first."""
         hits = piece.found.hits
         reading = hits.texts_read[hits.readings[match]]
-        if reading != piece.text:
+        if piece.vectors is None or reading != piece.text:
             return ()
         units, norms = self.targets.core.token_vectors(
             int(hits.indices[match]), int(hits.texts[match])
