@@ -36,7 +36,7 @@ def encoded(lines: list[dict[str, Any]]) -> MarkedLines:
 def written() -> MarkedLines:
     """Lines of which only is known whether they ask: as `marked_lines` has them, every second."""
     lines = marked_lines(20, seed=2)
-    known = [[] if not line["skills"] else None for line in lines]
+    known: list[list[Any] | None] = [None if line["skills"] else [] for line in lines]
     return encoded(
         [
             line | {"skills": some, "knowledge": some}
@@ -138,6 +138,9 @@ def test_marked_lines_are_read(tmp_path: Path) -> None:
     assert read_marked_lines(path) == [GOOD, more]
 
 
+WRONG_TEXTS: tuple[Any, ...] = (None, 7, ["a"], {})
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -145,7 +148,7 @@ def test_marked_lines_are_read(tmp_path: Path) -> None:
         "[]",
         "{}",
         *({name: GOOD[name] for name in GOOD if name != left_out} for left_out in GOOD),
-        *(GOOD | {"text": text, "skills": [], "knowledge": []} for text in (None, 7, ["a"], {})),
+        *(GOOD | {"text": wrong, "skills": [], "knowledge": []} for wrong in WRONG_TEXTS),
         *(
             GOOD | {"skills": skills}
             for skills in (
