@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from make_calibrations import FOLDS, SKILLS, Data
+from make_calibrations import SKILLS, Data
 
 import uwe
 from uwe.bench import calibration
@@ -36,7 +36,7 @@ def main() -> None:
         calibration.fit(
             matches.part(matches.fold != fold), scorer="", fitted_on="", features=PLACE_FEATURES
         )
-        for fold in range(FOLDS)
+        for fold in range(calibration.FOLDS)
     ]
     adverts = read_adverts(arguments.data / "typed" / "adverts")
     numbers = {advert.text: number for number, advert in enumerate(adverts)}
@@ -44,7 +44,7 @@ def main() -> None:
 
     def extract(text: str) -> Iterator[Finding]:
         (cut,) = finder.pieces([text])
-        found = found_in(text, cut, finder, fitted[numbers[text] % FOLDS], LEAST)
+        found = found_in(text, cut, finder, fitted[numbers[text] % calibration.FOLDS], LEAST)
         for finding in found:
             for place in finding.places:
                 yield finding.label, place.confidence, [(place.start, place.end)]

@@ -2,9 +2,9 @@
 
     python scripts/make_calibrations.py DATA_FOLDER [--model FOLDER] [--plots FOLDER]
 
-DATA_FOLDER has `typed/`, `lexicon/` and `workbench/`. The model's `calibration.json` is written
-anew and a table printed, of five-fold cross-validation, so that no query was fitted on; with
---plots, `confidence.svg` is drawn.
+DATA_FOLDER has `typed/`, `lexicon/` and `workbench/`. Replaces the model's `calibration.json` and
+prints a table of five-fold cross-validation, in which no query was fitted on; --plots also draws
+`confidence.svg`.
 
 A term of the lexicon is a name in the built-in spaces, so it would find itself. A part of them, by
 hash, is left out of a space built for this alone: they stand for what people type and no name
@@ -45,7 +45,6 @@ HIDDEN, MOST = 0.15, 1500
 MOST_SENTENCES = 600
 COLUMNS = ("line", "ask", "skills")
 OWN, NAMES, SILENT, IDLE = "own", "names", "silent", "nonsense"
-FOLDS = 5  # of adverts: the pieces of one are left out together
 HEADER = """\
 | queries | number | right first | confidence | error | answerable | at most 5 / 10 / 20 % wrong \
 | terms without an answer | nonsense |
@@ -213,7 +212,9 @@ class Data:
         for number, (_, (line, _, cell)) in enumerate(rows):
             labels = frozenset(_labels(cell))
             texts.append((number, line, [MarkedPlace(0, len(line), labels)] if labels else []))
-        parts = [self._pieces(finder, text, at, number % FOLDS) for number, text, at in texts]
+        parts = [
+            self._pieces(finder, text, at, number % calibration.FOLDS) for number, text, at in texts
+        ]
         return _all(JudgedMatches.joined([part for part in parts if len(part)]))
 
     def _pieces(

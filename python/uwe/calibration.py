@@ -122,7 +122,7 @@ def read_calibrations(path: Path, *, model: str = "") -> dict[str, Calibration]:
         model: Fingerprint of the model that ranks.
 
     Raises:
-        DataError: If the file is none of ours, or names another model.
+        DataError: If the file is not a calibration, or is for another model.
     """
     try:
         content = path.read_text(encoding="utf-8")

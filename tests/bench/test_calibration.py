@@ -34,7 +34,6 @@ def matches_of(
         features,
         right,
         np.repeat(np.arange(queries), each),
-        np.tile(np.arange(each) == 0, queries),
         right.reshape(queries, each).any(axis=1),
         np.arange(queries) % 5,
         np.ones(queries),

@@ -15,6 +15,7 @@ from uwe.checks import real_number
 from uwe.errors import InputError, MissingExtraError
 
 __all__ = [
+    "FOLDS",
     "JudgedMatches",
     "Reliability",
     "conformal_threshold",
@@ -30,7 +31,8 @@ __all__ = [
 _OTHERS = 0.3
 """Weight of a match that is not its query's best: ten of one query say less than ten queries."""
 _STRENGTH = 0.1  # C of scikit-learn: how little the weights are shrunk
-_FOLDS = 5
+FOLDS = 5
+"""Parts that are left out in turn by cross-validation."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,7 @@ class JudgedMatches:
     Attributes:
         features: (matches, features), float64.
         right: (matches,), bool.
-        query: (matches,), int64: the number of its query; ascending.
-        best: (matches,), bool: whether it is the best of its query.
+        query: (matches,), int64: the number of its query; ascending, the best match first.
         answered: (queries,), bool: whether the space has an answer at all.
         fold: (queries,), int64: for cross-validation; equal texts share theirs.
         weight: (queries,), float64.
@@ -50,13 +51,18 @@ class JudgedMatches:
     features: NDArray[np.float64]
     right: NDArray[np.bool_]
     query: NDArray[np.int64]
-    best: NDArray[np.bool_]
     answered: NDArray[np.bool_]
     fold: NDArray[np.int64]
     weight: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.answered)
+
+    @property
+    def best(self) -> NDArray[np.bool_]:
+        """(matches,): whether it is the best of its query."""
+        found: NDArray[np.bool_] = np.diff(self.query, prepend=-1) != 0
+        return found
 
     @property
     def match_weight(self) -> NDArray[np.float64]:
@@ -71,7 +77,6 @@ class JudgedMatches:
             self.features[rows],
             self.right[rows],
             (np.cumsum(queries) - 1)[self.query[rows]],
-            self.best[rows],
             self.answered[queries],
             self.fold[queries],
             self.weight[queries],
@@ -85,7 +90,6 @@ class JudgedMatches:
             np.concatenate([part.features for part in parts]),
             np.concatenate([part.right for part in parts]),
             np.concatenate([part.query + at for part, at in zip(parts, first, strict=False)]),
-            np.concatenate([part.best for part in parts]),
             np.concatenate([part.answered for part in parts]),
             np.concatenate([part.fold for part in parts]),
             np.concatenate([part.weight for part in parts]),
@@ -115,9 +119,8 @@ def judged(
         np.concatenate([features for _, features in found] or [np.zeros((0, len(FEATURES)))]),
         np.array(right, dtype=np.bool_),
         np.repeat(np.arange(len(counts)), counts),
-        np.array([i == 0 for count in counts for i in range(count)], dtype=np.bool_),
         np.array([bool(some) for some in accepted], dtype=np.bool_),
-        np.array(folds, dtype=np.int64) % _FOLDS,
+        np.array(folds, dtype=np.int64) % FOLDS,
         np.full(len(counts), weight),
     )
 
@@ -187,7 +190,7 @@ def cross_validated(
         MissingExtraError: As `fit`.
     """
     confidence = np.zeros(len(matches.right))
-    for fold in range(_FOLDS):
+    for fold in range(FOLDS):
         kept = matches.fold != fold
         seen = matches.part(kept if only is None else kept & only)
         names = tuple(map(str, range(matches.features.shape[1])))

@@ -294,7 +294,7 @@ class TargetCache:
         Those of the file beside it that `uwe calibrate` wrote, or else the model's.
 
         Raises:
-            DataError: If the file is none of ours, or of another model.
+            DataError: If that file is not a calibration, or is for another model.
             ModelError: As `model`.
         """
         if self._calibrations is None:

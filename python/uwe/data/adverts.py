@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from uwe.data.marked_lines import CLASSES, marked_rows
 from uwe.data.typed import TYPED_SETS, no_label, typed_lines
 from uwe.errors import DataError
-from uwe.files.records import checked, entries_of, lines_of
 from uwe.spaces import target_space
 
 __all__ = ["MarkedPlace", "MarkedText", "marked_sets", "read_adverts", "read_skillspan"]
@@ -127,33 +125,15 @@ def read_skillspan(path: Path) -> list[MarkedText]:
     """
     texts: dict[str, str] = {}
     places: dict[str, list[MarkedPlace]] = {}
-    with lines_of(path) as lines:
-        for number, entry in entries_of(lines, "jsonl", path, ()):
-            row = checked(entry, path, number)
-            doc, text = row.get("doc"), row.get("text")
-            if not isinstance(doc, str) or not isinstance(text, str):
-                raise DataError("expected the texts doc and text: mend it", path=path, line=number)
-            before = texts[doc] + "\n" if doc in texts else ""
-            texts[doc] = before + text
-            marked = places.setdefault(doc, [])
-            for start, end in _spans(row, len(text), path, number):
-                marked.append(MarkedPlace(len(before) + start, len(before) + end))
+    for row in marked_rows(path):
+        doc = row["doc"]
+        before = texts[doc] + "\n" if doc in texts else ""
+        texts[doc] = before + row["text"]
+        places.setdefault(doc, []).extend(
+            MarkedPlace(len(before) + start, len(before) + end)
+            for name in CLASSES
+            for start, end in row[name]
+        )
     if not texts:
         raise DataError("expected lines of adverts, got none: name another file", path=path)
     return [MarkedText(doc, text, tuple(places[doc])) for doc, text in texts.items()]
-
-
-def _spans(row: dict[str, Any], length: int, path: Path, line: int) -> Iterator[tuple[int, int]]:
-    for name in ("skills", "knowledge"):
-        spans = row.get(name)
-        for span in spans if isinstance(spans, list) else [None]:
-            match span:
-                case [int(start), int(end)] if 0 <= start < end <= length:
-                    yield start, end
-                case _:
-                    raise DataError(
-                        f"expected {name} to be a list of [start, end) within the text of {length} "
-                        f"characters, got {spans!r}: mend it",
-                        path=path,
-                        line=line,
-                    )

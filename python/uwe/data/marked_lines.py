@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = [
     "CLASSES",
     "MarkedLines",
     "encode_marked_lines",
+    "marked_rows",
     "read_marked_lines",
     "read_written_lines",
 ]
@@ -55,28 +56,36 @@ class MarkedLines:
     spans: tuple[frozenset[tuple[int, int, int]], ...]
 
 
-def read_marked_lines(path: Path) -> list[dict[str, Any]]:
+def marked_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Lines of marked texts, in order: JSON lines of `doc`, `text`, `skills` and `knowledge`.
 
-    Spans are [start, end) in characters. Lines without text are left out.
+    Spans are [start, end) in characters.
 
     Raises:
-        DataError: If there is none or a line is malformed, with its number.
+        DataError: If a line is malformed, with its number.
         OSError: If the file cannot be read.
     """
-    marked = []
     with lines_of(path) as lines:
         for number, entry in entries_of(lines, "jsonl", path, ()):
             row = checked(entry, path, number)
             if not _is_marked(row):
                 raise DataError(
-                    "expected doc, text, and lists of [start, end) as skills and knowledge, found "
-                    "something else: mend the line",
+                    "expected the texts doc and text, and lists of [start, end) as skills and "
+                    "knowledge, found something else: mend the line",
                     path=path,
                     line=number,
                 )
-            if row["text"].strip():
-                marked.append(row)
+            yield row
+
+
+def read_marked_lines(path: Path) -> list[dict[str, Any]]:
+    """The `marked_rows` that have a text.
+
+    Raises:
+        DataError: As `marked_rows`, or if there is none.
+        OSError: As `marked_rows`.
+    """
+    marked = [row for row in marked_rows(path) if row["text"].strip()]
     if not marked:
         raise DataError(
             "expected lines with marked skills, found none: name another file", path=path
@@ -86,7 +95,12 @@ def read_marked_lines(path: Path) -> list[dict[str, Any]]:
 
 def _is_marked(row: dict[str, Any]) -> bool:
     match row:
-        case {"doc": _, "text": str(text), "skills": list(skills), "knowledge": list(knowledge)}:
+        case {
+            "doc": str(),
+            "text": str(text),
+            "skills": list(skills),
+            "knowledge": list(knowledge),
+        }:
             return all(_is_span(span, len(text)) for span in (*skills, *knowledge))
     return False
 

@@ -128,7 +128,7 @@ class TextEncoder:
         """Its calibrations by the kind of query, which make `Match.confidence`; often none.
 
         Raises:
-            DataError: If its `calibration.json` is none of ours.
+            DataError: If its `calibration.json` is not a calibration.
         """
         if self._calibrations is None:
             self._calibrations = read_calibrations(self._folder / CALIBRATION_FILE)

@@ -137,13 +137,17 @@ def best_targets(
     scorer: Scorer,
     k: int,
     subset: NDArray[np.int64] | None = None,
+    with_labels: bool = False,
 ) -> list[Found]:
-    """The best `k` targets of each query, of all or of a strictly increasing `subset`."""
+    """The best `k` targets of each query, of all or of a strictly increasing `subset`.
+
+    What labels score alone is computed `with_labels` only; otherwise it is the score.
+    """
     arrays = indices, scores, texts = _core.cache_rank(
         targets.core, queries.values, queries.offsets, **core_scorer(scorer), k=k, subset=subset
     )
     of_labels, by_alias = scores.copy(), texts > 0
-    if by_alias.any():
+    if with_labels and by_alias.any():
         offsets = np.concatenate([[0], np.cumsum(by_alias.sum(axis=1))])
         of_labels[by_alias] = _core.cache_label_scores(
             targets.core,

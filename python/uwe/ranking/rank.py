@@ -179,11 +179,11 @@ def rank_many(
     check_progress(progress)
     texts = list(_iterable(queries))
     cache = target_cache(targets)
-    cuts, strangers = Truncations("queries"), ForeignQueries(cache)
+    cuts, foreign = Truncations("queries"), ForeignQueries(cache)
     stream = _stream(
         texts,
         cache,
-        strangers.add,
+        foreign.add,
         k=k,
         where=where,
         min_score=min_score,
@@ -201,7 +201,7 @@ def rank_many(
             if len(found) % _BLOCK == 0 or len(found) == len(texts):
                 report(len(found))
     cuts.warn()
-    strangers.warn()
+    foreign.warn()
     return found
 
 
@@ -250,11 +250,11 @@ def rank_stream(
         LanguageWarning: Once, as `rank_many`, by the queries until then.
     """
     source, cache = _iterable(queries), target_cache(targets)
-    strangers = ForeignQueries(cache)
+    foreign = ForeignQueries(cache)
 
     def seen(block: Sequence[str]) -> None:
-        strangers.add(block)
-        strangers.warn()
+        foreign.add(block)
+        foreign.warn()
 
     return _stream(
         source,
@@ -371,9 +371,12 @@ def _reader(
             return [(Found(nothing, none, nothing, none),) * 2] * len(vectors)
         if count is not None:
             proposed = propose(vectors, cache, count=count, subset=subset)
-            few = [best(vectors.part(i, i + 1), subset=of)[0] for i, of in enumerate(proposed)]
+            few = [
+                best(vectors.part(i, i + 1), subset=of, with_labels=calibrated)[0]
+                for i, of in enumerate(proposed)
+            ]
             return list(zip(few, few, strict=True))
-        found = best(vectors, subset=subset)
+        found = best(vectors, subset=subset, with_labels=calibrated)
         space = best(vectors) if subset is not None and calibrated else found
         return list(zip(found, space, strict=True))
 

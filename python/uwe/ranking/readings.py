@@ -101,15 +101,18 @@ def best_of_readings(
 
 
 def _merged(found: Sequence[tuple[Found, Found]], texts_read: tuple[str, ...], k: int) -> Hits:
-    kept, space = zip(*found, strict=True)
+    if len(found) == 1:
+        ((one, space),) = found
+        alone = np.zeros(len(one.indices), dtype=np.int64)
+        return Hits(*one, space.scores[:BACKGROUND], alone, texts_read)
+    kept, spaces = zip(*found, strict=True)
     indices, scores, texts, labels = (np.concatenate(parts) for parts in zip(*kept, strict=True))
     readings = np.repeat(np.arange(len(kept)), [len(part.indices) for part in kept])
     # The order of a ranking; what one target has more than once stands behind its best.
-    order = np.lexsort((readings, indices, texts > 0, -scores)) if len(kept) > 1 else slice(None)
-    best = _firsts(indices, order)[:k]
-    of_space = np.concatenate([part.scores for part in space])
+    best = _firsts(indices, np.lexsort((readings, indices, texts > 0, -scores)))[:k]
+    of_space = np.concatenate([part.scores for part in spaces])
     apart = _firsts(
-        np.concatenate([part.indices for part in space]), np.argsort(-of_space, kind="stable")
+        np.concatenate([part.indices for part in spaces]), np.argsort(-of_space, kind="stable")
     )
     return Hits(
         indices[best],
@@ -122,8 +125,8 @@ def _merged(found: Sequence[tuple[Found, Found]], texts_read: tuple[str, ...], k
     )
 
 
-def _firsts(indices: NDArray[np.int64], order: NDArray[np.int64] | slice) -> NDArray[np.int64]:
+def _firsts(indices: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
     """The places of an order at which a target comes for the first time."""
     _, first = np.unique(indices[order], return_index=True)
-    found: NDArray[np.int64] = np.arange(len(indices))[order][np.sort(first)]
+    found: NDArray[np.int64] = order[np.sort(first)]
     return found
