@@ -18,7 +18,8 @@ import uwe
 from uwe.bench import calibration
 from uwe.bench.extraction import Figures, Finding, evaluate_extraction
 from uwe.data.adverts import read_adverts
-from uwe.extraction.extract import MIN_CONFIDENCE, PLACE_FEATURES, Finder, found_in
+from uwe.extraction.extract import MIN_CONFIDENCE, extraction_of
+from uwe.extraction.pieces import PLACE_FEATURES, PieceRanker
 
 LEAST = 0.05
 """Where the curve ends, whose best F1 is shown."""
@@ -40,11 +41,11 @@ def main() -> None:
     ]
     adverts = read_adverts(arguments.data / "typed" / "adverts")
     numbers = {advert.text: number for number, advert in enumerate(adverts)}
-    finder = Finder(data.caches[SKILLS])
+    ranker = PieceRanker(data.caches[SKILLS])
 
     def extract(text: str) -> Iterator[Finding]:
-        (cut,) = finder.pieces([text])
-        found = found_in(text, cut, finder, fitted[numbers[text] % calibration.FOLDS], LEAST)
+        (cut,) = ranker.pieces([text])
+        found = extraction_of(text, cut, ranker, fitted[numbers[text] % calibration.FOLDS], LEAST)
         for finding in found:
             for place in finding.places:
                 yield finding.label, place.confidence, [(place.start, place.end)]

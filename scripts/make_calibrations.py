@@ -33,7 +33,7 @@ from uwe.corpus import read_task
 from uwe.data.adverts import MarkedPlace, read_adverts
 from uwe.data.tables import TableFile, tabbed_rows
 from uwe.data.typed import NO_ANSWER, TYPED_SETS, typed_lines
-from uwe.extraction.extract import PLACE_FEATURES, Finder
+from uwe.extraction.pieces import PLACE_FEATURES, PieceRanker
 from uwe.files.atomic import write_text
 from uwe.ranking.rank import ranked_features
 
@@ -203,7 +203,7 @@ class Data:
 
     def places(self) -> Part:
         """Pieces of whole adverts, in folds of adverts, and of single lines."""
-        finder = Finder(self.caches[SKILLS])
+        ranker = PieceRanker(self.caches[SKILLS])
         texts: list[tuple[int, str, Sequence[MarkedPlace]]] = [
             (number, advert.text, advert.places)
             for number, advert in enumerate(read_adverts(self.folder / "typed" / "adverts"))
@@ -213,14 +213,14 @@ class Data:
             labels = frozenset(_labels(cell))
             texts.append((number, line, [MarkedPlace(0, len(line), labels)] if labels else []))
         parts = [
-            self._pieces(finder, text, at, number % calibration.FOLDS) for number, text, at in texts
+            self._pieces(ranker, text, at, number % calibration.FOLDS) for number, text, at in texts
         ]
         return _all(JudgedMatches.joined([part for part in parts if len(part)]))
 
     def _pieces(
-        self, finder: Finder, text: str, marked: Sequence[MarkedPlace], fold: int
+        self, ranker: PieceRanker, text: str, marked: Sequence[MarkedPlace], fold: int
     ) -> JudgedMatches:
-        (cut,) = finder.pieces([text])
+        (cut,) = ranker.pieces([text])
         index = self.labels[SKILLS]
         accepted = []
         for piece in cut.pieces:

@@ -54,16 +54,16 @@ if TYPE_CHECKING:
     from uwe.metrics import score_metrics as score_metrics
     from uwe.parallelism import set_threads as set_threads
     from uwe.parallelism import threads as threads
+    from uwe.ranking.arrays import TopK as TopK
+    from uwe.ranking.arrays import late_interaction as late_interaction
+    from uwe.ranking.arrays import scores as scores
+    from uwe.ranking.arrays import top_k as top_k
     from uwe.ranking.matches import Match as Match
     from uwe.ranking.matches import Ranking as Ranking
     from uwe.ranking.matches import Rankings as Rankings
-    from uwe.ranking.rank import TopK as TopK
-    from uwe.ranking.rank import late_interaction as late_interaction
     from uwe.ranking.rank import rank as rank
     from uwe.ranking.rank import rank_many as rank_many
     from uwe.ranking.rank import rank_stream as rank_stream
-    from uwe.ranking.rank import scores as scores
-    from uwe.ranking.rank import top_k as top_k
     from uwe.scorer import Scorer as Scorer
     from uwe.spaces import TargetSpace as TargetSpace
     from uwe.spaces import space_cache as space_cache
@@ -93,8 +93,9 @@ _MODULES = {
     "lexicon": "Abbreviations",
     "metrics": "QueryMetrics cache_metrics score_metrics",
     "parallelism": "set_threads threads",
+    "ranking.arrays": "TopK late_interaction scores top_k",
     "ranking.matches": "Match Ranking Rankings",
-    "ranking.rank": "TopK late_interaction rank rank_many rank_stream scores top_k",
+    "ranking.rank": "rank rank_many rank_stream",
     "scorer": "Scorer",
     "spaces": "TargetSpace space_cache target_space target_spaces",
     "trainer": "train",

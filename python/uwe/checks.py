@@ -171,3 +171,11 @@ def real_number(value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+def share(name: str, value: object) -> float:
+    """A number from 0 to 1 as float; InputError for anything else."""
+    number = real_number(value)
+    if number is None or not 0 <= number <= 1:
+        raise InputError(f"expected {name} to be a number from 0 to 1, got {value!r}: correct it")
+    return number

@@ -10,7 +10,7 @@ import pytest
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.errors import InputError
 from uwe.metrics import score_metrics
-from uwe.ranking.rank import late_interaction
+from uwe.ranking.arrays import late_interaction
 from uwe.scorer import Scorer
 
 

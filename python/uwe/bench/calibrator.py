@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from uwe.ranking.rank import Abbreviate
     from uwe.scorer import Scorer
 
-__all__ = ["RISKS", "Calibrated", "calibrate", "check_calibrated", "finder"]
+__all__ = ["RISKS", "Calibrated", "calibrate", "check_calibrated", "target_finder"]
 
 RISKS = (0.05, 0.1, 0.2)
 """Shares of queries with a wrong first match that a `min_confidence` is given for."""
@@ -124,7 +124,7 @@ def calibrate(
         raise InputError(
             f"expected {_FEWEST} queries or more to calibrate on, got {len(answers)}: label more"
         )
-    find = finder(targets)
+    find = target_finder(targets)
     accepted = []
     for query, names in answers.items():
         if isinstance(names, str) or not isinstance(names, Collection):
@@ -169,7 +169,7 @@ def check_calibrated(targets: object) -> None:
         )
 
 
-def finder(targets: TargetCache) -> Callable[[object], list[int]]:
+def target_finder(targets: TargetCache) -> Callable[[object], list[int]]:
     """A function that finds the targets of a label, an id or an index; InputError for another."""
     by_id = {known: [index] for index, known in enumerate(targets.ids) if known is not None}
 

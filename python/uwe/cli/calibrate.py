@@ -104,9 +104,9 @@ def _answers(
     records: Iterable[Record], space: TargetCache, path: str | None
 ) -> dict[str, set[str | int]]:
     """Indices of the right targets by query; an error names the line."""
-    from uwe.bench.calibrator import finder
+    from uwe.bench.calibrator import target_finder
 
-    find = finder(space)
+    find = target_finder(space)
     answers: dict[str, set[str | int]] = {}
     silent: dict[str, bool] = {}
     for record in records:

@@ -9,72 +9,32 @@ would accept it there. A target is found once, with all its places.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from uwe.calibration import FEATURES, Calibration
-from uwe.checks import real_number, texts_of
-from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
-from uwe.encoder.tokens import TokenVectors
-from uwe.encoder.truncation import Truncations, gathered, warn_caller
+from uwe.calibration import Calibration
+from uwe.checks import share, texts_of
+from uwe.encoder.truncation import warn_caller
 from uwe.errors import InputError
-from uwe.explanation import cells
-from uwe.extraction.findings import Extraction, Extractions, Finding, Place, Word
-from uwe.extraction.segments import Segment, segments
-from uwe.extraction.skill_head import Marks, SkillHead, marked_spans, token_shapes
-from uwe.extraction.source import PlainText, plain_text
-from uwe.language import LANGUAGES, LanguageWarning, foreign
+from uwe.extraction.findings import Extraction, Extractions, Finding, Place
+from uwe.extraction.pieces import PLACE_FEATURES, Piece, PieceRanker, Pieces
+from uwe.language import LANGUAGES, LanguageWarning
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.foreign import languages
 from uwe.ranking.queries import target_cache
-from uwe.ranking.rank import Abbreviate, Featured, ranked_features
+from uwe.ranking.rank import Abbreviate
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
-    from uwe.cache.target_cache import TargetCache
     from uwe.ranking.queries import Targets
 
-__all__ = [
-    "MIN_CONFIDENCE",
-    "PLACE_FEATURES",
-    "Piece",
-    "extract",
-    "extract_many",
-    "extract_stream",
-    "found_in",
-]
+__all__ = ["MIN_CONFIDENCE", "extract", "extract_many", "extract_stream", "extraction_of"]
 
 MIN_CONFIDENCE = 0.5
 """What a finding has at least, unless another number is asked for."""
 
-PLACE_FEATURES = (
-    *FEATURES,
-    "asks",  # log-odds that the line asks for something, given the lines around it
-    "inside",  # mean probability that a token of the piece belongs to a skill or to knowledge
-    "outside",  # the same of the line's other tokens; 0 where there are none
-    "whole",  # whether the piece is a whole line
-    "span",  # whether the head marked it
-    "heading",  # whether the line is a heading
-)
-"""What the calibration of places looks at, in this order."""
-
-_ASKS, _INSIDE = -6.0, 0.02
-"""What a line asks with, and a part of it is inside with, at least: fewer are worth no ranking."""
-_MARKED = 0.35
-"""Probability from which a token belongs to a span."""
 _MOST_CHARACTERS = 10_000_000
-_MOST_LINES, _MOST_READ = 2_000, 200_000
-"""Lines of a text that are read, and characters of them: a hundred pages, and bounded in memory."""
-_LONGEST_LINE = 600
-"""Characters from which a line is cut in parts: some 150 tokens, of 256 that a model reads."""
-_WORDS, _OF_BEST = 4, 0.3
-"""Words that earned a score: so many at most, each with this share of what the best one earned."""
 _TEXTS, _TOGETHER = 8, 50_000
 """Texts that are encoded together: so many, of so many characters, at most."""
 
@@ -201,13 +161,9 @@ def extract_stream(
         ModelError: As `extract`.
     """
     source, cache = iter(_iterable(texts)), target_cache(targets)
-    bound = MIN_CONFIDENCE if min_confidence is None else real_number(min_confidence)
-    if bound is None or not 0 <= bound <= 1:
-        raise InputError(
-            f"expected min_confidence to be from 0 to 1, got {min_confidence!r}: correct it"
-        )
-    finder = Finder(cache, where=where, abbreviations=abbreviations)
-    calibration = finder.model.calibrations.get("place")
+    bound = MIN_CONFIDENCE if min_confidence is None else share("min_confidence", min_confidence)
+    ranker = PieceRanker(cache, where=where, abbreviations=abbreviations)
+    calibration = ranker.model.calibrations.get("place")
     scorer = str(cache.scorer)
     if (
         calibration is None
@@ -216,304 +172,18 @@ def extract_stream(
     ):
         raise InputError(
             f"expected a model with a calibration of places for the scorer {scorer}, found none "
-            f"for {finder.model!r}: use a shipped model, and a cache with its scorer"
+            f"for {ranker.model!r}: use a shipped model, and a cache with its scorer"
         )
-    return _extractions(source, finder, calibration, bound)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a text that was ranked as a query.
-
-    Attributes:
-        text: What was ranked.
-        line: The line that it stands in.
-        start: Where it begins in the text of the line.
-        vectors: (tokens, dim), float32: its token vectors; None where it was only read otherwise,
-            with words spelt out.
-        found: Its best targets, and what a calibration of rankings looks at.
-        features: (k, features), float64: the columns are `PLACE_FEATURES`.
-    """
-
-    text: str
-    line: Segment
-    start: int
-    vectors: NDArray[np.float32] | None
-    found: Featured
-    features: NDArray[np.float64]
-
-    def span(self, plain: PlainText, start: int = 0, end: int | None = None) -> tuple[int, int]:
-        """Where `text[start:end]`, which is not empty, stands in the text as given."""
-        end = len(self.text) if end is None else end
-        characters = self.line.characters
-        return plain.source_span(
-            characters[self.start + start], characters[self.start + end - 1] + 1
-        )
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """All pieces of one text.
-
-    Attributes:
-        plain: The plain text.
-        pieces: In the order of the text.
-        left_out: What was not read, and why.
-        language: What it seems to be in, if the model does not read that.
-    """
-
-    plain: PlainText
-    pieces: tuple[Piece, ...]
-    left_out: tuple[str, ...]
-    language: str | None
-
-
-class Finder:
-    """Cuts texts into pieces and ranks them.
-
-    Args:
-        targets: The target space.
-        where: As in `extract`, like all that follows.
-        abbreviations: A table.
-
-    Raises:
-        InputError: If the model has no skill head.
-        ModelError: If its skill head is damaged.
-    """
-
-    def __init__(
-        self,
-        targets: TargetCache,
-        *,
-        where: Where | None = None,
-        abbreviations: Abbreviate = True,
-    ) -> None:
-        model = targets.model
-        path = model.folder / SKILL_HEAD_FILE if isinstance(model, TextEncoder) else Path()
-        if not isinstance(model, TextEncoder) or not path.is_file():
-            raise InputError(
-                f"expected targets whose model has a skill head, got {model!r}: use the shipped "
-                "model, or train a head with  uwe train skill-head"
-            )
-        self.model, self.targets = model, targets
-        self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)
-        self._where, self._abbreviations = where, abbreviations
-
-    def pieces(self, texts: Sequence[str]) -> list[Pieces]:
-        """The ranked pieces of each of some texts."""
-        plain = [plain_text(text) for text in texts]
-        cut = [_lines(one) for one in plain]
-        lines = [line for some, _ in cut for line in some]
-        documents = np.repeat(np.arange(len(cut)), [len(some) for some, _ in cut])
-        if not lines:
-            return [
-                Pieces(one, (), left_out, None)
-                for one, (_, left_out) in zip(plain, cut, strict=True)
-            ]
-        written = [line.text for line, _ in lines]
-        with gathered(Truncations(), apart=True):
-            vectors, places = self.model.encode_with_places(written)
-            offsets = vectors.offsets
-            shapes = token_shapes(written, places, offsets)
-            marks = self._head(vectors, shapes, documents)
-            known = {text: vectors[i] for i, text in enumerate(written)}
-            drafts = [
-                draft
-                for i, (line, items) in enumerate(lines)
-                for draft in _drafts(
-                    i, line, items, places, shapes, marks, slice(offsets[i], offsets[i + 1])
-                )
-            ]
-            queries = list(dict.fromkeys(draft.text for draft in drafts))
-            ranked = ranked_features(
-                queries,
-                self.targets,
-                where=self._where,
-                abbreviations=self._abbreviations,
-                encode=partial(_encoded, self.model, known),
-            )
-            found = dict(zip(queries, ranked, strict=True))
-        of_text: list[list[Piece]] = [[] for _ in texts]
-        for draft in drafts:
-            own = found[draft.text]
-            beside = np.repeat(draft.features[None], len(own.features), axis=0)
-            features = np.hstack([own.features, beside])
-            line, _ = lines[draft.line]
-            piece = Piece(draft.text, line, draft.start, known.get(draft.text), own, features)
-            of_text[documents[draft.line]].append(piece)
-        cut_off = np.bincount(
-            documents[np.diff(offsets) >= self.model.config.max_tokens], minlength=len(texts)
-        )
-        return [
-            Pieces(one, tuple(pieces), (*left_out, *_cut_off(count)), self._foreign(one))
-            for one, pieces, (_, left_out), count in zip(
-                plain, of_text, cut, cut_off.tolist(), strict=True
-            )
-        ]
-
-    def _foreign(self, plain: PlainText) -> str | None:
-        read = languages(self.model)
-        tag = foreign(plain.text, self.model.has_word) if "en" in read else None
-        return None if tag in read else tag
-
-    def words(self, piece: Piece, match: int, plain: PlainText) -> tuple[Word, ...]:
-        """The words of a piece that earned the score of one of its matches, best first."""
-        hits = piece.found.hits
-        reading = hits.texts_read[hits.readings[match]]
-        if piece.vectors is None or reading != piece.text:
-            return ()
-        units, norms = self.targets.core.token_vectors(
-            int(hits.indices[match]), int(hits.texts[match])
-        )
-        shares = cells(
-            piece.vectors.astype(np.float64),
-            units.astype(np.float64),
-            norms.astype(np.float64),
-            scorer=self.targets.scorer,
-        ).sum(axis=1)
-        words: dict[int, list[float]] = {}
-        for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
-            if not token.special:
-                start = max(piece.text.rfind(" ", 0, token.start + 1) + 1, 0)
-                words.setdefault(start, []).append(share)
-        found = []
-        for start, of_word in words.items():
-            end = piece.text.find(" ", start)
-            end = len(piece.text) if end < 0 else end
-            first, last = piece.span(plain, start, end)
-            found.append(Word(piece.text[start:end], first, last, sum(of_word)))
-        found.sort(key=lambda word: -word.share)
-        least = found[0].share * _OF_BEST if found else 0.0
-        return tuple(word for word in found[:_WORDS] if word.share >= least)
-
-
-def _encoded(
-    model: TextEncoder, known: dict[str, NDArray[np.float32]], texts: Sequence[str]
-) -> TokenVectors:
-    """Token vectors of pieces, which are kept in `known`; whole lines are there already."""
-    new = [text for text in dict.fromkeys(texts) if text not in known]
-    if new:
-        known.update(zip(new, model.encode(new), strict=True))
-    return TokenVectors.from_list([known[text] for text in texts])
-
-
-def _cut_off(lines: int) -> list[str]:
-    return [f"the end of {lines:,} lines of more tokens than the model reads"] if lines else []
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A piece before it is ranked: its text, its line, and what the head says of it."""
-
-    text: str
-    line: int
-    start: int
-    features: NDArray[np.float64]
-
-
-def _drafts(
-    number: int,
-    line: Segment,
-    items: Sequence[tuple[int, int]],
-    places: NDArray[np.int64],
-    shapes: NDArray[np.float32],
-    marks: Marks,
-    own: slice,
-) -> Iterator[_Draft]:
-    """The pieces of a line that may ask for something: the whole, its items, its marked spans."""
-    asks = float(marks.asks[number])
-    if asks < _ASKS:
-        return
-    places, of_kinds, begins = places[own], marks.tokens[own], marks.begins[own]
-    either = 1 - (1 - of_kinds).prod(axis=1)
-    real = places[:, 1] > places[:, 0]
-    spans = {
-        (int(places[a, 0]), int(places[b - 1, 1]))
-        for kind in range(of_kinds.shape[1])
-        for a, b in marked_spans(of_kinds[:, kind], begins[:, kind], shapes[own], _MARKED)
-    }
-    whole = (0, len(line.text))
-    for start, end in dict.fromkeys([whole, *items, *sorted(spans)]):
-        inside = real & (places[:, 0] >= start) & (places[:, 1] <= end)
-        others = real & ~inside
-        text = line.text[start:end]
-        if not inside.any() or not any(c.isalnum() for c in text):
-            continue
-        within = either[inside].mean()
-        if (start, end) == whole or within >= _INSIDE:
-            yield _Draft(
-                text,
-                number,
-                start,
-                np.array(
-                    [
-                        asks,
-                        within,
-                        either[others].mean() if others.any() else 0.0,
-                        (start, end) == whole,
-                        (start, end) in spans,
-                        line.kind == "heading",
-                    ],
-                    dtype=np.float64,
-                ),
-            )
-
-
-def _lines(
-    plain: PlainText,
-) -> tuple[list[tuple[Segment, list[tuple[int, int]]]], tuple[str, ...]]:
-    """Lines of a text, each with the spans of its items; and what is left out."""
-    found: list[tuple[Segment, list[tuple[int, int]]]] = []
-    at: dict[int, int] = {}
-    read = skipped = 0
-    for number, segment in enumerate(segments(plain)):
-        if segment.parent is not None:
-            if segment.parent in at:
-                end = segment.offset + len(segment.text)
-                found[at[segment.parent]][1].append((segment.offset, end))
-        elif len(found) < _MOST_LINES and read < _MOST_READ:
-            at[number] = len(found)
-            found.append((segment, []))
-            read += len(segment.text)
-        else:
-            skipped += 1
-    parts = [part for line, items in found for part in _parts(line, items)]
-    rest = f"{skipped:,} lines at the end: pass a long text in parts"
-    return parts, (rest,) if skipped else ()
-
-
-def _parts(
-    line: Segment, items: list[tuple[int, int]]
-) -> Iterator[tuple[Segment, list[tuple[int, int]]]]:
-    """A line in parts that a model reads whole, cut before an item or else at a blank."""
-    starts = sorted({start for start, _ in items})
-    first, length = 0, len(line.text)
-    while first < length:
-        last = length
-        if length - first > _LONGEST_LINE:
-            limit = first + _LONGEST_LINE
-            at = bisect_right(starts, limit) - 1
-            blank = line.text.rfind(" ", first + 1, limit) + 1
-            last = starts[at] if at >= 0 and starts[at] > first else blank or limit
-        part = Segment(
-            line.text[first:last],
-            line.start,
-            line.end,
-            line.line,
-            line.kind,
-            characters=line.characters[first:last],
-        )
-        yield part, [(a - first, b - first) for a, b in items if first <= a and b <= last]
-        first = last
+    return _extractions(source, ranker, calibration, bound)
 
 
 def _extractions(
-    source: Iterator[str], finder: Finder, calibration: Calibration, bound: float
+    source: Iterator[str], ranker: PieceRanker, calibration: Calibration, bound: float
 ) -> Iterator[Extraction]:
     done = 0
     warned = False
     for texts in _together(source):
-        found = zip(texts, finder.pieces(texts), strict=True)
+        found = zip(texts, ranker.pieces(texts), strict=True)
         for number, (text, pieces) in enumerate(found, done):
             if pieces.language is not None and not warned:
                 warned = True
@@ -524,7 +194,7 @@ def _extractions(
                         "translate it, or use another model"
                     )
                 )
-            yield found_in(text, pieces, finder, calibration, bound)
+            yield extraction_of(text, pieces, ranker, calibration, bound)
         done += len(texts)
 
 
@@ -546,15 +216,15 @@ def _together(source: Iterator[str]) -> Iterator[list[str]]:
         yield texts
 
 
-def found_in(
-    text: str, cut: Pieces, finder: Finder, calibration: Calibration, bound: float
+def extraction_of(
+    text: str, cut: Pieces, ranker: PieceRanker, calibration: Calibration, bound: float
 ) -> Extraction:
     """The findings of one text, with at least a confidence.
 
     Args:
         text: As given.
         cut: Its pieces.
-        finder: What ranked them.
+        ranker: What ranked them.
         calibration: Of `PLACE_FEATURES`.
         bound: The least confidence.
     """
@@ -572,12 +242,12 @@ def found_in(
         ordered = _apart(sorted(places.items(), key=lambda place: (-place[1][0], place[0])))
         confidence, piece, match = ordered[0][1]
         hits = piece.found.hits
-        label = finder.targets.labels[index]
+        label = ranker.targets.labels[index]
         matched = piece.found.texts[match]
         findings.append(
             Finding(
                 label=label,
-                id=finder.targets.ids[index],
+                id=ranker.targets.ids[index],
                 index=index,
                 score=float(hits.scores[match]),
                 confidence=confidence,
@@ -588,12 +258,12 @@ def found_in(
                         text=one.text,
                         line=one.line.text,
                         confidence=of_place,
-                        words=finder.words(one, number, cut.plain),
+                        words=ranker.words(one, number, cut.plain),
                     )
                     for span, (of_place, one, number) in ordered
                 ),
                 alias=matched if hits.texts[match] else None,
-                metadata=finder.targets.metadata[index],
+                metadata=ranker.targets.metadata[index],
             )
         )
     findings.sort(key=lambda finding: (-finding.confidence, finding.index))
@@ -622,8 +292,3 @@ def _iterable(texts: Iterable[str]) -> Iterable[str]:
             f"expected several texts, got {type(texts).__name__}: call extract, or pass a list"
         )
     return texts
-
-
-@lru_cache(maxsize=4)
-def _read_head(path: Path, changed: int, dim: int) -> SkillHead:  # noqa: ARG001 - read anew then
-    return SkillHead(path, dim=dim)

@@ -13,7 +13,7 @@ from uwe.language import LANGUAGES, LanguageWarning, foreign
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["ForeignQueries", "languages"]
+__all__ = ["ForeignQueries", "unread_language"]
 
 _LEAST = 0.02
 """Share of the queries that has to be foreign: a guess is wrong about one English title in 400."""
@@ -38,10 +38,9 @@ class ForeignQueries:
         model = self._targets.model
         if self._warned or not isinstance(model, TextEncoder):
             return
-        read = languages(model)
-        for query in queries if "en" in read else ():
-            tag = foreign(query, model.has_word)
-            if tag is not None and tag not in read:
+        for query in queries:
+            tag = unread_language(query, model)
+            if tag is not None:
                 shown = repr(query if len(query) <= 40 else query[:37] + "...")
                 self._first = self._first or f"query {self._queries} ({shown})"
                 self._found[LANGUAGES.get(tag, "another language")] += 1
@@ -63,6 +62,8 @@ class ForeignQueries:
         )
 
 
-def languages(model: TextEncoder) -> set[str]:
-    """Those that a model says it reads, without their regions."""
-    return {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}
+def unread_language(text: str, model: TextEncoder) -> str | None:
+    """The language of a text that is surely not English, unless the model reads that too."""
+    read = {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}
+    tag = foreign(text, model.has_word) if "en" in read else None
+    return None if tag in read else tag

@@ -19,6 +19,7 @@ from uwe.errors import InputError
 from uwe.scorer import Scorer, checked_scorer, core_scorer
 
 if TYPE_CHECKING:
+    from uwe.cache.filters import Where
     from uwe.encoder.text_encoder import TextEncoder
 
     Targets = TargetCache | Sequence[str]
@@ -32,6 +33,7 @@ __all__ = [
     "encode_queries",
     "encoded",
     "several",
+    "subset_of",
     "target_cache",
 ]
 
@@ -158,3 +160,8 @@ def best_targets(
             **core_scorer(scorer),
         )
     return [Found(*found) for found in zip(*arrays, of_labels, strict=True)]
+
+
+def subset_of(targets: TargetCache, where: Where | None) -> NDArray[np.int64] | None:
+    """Ascending indices of the targets that a filter keeps; None where there is no filter."""
+    return None if where is None else np.flatnonzero(targets.mask(where))

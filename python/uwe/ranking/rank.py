@@ -11,11 +11,10 @@ from os import PathLike
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from uwe import _core
 from uwe.cache.candidates import propose
-from uwe.checks import floats, positive, real_number, texts_of
+from uwe.checks import positive, share, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -29,22 +28,18 @@ from uwe.ranking.queries import (
     best_targets,
     chosen_scorer,
     encode_queries,
-    encoded,
-    several,
+    subset_of,
     target_cache,
 )
 from uwe.ranking.readings import BACKGROUND, Hits, best_of_readings
-from uwe.scorer import Scorer, checked_scorer, core_scorer
+from uwe.scorer import Scorer
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.queries import Targets
 
-__all__ = [
-    "Abbreviate", "Featured", "TopK", "late_interaction", "rank", "rank_many", "rank_stream",
-    "ranked_features", "scores", "top_k",
-]  # fmt: skip
+__all__ = ["Abbreviate", "Featured", "rank", "rank_many", "rank_stream", "ranked_features"]
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""
@@ -359,7 +354,7 @@ def _reader(
     calibrated: bool = True,
 ) -> Callable[[Sequence[str]], list[Hits]]:
     """What finds the best `depth` targets of some queries, in the best of their readings."""
-    subset, table = _subset(cache, where), checked_abbreviations(abbreviations)
+    subset, table = subset_of(cache, where), checked_abbreviations(abbreviations)
     best = partial(best_targets, targets=cache, scorer=scorer, k=depth)
     count = None if candidates is None else max(positive("candidates", candidates), depth)
     encode = encode or partial(encode_queries, targets=cache)
@@ -389,157 +384,6 @@ class _Kept(NamedTuple):
     k: int
     min_score: np.float32
     min_confidence: float
-
-
-class TopK(NamedTuple):
-    """The best targets of each query, best first, as arrays.
-
-    Attributes:
-        indices: (queries, k), int64: their places in the target space.
-        scores: (queries, k), float32.
-        texts: (queries, k), int64: which text of the target scored; 0 is its label, then its
-            aliases.
-    """
-
-    indices: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    texts: NDArray[np.int64]
-
-
-def top_k(
-    queries: Sequence[str] | TokenVectors,
-    targets: Targets,
-    *,
-    k: int = 10,
-    where: Where | None = None,
-    scorer: Scorer | str | None = None,
-) -> TopK:
-    """`rank_many` as arrays, for queries as they stand: `abbreviations=False`.
-
-    Args:
-        queries: Texts that are not blank, or their token vectors from the model of the cache.
-        targets: As in `rank`.
-        k: How many of each query.
-        where: As in `rank`, for all queries alike.
-        scorer: As in `rank`.
-
-    Returns:
-        Arrays of (queries, k'), where k' is `k`, or the number of targets that `where` keeps if
-        that is less.
-
-    Raises:
-        InputError: As `rank_many`; if token vectors have another width than the cache's.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-
-    Warns:
-        TruncationWarning: As `rank_many`.
-    """
-    cache = target_cache(targets)
-    queries = several(queries)
-    chosen, k, subset = chosen_scorer(cache, scorer), positive("k", k), _subset(cache, where)
-    k = min(k, len(cache) if subset is None else len(subset))
-    best = TopK(
-        np.zeros((len(queries), k), dtype=np.int64),
-        np.zeros((len(queries), k), dtype=np.float32),
-        np.zeros((len(queries), k), dtype=np.int64),
-    )
-    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
-        if k:
-            rows = slice(start, end)
-            best.indices[rows], best.scores[rows], best.texts[rows] = _core.cache_rank(
-                cache.core,
-                vectors.values,
-                vectors.offsets,
-                **core_scorer(chosen),
-                k=k,
-                subset=subset,
-            )
-    return best
-
-
-def scores(
-    queries: Sequence[str] | TokenVectors,
-    targets: Targets,
-    *,
-    where: Where | None = None,
-    scorer: Scorer | str | None = None,
-) -> NDArray[np.float32]:
-    """The score of every query, as it stands, against every target.
-
-    Args:
-        queries: As in `top_k`.
-        targets: As in `rank`.
-        where: As in `rank`: the columns are the targets that it keeps, in their order.
-        scorer: As in `rank`.
-
-    Returns:
-        (queries, targets), float32; a target scores as the best of its texts.
-
-    Raises:
-        InputError: As `top_k`; if the block does not fit into memory.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-
-    Warns:
-        TruncationWarning: As `rank_many`.
-    """
-    cache = target_cache(targets)
-    queries = several(queries)
-    chosen, subset = chosen_scorer(cache, scorer), _subset(cache, where)
-    shape = len(queries), len(cache) if subset is None else len(subset)
-    try:
-        block = np.zeros(shape, dtype=np.float32)
-    except MemoryError:
-        raise InputError(
-            f"expected a block of scores that fits into memory, got {shape[0]} queries and "
-            f"{shape[1]} targets: pass fewer queries at a time, or call top_k"
-        ) from None
-    for start, end, vectors in encoded(queries, cache, block=_BLOCK):
-        if shape[1]:
-            block[start:end] = _core.cache_scores(
-                cache.core, vectors.values, vectors.offsets, **core_scorer(chosen), subset=subset
-            )
-    return block
-
-
-def late_interaction(
-    query_vectors: ArrayLike, values: ArrayLike, offsets: ArrayLike, *, scorer: Scorer | str
-) -> NDArray[np.float32]:
-    """Scores of one query against targets given as bare arrays.
-
-    Args:
-        query_vectors: (m, dim), raw token vectors of the query.
-        values: (tokens, dim), raw token vectors of all targets, one after the other.
-        offsets: (targets + 1,), integers; target `t` owns rows `offsets[t]:offsets[t + 1]`.
-        scorer: One of the five; its temperature belongs to the model that made the vectors.
-
-    Returns:
-        (targets,), float32.
-
-    Raises:
-        InputError: If shapes or dtypes do not fit, a target has no token, or a vector is zero or
-            not finite.
-    """
-    chosen = checked_scorer(scorer)
-    array = floats("query_vectors", query_vectors)
-    if array.ndim != 2:
-        raise InputError(
-            f"expected query_vectors of shape (tokens, dim), got {array.shape}: pass the token "
-            "vectors of one query"
-        )
-    query = TokenVectors.from_list([array])
-    # It takes whatever `floats` and an array of integers can be made of, and refuses the rest.
-    targets = TokenVectors(values, offsets)  # type: ignore[arg-type]
-    if query.dim != targets.dim:
-        raise InputError(
-            f"expected query and target vectors of one width, got {query.dim} and {targets.dim}: "
-            "take both from one model"
-        )
-    found: NDArray[np.float32] = _core.late_interaction(
-        query.values, query.offsets, targets.values, targets.offsets, **core_scorer(chosen)
-    )[0]
-    return found
 
 
 def _ranked(
@@ -608,10 +452,6 @@ def _matches(
     return Ranking(query, matches)
 
 
-def _subset(targets: TargetCache, where: Where | None) -> NDArray[np.int64] | None:
-    return None if where is None else np.flatnonzero(targets.mask(where))
-
-
 def _iterable(queries: Iterable[str]) -> Iterable[str]:
     if isinstance(queries, str | bytes):
         raise InputError(
@@ -627,11 +467,7 @@ def _iterable(queries: Iterable[str]) -> Iterable[str]:
 def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
     if value is None:
         return 0.0
-    number = real_number(value)
-    if number is None or not 0 <= number <= 1:
-        raise InputError(
-            f"expected min_confidence to be from 0 to 1, or None, got {value!r}: correct it"
-        )
+    number = share("min_confidence", value)
     if not calibrations:
         raise _no_calibration()
     return number

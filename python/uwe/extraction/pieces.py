@@ -1,0 +1,350 @@
+"""The pieces of a text: lines, listed items and marked spans, each ranked as a query.
+
+The skill head says which lines may ask for something, and which of their words name it. A piece has
+what a calibration looks at; what is made of it stands in `uwe.extraction.extract`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uwe.calibration import FEATURES
+from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
+from uwe.encoder.tokens import TokenVectors
+from uwe.encoder.truncation import Truncations, gathered
+from uwe.errors import InputError
+from uwe.explanation import cells
+from uwe.extraction.findings import Word
+from uwe.extraction.segments import Segment, segments
+from uwe.extraction.skill_head import Marks, SkillHead, marked_spans, token_shapes
+from uwe.extraction.source import PlainText, plain_text
+from uwe.ranking.foreign import unread_language
+from uwe.ranking.rank import Abbreviate, Featured, ranked_features
+
+if TYPE_CHECKING:
+    from uwe.cache.filters import Where
+    from uwe.cache.target_cache import TargetCache
+
+__all__ = ["PLACE_FEATURES", "Piece", "PieceRanker", "Pieces"]
+
+PLACE_FEATURES = (
+    *FEATURES,
+    "asks",  # log-odds that the line asks for something, given the lines around it
+    "inside",  # mean probability that a token of the piece belongs to a skill or to knowledge
+    "outside",  # the same of the line's other tokens; 0 where there are none
+    "whole",  # whether the piece is a whole line
+    "span",  # whether the head marked it
+    "heading",  # whether the line is a heading
+)
+"""What the calibration of places looks at, in this order."""
+
+_ASKS, _INSIDE = -6.0, 0.02
+"""What a line asks with, and a part of it is inside with, at least: fewer are worth no ranking."""
+_MARKED = 0.35
+"""Probability from which a token belongs to a span."""
+_MOST_LINES, _MOST_READ = 2_000, 200_000
+"""Lines of a text that are read, and characters of them: a hundred pages, and bounded in memory."""
+_LONGEST_LINE = 600
+"""Characters from which a line is cut in parts: some 150 tokens, of 256 that a model reads."""
+_WORDS, _OF_BEST = 4, 0.3
+"""Words that earned a score: so many at most, each with this share of what the best one earned."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a text that was ranked as a query.
+
+    Attributes:
+        text: What was ranked.
+        line: The line that it stands in.
+        start: Where it begins in the text of the line.
+        vectors: (tokens, dim), float32: its token vectors; None where it was only read otherwise,
+            with words spelt out.
+        found: Its best targets, and what a calibration of rankings looks at.
+        features: (k, features), float64: the columns are `PLACE_FEATURES`.
+    """
+
+    text: str
+    line: Segment
+    start: int
+    vectors: NDArray[np.float32] | None
+    found: Featured
+    features: NDArray[np.float64]
+
+    def span(self, plain: PlainText, start: int = 0, end: int | None = None) -> tuple[int, int]:
+        """Where `text[start:end]`, which is not empty, stands in the text as given."""
+        end = len(self.text) if end is None else end
+        characters = self.line.characters
+        return plain.source_span(
+            characters[self.start + start], characters[self.start + end - 1] + 1
+        )
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """All pieces of one text.
+
+    Attributes:
+        plain: The plain text.
+        pieces: In the order of the text.
+        left_out: What was not read, and why.
+        language: What it seems to be in, if the model does not read that.
+    """
+
+    plain: PlainText
+    pieces: tuple[Piece, ...]
+    left_out: tuple[str, ...]
+    language: str | None
+
+
+class PieceRanker:
+    """Cuts texts into pieces and ranks them.
+
+    Args:
+        targets: The target space.
+        where: As in `extract`, like all that follows.
+        abbreviations: A table.
+
+    Raises:
+        InputError: If the model has no skill head.
+        ModelError: If its skill head is damaged.
+    """
+
+    def __init__(
+        self,
+        targets: TargetCache,
+        *,
+        where: Where | None = None,
+        abbreviations: Abbreviate = True,
+    ) -> None:
+        model = targets.model
+        path = model.folder / SKILL_HEAD_FILE if isinstance(model, TextEncoder) else Path()
+        if not isinstance(model, TextEncoder) or not path.is_file():
+            raise InputError(
+                f"expected targets whose model has a skill head, got {model!r}: use the shipped "
+                "model, or train a head with  uwe train skill-head"
+            )
+        self.model, self.targets = model, targets
+        self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)
+        self._where, self._abbreviations = where, abbreviations
+
+    def pieces(self, texts: Sequence[str]) -> list[Pieces]:
+        """The ranked pieces of each of some texts."""
+        plain = [plain_text(text) for text in texts]
+        cut = [_lines(one) for one in plain]
+        lines = [line for some, _ in cut for line in some]
+        documents = np.repeat(np.arange(len(cut)), [len(some) for some, _ in cut])
+        if not lines:
+            return [
+                Pieces(one, (), left_out, None)
+                for one, (_, left_out) in zip(plain, cut, strict=True)
+            ]
+        written = [line.text for line, _ in lines]
+        with gathered(Truncations(), apart=True):
+            vectors, places = self.model.encode_with_places(written)
+            offsets = vectors.offsets
+            shapes = token_shapes(written, places, offsets)
+            marks = self._head(vectors, shapes, documents)
+            known = {text: vectors[i] for i, text in enumerate(written)}
+            drafts = [
+                draft
+                for i, (line, items) in enumerate(lines)
+                for draft in _drafts(
+                    i, line, items, places, shapes, marks, slice(offsets[i], offsets[i + 1])
+                )
+            ]
+            queries = list(dict.fromkeys(draft.text for draft in drafts))
+            ranked = ranked_features(
+                queries,
+                self.targets,
+                where=self._where,
+                abbreviations=self._abbreviations,
+                encode=partial(_encoded, self.model, known),
+            )
+            found = dict(zip(queries, ranked, strict=True))
+        of_text: list[list[Piece]] = [[] for _ in texts]
+        for draft in drafts:
+            own = found[draft.text]
+            beside = np.repeat(draft.features[None], len(own.features), axis=0)
+            features = np.hstack([own.features, beside])
+            line, _ = lines[draft.line]
+            piece = Piece(draft.text, line, draft.start, known.get(draft.text), own, features)
+            of_text[documents[draft.line]].append(piece)
+        cut_off = np.bincount(
+            documents[np.diff(offsets) >= self.model.config.max_tokens], minlength=len(texts)
+        )
+        return [
+            Pieces(
+                one,
+                tuple(pieces),
+                (*left_out, *_cut_off(count)),
+                unread_language(one.text, self.model),
+            )
+            for one, pieces, (_, left_out), count in zip(
+                plain, of_text, cut, cut_off.tolist(), strict=True
+            )
+        ]
+
+    def words(self, piece: Piece, match: int, plain: PlainText) -> tuple[Word, ...]:
+        """The words of a piece that earned the score of one of its matches, best first."""
+        hits = piece.found.hits
+        reading = hits.texts_read[hits.readings[match]]
+        if piece.vectors is None or reading != piece.text:
+            return ()
+        units, norms = self.targets.core.token_vectors(
+            int(hits.indices[match]), int(hits.texts[match])
+        )
+        shares = cells(
+            piece.vectors.astype(np.float64),
+            units.astype(np.float64),
+            norms.astype(np.float64),
+            scorer=self.targets.scorer,
+        ).sum(axis=1)
+        words: dict[int, list[float]] = {}
+        for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
+            if not token.special:
+                start = max(piece.text.rfind(" ", 0, token.start + 1) + 1, 0)
+                words.setdefault(start, []).append(share)
+        found = []
+        for start, of_word in words.items():
+            end = piece.text.find(" ", start)
+            end = len(piece.text) if end < 0 else end
+            first, last = piece.span(plain, start, end)
+            found.append(Word(piece.text[start:end], first, last, sum(of_word)))
+        found.sort(key=lambda word: -word.share)
+        least = found[0].share * _OF_BEST if found else 0.0
+        return tuple(word for word in found[:_WORDS] if word.share >= least)
+
+
+def _encoded(
+    model: TextEncoder, known: dict[str, NDArray[np.float32]], texts: Sequence[str]
+) -> TokenVectors:
+    """Token vectors of pieces, which are kept in `known`; whole lines are there already."""
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        known.update(zip(new, model.encode(new), strict=True))
+    return TokenVectors.from_list([known[text] for text in texts])
+
+
+def _cut_off(lines: int) -> list[str]:
+    return [f"the end of {lines:,} lines of more tokens than the model reads"] if lines else []
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A piece before it is ranked: its text, its line, and what the head says of it."""
+
+    text: str
+    line: int
+    start: int
+    features: NDArray[np.float64]
+
+
+def _drafts(
+    number: int,
+    line: Segment,
+    items: Sequence[tuple[int, int]],
+    places: NDArray[np.int64],
+    shapes: NDArray[np.float32],
+    marks: Marks,
+    own: slice,
+) -> Iterator[_Draft]:
+    """The pieces of a line that may ask for something: the whole, its items, its marked spans."""
+    asks = float(marks.asks[number])
+    if asks < _ASKS:
+        return
+    places, of_kinds, begins = places[own], marks.tokens[own], marks.begins[own]
+    either = 1 - (1 - of_kinds).prod(axis=1)
+    real = places[:, 1] > places[:, 0]
+    spans = {
+        (int(places[a, 0]), int(places[b - 1, 1]))
+        for kind in range(of_kinds.shape[1])
+        for a, b in marked_spans(of_kinds[:, kind], begins[:, kind], shapes[own], _MARKED)
+    }
+    whole = (0, len(line.text))
+    for start, end in dict.fromkeys([whole, *items, *sorted(spans)]):
+        inside = real & (places[:, 0] >= start) & (places[:, 1] <= end)
+        others = real & ~inside
+        text = line.text[start:end]
+        if not inside.any() or not any(c.isalnum() for c in text):
+            continue
+        within = either[inside].mean()
+        if (start, end) == whole or within >= _INSIDE:
+            yield _Draft(
+                text,
+                number,
+                start,
+                np.array(
+                    [
+                        asks,
+                        within,
+                        either[others].mean() if others.any() else 0.0,
+                        (start, end) == whole,
+                        (start, end) in spans,
+                        line.kind == "heading",
+                    ],
+                    dtype=np.float64,
+                ),
+            )
+
+
+def _lines(
+    plain: PlainText,
+) -> tuple[list[tuple[Segment, list[tuple[int, int]]]], tuple[str, ...]]:
+    """Lines of a text, each with the spans of its items; and what is left out."""
+    found: list[tuple[Segment, list[tuple[int, int]]]] = []
+    at: dict[int, int] = {}
+    read = skipped = 0
+    for number, segment in enumerate(segments(plain)):
+        if segment.parent is not None:
+            if segment.parent in at:
+                end = segment.offset + len(segment.text)
+                found[at[segment.parent]][1].append((segment.offset, end))
+        elif len(found) < _MOST_LINES and read < _MOST_READ:
+            at[number] = len(found)
+            found.append((segment, []))
+            read += len(segment.text)
+        else:
+            skipped += 1
+    parts = [part for line, items in found for part in _parts(line, items)]
+    rest = f"{skipped:,} lines at the end: pass a long text in parts"
+    return parts, (rest,) if skipped else ()
+
+
+def _parts(
+    line: Segment, items: list[tuple[int, int]]
+) -> Iterator[tuple[Segment, list[tuple[int, int]]]]:
+    """A line in parts that a model reads whole, cut before an item or else at a blank."""
+    starts = sorted({start for start, _ in items})
+    first, length = 0, len(line.text)
+    while first < length:
+        last = length
+        if length - first > _LONGEST_LINE:
+            limit = first + _LONGEST_LINE
+            at = bisect_right(starts, limit) - 1
+            blank = line.text.rfind(" ", first + 1, limit) + 1
+            last = starts[at] if at >= 0 and starts[at] > first else blank or limit
+        part = Segment(
+            line.text[first:last],
+            line.start,
+            line.end,
+            line.line,
+            line.kind,
+            characters=line.characters[first:last],
+        )
+        yield part, [(a - first, b - first) for a, b in items if first <= a and b <= last]
+        first = last
+
+
+@lru_cache(maxsize=4)
+def _read_head(path: Path, changed: int, dim: int) -> SkillHead:  # noqa: ARG001
+    # A file that changed since is read again.
+    return SkillHead(path, dim=dim)
