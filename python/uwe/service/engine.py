@@ -1,0 +1,227 @@
+"""Rank, extract and explain against named target spaces; queries that wait are encoded together.
+
+It knows no HTTP: `app` and `mcp` call it, from one event loop.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.encoder.truncation import Truncations, TruncationWarning, gathered
+from uwe.explanation import explain, explain_many
+from uwe.extraction.extract import extract_many
+from uwe.language import LANGUAGES, LanguageWarning
+from uwe.ranking.foreign import unread_language
+from uwe.ranking.matches import Ranking
+from uwe.ranking.rank import rank_many
+from uwe.service.lane import Lane
+from uwe.service.requests import ExplainRequest, ExtractRequest, RankRequest
+from uwe.service.spaces import Spaces
+
+__all__ = ["Engine"]
+
+_TOGETHER = 64
+"""Queries of a batch: as many as keep two cores busy."""
+_MOST_WAITING_TEXTS = 64
+
+
+class _Asked(NamedTuple):
+    """What queries that are ranked together have in common."""
+
+    space: str
+    k: int
+    min_score: float | None
+    min_confidence: float | None
+    kind: str | None
+    where: str
+    abbreviations: bool
+    words: bool
+
+
+class _AskedOfTexts(NamedTuple):
+    """What texts that are read together have in common."""
+
+    space: str
+    min_confidence: float
+    where: str
+    abbreviations: bool
+
+
+class _Cuts(Truncations):
+    """Which of the queries were cut."""
+
+    def __init__(self) -> None:
+        super().__init__("queries")
+        self.numbers: set[int] = set()
+
+    def add(self, texts: Sequence[str], cut: Sequence[int], *, name: str, max_tokens: int) -> None:
+        """Count the next texts."""
+        self.numbers |= {self.texts + i for i in cut}
+        super().add(texts, cut, name=name, max_tokens=max_tokens)
+
+
+class Engine:
+    """Answers requests, a batch at a time.
+
+    Short jobs (ranking, explaining) and long ones (extracting) have a thread each, so that a title
+    never waits for an advert. What the library warns of stands in the answers: its warnings of
+    languages and of cut texts are switched off in the process.
+
+    Args:
+        spaces: What is served.
+        most_waiting: Queries that may wait before `lane.FullError` is raised.
+        on_batch: Told the number of queries of each batch.
+    """
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        *,
+        most_waiting: int = 1000,
+        on_batch: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self.spaces = spaces
+        self._ranking: Lane[_Asked, str, dict[str, Any]] = Lane(
+            self._rank, together=_TOGETHER, waiting=most_waiting, on_batch=on_batch
+        )
+        self._explaining: Lane[None, ExplainRequest, dict[str, Any]] = Lane(
+            self._explain, together=1, waiting=most_waiting
+        )
+        self._extracting: Lane[_AskedOfTexts, str, dict[str, Any]] = Lane(
+            self._extract, together=8, waiting=_MOST_WAITING_TEXTS
+        )
+        warnings.filterwarnings("ignore", category=LanguageWarning)
+        warnings.filterwarnings("ignore", category=TruncationWarning)
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many queries and texts wait, by operation."""
+        return {
+            "rank": self._ranking.waiting,
+            "explain": self._explaining.waiting,
+            "extract": self._extracting.waiting,
+        }
+
+    async def rank(self, request: RankRequest) -> dict[str, Any]:
+        """The answer, as `requests.Ranked` has it.
+
+        Raises:
+            InputError: If an argument does not fit the space.
+            UnknownNameError: If there is no such space, or it has no such column.
+            FullError: If too many queries wait.
+        """
+        space = self._space(request)
+        asked = _Asked(
+            space,
+            request.k,
+            request.min_score,
+            request.min_confidence,
+            request.kind,
+            _canonical(request.where),
+            request.abbreviations,
+            request.words,
+        )
+        return {"targets": space, "rankings": await self._ranking.submit(asked, request.texts)}
+
+    async def extract(self, request: ExtractRequest) -> dict[str, Any]:
+        """The answer, as `requests.Extracted` has it; raises as `rank`."""
+        space = self._space(request)
+        asked = _AskedOfTexts(
+            space, request.min_confidence, _canonical(request.where), request.abbreviations
+        )
+        found = await self._extracting.submit(asked, request.documents)
+        return {"targets": space, "extractions": found}
+
+    async def explain(self, request: ExplainRequest) -> dict[str, Any]:
+        """The answer, as `requests.Explained` has it; raises as `rank`."""
+        self.spaces.name_of(request.targets)
+        (explained,) = await self._explaining.submit(None, [request])
+        return explained
+
+    def _space(self, request: RankRequest | ExtractRequest) -> str:
+        space = self.spaces.name_of(request.targets)
+        self.spaces.check_columns(space, request.where)
+        return space
+
+    async def stop(self) -> None:
+        """Take nothing more; return when all that was taken is answered."""
+        for lane in (self._ranking, self._explaining, self._extracting):
+            await lane.stop()
+
+    # On the threads of the lanes.
+
+    def _rank(self, asked: _Asked, queries: list[str]) -> list[dict[str, Any]]:
+        cache = self.spaces.cache(asked.space)
+        with gathered(_Cuts()) as cuts:
+            rankings = rank_many(
+                queries,
+                cache,
+                k=asked.k,
+                where=json.loads(asked.where),
+                min_score=asked.min_score,
+                min_confidence=asked.min_confidence,
+                kind=asked.kind,
+                abbreviations=asked.abbreviations,
+            )
+
+        def matches(ranking: Ranking) -> list[dict[str, Any]]:
+            found = [match.to_dict() for match in ranking]
+            if asked.words:
+                reasons = explain_many(
+                    ranking.query, cache, ranking, abbreviations=asked.abbreviations
+                )
+                for match, reason in zip(found, reasons, strict=True):
+                    match["words"] = [
+                        {"text": word.text, "share": word.share}
+                        for word in reason.top(len(reason.query_words))
+                    ]
+            return found
+
+        truncated = cuts.numbers if isinstance(cuts, _Cuts) else ()
+        return [
+            {
+                "query": ranking.query,
+                "language": _language(ranking.query, cache.model),
+                "truncated": number in truncated,
+                "matches": matches(ranking),
+            }
+            for number, ranking in enumerate(rankings)
+        ]
+
+    def _extract(self, asked: _AskedOfTexts, texts: list[str]) -> list[dict[str, Any]]:
+        found = extract_many(
+            texts,
+            self.spaces.cache(asked.space),
+            min_confidence=asked.min_confidence,
+            where=json.loads(asked.where),
+            abbreviations=asked.abbreviations,
+        )
+        return [{**one.to_dict(), "language": _name(one.language)} for one in found]
+
+    def _explain(self, _: None, requests: list[ExplainRequest]) -> list[dict[str, Any]]:
+        return [
+            explain(
+                request.query,
+                self.spaces.cache(self.spaces.name_of(request.targets)),
+                request.target,
+                abbreviations=request.abbreviations,
+            ).to_dict()
+            for request in requests
+        ]
+
+
+def _canonical(where: dict[str, Any] | None) -> str:
+    """A filter as text, the same for the same filter: what can be compared and hashed."""
+    return json.dumps(where, sort_keys=True)
+
+
+def _language(text: str, model: object) -> str | None:
+    return _name(unread_language(text, model)) if isinstance(model, TextEncoder) else None
+
+
+def _name(tag: str | None) -> str | None:
+    return None if tag is None else LANGUAGES.get(tag, "another language")

@@ -1,0 +1,185 @@
+"""Around the application: request ids, the size and the time of a request, the API key, logs."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import anyio
+
+from uwe.errors import UweError
+from uwe.service.problems import problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from uwe.service.metrics import Metrics
+
+__all__ = ["BodyTooLargeError", "Limits"]
+
+_log = logging.getLogger("uwe.service")
+_REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_OTHERS = [
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+_HEADERS = [(b"content-security-policy", _POLICY.encode()), *_OTHERS]
+# Swagger's page starts itself by a script in it, and has styles there.
+_DOCS_POLICY = re.sub("((?:script|style)-src 'self')", r"\1 'unsafe-inline'", _POLICY)
+_DOCS_HEADERS = [(b"content-security-policy", _DOCS_POLICY.encode()), *_OTHERS]
+
+
+class BodyTooLargeError(UweError):
+    """A request's body is larger than allowed. Remedy: send less at a time."""
+
+
+class Limits:
+    """ASGI middleware: no request takes more than its share, and each is logged and counted.
+
+    Args:
+        app: What answers.
+        metrics: What counts.
+        most_bytes: Of a request's body.
+        seconds: For a request, from its first byte to the start of its answer.
+        api_key: What `/v1/` and `/metrics` ask for, or None.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        most_bytes: int,
+        seconds: float,
+        api_key: str | None,
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+        self._api_key = None if api_key is None else api_key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        headers = dict(scope["headers"])
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id = _request_id(headers.get(b"x-request-id", b""))
+        more = [(b"x-request-id", request_id.encode()), *_headers_for(scope["path"])]
+        status, begun = 500, False
+
+        async def answered(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                message = {**message, "headers": [*message["headers"], *more]}
+            await send(message)
+
+        async def refuse(code: int, detail: str, **others: str) -> None:
+            if not begun:
+                names = {name.replace("_", "-"): value for name, value in others.items()}
+                await problem(scope, code, detail, headers=names)(scope, receive, answered)
+
+        try:
+            if self._locked(scope["path"], headers.get(b"authorization", b"")):
+                wanted = "expected the header 'Authorization: Bearer KEY' with the service's key"
+                await refuse(401, wanted, WWW_Authenticate="Bearer")
+                return
+            with anyio.fail_after(self._seconds):
+                body = await self._body(headers, receive)
+                await self._app(scope, _replayed(body, receive), answered)
+        except TimeoutError:
+            wanted = f"took longer than {self._seconds:g} seconds: send less at a time"
+            await refuse(503, wanted, Retry_After="5")
+        except BodyTooLargeError as error:
+            await refuse(413, str(error), Connection="close")
+        except Exception:  # noqa: BLE001 - whatever it is, the log has it and the client hears of it
+            _log.exception("a request failed", extra={"fields": {"request_id": request_id}})
+            await refuse(500, "the service failed; its log says why")
+        finally:
+            self._tell(scope, status, time.perf_counter() - start)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The whole body, before anything is done with it."""
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length[:19]) > self._most_bytes:
+            raise self._too_large()
+        parts, size, more = [], 0, True
+        while more:
+            message = await receive()
+            part = message.get("body", b"")
+            size += len(part)
+            if size > self._most_bytes:
+                raise self._too_large()
+            parts.append(part)
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+    def _too_large(self) -> BodyTooLargeError:
+        return BodyTooLargeError(
+            f"expected a body of at most {self._most_bytes} bytes: send less at a time"
+        )
+
+    def _locked(self, path: str, authorization: bytes) -> bool:
+        """Whether a path asks for the API key, and it did not come."""
+        if self._api_key is None or not path.startswith(("/v1/", "/metrics")):
+            return False
+        scheme, _, key = authorization.partition(b" ")
+        return scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._api_key)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        state = scope["state"]
+        # The path of a route, so that guessed paths make no series of their own.
+        path = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(path, str(status)).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        texts = state.get("texts")
+        if texts:
+            self._metrics.texts.labels(path).inc(texts)
+        if path in ("/healthz", "/readyz", "/metrics"):
+            return
+        fields = {
+            "request_id": state["request_id"],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(1000 * seconds, 1),
+            **{name: state[name] for name in ("targets", "texts", "said") if name in state},
+        }
+        _log.info("request", extra={"fields": fields})
+
+
+def _headers_for(path: str) -> list[tuple[bytes, bytes]]:
+    return _DOCS_HEADERS if path.startswith("/docs") else _HEADERS
+
+
+def _request_id(given: bytes) -> str:
+    """The id that a proxy gave, if it is a plain one, or a new one."""
+    text = given.decode("latin-1")
+    return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A body that was read already; after it, what comes: that the client has gone."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replayed

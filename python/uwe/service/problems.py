@@ -1,0 +1,42 @@
+"""Errors as a service tells them: `application/problem+json` (RFC 9457), never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic_core import to_json
+from starlette.responses import Response
+
+__all__ = ["problem"]
+
+
+def problem(
+    scope: Mapping[str, Any],
+    status: int,
+    detail: str,
+    *,
+    errors: Iterable[tuple[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer.
+
+    Args:
+        scope: ASGI's, of the request.
+        status: HTTP's.
+        detail: What was expected, what came, what to do.
+        errors: Fields, and what is wrong with each.
+        headers: More headers.
+    """
+    content = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": scope.get("state", {}).get("request_id", ""),
+        "errors": [{"field": field, "message": message} for field, message in errors],
+    }
+    return Response(
+        to_json(content), status, headers=headers, media_type="application/problem+json"
+    )

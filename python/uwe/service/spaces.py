@@ -1,0 +1,227 @@
+"""The target spaces that a service answers for, by name; one that was rebuilt is opened anew."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from uwe.cache.columns import read_column
+from uwe.cache.target_cache import TargetCache, calibration_path
+from uwe.encoder.loading import load
+from uwe.encoder.text_encoder import TextEncoder
+from uwe.errors import InputError, UweError
+from uwe.extraction.extract import extract
+from uwe.spaces import space_cache, target_space, target_spaces
+
+__all__ = ["Spaces", "UnknownNameError"]
+
+_log = logging.getLogger("uwe.service")
+
+_LOOK_SECONDS = 1.0
+"""How often a folder is looked at, to see whether it was built again."""
+_FEW = 50
+"""Values of a column that are listed."""
+
+
+class UnknownNameError(InputError):
+    """No target space, or no metadata column, has that name. Remedy: one that the message lists."""
+
+
+class _State(NamedTuple):
+    """What tells one build of a cache from the next, and from another calibration."""
+
+    cache: tuple[int, int, int] | None
+    calibration: tuple[int, int, int] | None
+
+
+class _Served:
+    """One space: its cache, and what its files looked like when it was opened."""
+
+    def __init__(self, name: str, cache: TargetCache) -> None:
+        self.name = name
+        self.cache = cache
+        self.built_in = name in target_spaces()
+        self.state = _state(cache.path)
+        self.looked = time.monotonic()
+        self.description = _described(name, cache)
+
+
+class Spaces:
+    """Target spaces by name, safe to use from several threads.
+
+    Args:
+        spaces: Names of built-in spaces, folders of target caches, or `NAME=FOLDER`. The first is
+            the default.
+
+    Raises:
+        InputError: If there is none, or a name occurs twice.
+        UweError: If a cache or its model cannot be opened.
+    """
+
+    def __init__(self, spaces: Sequence[str]) -> None:
+        if not spaces:
+            raise InputError("expected at least one target space to serve, got none: name one")
+        self._models: dict[str, TextEncoder] = {}
+        self._lock = threading.Lock()
+        self._served: dict[str, _Served] = {}
+        for text in spaces:
+            name, folder = _named(text)
+            if name in self._served:
+                raise InputError(
+                    f"expected target spaces of different names, got {name!r} twice: name one of "
+                    f"them by  NAME=FOLDER"
+                )
+            self._served[name] = _Served(name, self._opened(folder or name))
+
+    @property
+    def names(self) -> list[str]:
+        """The names; the first is the default."""
+        return list(self._served)
+
+    def name_of(self, name: str | None) -> str:
+        """The name, or that of the default.
+
+        Raises:
+            UnknownNameError: If there is no such space.
+        """
+        name = self.names[0] if name is None else name
+        if name not in self._served:
+            raise UnknownNameError(
+                f"expected one of the target spaces {', '.join(self.names)}, got {name[:80]!r}: "
+                "correct targets"
+            )
+        return name
+
+    def cache(self, name: str) -> TargetCache:
+        """The cache of a space, opened anew if its folder was built, or calibrated, again.
+
+        One that cannot be opened any more stays in use as it was, and the log says so.
+
+        Raises:
+            UnknownNameError: If there is no such space.
+        """
+        served = self._served[self.name_of(name)]
+        now = time.monotonic()
+        if served.built_in or now - served.looked < _LOOK_SECONDS:
+            return served.cache
+        with self._lock:
+            if now - served.looked < _LOOK_SECONDS:
+                return served.cache
+            served.looked = now
+            state = _state(served.cache.path)
+            if state != served.state:
+                served.state = state
+                try:
+                    cache = self._opened(str(served.cache.path))
+                    served.description = _described(served.name, cache)
+                    served.cache = cache
+                except (UweError, OSError) as error:
+                    _log.warning("space %s stays as it was: %s", served.name, error)
+                else:
+                    _log.info("space %s was built again: opened", served.name)
+        return served.cache
+
+    def check_columns(self, name: str, where: Mapping[str, object] | None) -> None:
+        """Whether a space has the columns that a filter names.
+
+        Raises:
+            UnknownNameError: If it has not.
+        """
+        columns = self._served[name].cache.columns
+        for column in where or ():
+            if column not in columns:
+                raise UnknownNameError(
+                    f"expected where to name metadata columns of {name} "
+                    f"({', '.join(columns) or 'it has none'}), got {column[:80]!r}: correct it"
+                )
+
+    def descriptions(self) -> list[dict[str, Any]]:
+        """What there is to know of each space, as `requests.Space` has it."""
+        for name in self.names:
+            self.cache(name)
+        return [served.description for served in self._served.values()]
+
+    def _opened(self, source: str) -> TargetCache:
+        """A cache with its model, which caches of the same model share."""
+        if source in target_spaces():
+            return space_cache(source, model=self._model(None), progress=True)
+        cache = TargetCache.open(Path(source))
+        known = self._models.get(cache.fingerprint)
+        if known is not None:
+            return TargetCache.open(Path(source), model=known)
+        model = cache.model
+        if isinstance(model, TextEncoder):
+            self._models[model.fingerprint] = model
+        return cache
+
+    def _model(self, source: str | None) -> TextEncoder:
+        model = load(source)
+        return self._models.setdefault(model.fingerprint, model)
+
+
+def _named(text: str) -> tuple[str, str | None]:
+    """The name of a space, and its folder unless it is a built-in one."""
+    name, equals, folder = text.partition("=")
+    if equals:
+        if not name.strip() or not folder:
+            raise InputError(f"expected NAME=FOLDER, got {text!r}: correct it")
+        return name, folder
+    if text in target_spaces():
+        return text, None
+    path = Path(text)
+    if not path.exists() and path.name == text:
+        raise InputError(
+            f"expected a folder or one of the built-in target spaces {', '.join(target_spaces())}, "
+            f"got {text!r}: correct it"
+        )
+    return path.resolve().stem, text
+
+
+def _state(folder: Path) -> _State:
+    def look(path: Path) -> tuple[int, int, int] | None:
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    return _State(look(folder / "manifest.json"), look(calibration_path(folder)))
+
+
+def _described(name: str, cache: TargetCache) -> dict[str, Any]:
+    built_in = target_space(name) if name in target_spaces() else None
+    return {
+        "name": name,
+        "title": built_in.title if built_in else name,
+        "version": built_in.version if built_in else None,
+        "targets": len(cache),
+        "extracts": _extracts(cache),
+        "columns": [
+            {"name": column, "values": _few(read_column(cache.core, cache.path, column))}
+            for column in cache.columns
+        ],
+        "attribution": built_in.attribution if built_in else "",
+    }
+
+
+def _extracts(cache: TargetCache) -> bool:
+    try:
+        extract("a", cache)
+    except UweError:
+        return False
+    return True
+
+
+def _few(values: Iterable[Any]) -> list[Any] | None:
+    """The different values of a column in order, if there are few."""
+    found: set[Any] = set()
+    for value in values:
+        if value is not None:
+            found.add(value)
+        if len(found) > _FEW:
+            return None
+    return sorted(found)
