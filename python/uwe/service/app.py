@@ -216,16 +216,17 @@ def _add_health(app: FastAPI) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    files = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+    files = {f"/{name}": _PAGE / name for name in ("page.css", "page.js")}
+    files |= {"/": _PAGE / "index.html", "/markup.css": _PAGE.parents[1] / "markup.css"}
 
-    def served(name: str) -> Callable[[], Awaitable[Response]]:
+    def served(path: Path) -> Callable[[], Awaitable[Response]]:
         async def file() -> Response:
-            return FileResponse(_PAGE / name, headers={"Cache-Control": "no-cache"})
+            return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
         return file
 
-    for path, name in files.items():
-        app.add_api_route(path, served(name), methods=["GET"], include_in_schema=False)
+    for address, path in files.items():
+        app.add_api_route(address, served(path), methods=["GET"], include_in_schema=False)
 
 
 def _add_problems(app: FastAPI) -> None:

@@ -20,7 +20,8 @@ function element(name, properties = {}, ...children) {
 }
 
 let spaces = [];
-const least = { rank: 0, extract: 50 }; // per cent
+const LEAST = { rank: 0, extract: 50 }; // per cent, as the service has it
+const least = { ...LEAST };
 let answer = null; // what is shown: its mode, text, items, notes
 let spans = []; // parts of the text that belong to an item: {start, end, item, word}
 let painted = ""; // the text that `spans` are parts of
@@ -61,7 +62,7 @@ function showOptions() {
 
 function showBound() {
   const bound = percent($("least").value / 100);
-  $("bound").value = bound;
+  $("bound").textContent = bound;
   $("least").setAttribute("aria-valuetext", bound);
 }
 
@@ -94,7 +95,7 @@ function writeLink() {
     column: filtered ? $("column").value : "",
     value: filtered ? String(Object.values(filtered)[0]) : "",
     mode: options.elements.mode.value === "auto" ? "" : options.elements.mode.value,
-    least: least[now] === (now === "rank" ? 0 : 50) ? "" : least[now],
+    least: least[now] === LEAST[now] ? "" : least[now],
   };
   const parts = new URLSearchParams(Object.entries(asked).filter(([, value]) => value !== ""));
   history.replaceState(null, "", `#${parts}`);
@@ -111,6 +112,7 @@ function readLink() {
   showColumn();
   $("typed").value = asked.get("value") ?? "";
   if (column()?.values) $("value").selectedIndex = Math.max(0, column().values.map(String).indexOf(asked.get("value")));
+  Object.assign(least, LEAST);
   const bound = Number(asked.get("least") ?? NaN);
   if (bound >= 0 && bound <= 100) least[mode()] = bound;
 }
@@ -243,7 +245,7 @@ function ranked(said, given, how) {
 
 /** The words that earned a match its score, without the punctuation around them, best first. */
 function earning(match) {
-  const words = (match.words ?? []).map((word) => word.text.replace(/^[("'\[{]+|[)"'\]},.;:!?]+$/g, ""));
+  const words = (match.words ?? []).slice(0, 3).map((word) => word.text.replace(/^[("'\[{]+|[)"'\]},.;:!?]+$/g, ""));
   return [...new Set(words.filter(Boolean))];
 }
 
@@ -300,7 +302,7 @@ function show(found) {
   for (const id of ["problem", "taken"]) $(id).textContent = "";
   $("examples").hidden = Boolean(text.value.trim());
   const notes = [...(found?.notes ?? [])];
-  if (found?.language) notes.unshift(`The text seems to be in another language than the model reads: ${found.language}.`);
+  if (found?.language) notes.unshift(`The text seems to be in ${found.language}, which the model does not read.`);
   if (found?.items.some(({ confidence }) => confidence === null)) {
     notes.push("Confidence is not calibrated for these targets: the bars show scores.");
   }
@@ -566,7 +568,7 @@ function csv(items) {
     if (answer.mode === "rank") return [of({})];
     return item.places.map(({ text: place, confidence, start, end }) => of({ place, place_confidence: confidence, start, end }));
   });
-  return [[...COLUMNS[answer.mode], ...names], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+  return [[...COLUMNS[answer.mode], ...names.map((name) => `metadata.${name}`)], ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 }
 
 function json(items) {
@@ -626,7 +628,7 @@ options.addEventListener("change", (event) => {
   if (event.target.id === "targets") showSpace();
   if (event.target.id === "column") showColumn();
   // A threshold needs no request, unless what it asks for was not asked for.
-  if (event.target.id === "least" && !(answer?.floor > least[answer.mode])) writeLink();
+  if (event.target.id === "least" && answer && answer.floor <= least[answer.mode]) writeLink();
   else run();
 });
 $("typed").addEventListener("input", () => later());
