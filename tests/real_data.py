@@ -2,7 +2,8 @@
 
 A test of real data skips with a reason that names UWE_DATA. With UWE_REQUIRE_DATA=1 such a skip
 is a failure: a run that was given the data cannot pass without having used them. UWE_REQUIRE_ANN=1
-does the same for tests that skip for want of the extra 'ann'.
+does the same for tests that skip for want of the extra 'ann', and UWE_REQUIRE_BROWSER=1 for those
+that skip for want of chromium.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ def train_graphs(data_folder: Path) -> dict[str, Graph]:
 
 
 # What forbids skips, and what their reasons name.
-_REQUIRED = {"UWE_REQUIRE_DATA": "UWE_DATA", "UWE_REQUIRE_ANN": "extra 'ann'"}
+_REQUIRED = {
+    "UWE_REQUIRE_DATA": "UWE_DATA",
+    "UWE_REQUIRE_ANN": "extra 'ann'",
+    "UWE_REQUIRE_BROWSER": "chromium",
+}
 
 
 def _check(report: pytest.CollectReport | pytest.TestReport) -> None:

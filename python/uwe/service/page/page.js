@@ -141,15 +141,15 @@ async function call(path, body, signal) {
   try {
     response = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body), signal });
   } catch {
-    throw new Problem(0, "The service does not answer. Your text is still here.");
+    throw new Problem(0, "The service does not answer; your text is still here");
   }
   const said = await response.json().catch(() => null);
   if (response.ok && said) return said;
   if (response.status === 401) {
-    throw new Problem(401, key ? "The service refused this API key." : "This service asks for an API key.");
+    throw new Problem(401, key ? "The service refused this API key" : "This service asks for an API key");
   }
   const wrong = (said?.errors ?? []).map(({ field, message }) => `${field}: ${message}`);
-  const why = wrong.length ? wrong.join("; ") : said?.detail ?? said?.title ?? `The service answered with status ${response.status}.`;
+  const why = wrong.length ? wrong.join("; ") : said?.detail || `The service answered with status ${response.status}`;
   throw new Problem(response.status, why, Math.min(300, Number(response.headers.get("Retry-After")) || 0));
 }
 
@@ -218,9 +218,9 @@ async function begin() {
 function fail(error) {
   if (!(error instanceof Problem)) console.error(error);
   show(null);
-  const known = error instanceof Problem;
+  const said = error instanceof Problem ? error.message : "The answer of the service cannot be shown";
   const again = error.seconds ? ` Trying again in ${count(error.seconds, "second")}.` : "";
-  $("problem").textContent = known ? `${error.message}${again}` : "The answer of the service cannot be shown.";
+  $("problem").textContent = `${said[0].toUpperCase()}${said.slice(1).replace(/\.?$/, ".")}${again}`;
   $("examples").hidden = true;
   $("ask").hidden = error.status !== 401;
   $("again").hidden = error.status === 401;
