@@ -9,9 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import anyio
+
 from uwe.errors import UweError
 
 __all__ = ["FullError", "Lane", "StoppedError"]
+
+_LINGER_SECONDS = 0.003
+"""How long a batch waits for as many jobs as the last one had: a large batch costs less a job."""
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -36,8 +41,9 @@ class _Job(Generic[K, T, R]):
 class Lane(Generic[K, T, R]):
     """Runs jobs in the order of their coming, on one thread of its own.
 
-    While one batch runs, others gather: nothing waits for company, and a busy lane has large
-    batches. A job that is cancelled while it waits is not run.
+    While one batch runs, others gather. A batch waits a moment for as many jobs as ran before it:
+    a lone caller waits for nobody, and a busy lane has large batches. A job that is cancelled while
+    it waits is not run.
 
     Args:
         run: Takes a key and the items of all jobs that run together, and returns a result for each
@@ -64,6 +70,9 @@ class Lane(Generic[K, T, R]):
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="uwe-lane")
         self._stopped = False
+        self._last = 1
+        """Jobs of the batch before."""
+        self._enough = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -84,6 +93,8 @@ class Lane(Generic[K, T, R]):
         job = _Job[K, T, R](key, items, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
         self._waiting += len(items)
+        if len(self._jobs) >= self._last:
+            self._enough.set()
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
         return await job.result
@@ -97,8 +108,15 @@ class Lane(Generic[K, T, R]):
 
     async def _work(self) -> None:
         try:
-            while jobs := self._next():
-                await self._run_together(jobs)
+            while self._jobs:
+                if len(self._jobs) < self._last and not self._stopped:
+                    self._enough.clear()
+                    with anyio.move_on_after(_LINGER_SECONDS):
+                        await self._enough.wait()
+                jobs = self._next()
+                self._last = max(1, len(jobs))
+                if jobs:
+                    await self._run_together(jobs)
         finally:
             self._worker = None
 

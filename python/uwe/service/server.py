@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 from dataclasses import asdict
 from typing import Any
 
@@ -52,6 +53,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         return
     del spaces
     with tempfile.TemporaryDirectory(prefix="uwe-metrics-") as folder:
+        # uvicorn leaves its listening socket to the end of the process.
+        warnings.simplefilter("ignore", ResourceWarning)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["UWE_THREADS"] = str(max(1, available_threads() // workers))
         os.environ[_SETTINGS] = json.dumps(asdict(settings))

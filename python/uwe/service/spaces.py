@@ -14,7 +14,7 @@ from uwe.cache.target_cache import TargetCache, calibration_path
 from uwe.encoder.loading import load
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.errors import InputError, UweError
-from uwe.extraction.extract import extract
+from uwe.extraction.extract import extract_stream
 from uwe.spaces import space_cache, target_space, target_spaces
 
 __all__ = ["Spaces", "UnknownNameError"]
@@ -210,7 +210,7 @@ def _described(name: str, cache: TargetCache) -> dict[str, Any]:
 
 def _extracts(cache: TargetCache) -> bool:
     try:
-        extract("a", cache)
+        extract_stream((), cache)
     except UweError:
         return False
     return True
