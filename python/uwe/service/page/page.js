@@ -149,7 +149,7 @@ async function call(path, body, signal) {
     throw new Problem(401, key ? "The service refused this API key" : "This service asks for an API key");
   }
   const wrong = (said?.errors ?? []).map(({ field, message }) => `${field}: ${message}`);
-  const why = wrong.length ? wrong.join("; ") : said?.detail || `The service answered with status ${response.status}`;
+  const why = wrong.length ? `The service refused this: ${wrong.join("; ")}` : said?.detail || `The service answered with status ${response.status}`;
   throw new Problem(response.status, why, Math.min(300, Number(response.headers.get("Retry-After")) || 0));
 }
 
