@@ -53,6 +53,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         "server_header": False,
         "timeout_graceful_shutdown": _STOP_SECONDS,
         "backlog": 2048,
+        # Longer than proxies keep theirs, so that none sends a request into a closing one.
+        "timeout_keep_alive": 75,
     }
     if workers == 1:
         uvicorn.run(make_app(settings, spaces), **common)
