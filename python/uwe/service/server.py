@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from uwe.errors import InputError
-from uwe.parallelism import available_threads, set_threads
+from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
 from uwe.service.logs import LOG_CONFIG
 from uwe.service.spaces import Spaces
@@ -43,7 +43,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         InputError: If it cannot listen there.
     """
     _check_address(host, port)
-    set_threads(max(1, available_threads() // workers))
+    share = max(1, threads() // workers)
+    set_threads(share)
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
     common: dict[str, Any] = {
         "host": host,
@@ -64,7 +65,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         # uvicorn leaves its listening socket to the end of the process.
         warnings.simplefilter("ignore", ResourceWarning)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        os.environ["UWE_THREADS"] = str(max(1, available_threads() // workers))
+        os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
         uvicorn.run("uwe.service.server:_worker_app", factory=True, workers=workers, **common)
 
