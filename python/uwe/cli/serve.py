@@ -12,7 +12,7 @@ from uwe.errors import InputError, MissingExtraError
 
 __all__ = ["serve_command"]
 
-_KEY = "UWE_API_KEY"
+_KEY, _KEY_FILE = "UWE_API_KEY", "UWE_API_KEY_FILE"
 
 
 def serve_command(
@@ -36,8 +36,8 @@ def serve_command(
         str | None,
         typer.Option(
             metavar="FILE",
-            help=f"File with the key that requests have to bring; or set {_KEY}. Without one, "
-            "whoever reaches the port may ask.",
+            help=f"File with the key that requests have to bring; or set {_KEY_FILE}, or {_KEY} to "
+            "the key. Without one, whoever reaches the port may ask.",
         ),
     ] = None,
     most_bytes: Annotated[
@@ -77,12 +77,11 @@ def serve_command(
 
 def _api_key(file: str | None) -> str | None:
     """The key, which is not taken from the command line: others can read that."""
-    if file is None:
-        key = os.environ.pop(_KEY, None)
-        source = f"the environment variable {_KEY}"
-    else:
-        source = file
-        key = path_of("--api-key-file", file).read_text(encoding="utf-8").strip()
+    file = file or os.environ.get(_KEY_FILE)
+    source = file or f"the environment variable {_KEY}"
+    key = os.environ.pop(_KEY, None)
+    if file:
+        key = path_of("--api-key-file", file).read_text(encoding="utf-8", errors="replace").strip()
     if key is not None and (not key.isascii() or not key.isprintable() or not key or " " in key):
         raise InputError(
             f"expected a key of printable ASCII without blanks in {source}: write another one"

@@ -246,7 +246,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        errors = [(_field(one["loc"]), _message(one)) for one in error.errors()]
+        errors = [(_field(one, error.body), _message(one)) for one in error.errors()]
         detail = "; ".join(f"{field}: {message}" for field, message in errors[:3])
         return problem(request.scope, 422, detail, errors=errors)
 
@@ -260,6 +260,9 @@ def _add_problems(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # the framework's, of bytes that cannot be parsed
+            detail = "expected a body of JSON in UTF-8, nested a few levels deep: correct it"
+            return problem(request.scope, 422, detail, errors=[("body", detail)])
         return problem(request.scope, error.status_code, str(error.detail), headers=error.headers)
 
     app.add_exception_handler(RequestValidationError, invalid)
@@ -275,9 +278,17 @@ _STATUS: tuple[tuple[type[UweError], int], ...] = (
 )
 
 
-def _field(location: tuple[str | int, ...]) -> str:
-    """The path of a field: `queries.3`."""
-    parts = [str(part) for part in location if part != "body"]
+def _field(error: dict[str, Any], body: Any) -> str:
+    """The path of a field, as in `queries.3`, without the names that pydantic gives to types."""
+    parts, value = [], body
+    for part in error["loc"][1:]:
+        inside = isinstance(value, dict | list) and (
+            part in value if isinstance(value, dict) else isinstance(part, int)
+        )
+        if inside:
+            value = value[part]
+        if inside or error["type"] == "missing":
+            parts.append(str(part))
     return ".".join(parts) or "body"
 
 

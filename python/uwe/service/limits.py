@@ -49,7 +49,7 @@ class Limits:
         app: What answers.
         metrics: What counts.
         most_bytes: Of a request's body.
-        seconds: For a request, from its first byte to the start of its answer.
+        seconds: For a request, from its first byte to the last of its answer.
         api_key: What `/v1/` and `/metrics` ask for, or None.
     """
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 __all__ = [
     "ExplainRequest",
@@ -22,13 +29,22 @@ MOST_TEXTS, MOST_TEXT_CHARACTERS = 8, 100_000
 MOST_MATCHES = 1000
 _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
 
+_NOT_BLANK = r"[^\s\x1c-\x1f]"  # what str.strip leaves something of
 Query = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_QUERY_CHARACTERS, pattern=r"\S")
+    str, StringConstraints(min_length=1, max_length=MOST_QUERY_CHARACTERS, pattern=_NOT_BLANK)
 ]
 Document = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_TEXT_CHARACTERS, pattern=r"\S")
+    str, StringConstraints(min_length=1, max_length=MOST_TEXT_CHARACTERS, pattern=_NOT_BLANK)
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=_MOST_NAME_CHARACTERS)]
+
+
+def _whole(value: Any) -> Any:
+    """A whole number as an int, which JSON may write as 3.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 Share = Annotated[float, Field(ge=0, le=1)]
 _Scalar = (
     Annotated[str, StringConstraints(max_length=_MOST_NAME_CHARACTERS)]
@@ -93,7 +109,9 @@ class RankRequest(_Request):
     ] = None
     targets: Targets = None
     k: Annotated[
-        int, Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most.")
+        int,
+        Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most."),
+        WHOLE,
     ] = 10
     min_score: Annotated[
         float | None, Field(allow_inf_nan=False, description="Leaves out matches that score less.")
@@ -161,7 +179,7 @@ class ExplainRequest(_Request):
 
     query: Annotated[Query, Field(description="The query.", examples=["big data"])]
     target: Annotated[
-        Name | Annotated[int, Field(ge=0, lt=2**31)],
+        Name | Annotated[int, Field(ge=0, lt=2**31), WHOLE],
         Field(description="The target's label, id or index.", examples=["Apache Spark"]),
     ]
     targets: Targets = None

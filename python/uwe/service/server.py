@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
+import socket
 import tempfile
+import threading
 import warnings
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +16,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from uwe.parallelism import available_threads, set_threads
+from uwe.errors import InputError
+from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
 from uwe.service.logs import LOG_CONFIG
 from uwe.service.spaces import Spaces
@@ -35,9 +40,11 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
     Raises:
         UweError: If a target space or its model cannot be opened.
-        OSError: If the port is in use.
+        InputError: If it cannot listen there.
     """
-    set_threads(max(1, available_threads() // workers))
+    _check_address(host, port)
+    share = max(1, threads() // workers)
+    set_threads(share)
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
     common: dict[str, Any] = {
         "host": host,
@@ -47,6 +54,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         "server_header": False,
         "timeout_graceful_shutdown": _STOP_SECONDS,
         "backlog": 2048,
+        # Longer than proxies keep theirs, so that none sends a request into a closing one.
+        "timeout_keep_alive": 75,
     }
     if workers == 1:
         uvicorn.run(make_app(settings, spaces), **common)
@@ -56,11 +65,34 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         # uvicorn leaves its listening socket to the end of the process.
         warnings.simplefilter("ignore", ResourceWarning)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        os.environ["UWE_THREADS"] = str(max(1, available_threads() // workers))
+        os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
         uvicorn.run("uwe.service.server:_worker_app", factory=True, workers=workers, **common)
 
 
+def _check_address(host: str, port: int) -> None:
+    """Whether it can listen there, before anything takes time."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"expected an address to listen at, got {host}, port {port} ({error}): choose another "
+            "one, by --host and --port"
+        ) from None
+
+
 def _worker_app() -> FastAPI:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = json.loads(os.environ.pop(_SETTINGS))
     return make_app(Settings(**{**settings, "spaces": tuple(settings["spaces"])}))
+
+
+def _end_with_parent() -> None:
+    """Stop as if told to, if the process that started this one was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
