@@ -10,7 +10,7 @@ import typer
 from uwe.checks import path_of
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["serve_command"]
+__all__ = ["api_key_of", "serve_command"]
 
 _KEY = "UWE_API_KEY"
 
@@ -69,13 +69,13 @@ def serve_command(
         most_bytes=most_bytes,
         most_waiting=most_waiting,
         seconds=seconds,
-        api_key=_api_key(api_key_file),
+        api_key=api_key_of(api_key_file),
         log_texts=log_texts,
     )
     serve(settings, host=host, port=port, workers=workers)
 
 
-def _api_key(file: str | None) -> str | None:
+def api_key_of(file: str | None) -> str | None:
     """The key, which is not taken from the command line: others can read that."""
     if file is None:
         key = os.environ.pop(_KEY, None)

@@ -33,17 +33,15 @@ from uwe.service.requests import (
     Ranked,
     RankRequest,
     SpaceList,
+    wrong_fields,
 )
-from uwe.service.spaces import Spaces, UnknownNameError
+from uwe.service.spaces import DEFAULT_SPACES, Spaces, UnknownNameError
 
 __all__ = ["DEFAULT_SPACES", "Settings", "make_app"]
 
 _PAGE = Path(__file__).parent / "page"
 _DESCRIPTION = """Ranks skills, occupations or labels of your own for titles and sentences, finds
 them in whole adverts and CVs, and says which words earned each score."""
-
-
-DEFAULT_SPACES = ("esco-skills", "esco-occupations")
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        errors = [(_field(one["loc"]), _message(one)) for one in error.errors()]
+        errors = wrong_fields(error.errors())
         detail = "; ".join(f"{field}: {message}" for field, message in errors[:3])
         return problem(request.scope, 422, detail, errors=errors)
 
@@ -272,15 +270,3 @@ _STATUS: tuple[tuple[type[UweError], int], ...] = (
     (FullError, 429),
     (StoppedError, 503),
 )
-
-
-def _field(location: tuple[str | int, ...]) -> str:
-    """The path of a field: `queries.3`."""
-    parts = [str(part) for part in location if part != "body"]
-    return ".".join(parts) or "body"
-
-
-def _message(error: dict[str, Any]) -> str:
-    # Without the input, which may be long, and private.
-    message: str = error["msg"].removeprefix("Value error, ")
-    return message[:300]

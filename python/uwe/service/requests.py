@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -15,6 +16,7 @@ __all__ = [
     "RankRequest",
     "Ranked",
     "SpaceList",
+    "wrong_fields",
 ]
 
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
@@ -168,6 +170,23 @@ class ExplainRequest(_Request):
     abbreviations: Abbreviations = True
 
 
+def wrong_fields(errors: Iterable[Mapping[str, Any]], whole: str = "body") -> list[tuple[str, str]]:
+    """The path of each wrong field, `queries.3` say, and what was expected.
+
+    The input is left out: it may be long, and private.
+
+    Args:
+        errors: As pydantic lists them.
+        whole: What is wrong where no field is.
+    """
+    found = []
+    for error in errors:
+        field = ".".join(str(part) for part in error["loc"] if part != "body")
+        message: str = error["msg"].removeprefix("Value error, ")
+        found.append((field or whole, message[:300]))
+    return found
+
+
 # Answers. They describe; what is sent is made by the library's own `to_dict`.
 
 _Metadata = dict[str, str | int | float | bool | None]
@@ -312,7 +331,7 @@ class Space(BaseModel):
     title: str
     version: str | None
     targets: Annotated[int, Field(description="How many targets it has.")]
-    extracts: Annotated[bool, Field(description="Whether `/v1/extract` takes it.")]
+    extracts: Annotated[bool, Field(description="Whether texts can be searched for its targets.")]
     columns: list[SpaceColumn]
     attribution: Annotated[str, Field(description="What the space's licence asks to be shown.")]
 
