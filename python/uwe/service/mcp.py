@@ -378,13 +378,23 @@ def serve_stdio(server: Server[Any]) -> None:
     """Serve one client over standard input and output, until it closes the input.
 
     While it runs, whatever else writes to standard output goes to standard error.
+
+    Raises:
+        BrokenPipeError: If the client stopped reading.
     """
 
     async def serve() -> None:
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    anyio.run(serve)
+    try:
+        anyio.run(serve)
+    except Exception as error:
+        # A task group wraps what ended it, such as the broken pipe of a client that has gone.
+        cause: Any = error
+        while hasattr(cause, "exceptions"):
+            cause = cause.exceptions[0]
+        raise cause from None
 
 
 def serve_http(server: Server[Any], *, host: str, port: int, api_key: str | None) -> None:
