@@ -257,6 +257,9 @@ def _add_problems(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # the framework's, of bytes that cannot be parsed
+            detail = "expected a body of JSON in UTF-8, nested a few levels deep: correct it"
+            return problem(request.scope, 422, detail, errors=[("body", detail)])
         return problem(request.scope, error.status_code, str(error.detail), headers=error.headers)
 
     app.add_exception_handler(RequestValidationError, invalid)

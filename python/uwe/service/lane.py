@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -97,7 +98,13 @@ class Lane(Generic[K, T, R]):
             self._enough.set()
         if self._worker is None:
             self._worker = asyncio.create_task(self._work())
-        return await job.result
+        try:
+            return await job.result
+        except asyncio.CancelledError:
+            with suppress(ValueError):  # it runs, or has run
+                self._jobs.remove(job)
+                self._waiting -= len(items)
+            raise
 
     async def stop(self) -> None:
         """Take nothing more, and return when everything that was taken is done."""

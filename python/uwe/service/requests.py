@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 __all__ = [
     "ExplainRequest",
@@ -31,6 +38,14 @@ Document = Annotated[
     str, StringConstraints(min_length=1, max_length=MOST_TEXT_CHARACTERS, pattern=r"\S")
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=_MOST_NAME_CHARACTERS)]
+
+
+def _whole(value: Any) -> Any:
+    """A whole number as an int, which JSON may write as 3.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 Share = Annotated[float, Field(ge=0, le=1)]
 _Scalar = (
     Annotated[str, StringConstraints(max_length=_MOST_NAME_CHARACTERS)]
@@ -95,7 +110,7 @@ class RankRequest(_Request):
     ] = None
     targets: Targets = None
     k: Annotated[
-        int, Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most.")
+        Whole, Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most.")
     ] = 10
     min_score: Annotated[
         float | None, Field(allow_inf_nan=False, description="Leaves out matches that score less.")
@@ -163,7 +178,7 @@ class ExplainRequest(_Request):
 
     query: Annotated[Query, Field(description="The query.", examples=["big data"])]
     target: Annotated[
-        Name | Annotated[int, Field(ge=0, lt=2**31)],
+        Name | Annotated[Whole, Field(ge=0, lt=2**31)],
         Field(description="The target's label, id or index.", examples=["Apache Spark"]),
     ]
     targets: Targets = None

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
+import socket
 import tempfile
+import threading
 import warnings
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from uwe.errors import InputError
 from uwe.parallelism import available_threads, set_threads
 from uwe.service.app import Settings, make_app
 from uwe.service.logs import LOG_CONFIG
@@ -35,8 +40,9 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
     Raises:
         UweError: If a target space or its model cannot be opened.
-        OSError: If the port is in use.
+        InputError: If it cannot listen there.
     """
+    _check_address(host, port)
     set_threads(max(1, available_threads() // workers))
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
     common: dict[str, Any] = {
@@ -61,6 +67,29 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         uvicorn.run("uwe.service.server:_worker_app", factory=True, workers=workers, **common)
 
 
+def _check_address(host: str, port: int) -> None:
+    """Whether it can listen there, before anything takes time."""
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f"expected an address to listen at, got {host}, port {port} ({error}): choose another "
+            "one, by --host and --port"
+        ) from None
+
+
 def _worker_app() -> FastAPI:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = json.loads(os.environ.pop(_SETTINGS))
     return make_app(Settings(**{**settings, "spaces": tuple(settings["spaces"])}))
+
+
+def _end_with_parent() -> None:
+    """Stop as if told to, if the process that started this one was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,145 @@
+"""The service as processes: workers, signals, its own OpenAPI under fire."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import uwe
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="signals of POSIX"),
+]
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("serve") / "skills.uwe"
+    columns = {"family": ["IT", "food"]}
+    return uwe.TargetCache.build(uwe.load(), ["SQL", "baking"], path=path, metadata=columns).path
+
+
+class Service:
+    """A process that serves, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.log: list[str] = []
+        self.port = 0
+        ready = threading.Event()
+
+        def read() -> None:
+            complete = False
+            for line in process.stderr or ():
+                self.log.append(line)
+                if port := re.search(r"running on http://127.0.0.1:(\d+)", line):
+                    self.port = int(port[1])
+                complete = complete or "startup complete." in line
+                if complete and self.port:
+                    ready.set()
+            ready.set()
+
+        threading.Thread(target=read, daemon=True).start()
+        ready.wait(60)
+
+    def rank(self, connection: http.client.HTTPConnection, query: str) -> int:
+        body = json.dumps({"query": query})
+        connection.request("POST", "/v1/rank", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+@contextmanager
+def served(*arguments: str | Path) -> Iterator[Service]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uwe", "serve", "--port", "0", *map(str, arguments)],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        yield Service(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_loses_no_request_that_was_accepted(space: Path, workers: int) -> None:
+    with served("-t", space, "--workers", str(workers)) as service:
+        answered, refused, lost = [], [], []
+        many = threading.Event()
+
+        def ask(number: int) -> None:
+            for i in range(10_000):
+                connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+                try:
+                    connection.connect()
+                except OSError:
+                    refused.append(number)
+                    return
+                try:
+                    answered.append(service.rank(connection, f"query {number} {i}"))
+                except (ConnectionError, http.client.HTTPException) as error:
+                    lost.append(error)
+                finally:
+                    connection.close()
+                if len(answered) > 50:
+                    many.set()
+
+        askers = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
+        for asker in askers:
+            asker.start()
+        assert many.wait(60)
+        service.process.send_signal(signal.SIGTERM)
+        for asker in askers:
+            asker.join(60)
+        assert service.process.wait(60) in (0, -signal.SIGTERM)
+        assert set(answered) <= {200, 503}
+        # The system may have connected those that no worker had accepted yet.
+        assert len(lost) <= len(askers)
+        assert "Traceback" not in "".join(service.log)
+
+
+def test_workers_count_together(space: Path) -> None:
+    with served("-t", space, "--workers", "2") as service:
+        for i in range(20):
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+            assert service.rank(connection, f"query {i}") == 200
+            connection.close()
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+        connection.request("GET", "/metrics")
+        assert 'status="200"} 20.0' in connection.getresponse().read().decode()
+        connection.close()
+
+
+def test_a_port_in_use_and_a_wrong_space_are_told_in_a_line(space: Path) -> None:
+    with served("-t", space) as service:
+        for arguments in (["-t", space, "--port", str(service.port)], ["-t", "town.uwe"]):
+            command = [sys.executable, "-m", "uwe", "serve", *map(str, arguments)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 1
+            assert "Traceback" not in done.stderr
+            assert "uwe: error: " in done.stderr
+
+
+def test_the_service_keeps_its_own_openapi(space: Path) -> None:
+    with served("-t", space, "--max-body", "20000000") as service:
+        done = subprocess.run(
+            [Path(sys.executable).with_name("st"), "run", "--seed", "1", "--max-examples", "40",
+             "--checks", "all", "--no-color",
+             f"http://127.0.0.1:{service.port}/openapi.json"],
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[:5000]
