@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Annotated
 
 import typer
@@ -14,8 +13,6 @@ from uwe.errors import InputError, MissingExtraError
 __all__ = ["mcp_command"]
 
 _HOST, _PORT = "127.0.0.1", 8001
-_OPENING_SECONDS = 5
-"""How long an agent is kept waiting for the list of tools; most give up after half a minute."""
 
 
 def mcp_command(
@@ -61,25 +58,19 @@ def mcp_command(
       uwe mcp -t roles=./roles.uwe --http --port 8080
     """
     try:
-        from uwe.service.mcp import make_server, serve_http, serve_stdio
-        from uwe.service.spaces import DEFAULT_SPACES, Spaces
+        from uwe.service.mcp import serve_http, serve_stdio
+        from uwe.service.spaces import DEFAULT_SPACES
     except ModuleNotFoundError as error:
         raise MissingExtraError("mcp", "uwe mcp") from error
     if not http:
         for name, value in (("--host", host), ("--port", port), ("--api-key-file", api_key_file)):
             if value is not None:
                 raise InputError(f"{name} is for HTTP: add --http, or leave it out")
-    served = tuple(spaces or DEFAULT_SPACES)
-    opener = ThreadPoolExecutor(1)
-    opening = opener.submit(Spaces, served)
-    server = make_server(served, opening, seconds=seconds)
-    # Errors show now. Only a cache that is built first takes longer than agents wait.
-    wait([opening], None if http else _OPENING_SECONDS)
-    if opening.done():
-        opening.result()
+    served = spaces or DEFAULT_SPACES
     if http:
+        port = _PORT if port is None else port
         key = api_key_of(api_key_file)
-        serve_http(server, host=host or _HOST, port=_PORT if port is None else port, api_key=key)
+        serve_http(served, seconds=seconds, host=host or _HOST, port=port, api_key=key)
     else:
-        leave()  # nothing is half done when Ctrl-C comes
-        serve_stdio(server)
+        leave()  # Ctrl-C finds nothing half done
+        serve_stdio(served, seconds=seconds)

@@ -243,7 +243,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        errors = wrong_fields(error.errors())
+        errors = wrong_fields(error.errors(), error.body)
         detail = "; ".join(f"{field}: {message}" for field, message in errors[:3])
         return problem(request.scope, 422, detail, errors=errors)
 

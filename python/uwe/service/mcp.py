@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, NamedTuple
 
@@ -36,7 +36,7 @@ import uwe
 from uwe.errors import UweError
 from uwe.service.engine import Engine
 from uwe.service.limits import NO_KEY, carries_key
-from uwe.service.logs import LOG_CONFIG
+from uwe.service.listening import OPTIONS, check_address
 from uwe.service.problems import problem
 from uwe.service.requests import (
     Explained,
@@ -55,7 +55,8 @@ __all__ = ["make_server", "serve_http", "serve_stdio"]
 _log = logging.getLogger("uwe.service")
 
 _MOST_BYTES = 1_000_000
-_STOP_SECONDS = 30
+_PATIENCE_SECONDS = 5
+"""How long an agent waits for the list of tools; most give up after half a minute."""
 _LEFT_OUT = {"cells", "index", "line", "scorer"}
 _ROUNDED = {"confidence", "score", "share"}
 _DIGITS = 3
@@ -312,7 +313,7 @@ async def _called(
         with anyio.fail_after(seconds):
             answer = _short(await operation.run(await engine.started(), request))
     except ValidationError as error:
-        wrong = wrong_fields(error.errors(), whole="arguments")
+        wrong = wrong_fields(error.errors(), arguments, whole="arguments")
         return _refused("; ".join(f"{field}: {message}" for field, message in wrong[:3]))
     except TimeoutError:
         return _refused(
@@ -374,14 +375,21 @@ def make_server(
     )
 
 
-def serve_stdio(server: Server[Any]) -> None:
+def serve_stdio(spaces: Sequence[str], *, seconds: float) -> None:
     """Serve one client over standard input and output, until it closes the input.
 
-    While it runs, whatever else writes to standard output goes to standard error.
+    While it runs, whatever else writes to standard output goes to standard error. A cache that has
+    to be built first is built meanwhile: agents do not wait so long.
+
+    Args:
+        spaces: What is served, as `Spaces` takes it.
+        seconds: For a call.
 
     Raises:
+        UweError: If a target space or its model cannot be opened.
         BrokenPipeError: If the client stopped reading.
     """
+    server = make_server(spaces, _opening(spaces, _PATIENCE_SECONDS), seconds=seconds)
 
     async def serve() -> None:
         async with stdio_server() as (read, write):
@@ -389,7 +397,7 @@ def serve_stdio(server: Server[Any]) -> None:
 
     try:
         anyio.run(serve)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - raised again
         # A task group wraps what ended it, such as the broken pipe of a client that has gone.
         cause: Any = error
         while hasattr(cause, "exceptions"):
@@ -397,29 +405,41 @@ def serve_stdio(server: Server[Any]) -> None:
         raise cause from None
 
 
-def serve_http(server: Server[Any], *, host: str, port: int, api_key: str | None) -> None:
+def serve_http(
+    spaces: Sequence[str], *, seconds: float, host: str, port: int, api_key: str | None
+) -> None:
     """Serve at `/mcp` until SIGTERM or SIGINT; then answer what was accepted, and return.
 
     On a loopback address, requests of web pages from elsewhere are refused (DNS rebinding).
 
     Args:
-        server: From `make_server`.
+        spaces: What is served, as `Spaces` takes it.
+        seconds: For a call.
         host: Address to listen at.
         port: Port to listen at.
         api_key: What requests have to bring, or None.
+
+    Raises:
+        UweError: If a target space or its model cannot be opened.
+        InputError: If it cannot listen there.
     """
+    check_address(host, port)
+    server = make_server(spaces, _opening(spaces, None), seconds=seconds)
     app: ASGIApp = server.streamable_http_app(
         host=host, max_request_body_size=_MOST_BYTES, json_response=True, stateless_http=True
     )
-    uvicorn.run(
-        app if api_key is None else _Locked(app, api_key.encode()),
-        host=host,
-        port=port,
-        log_config=LOG_CONFIG,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_SECONDS,
-    )
+    if api_key is not None:
+        app = _Locked(app, api_key.encode())
+    uvicorn.run(app, host=host, port=port, **OPTIONS)
+
+
+def _opening(spaces: Sequence[str], patience: float | None) -> Future[Spaces]:
+    """The spaces, open or, after as many seconds, still being built; raises what opening raises."""
+    opening = ThreadPoolExecutor(1).submit(Spaces, spaces)
+    wait([opening], patience)
+    if opening.done():
+        opening.result()
+    return opening
 
 
 class _Locked:

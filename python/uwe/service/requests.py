@@ -45,7 +45,7 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+WHOLE = BeforeValidator(_whole)
 Share = Annotated[float, Field(ge=0, le=1)]
 _Scalar = (
     Annotated[str, StringConstraints(max_length=_MOST_NAME_CHARACTERS)]
@@ -110,7 +110,9 @@ class RankRequest(_Request):
     ] = None
     targets: Targets = None
     k: Annotated[
-        Whole, Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most.")
+        int,
+        Field(ge=1, le=MOST_MATCHES, description="How many matches of each query at most."),
+        WHOLE,
     ] = 10
     min_score: Annotated[
         float | None, Field(allow_inf_nan=False, description="Leaves out matches that score less.")
@@ -178,27 +180,39 @@ class ExplainRequest(_Request):
 
     query: Annotated[Query, Field(description="The query.", examples=["big data"])]
     target: Annotated[
-        Name | Annotated[Whole, Field(ge=0, lt=2**31)],
+        Name | Annotated[int, Field(ge=0, lt=2**31), WHOLE],
         Field(description="The target's label, id or index.", examples=["Apache Spark"]),
     ]
     targets: Targets = None
     abbreviations: Abbreviations = True
 
 
-def wrong_fields(errors: Iterable[Mapping[str, Any]], whole: str = "body") -> list[tuple[str, str]]:
-    """The path of each wrong field, `queries.3` say, and what was expected.
+def wrong_fields(
+    errors: Iterable[Mapping[str, Any]], given: Any, whole: str = "body"
+) -> list[tuple[str, str]]:
+    """The path of each wrong field, as in `queries.3`, and what was expected.
 
-    The input is left out: it may be long, and private.
+    What was sent is left out of it: it may be long, and private. So are the names that pydantic
+    gives to types.
 
     Args:
         errors: As pydantic lists them.
+        given: What was sent.
         whole: What is wrong where no field is.
     """
     found = []
     for error in errors:
-        field = ".".join(str(part) for part in error["loc"] if part != "body")
+        parts, value = [], given
+        for part in error["loc"][error["loc"][:1] == ("body",) :]:
+            inside = isinstance(value, dict | list) and (
+                part in value if isinstance(value, dict) else isinstance(part, int)
+            )
+            if inside:
+                value = value[part]
+            if inside or error["type"] == "missing":
+                parts.append(str(part))
         message: str = error["msg"].removeprefix("Value error, ")
-        found.append((field or whole, message[:300]))
+        found.append((".".join(parts) or whole, message[:300]))
     return found
 
 
