@@ -21,6 +21,7 @@ from uwe.cli import (
     explanation,
     export,
     extract,
+    mcp,
     ranking,
     serve,
     spaces,
@@ -47,6 +48,7 @@ app.add_typer(caches.app, name="cache")
 app.command("calibrate")(guarded(calibrate.calibrate_command))
 app.command("spaces")(guarded(spaces.spaces_command))
 app.command("serve")(guarded(serve.serve_command))
+app.command("mcp")(guarded(mcp.mcp_command))
 app.command("average")(guarded(average.average_command))
 app.command("export")(guarded(export.export_command))
 app.add_typer(data, name="data")

@@ -10,7 +10,7 @@ import typer
 from uwe.checks import path_of
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["serve_command"]
+__all__ = ["api_key_of", "serve_command"]
 
 _KEY, _KEY_FILE = "UWE_API_KEY", "UWE_API_KEY_FILE"
 
@@ -69,13 +69,13 @@ def serve_command(
         most_bytes=most_bytes,
         most_waiting=most_waiting,
         seconds=seconds,
-        api_key=_api_key(api_key_file),
+        api_key=api_key_of(api_key_file),
         log_texts=log_texts,
     )
     serve(settings, host=host, port=port, workers=workers)
 
 
-def _api_key(file: str | None) -> str | None:
+def api_key_of(file: str | None) -> str | None:
     """The key, which is not taken from the command line: others can read that."""
     file = file or os.environ.get(_KEY_FILE)
     source = file or f"the environment variable {_KEY}"

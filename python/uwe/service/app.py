@@ -33,17 +33,15 @@ from uwe.service.requests import (
     Ranked,
     RankRequest,
     SpaceList,
+    wrong_fields,
 )
-from uwe.service.spaces import Spaces, UnknownNameError
+from uwe.service.spaces import DEFAULT_SPACES, Spaces, UnknownNameError
 
 __all__ = ["DEFAULT_SPACES", "Settings", "make_app"]
 
 _PAGE = Path(__file__).parent / "page"
 _DESCRIPTION = """Ranks skills, occupations or labels of your own for titles and sentences, finds
 them in whole adverts and CVs, and says which words earned each score."""
-
-
-DEFAULT_SPACES = ("esco-skills", "esco-occupations")
 
 
 @dataclass(frozen=True)
@@ -246,7 +244,7 @@ def _add_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        errors = [(_field(one, error.body), _message(one)) for one in error.errors()]
+        errors = wrong_fields(error.errors(), error.body)
         detail = "; ".join(f"{field}: {message}" for field, message in errors[:3])
         return problem(request.scope, 422, detail, errors=errors)
 
@@ -276,23 +274,3 @@ _STATUS: tuple[tuple[type[UweError], int], ...] = (
     (FullError, 429),
     (StoppedError, 503),
 )
-
-
-def _field(error: dict[str, Any], body: Any) -> str:
-    """The path of a field, as in `queries.3`, without the names that pydantic gives to types."""
-    parts, value = [], body
-    for part in error["loc"][1:]:
-        inside = isinstance(value, dict | list) and (
-            part in value if isinstance(value, dict) else isinstance(part, int)
-        )
-        if inside:
-            value = value[part]
-        if inside or error["type"] == "missing":
-            parts.append(str(part))
-    return ".".join(parts) or "body"
-
-
-def _message(error: dict[str, Any]) -> str:
-    # Without the input, which may be long, and private.
-    message: str = error["msg"].removeprefix("Value error, ")
-    return message[:300]

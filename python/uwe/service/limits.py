@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from uwe.service.metrics import Metrics
 
-__all__ = ["BodyTooLargeError", "Limits"]
+__all__ = ["NO_KEY", "BodyTooLargeError", "Limits", "carries_key"]
 
 _log = logging.getLogger("uwe.service")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
@@ -36,6 +36,15 @@ _HEADERS = [(b"content-security-policy", _POLICY.encode()), *_OTHERS]
 # Swagger's page starts itself by a script in it, and has styles there.
 _DOCS_POLICY = re.sub("((?:script|style)-src 'self')", r"\1 'unsafe-inline'", _POLICY)
 _DOCS_HEADERS = [(b"content-security-policy", _DOCS_POLICY.encode()), *_OTHERS]
+
+
+NO_KEY = "expected the header 'Authorization: Bearer KEY' with the service's key"
+
+
+def carries_key(authorization: bytes, key: bytes) -> bool:
+    """Whether the header `Authorization` has the API key; the time does not tell how much of it."""
+    scheme, _, given = authorization.partition(b" ")
+    return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), key)
 
 
 class BodyTooLargeError(UweError):
@@ -94,8 +103,7 @@ class Limits:
 
         try:
             if self._locked(scope["path"], headers.get(b"authorization", b"")):
-                wanted = "expected the header 'Authorization: Bearer KEY' with the service's key"
-                await refuse(401, wanted, WWW_Authenticate="Bearer")
+                await refuse(401, NO_KEY, WWW_Authenticate="Bearer")
                 return
             with anyio.fail_after(self._seconds):
                 body = await self._body(headers, receive)
@@ -136,8 +144,7 @@ class Limits:
         """Whether a path asks for the API key, and it did not come."""
         if self._api_key is None or not path.startswith(("/v1/", "/metrics")):
             return False
-        scheme, _, key = authorization.partition(b" ")
-        return scheme.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._api_key)
+        return not carries_key(authorization, self._api_key)
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope["state"]

@@ -41,5 +41,6 @@ LOG_CONFIG = {
     "loggers": {
         "uwe": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "mcp": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,6 +23,7 @@ __all__ = [
     "RankRequest",
     "Ranked",
     "SpaceList",
+    "wrong_fields",
 ]
 
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
@@ -186,6 +188,35 @@ class ExplainRequest(_Request):
     abbreviations: Abbreviations = True
 
 
+def wrong_fields(
+    errors: Iterable[Mapping[str, Any]], given: Any, whole: str = "body"
+) -> list[tuple[str, str]]:
+    """The path of each wrong field, as in `queries.3`, and what was expected.
+
+    What was sent is left out of it: it may be long, and private. So are the names that pydantic
+    gives to types.
+
+    Args:
+        errors: As pydantic lists them.
+        given: What was sent.
+        whole: What is wrong where no field is.
+    """
+    found = []
+    for error in errors:
+        parts, value = [], given
+        for part in error["loc"][error["loc"][:1] == ("body",) :]:
+            inside = isinstance(value, dict | list) and (
+                part in value if isinstance(value, dict) else isinstance(part, int)
+            )
+            if inside:
+                value = value[part]
+            if inside or error["type"] == "missing":
+                parts.append(str(part))
+        message: str = error["msg"].removeprefix("Value error, ")
+        found.append((".".join(parts) or whole, message[:300]))
+    return found
+
+
 # Answers. They describe; what is sent is made by the library's own `to_dict`.
 
 _Metadata = dict[str, str | int | float | bool | None]
@@ -330,7 +361,7 @@ class Space(BaseModel):
     title: str
     version: str | None
     targets: Annotated[int, Field(description="How many targets it has.")]
-    extracts: Annotated[bool, Field(description="Whether `/v1/extract` takes it.")]
+    extracts: Annotated[bool, Field(description="Whether texts can be searched for its targets.")]
     columns: list[SpaceColumn]
     attribution: Annotated[str, Field(description="What the space's licence asks to be shown.")]
 

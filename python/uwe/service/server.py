@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import tempfile
 import threading
 import warnings
@@ -16,17 +15,15 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from uwe.errors import InputError
 from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
-from uwe.service.logs import LOG_CONFIG
+from uwe.service.listening import OPTIONS, check_address
 from uwe.service.spaces import Spaces
 
 __all__ = ["serve"]
 
 _SETTINGS = "UWE_SERVICE_SETTINGS"
 """Environment variable that tells workers their settings; the key comes with it, to them alone."""
-_STOP_SECONDS = 30
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
@@ -42,21 +39,11 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         UweError: If a target space or its model cannot be opened.
         InputError: If it cannot listen there.
     """
-    _check_address(host, port)
+    check_address(host, port)
     share = max(1, threads() // workers)
     set_threads(share)
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
-    common: dict[str, Any] = {
-        "host": host,
-        "port": port,
-        "log_config": LOG_CONFIG,
-        "access_log": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": _STOP_SECONDS,
-        "backlog": 2048,
-        # Longer than proxies keep theirs, so that none sends a request into a closing one.
-        "timeout_keep_alive": 75,
-    }
+    common: dict[str, Any] = {"host": host, "port": port, **OPTIONS}
     if workers == 1:
         uvicorn.run(make_app(settings, spaces), **common)
         return
@@ -68,20 +55,6 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
         uvicorn.run("uwe.service.server:_worker_app", factory=True, workers=workers, **common)
-
-
-def _check_address(host: str, port: int) -> None:
-    """Whether it can listen there, before anything takes time."""
-    try:
-        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        raise InputError(
-            f"expected an address to listen at, got {host}, port {port} ({error}): choose another "
-            "one, by --host and --port"
-        ) from None
 
 
 def _worker_app() -> FastAPI:

@@ -17,7 +17,9 @@ from uwe.errors import InputError, UweError
 from uwe.extraction.extract import extract_stream
 from uwe.spaces import space_cache, target_space, target_spaces
 
-__all__ = ["Spaces", "UnknownNameError"]
+__all__ = ["DEFAULT_SPACES", "Spaces", "UnknownNameError", "name_and_folder"]
+
+DEFAULT_SPACES = ("esco-skills", "esco-occupations")
 
 _log = logging.getLogger("uwe.service")
 
@@ -69,7 +71,7 @@ class Spaces:
         self._lock = threading.Lock()
         self._served: dict[str, _Served] = {}
         for text in spaces:
-            name, folder = _named(text)
+            name, folder = name_and_folder(text)
             if name in self._served:
                 raise InputError(
                     f"expected target spaces of different names, got {name!r} twice: name one of "
@@ -163,8 +165,15 @@ class Spaces:
         return self._models.setdefault(model.fingerprint, model)
 
 
-def _named(text: str) -> tuple[str, str | None]:
-    """The name of a space, and its folder unless it is a built-in one."""
+def name_and_folder(text: str) -> tuple[str, str | None]:
+    """The name under which a space is served, and its folder unless it is a built-in one.
+
+    Args:
+        text: As `Spaces` takes it.
+
+    Raises:
+        InputError: If it is neither a folder nor the name of a built-in space.
+    """
     name, equals, folder = text.partition("=")
     if equals:
         if not name.strip() or not folder:
