@@ -4,7 +4,7 @@ CARGO ?= cargo
 CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports rust test slow release-check fuzz bench speed wheel
+.PHONY: help install check format format-check lint types stubs imports rust test slow release-check fuzz bench speed notebook wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench:  ## The benches: ratios to torch and NumPy, answers asserted equal
 
 speed:  ## What this machine does: ever more targets, beside torch
 	$(PYTHON) -m uwe bench speed
+
+notebook:  ## Run docs/quickstart.ipynb, and keep what its cells show
+	$(PYTHON) scripts/make_notebook.py
 
 # Panics name the source file that they come from: without the folders of the machine that builds.
 wheel:  ## The wheel for a release, into target/wheels

@@ -60,12 +60,15 @@ def run_python(block: Block, names: dict[str, Any]) -> str:
     return printed.getvalue()
 
 
-def differ(shown: str, came: str) -> bool:
-    """Do two outputs differ by more than white space and the last digits of scores?"""
+def differ(shown: str, came: str, *, tolerance: float = SCORE_TOLERANCE) -> bool:
+    """Do two outputs differ by more than white space and the last digits of scores?
+
+    Numbers above 1, such as per cents, may differ by a share of them.
+    """
     numbers = [[float(x) for x in _NUMBER.findall(text)] for text in (shown, came)]
     words = ["".join(_NUMBER.sub("0", text).split()) for text in (shown, came)]
     return (
         words[0] != words[1]
         or len(numbers[0]) != len(numbers[1])
-        or any(abs(a - b) > SCORE_TOLERANCE for a, b in zip(*numbers, strict=True))
+        or any(abs(a - b) > tolerance * max(1.0, abs(a)) for a, b in zip(*numbers, strict=True))
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from uwe.checks import listed, natural, texts_of
 from uwe.encoder.words import WordGroups, words_of
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
+from uwe.markup import aligned, cell, escaped
 from uwe.ranking.matches import Match
 from uwe.ranking.queries import chosen_scorer, encode_queries, target_cache
 from uwe.ranking.rank import Abbreviate
@@ -103,33 +103,45 @@ class Explanation:
         rows.append(
             ["share", *(f"{w.share:+.3f}" for w in self.target_words), f"{self.score:+.3f}"]
         )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         alias = "" if self.alias is None else f" (alias {self.alias!r})"
         read = "" if self.read_as is None else f", read as {self.read_as!r},"
         head = f"{self.query!r}{read} -> {self.label!r}{alias}: {self.score:.4f} ({self.scorer})"
-        lines = [head, ""]
-        for row in rows:
-            name, *values = (text.rjust(w) for text, w in zip(row, widths, strict=True))
-            lines.append("  ".join([name.strip().ljust(widths[0]), *values]).rstrip())
-        return "\n".join(lines)
+        return f"{head}\n\n{aligned(rows, range(1, len(rows[0])))}"
 
     def _repr_html_(self) -> str:
-        """A table of query words by target words, the darker the more a cell adds."""
+        """The same table; the deeper a cell's blue, the more it adds, and red takes away."""
         most = max(float(np.abs(self.cells).max(initial=0.0)), 1e-9)
 
-        def cell(value: float) -> str:
-            red, blue = ("0", "1") if value >= 0 else ("1", "0")
-            colour = f"rgba({int(red) * 200}, 60, {int(blue) * 200}, {abs(value) / most:.2f})"
-            return f'<td style="background: {colour}">{value:.3f}</td>'
+        def pair(value: float) -> str:
+            # Never so deep that a notebook's text, black or white, cannot be read on it.
+            colour = "70, 130, 220" if value >= 0 else "220, 80, 60"
+            shade = f"background: rgba({colour}, {0.75 * abs(value) / most:.2f})"
+            return cell(f"{value:.3f}", right=True, more=shade)
 
-        names = "".join(f"<th>{escape(word.text)}</th>" for word in self.target_words)
-        rows = "".join(
-            f"<tr><th>{escape(word.text)}</th>{''.join(map(cell, row))}</tr>"
-            for word, row in zip(self.query_words, self.cells.tolist(), strict=True)
-        )
+        def name(word: Word, *, right: bool = False) -> str:
+            weight = "font-weight: normal; opacity: 0.7" if word.special else ""
+            return cell(escaped(word.text), right=right, tag="th", more=weight)
+
+        def share(value: float) -> str:
+            return cell(f"{value:.3f}", right=True)
+
         label = self.label if self.alias is None else f"{self.label} ({self.alias})"
-        caption = f"{escape(self.query)} → {escape(label)}: {self.score:.3f}"
-        return f"<table><caption>{caption}</caption><tr><td></td>{names}</tr>{rows}</table>"
+        read = "" if self.read_as is None else f", read as {self.read_as},"
+        rows = [
+            cell("", tag="th")
+            + "".join(name(word, right=True) for word in self.target_words)
+            + cell("share", right=True, tag="th"),
+            *(
+                f"{name(word)}{''.join(map(pair, row))}{share(word.share)}"
+                for word, row in zip(self.query_words, self.cells.tolist(), strict=True)
+            ),
+            cell("share", tag="th")
+            + "".join(share(word.share) for word in self.target_words)
+            + share(self.score),
+        ]
+        caption = f"{escaped(self.query + read)} → {escaped(label)}: {self.score:.3f}"
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f'<table><caption style="text-align: left">{caption}</caption>{body}</table>'
 
     def __repr__(self) -> str:
         return f"Explanation({self.query!r}, {self.label!r}, score={self.score:.4f})"

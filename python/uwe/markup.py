@@ -1,4 +1,4 @@
-"""HTML pages that are one file, need no network, and run nothing but their own script."""
+"""Tables for terminals and notebooks; pages of one file that run nothing but their own script."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import base64
 import hashlib
 import html
 import re
+from collections.abc import Container, Iterable
 from pathlib import Path
 
-__all__ = ["document", "escaped"]
+__all__ = ["aligned", "cell", "document", "escaped"]
 
 # Characters that HTML cannot hold: controls but tab and line ends, half characters, noncharacters.
 _UNFIT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -17,6 +18,37 @@ _UNFIT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufde
 def escaped(text: str) -> str:
     """`text` as HTML shows it, with a replacement character for what HTML cannot hold."""
     return html.escape(_UNFIT.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def aligned(rows: Iterable[Iterable[str]], right: Container[int]) -> str:
+    """Columns two blanks apart, as a terminal shows them; white space in a cell is one blank.
+
+    Args:
+        rows: Of equal lengths.
+        right: Numbers, from 0, of the columns that are aligned to the right.
+    """
+    table = [[" ".join(text.split()) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(
+            text.rjust(width) if i in right else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    )
+
+
+def cell(html: str, *, right: bool = False, tag: str = "td", more: str = "") -> str:
+    """A cell of a table in a notebook, which aligns columns in ways of its own unless told.
+
+    Args:
+        html: Escaped.
+        right: Whether it is aligned to the right.
+        tag: `td` or `th`.
+        more: CSS besides.
+    """
+    side = "right" if right else "left"
+    return f'<{tag} style="text-align: {side}; {more}">{html}</{tag}>'
 
 
 def document(

@@ -29,6 +29,26 @@ def test_results_survive_their_file(folder: Path, encoder: HashEncoder, tmp_path
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def test_results_show_as_a_short_table(folder: Path, encoder: HashEncoder) -> None:
+    found = uwe.evaluate(encoder, tasks=str(folder), scorer=["pooled", "soft:0.5"])
+    assert str(found) == repr(found)
+    assert len(str(found)) < 1500
+    assert "ranks=" not in repr(found.entries[0])
+    for entry in found.entries:
+        (line,) = (
+            line
+            for line in str(found).splitlines()
+            if line.split()[:1] == [entry.task] and f" {entry.scorer} " in line
+        )
+        assert f"{100 * entry.metrics['MAP'].mean:.1f} (" in line
+    named = replace(
+        found, entries=tuple(replace(entry, model="<b>") for entry in found.entries)
+    )._repr_html_()
+    assert named.count("<tr>") == 1 + len(found.entries)
+    assert "&lt;b&gt;" in named
+    assert "<b>" not in named
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -182,7 +182,7 @@ def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
     assert column.to_pylist()[:-1] == pytest.approx(flat[:-1], abs=1e-6)
     assert column.to_pylist()[-1] is None
     html = rankings._repr_html_()
-    assert all(f"<td>{confidence:.0%}</td>" in html for confidence in flat[:-1])
+    assert all(f">{confidence:.0%}</td>" in html for confidence in flat[:-1])
     assert "confidence" not in rankings[2]._repr_html_()
 
 

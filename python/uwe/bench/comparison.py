@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from uwe.bench.results import (
-    PAIRWISE,
     Entry,
     Interval,
     Results,
@@ -16,6 +15,7 @@ from uwe.bench.results import (
     check_same_queries,
 )
 from uwe.bench.statistics import bootstrap, bootstrap_mean, sign_flip
+from uwe.bench.tasks import PAIRWISE
 from uwe.checks import listed, text_of
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics

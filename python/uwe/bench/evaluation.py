@@ -20,7 +20,6 @@ from uwe.bench.machine import machine, peak_bytes, versions
 from uwe.bench.model import BenchModel, EncoderModel, Scoring, TaskModel, checked_scorings
 from uwe.bench.results import (
     METRICS,
-    PAIRWISE,
     Entry,
     HardQuery,
     ModelRecord,
@@ -30,7 +29,7 @@ from uwe.bench.results import (
 )
 from uwe.bench.space import PreparedSpace, Relevant, prepared
 from uwe.bench.statistics import bootstrap
-from uwe.bench.tasks import Task, chosen_splits
+from uwe.bench.tasks import PAIRWISE, Task, chosen_splits
 from uwe.bench.trec import new_run, write_qrels
 from uwe.checks import flag, natural, path_of, positive
 from uwe.data.layout import TaskSplit, data_folder

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uwe.bench.figures import FRONT, entries_of, figure_table, figure_tables, measured_tasks
 from uwe.bench.means import means
-from uwe.bench.results import METRICS, PAIRWISE, Entry, HardQuery, Results, TaskRecord, read_results
+from uwe.bench.results import METRICS, Entry, HardQuery, Results, TaskRecord, read_results
 from uwe.bench.tables import Figure, Section, Table, page, to_markdown
-from uwe.bench.tasks import TASKS
 from uwe.errors import InputError
 
 __all__ = ["Report", "read_report", "summary"]
@@ -32,7 +32,6 @@ _SEEN = (
     "What a model had seen of a task, by counting the task's pairs of query and target in its "
     "training files."
 )
-_FRONT = ("MAP", "RP@10")
 _PARTS = ("encode targets", "encode queries", "score")
 _HARDEST, _WORDS = 5, 3
 _GROUPS = ("1", "2–3", "4–7", "8–15", "16–31", "32–63", "64–127", "128+")
@@ -76,7 +75,7 @@ class Report:
         results = self.results
         return [
             *summary(results),
-            Section("All metrics", (_figures(results, _metrics(results)),)),
+            Section("All metrics", (figure_table(results, _metrics(results)),)),
             *_breakdowns(results),
             *_hardest(results),
             Section("Time", (_times(results),)),
@@ -109,17 +108,15 @@ def read_report(paths: Sequence[str | Path], *, title: str = "WorkBench") -> Rep
 
 def summary(results: Results) -> list[Section]:
     """What a terminal shows too: figures, means, what qualifies them, and what models had seen."""
-    groups: dict[tuple[str, ...], list[TaskRecord]] = {}
-    for record in _tasks(results):
-        groups.setdefault(_shown(results, record), []).append(record)
-    tables = tuple(_figures(results, names, records) for names, records in groups.items())
-    found = [Section("Figures", tables)]
+    found = [Section("Figures", figure_tables(results))]
     if rows := [_mean_row(mean) for mean in means(results)]:
-        header = ("model", "split", "regime", "mean of", *_FRONT)
+        header = ("model", "split", "regime", "mean of", *FRONT)
         found.append(
             Section("Means", (Table(header, tuple(rows), 4), "Never over two regimes or splits."))
         )
-    notes = [f"{record.key}: {'; '.join(_notes(results, record))}" for record in _tasks(results)]
+    notes = [
+        f"{record.key}: {'; '.join(_notes(results, record))}" for record in measured_tasks(results)
+    ]
     found.append(Section("Tasks", (notes,)))
     found.append(
         Section(
@@ -134,67 +131,14 @@ def summary(results: Results) -> list[Section]:
     return found
 
 
-def _tasks(results: Results) -> list[TaskRecord]:
-    """Splits in the order of the table of tasks; a user's own follow."""
-    order = {task.name: number for number, task in enumerate(TASKS)}
-    measured = dict.fromkeys(entry.task for entry in results.entries)
-    records = [results.tasks[key] for key in results.tasks if key in measured]
-    return sorted(records, key=lambda record: order.get(record.name, len(order)))
-
-
-def _of_task(results: Results, key: str) -> list[Entry]:
-    return [entry for entry in results.entries if entry.task == key]
-
-
 def _metrics(results: Results) -> tuple[str, ...]:
     """All metrics that any entry has, the usual ones first."""
     found = dict.fromkeys(name for entry in results.entries for name in entry.metrics)
     return tuple([m for m in METRICS if m in found] + [m for m in found if m not in METRICS])
 
 
-def _shown(results: Results, record: TaskRecord) -> tuple[str, ...]:
-    """The metrics that a task is read by, or what was asked for where these were not measured."""
-    measured = next(iter(_of_task(results, record.key))).metrics
-    of_cases = (PAIRWISE, "hit@1", "hit@10") if PAIRWISE in measured else _FRONT
-    wanted = next((task.shown for task in TASKS if task.name == record.name), ()) or of_cases
-    if set(wanted) - {PAIRWISE} <= set(measured):
-        return wanted
-    return tuple(measured)[:2]
-
-
-def _figures(
-    results: Results, metrics: Sequence[str], records: Sequence[TaskRecord] | None = None
-) -> Table:
-    """A line for each split, model and scorer."""
-    rows: list[tuple[str | Figure, ...]] = []
-    for record in _tasks(results) if records is None else records:
-        entries = _of_task(results, record.key)
-        best = {name: _best(entries, name) for name in metrics}
-        for entry in entries:
-            figures = [Figure(entry.metrics.get(m), entry.label in best[m]) for m in metrics]
-            size = f"{record.queries:,} x {record.targets:,}"
-            rows.append(
-                (record.key, entry.model, entry.scorer or "-", entry.regime.name, size, *figures)
-            )
-    header = ("task/split", "model", "scorer", "regime", "queries x targets", *metrics)
-    return Table(header, tuple(rows), 4)
-
-
-def _best(entries: Sequence[Entry], metric: str) -> list[str]:
-    """Labels of the best; none where nothing differs from it, or where there are several regimes.
-
-    Beside a greater figure of another regime, a mark would hold up the smaller one.
-    """
-    known = {e.label: e.metrics[metric].mean for e in entries if metric in e.metrics}
-    known = {label: mean for label, mean in known.items() if np.isfinite(mean)}
-    regimes = {entry.regime.name for entry in entries if entry.label in known}
-    if len(set(known.values())) < 2 or len(regimes) > 1:
-        return []
-    return [label for label, mean in known.items() if mean == max(known.values())]
-
-
 def _mean_row(mean: Any) -> tuple[str, ...]:
-    figures = (f"{100 * mean.metrics[m]:.1f}" if m in mean.metrics else "–" for m in _FRONT)
+    figures = (f"{100 * mean.metrics[m]:.1f}" if m in mean.metrics else "–" for m in FRONT)
     return (mean.label, mean.split, mean.regime, mean.title, *figures)
 
 
@@ -207,7 +151,7 @@ def _notes(results: Results, record: TaskRecord) -> list[str]:
         found.append("only stands in for the paper's task")
     found += record.deviations
     found += record.notes
-    entries = _of_task(results, record.key)
+    entries = entries_of(results, record.key)
     # A model cuts for all its scorers alike.
     for model, cut in {entry.model: entry.truncated for entry in entries}.items():
         if cut:
@@ -254,8 +198,8 @@ def _breakdowns(results: Results) -> list[Section]:
     sections = []
     for title, text, values in kinds:
         rows: list[tuple[str | Figure, ...]] = []
-        for record in _tasks(results):
-            found = {e.label: by_group(*values(e)) for e in _of_task(results, record.key)}
+        for record in measured_tasks(results):
+            found = {e.label: by_group(*values(e)) for e in entries_of(results, record.key)}
             counts = next(iter(found.values()))[1]
             if np.count_nonzero(counts) < 2:
                 continue
@@ -299,14 +243,14 @@ def _pairs(entry: Entry) -> tuple[ArrayLike, ArrayLike]:
 def _hardest(results: Results) -> list[Section]:
     """Of each split the queries with the lowest average precision, model by model."""
     tasks = []
-    for record in _tasks(results):
+    for record in measured_tasks(results):
         models = tuple(
             Section(
                 f"{entry.label}, {entry.regime.name}",
                 tuple(_query(query) for query in entry.hardest[:_HARDEST]),
                 folded=True,
             )
-            for entry in _of_task(results, record.key)
+            for entry in entries_of(results, record.key)
             if entry.hardest
         )
         if models:
@@ -347,8 +291,8 @@ def _times(results: Results) -> Table:
             *(f"{entry.seconds[p]:,.2f}" if p in entry.seconds else "–" for p in _PARTS),
             f"{sum(entry.seconds.values()):,.2f}",
         )
-        for record in _tasks(results)
-        for entry in _of_task(results, record.key)
+        for record in measured_tasks(results)
+        for entry in entries_of(results, record.key)
     ]
     return Table(("task/split", "model", *(f"{p}, s" for p in _PARTS), "sum"), tuple(rows), 2)
 
@@ -374,7 +318,7 @@ def _provenance(report: Report) -> list[Section]:
             ("peak memory", f"{run.peak_bytes / 1e6:,.0f} MB"),
         ]
         found.append((f"Run of {run.created}", facts))
-    found += [(f"Data of {r.key}", list(r.seals.items())) for r in _tasks(report.results)]
+    found += [(f"Data of {r.key}", list(r.seals.items())) for r in measured_tasks(report.results)]
     return [
         Section(name, ([f"{fact}: {value}" for fact, value in facts if value],), folded=True)
         for name, facts in found

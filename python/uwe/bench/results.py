@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.bench.figures import figure_tables
 from uwe.bench.model import BenchModel
+from uwe.bench.tasks import PAIRWISE
 from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError, MissingExtraError
 from uwe.files.atomic import write_text
 
 __all__ = [
     "METRICS",
-    "PAIRWISE",
     "REGIMES",
     "Entry",
     "HardQuery",
@@ -46,8 +47,7 @@ METRICS = (
 )  # fmt: skip
 """What is reported; the first two are WorkBench's."""
 
-PAIRWISE = "pairwise"
-"""Share of queries whose best relevant target scores above every trap, where a task has traps."""
+_CAPTION = "Per cent, with 95 % bootstrap intervals over queries"
 
 REGIMES = ("clean", "held-out", "seen", "undeclared")
 
@@ -141,7 +141,7 @@ class TaskRecord:
     targets: int
     aliases: int
     pairs: int
-    query_words: tuple[int, ...]
+    query_words: tuple[int, ...] = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -212,13 +212,13 @@ class Entry:
     task: str
     regime: Regime
     metrics: dict[str, Interval]
-    ranks: tuple[tuple[int, ...], ...]
-    frequencies: tuple[tuple[int, ...], ...]
+    ranks: tuple[tuple[int, ...], ...] = field(repr=False)
+    frequencies: tuple[tuple[int, ...], ...] = field(repr=False)
     truncated: int
     seconds: dict[str, float]
-    hardest: tuple[HardQuery, ...] = ()
+    hardest: tuple[HardQuery, ...] = field(default=(), repr=False)
     tied: int | None = None
-    traps: tuple[int, ...] = ()
+    traps: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def label(self) -> str:
@@ -252,9 +252,9 @@ class _Head:
     version: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
-    """Everything one evaluation measured.
+    """Everything one evaluation measured; shows as a table of figures.
 
     Attributes:
         created: When it began, ISO 8601, UTC.
@@ -281,6 +281,14 @@ class Results:
     models: dict[str, ModelRecord] = field(default_factory=dict)
     tasks: dict[str, TaskRecord] = field(default_factory=dict)
     entries: tuple[Entry, ...] = ()
+
+    def __repr__(self) -> str:
+        """The figures as `uwe bench run` prints them first; `to_json` has all."""
+        return "\n\n".join([*map(str, figure_tables(self)), _CAPTION])
+
+    def _repr_html_(self) -> str:
+        tables = "".join(table._repr_html_() for table in figure_tables(self))
+        return f"{tables}<small>{_CAPTION}</small>"
 
     def to_json(self) -> str:
         """The text of the file, which `from_json` reads back to an equal value."""

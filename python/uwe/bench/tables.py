@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from uwe.bench.results import Interval
-from uwe.markup import document, escaped
+from uwe.markup import aligned, cell, document, escaped
+
+if TYPE_CHECKING:
+    from uwe.bench.results import Interval
 
 __all__ = ["Figure", "Section", "Table", "markdown_rows", "page", "to_markdown"]
 
@@ -44,10 +47,26 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     numbers: int = 99
 
+    def __str__(self) -> str:
+        """Aligned columns, as a terminal shows them."""
+        return aligned(
+            [self.header, *([str(cell) for cell in row] for row in self.rows)], self._right
+        )
+
+    def _repr_html_(self) -> str:
+        head, *rows = (
+            "".join(
+                cell(escaped(str(content)), right=i in self._right, tag=tag)
+                for i, content in enumerate(row)
+            )
+            for row, tag in [(self.header, "th"), *((row, "td") for row in self.rows)]
+        )
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
     @property
-    def right(self) -> str:
-        """Numbers of the columns that are aligned to the right, as `print_table` takes them."""
-        return "".join(map(str, range(self.numbers, min(10, len(self.header)))))
+    def _right(self) -> range:
+        return range(self.numbers, len(self.header))
 
 
 @dataclass(frozen=True)

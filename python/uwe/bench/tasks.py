@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from uwe.bench.probes import case_splits, read_cases
-from uwe.bench.results import PAIRWISE
 from uwe.checks import listed, path_of, text_of
 from uwe.data.layout import TARGETS, TaskSplit, data_folder, read_split, splits_of
 from uwe.data.typed import SPLIT, read_typed
@@ -20,6 +19,7 @@ from uwe.errors import DataError, InputError
 
 __all__ = [
     "GROUPS",
+    "PAIRWISE",
     "PAPER_TASKS",
     "TASKS",
     "TYPED_TASKS",
@@ -31,6 +31,9 @@ __all__ = [
 
 PAPER_TASKS = ("job2skill", "skill2job", "jobnorm", "skillextract", "skillnorm", "skillsim")
 """The six tasks of the paper (arXiv 2511.07969), over which alone a macro mean is one."""
+
+PAIRWISE = "pairwise"
+"""Share of queries whose best relevant target scores above every trap, where a task has traps."""
 
 GROUPS = {"all": "workbench/", "typed": "typed/", "probes": ""}
 """Names for several tasks: what is there of a folder of the data folder, and all probes."""

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from uwe.markup import aligned
+
 __all__ = ["as_json", "one_line", "print_json", "print_line", "print_table", "safe"]
 
 # C0 but tabs and line feeds, DEL, C1, separators of lines, and what turns the order of characters.
@@ -51,10 +53,4 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
         right: The numbers, from 0, of the columns that are aligned to the right: `"02"`.
     """
     table = [[safe(one_line(text)) for text in row] for row in [header, *rows]]
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    for row in table:
-        cells = (
-            text.rjust(width) if str(i) in right else text.ljust(width)
-            for i, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        print_line("  ".join(cells).rstrip())
+    print_line(aligned(table, set(map(int, right))))

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Extraction", "Extractions", "Finding", "Place", "Word"]
 
+# How JupyterLab and VS Code say that a notebook is light or dark, whatever the system is.
+_THEMES = """
+:is([data-jp-theme-light=true], .vscode-light) iframe.uwe { color-scheme: light }
+:is([data-jp-theme-light=false], .vscode-dark) iframe.uwe { color-scheme: dark }
+"""
+
 
 @dataclass(frozen=True)
 class Word:
@@ -142,9 +148,15 @@ class Extraction(list[Finding]):
         return to_html(self, title)
 
     def _repr_html_(self) -> str:
-        # A frame keeps the page's style off the notebook's.
-        frame = 'sandbox="allow-scripts" width="100%" height="600" frameborder="0"'
-        return f'<iframe {frame} srcdoc="{escaped(self.to_html())}"></iframe>'
+        # A frame keeps the page's style off the notebook's. It scrolls where the guess is low.
+        lines = sum(1 + len(line) // 60 for line in self.text.splitlines())
+        height = min(600, 80 + max(26 * lines, 50 * len(self)))
+        frame = (
+            f'class="uwe" sandbox="allow-scripts" width="100%" height="{height}" frameborder="0"'
+        )
+        return (
+            f'<style>{_THEMES}</style><iframe {frame} srcdoc="{escaped(self.to_html())}"></iframe>'
+        )
 
 
 class Extractions(list[Extraction]):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from uwe.files.arrow import arrow
+from uwe.markup import cell, escaped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,21 +117,24 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
 def _html(rankings: list[Ranking]) -> str:
     judged = any(match.confidence is not None for of_query in rankings for match in of_query)
     columns = ["query", "match", "score", *(["confidence"] if judged else [])]
-    head = "".join(f"<th>{column}</th>" for column in columns)
+    head = "".join(cell(name, right=i > 1, tag="th") for i, name in enumerate(columns))
     parts = [f"<table><thead><tr>{head}</tr></thead>"]
     for of_query in rankings:
         parts.append("<tbody>")
-        head = f'<td rowspan="{max(1, len(of_query))}">{escape(of_query.query)}</td>'
+        query = cell(escaped(of_query.query), more="vertical-align: top")
         if not of_query:
-            parts.append(f"<tr>{head}<td colspan='{len(columns) - 1}'><i>no match</i></td></tr>")
+            parts.append(f"<tr>{query}{cell('<i>no match</i>')}<td></td></tr>")
         for match in of_query:
-            notes = [escape(match.alias)] if match.alias else []
-            notes += [f"read as: {escape(match.read_as)}"] if match.read_as else []
+            notes = [escaped(match.alias)] if match.alias else []
+            notes += [f"read as: {escaped(match.read_as)}"] if match.read_as else []
             note = f"<br><small>{'; '.join(notes)}</small>" if notes else ""
-            cells = [f"{escape(match.label)}{note}", f"{match.score:.3f}"]
+            numbers = [f"{match.score:.3f}"]
             if judged:
-                cells.append("" if match.confidence is None else f"{match.confidence:.0%}")
-            parts.append(f"<tr>{head}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-            head = ""
+                numbers.append("" if match.confidence is None else f"{match.confidence:.0%}")
+            found = cell(f"{escaped(match.label)}{note}")
+            parts.append(
+                f"<tr>{query}{found}{''.join(cell(text, right=True) for text in numbers)}</tr>"
+            )
+            query = "<td></td>"
         parts.append("</tbody>")
     return "".join([*parts, "</table>"])

@@ -173,8 +173,7 @@ def print_results(results: Results) -> None:
             if isinstance(block, Table):
                 if number:
                     output.print_line("")
-                rows = [[str(cell) for cell in row] for row in block.rows]
-                output.print_table(block.header, rows, right=block.right)
+                output.print_line(str(block))
             elif isinstance(block, list):
                 for item in block:
                     output.print_line(f"- {item}")
