@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 from typer.testing import CliRunner, Result
 
 from tiny_model import write_model
@@ -17,6 +19,9 @@ R-1,data engineer,data baker|spark engineer,IT,3
 R-2,baker,,Food,2
 R-3,spark,,IT,4
 """
+
+# The runner makes the parsers of all commands at each call; those of the first one will do.
+pytest.MonkeyPatch().setattr("typer.testing._get_command", functools.cache(typer.main.get_command))
 
 
 class Shell:

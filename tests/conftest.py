@@ -37,10 +37,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C work in child processes, also where a shell started the tests in the background.
+    """Set up the process.
 
-    Such a shell has its jobs ignore SIGINT, and children inherit that, but no handler of Python.
+    Ctrl-C has to work in child processes, also where a shell started the tests in the background:
+    such a shell has its jobs ignore SIGINT, and children inherit that, but no handler of Python.
+    A loss of power, which no test can bring about, is all that waiting for the disk is good for.
     """
+    os.fsync = lambda _: None
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

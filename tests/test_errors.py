@@ -1,10 +1,9 @@
-"""Every exception and warning of our own comes through a pickle, a copy and a pool as it is."""
+"""Every exception and warning of our own comes through a pickle and a copy as it is."""
 
 from __future__ import annotations
 
 import copy
 import importlib
-import multiprocessing
 import pickle
 import pkgutil
 from pathlib import Path
@@ -85,18 +84,6 @@ def test_what_pythons_own_classes_promise_is_kept() -> None:
     assert isinstance(pickle.loads(pickle.dumps(CacheNotFoundError("x"))), FileNotFoundError)
     assert issubclass(MissingExtraError, ImportError)
     assert all(issubclass(kind, UweError) for kind in ARGUMENTS)
-
-
-def raise_it(_: int) -> None:
-    raise MissingExtraError("ann", "candidates=")
-
-
-def test_a_pool_hands_it_on() -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        waiting = pool.map_async(raise_it, [1])
-        with pytest.raises(MissingExtraError, match="pip install") as caught:
-            waiting.get(timeout=60)
-    assert caught.value.extra == "ann"
 
 
 def test_paths_of_data_errors_stay_paths() -> None:

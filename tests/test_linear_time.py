@@ -5,8 +5,7 @@ from __future__ import annotations
 import string
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -27,9 +26,9 @@ from uwe.extraction.skill_head import token_shapes
 from uwe.graphs.graph import folded
 from uwe.lexicon import Abbreviations, with_unknown_words
 
-LENGTH = 30_000
-"""Characters. Linear readers take some 20 ms of the processor, and a loop of C that goes over the
-rest at each of them takes more than a second."""
+LENGTH = 15_000
+"""Characters. Linear readers take some 10 ms of the processor, and a loop of C that goes over the
+rest at each of them takes more than a quarter of a second."""
 
 # Each is repeated; a letter before and after some keeps them from being stripped at once.
 UNITS = [
@@ -86,11 +85,10 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-@contextmanager
-def at_most(seconds: float) -> Iterator[None]:
+def seconds_of(read: Callable[[str], object], text: str) -> float:
     start = time.process_time()
-    yield
-    assert time.process_time() - start < seconds
+    read(text)
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -99,18 +97,17 @@ def test_long_texts_of_one_thing_are_read_quickly(reader: str) -> None:
     if reader == "augmented":
         pytest.importorskip("torch")
     # These two are slow per letter: a few kinds of texts will do.
-    several, seconds = (12, 5.0) if reader in ("augmented", "words of tokens") else (1, 1.0)
+    several, seconds = (12, 1.5) if reader in ("augmented", "words of tokens") else (1, 0.25)
     for unit in UNITS[::several]:
         text = (unit * LENGTH)[:LENGTH]
         for whole in (text, f"manage {text} a!"):
-            with at_most(seconds):
-                read(whole)
+            # Once more where something else, such as the garbage collector, came between.
+            assert any(seconds_of(read, whole) < seconds for _ in range(2))
 
 
-@pytest.mark.parametrize("mark", [*string.punctuation, "…", "。", "e.g. ", ". ", " "])
+@pytest.mark.parametrize("mark", [".", ". ", "e.g. ", "…", " "])
 def test_the_sentences_of_a_long_text_are_found_quickly(mark: str) -> None:
-    with at_most(3.0):
-        split_sentences((mark * 200_000)[:200_000])
+    assert seconds_of(split_sentences, (mark * 200_000)[:200_000]) < 3
 
 
 def test_letters_that_a_pattern_takes_for_others_change_nothing() -> None:

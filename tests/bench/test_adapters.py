@@ -236,7 +236,7 @@ def test_what_a_function_raises_passes_through() -> None:
         bench_model(encode)
 
 
-# --- sentence-transformers
+# --- sentence-transformers: slow, since its import takes five seconds
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +248,7 @@ def minilm() -> Path:
     return Path(spec.origin).parent / "model"
 
 
+@pytest.mark.slow
 def test_sentence_transformers_give_one_vector_a_text(minilm: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
@@ -274,6 +275,7 @@ def test_sentence_transformers_give_one_vector_a_text(minilm: Path) -> None:
     np.testing.assert_allclose(means, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_fingerprint_is_of_the_settings_too(minilm: Path, tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     other = Path(shutil.copytree(minilm, tmp_path / "other"))
@@ -287,6 +289,7 @@ def test_the_fingerprint_is_of_the_settings_too(minilm: Path, tmp_path: Path) ->
     assert len(set(prints)) == 3
 
 
+@pytest.mark.slow
 def test_a_multi_vector_encoder_gives_token_vectors(minilm: Path, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers", minversion="6.0")
     loaded = library.MultiVectorEncoder(str(minilm))
@@ -313,6 +316,7 @@ def test_what_is_no_model_is_refused_with_what_is_one(source: object) -> None:
         bench_model(source)
 
 
+@pytest.mark.slow
 def test_what_only_looks_like_a_model_of_workrb_is_refused() -> None:
     pytest.importorskip("workrb")
     with pytest.raises(InputError, match="a ModelInterface"):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mapie.risk_control.methods import find_best_predict_param, get_r_hat_plus
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from uwe.bench.calibration import (
     JudgedMatches,
@@ -84,6 +82,8 @@ def test_the_calibration_error_is_that_of_its_definition(size: int) -> None:
 
 
 def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
     random = np.random.default_rng(3)
     scores = random.integers(0, 20, 300) / 20  # many ties
     answered = random.random(300) < scores
@@ -93,6 +93,8 @@ def test_the_area_under_the_curve_is_that_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_conformal_threshold_is_that_of_mapie(seed: int) -> None:
+    from mapie.risk_control.methods import find_best_predict_param, get_r_hat_plus
+
     random = np.random.default_rng(seed)
     queries, thresholds = 80, np.sort(random.random(30))
     losses = np.sort(random.random((queries, 30)), axis=1)[:, ::-1] * random.random((queries, 1))

@@ -273,7 +273,7 @@ def _counted(
 @pytest.mark.parametrize(
     ("graphs", "slow"),
     [
-        ("train", False),
+        pytest.param("train", False, marks=pytest.mark.slow),
         pytest.param("train", True, marks=pytest.mark.release),
         pytest.param("train_full", True, marks=pytest.mark.release),
     ],

@@ -266,7 +266,7 @@ def test_killed_writers_leave_the_old_cache_or_the_new_one(tmp_path: Path) -> No
         f"import sys; sys.path[:0] = {sys.path!r}\n"
         "from pathlib import Path\n"
         "from test_cache_faults import killed\n"
-        f"print(*killed(Path({str(tmp_path / 'space.uwe')!r}), 100))"
+        f"print(*killed(Path({str(tmp_path / 'space.uwe')!r}), 60))"
     )
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -279,5 +279,5 @@ def test_killed_writers_leave_the_old_cache_or_the_new_one(tmp_path: Path) -> No
     )
     assert done.returncode == 0, done.stderr
     olds, news = map(int, done.stdout.split())
-    assert olds > 20, "nobody was killed in time"
-    assert olds + news <= 100
+    assert olds > 12, "nobody was killed in time"
+    assert olds + news <= 60

@@ -64,6 +64,7 @@ def test_what_the_releases_lack_is_counted(data_folder: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_spaces_are_the_built_in_ones_and_more(data_folder: Path, tmp_path: Path) -> None:
     release, _ = release_of(data_folder / "esco" / "1.1.1")
     skills, jobs = (read_targets(path) for path in write_spaces(release, tmp_path))

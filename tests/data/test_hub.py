@@ -375,6 +375,7 @@ def test_command(
     assert "got 'job2skill'" in shell.error(*command, "--task", "job2skill")
 
 
+@pytest.mark.slow
 def test_real_sentences_come_out_as_they_are(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tiny_onet import FOLDER, write_zip
 from uwe.data.layout import write_task
-from uwe.data.onet import TABLES, read_onet, write_onet
+from uwe.data.onet import TABLES, OnetDatabase, read_onet, write_onet
 from uwe.data.onet_tasks import onet_tasks
 
 
@@ -54,8 +54,15 @@ def content(path: Path) -> Any:
     return gzip.decompress(path.read_bytes())
 
 
-def test_tables_and_tasks_of_the_data_folder(data_folder: Path, tmp_path: Path) -> None:
-    database = read_onet(data_folder / "onet")
+@pytest.fixture(scope="module")
+def database(data_folder: Path) -> OnetDatabase:
+    return read_onet(data_folder / "onet")
+
+
+@pytest.mark.slow
+def test_tables_and_tasks_of_the_data_folder(
+    data_folder: Path, database: OnetDatabase, tmp_path: Path
+) -> None:
     write_onet(database, tmp_path / "onet")
     for table in TABLES:
         name = f"{table.name}.csv.gz"
@@ -70,13 +77,12 @@ def test_tables_and_tasks_of_the_data_folder(data_folder: Path, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_the_split_and_all_tables_come_out_of_a_text_database(
-    data_folder: Path, tmp_path: Path
+    database: OnetDatabase, tmp_path: Path
 ) -> None:
     """The tables as a text database, in which nobody has told the split."""
-    expected = read_onet(data_folder / "onet")
     with zipfile.ZipFile(tmp_path / "db.zip", "w") as archive:
         for table in TABLES:
-            rows = expected.tables[table.name]
+            rows = database.tables[table.name]
             for name in table.files:
                 header, lines = list(table.columns), []
                 for row in rows:
@@ -89,6 +95,6 @@ def test_the_split_and_all_tables_come_out_of_a_text_database(
                              for line in lines]  # fmt: skip
                 archive.writestr(f"{FOLDER}/{name}", "\n".join(["\t".join(header), *lines]))
     found = read_onet(tmp_path / "db.zip")
-    assert found.splits == expected.splits
+    assert found.splits == database.splits
     for table in TABLES:
-        assert found.tables[table.name] == expected.tables[table.name], table.name
+        assert found.tables[table.name] == database.tables[table.name], table.name

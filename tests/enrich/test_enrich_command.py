@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("openai")
+if find_spec("openai") is None:
+    pytest.skip("needs the extra 'enrich'", allow_module_level=True)
 from cli_shell import Shell
 from enrich.bakery import BENCHMARK, HIDDEN, Ranker, write_data, write_graphs
 from enrich.llm_server import LlmServer, answer, serving

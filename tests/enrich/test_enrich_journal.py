@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from enrich.bakery import write_data, write_graphs
 from enrich.llm_server import answer, serving
+from uwe.cli.app import app
 from uwe.enrich.journal import Journal
 from uwe.errors import DataError, InputError
 
@@ -71,7 +73,9 @@ def test_one_run_at_a_time_writes_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_run_that_is_killed_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
     pytest.importorskip("openai")
     write_data(tmp_path / "data")
     write_graphs(tmp_path / "graphs")
@@ -86,11 +90,9 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, how: signal.S
 
     with serving(("answer", ""), ("answer", ""), ("slow", 30), ("answer", "")) as server:
         server.reply = reply
-        environment = os.environ | {
-            "UWE_LLM_URL": server.url, "UWE_LLM_MODEL": "m", "UWE_LLM_KEY": "sk-secret",
-        }  # fmt: skip
+        environment = {"UWE_LLM_URL": server.url, "UWE_LLM_MODEL": "m", "UWE_LLM_KEY": "sk-secret"}
         first = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE,
+            command, cwd=tmp_path, env=os.environ | environment, stderr=subprocess.PIPE,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         deadline = time.monotonic() + 60
@@ -102,15 +104,15 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, how: signal.S
         if how == signal.SIGINT:
             assert first.returncode == 130
             assert "2 answers" in said
-        second = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-        )
+        monkeypatch.chdir(tmp_path)
+        second = CliRunner().invoke(app, command[3:], env=environment)
+    assert second.exit_code == 0, second.output
     assert "2 requests, " in second.stderr
     asked = [json.dumps(request, sort_keys=True) for request in server.requests]
     # The third was on its way when the run ended: it alone is asked again.
     assert len(asked) == 5
     assert asked[3] == asked[2]
     assert len(set(asked)) == 4
-    everything = said + second.stderr + second.stdout
+    everything = said + second.output
     everything += (tmp_path / "out.journal.jsonl").read_text()
     assert "sk-secret" not in everything

@@ -174,6 +174,7 @@ def test_the_fingerprint_tells_graphs_apart() -> None:
     assert len({graph.fingerprint() for graph in (plain, *others)}) == 6
 
 
+@pytest.mark.slow
 def test_the_graphs_of_the_data_folder(train_graphs: dict[str, Graph]) -> None:
     graphs = train_graphs
     assert list(graphs) == ["A", "D", "J", "N", "V"]

@@ -148,6 +148,7 @@ def test_a_batch_of_another_graph_is_refused() -> None:
         SentencePadder(sentences(), count_tokens, 64).texts(BatchSampler(other, 2).batch(0), 0)
 
 
+@pytest.mark.slow
 def test_the_sentences_of_the_data_folder(train_graphs: dict[str, Graph]) -> None:
     graph = train_graphs["V"]
     batch = BatchSampler(graph, 512).batch(0)

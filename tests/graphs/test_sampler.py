@@ -206,6 +206,7 @@ def test_a_wrong_number_is_refused() -> None:
         BatchSampler(graph_of([(0, 0), (1, 1)]), 2).batch(-1)
 
 
+@pytest.mark.slow
 def test_the_graphs_of_the_data_folder_give_whole_batches(train_graphs: dict[str, Graph]) -> None:
     for graph in train_graphs.values():
         sampler = BatchSampler(graph, 512)

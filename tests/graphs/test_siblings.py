@@ -133,6 +133,7 @@ def test_batches_have_more_siblings() -> None:
     assert shares[0] < 0.3 < 0.45 < shares[2]
 
 
+@pytest.mark.slow
 def test_the_siblings_of_the_data_folder(data_folder: Path, train_graphs: dict[str, Graph]) -> None:
     broader, graph = read_broader(data_folder), train_graphs["J"]
     left, right = siblings_of(graph.left, broader), siblings_of(graph.right, broader)

@@ -105,7 +105,7 @@ def read_cases(path: Path, split: str) -> TaskSplit:
         folder=path,
         split=split,
         task=task,
-        aliases=[[] for _ in space.labels],
+        aliases=[[]] * len(space),
         source=path,
         notes=(CATEGORIES[category],) if category in CATEGORIES else (),
         traps=tuple(traps) if chosen[0].traps else (),

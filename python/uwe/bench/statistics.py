@@ -188,7 +188,8 @@ def _resampled_sums(
     order = np.argsort(-sizes, kind="stable")
     groups, sizes = groups[order], sizes[order]
     large = int((sizes >= _LARGE).sum())
-    rare = np.repeat(np.arange(len(groups) - large), sizes[large:])
+    width = len(groups) - large
+    rare = np.repeat(np.arange(width), sizes[large:])
     shares = np.append(sizes[:large], len(rare)) / len(rows)
     held = np.empty((min(samples, _BLOCK), len(groups)))
     for size in _blocks(samples):
@@ -196,9 +197,9 @@ def _resampled_sums(
         counts = held[:size]
         counts[:, :large] = drawn[:, :-1]
         if len(rare):
-            for row, number in zip(counts, drawn[:, -1], strict=True):
-                picked = rare[rng.integers(len(rare), size=number)]
-                row[large:] = np.bincount(picked, minlength=len(groups) - large)
+            picked = rare[rng.integers(len(rare), size=drawn[:, -1].sum())]
+            picked += np.repeat(np.arange(size) * width, drawn[:, -1])
+            counts[:, large:] = np.bincount(picked, minlength=size * width).reshape(size, width)
         yield counts @ groups
 
 

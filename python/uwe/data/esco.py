@@ -341,10 +341,11 @@ class _Reader:
         if file is None:
             self.absent.add(kind)
             return
+        place = file.place
         for number, (line, row) in enumerate(file.rows("commas", required)):
             if not number:
                 self.absent.update(f"{kind}: {name}" for name in optional if name not in row)
-            yield file.place, line, row
+            yield place, line, row
 
 
 def _texts(cell: str) -> tuple[str, ...]:

@@ -196,6 +196,5 @@ def _tabbed(lines: Iterable[bytes], place: Path) -> Iterator[tuple[int, dict[str
 
 def _values(lines: Iterable[bytes], path: Path) -> Iterator[tuple[int, list[str]]]:
     for line, raw in decoded(lines, path):
-        values = raw.rstrip("\r\n").split("\t")
-        checked({"": values}, path, line)
-        yield line, values
+        checked({"": raw}, path, line)
+        yield line, raw.rstrip("\r\n").split("\t")
