@@ -41,8 +41,9 @@ def mcp_command(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="With --http: file with the key that requests have to bring; or set UWE_API_KEY. "
-            "Without one, whoever reaches the port may ask.",
+            help="With --http: file with the key that requests have to bring; or set "
+            "UWE_API_KEY_FILE, or UWE_API_KEY to the key. Without one, whoever reaches the port may "
+            "ask.",
         ),
     ] = None,
     seconds: Annotated[
