@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
 from uwe.checks import positive, share, texts_of
+from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -452,7 +453,8 @@ def _matches(
     return Ranking(query, matches)
 
 
-def _iterable(queries: Iterable[str]) -> Iterable[str]:
+def _iterable(queries: Any) -> Iterable[str]:
+    queries = values_of("queries", queries)
     if isinstance(queries, str | bytes):
         raise InputError(
             f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
@@ -461,7 +463,8 @@ def _iterable(queries: Iterable[str]) -> Iterable[str]:
         raise InputError(
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         )
-    return queries
+    found: Iterable[str] = queries
+    return found
 
 
 def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
