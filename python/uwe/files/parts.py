@@ -25,10 +25,8 @@ __all__ = ["Lines", "Parts", "Rows", "parts_of"]
 
 _JOB, _LOCK = "job.json", "lock"
 
-_ROWS = 1 << 14
-"""Rows of Parquet that are held at once."""
-
-_ROW_GROUP = 1 << 16
+_ROWS, _ROW_GROUP = 256, 1 << 24
+"""Rows that are held as Python objects, and bytes that make a row group of Parquet."""
 
 
 class Parts:
@@ -172,7 +170,7 @@ class Rows:
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         pa = arrow("writing Parquet")
-        self._table = pa.table
+        self._batch, self._table = pa.record_batch, pa.Table.from_batches
         self._schema = pa.schema(
             [
                 (name, pa.type_for_alias(kind) if isinstance(kind, str) else kind)
@@ -184,9 +182,15 @@ class Rows:
         """Write a part; a row has a value for each column."""
         taken = iter(rows)
         with self._writer(path) as writer:
+            held: list[Any] = []
             while block := list(islice(taken, _ROWS)):
                 columns = list(map(list, zip(*block, strict=True)))
-                writer.write_table(self._table(columns, schema=self._schema))
+                held.append(self._batch(columns, schema=self._schema))
+                if sum(batch.nbytes for batch in held) > _ROW_GROUP:
+                    writer.write_table(self._table(held, self._schema))
+                    held.clear()
+            if held:
+                writer.write_table(self._table(held, self._schema))
 
     def join(self, out: Path, parts: Sequence[Path]) -> None:
         """Write the file that is made of parts; it appears whole."""
@@ -194,9 +198,9 @@ class Rows:
 
         with replaced_path(out) as new, self._writer(new) as writer:
             for part in parts:
-                with ParquetFile(part, pre_buffer=False) as file:
-                    for batch in file.iter_batches(_ROW_GROUP):
-                        writer.write_batch(batch)
+                with ParquetFile(part) as file:
+                    for group in range(file.num_row_groups):
+                        writer.write_table(file.read_row_group(group))
 
     def _writer(self, path: Path) -> Any:
         from pyarrow.parquet import ParquetWriter
