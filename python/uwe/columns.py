@@ -97,7 +97,7 @@ def _values(what: str, column: Any) -> Iterator[Any]:
     try:
         for start in range(0, len(column), _ROWS):
             yield from column.slice(start, _ROWS).to_pylist()
-    except ValueError as error:  # Arrow's own errors are such, too
+    except (ValueError, OverflowError) as error:  # Arrow's own errors are the former, too
         raise InputError(
             f"expected {what} as values that Python has a type for, got {column.type} ({error}): "
             "cast the column"

@@ -94,6 +94,17 @@ def test_parts_of_another_call_are_kept_and_told(
     assert run(out, resume=True) == [3, 4]
 
 
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    for name in ("mine.txt", "000000x"):
+        (other := tmp_path / "a.csv.parts").mkdir(exist_ok=True)
+        (other / name).write_text("mine")
+        for resume in (True, False):
+            with pytest.raises(InputError, match=name):
+                run(tmp_path / "a.csv", resume=resume)
+        assert [(path.name, path.read_text()) for path in other.iterdir()] == [(name, "mine")]
+        (other / name).unlink()
+
+
 def test_without_a_whole_part_the_next_call_begins(tmp_path: Path) -> None:
     out = tmp_path / "a.csv"
     for job in (JOB, None):

@@ -70,7 +70,7 @@ def _opened(path: Path) -> Iterator[Any]:
                 yield file
         except DataError:
             raise
-        except (pa.ArrowException, ValueError, OSError) as error:
+        except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
             # An error of the system has a number, one of Arrow's none.
             if isinstance(error, OSError) and error.errno:
                 raise

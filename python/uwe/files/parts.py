@@ -8,6 +8,7 @@ beside it are good, and parts without it are left over.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from uwe.files.atomic import replaced_packed, replaced_path, write_text
 __all__ = ["Lines", "Parts", "Rows", "parts_of"]
 
 _JOB, _LOCK = "job.json", "lock"
+_OURS = re.compile(r"lock|job\.json|\d{6,}|\.(job\.json|\d{6,})-\w+")
+"""Names in the folder; those with a point are what a kill leaves."""
 
 _ROWS, _ROW_GROUP = 256, 1 << 24
 """Rows that are held as Python objects, and bytes that make a row group of Parquet."""
@@ -75,12 +78,18 @@ def parts_of(
 
     Raises:
         InputError: If the parts that are there are of another job, or are there and are not to be
-            resumed, or another process writes them.
+            resumed, or another process writes them, or the folder has something else in it.
         OSError: If the disk is full or refuses; then `out` is as it was.
     """
     out = out.resolve()
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if not (_OURS.fullmatch(path.name) and path.is_file()):
+            raise InputError(
+                f"{folder}: expected a folder of parts or none, found {path.name!r} in it: name "
+                "another file to write, or move it away"
+            )
     try:
         lock = FileLock(folder / _LOCK, blocking=False).acquire()
     except Timeout:
