@@ -101,7 +101,7 @@ def extract_many(
     """`extract` for many texts.
 
     Args:
-        texts: In any iterable.
+        texts: In any iterable, or a column of Arrow, pandas or polars.
         targets: As in `extract`, like all that follows.
         min_confidence: As in `extract`.
         where: As in `extract`.

@@ -145,7 +145,8 @@ def rank_many(
     """`rank` for many queries: the same matches, in less time than one call for each.
 
     Args:
-        queries: Texts that are not blank, in any iterable; may be empty.
+        queries: Texts that are not blank, in any iterable, or a column of Arrow, pandas or polars;
+            may be empty.
         targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
@@ -166,7 +167,8 @@ def rank_many(
         InputError: As `rank`; the message names the index of the query.
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
-        MissingExtraError: As `rank`.
+        MissingExtraError: As `rank`; if the queries are a column of neither pandas nor polars and
+            pyarrow is not installed.
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
@@ -220,7 +222,7 @@ def rank_stream(
     Arguments are checked at the call; queries are taken from the iterable a block at a time.
 
     Args:
-        queries: Texts that are not blank, in any iterable.
+        queries: As in `rank_many`.
         targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
@@ -239,7 +241,7 @@ def rank_stream(
         InputError: As `rank_many`; for a query, when it is reached.
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
-        MissingExtraError: As `rank`.
+        MissingExtraError: As `rank_many`.
 
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.
