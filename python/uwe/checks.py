@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from uwe.columns import values_of
 from uwe.errors import InputError
 
 __all__ = [
@@ -122,11 +123,13 @@ def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> 
 
 
 def listed(what: str, values: object) -> list[Any]:
-    """`values` as a list, if they are several.
+    """`values` as a list, if they are several; a column of Arrow, pandas or polars is.
 
     Raises:
-        InputError: If it is one text, a mapping or nothing that can be listed.
+        InputError: If it is one text, a mapping, a table or nothing that can be listed.
+        MissingExtraError: As `uwe.columns.values_of`.
     """
+    values = values_of(what, values)
     if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
         try:
             return list(values)

@@ -1,4 +1,4 @@
-"""Texts, targets and relevance judgements from files: JSON lines, CSV, plain lines, Parquet."""
+"""Texts, targets and relevance judgements from files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Record:
     """One entry of a file.
 
     Attributes:
-        line: Where it begins, counted from 1; of Parquet, its row.
+        line: Where it begins, counted from 1; of Parquet or Excel, its row.
         text: Its text, not blank.
         fields: Everything that stands there, the text included; empty for plain lines.
     """
@@ -96,6 +96,7 @@ def read_queries(
     format: Format | None = None,  # noqa: A002 - what the command line calls it too
     field: str | None = None,
     delimiter: str | None = None,
+    columns: Collection[str] | None = None,
     on_invalid: Callable[[DataError], object] | None = None,
 ) -> Iterator[Record]:
     """Read texts one after the other, in the order of the file; nothing is held.
@@ -108,6 +109,7 @@ def read_queries(
         field: Key or column of the text; None takes `text`.
         delimiter: What separates the columns of CSV, one character. None takes tabs for a `.tsv`,
             and otherwise commas, or, where the header has none, its tabs or semicolons.
+        columns: Of Parquet, what is read beside the text; None reads all columns.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
 
@@ -118,8 +120,8 @@ def read_queries(
         DataError: For an entry that is no UTF-8, no JSON object or no row of the header's width,
             or whose text is missing, no text, or blank; with its path and line.
         InputError: If the format is unknown, or cannot be told by the suffix, or has no delimiter
-            and one was given, or is Parquet and comes from lines.
-        MissingExtraError: If it is Parquet and pyarrow is not installed.
+            and one was given, or is Parquet or Excel and comes from lines.
+        MissingExtraError: If the library for Parquet or Excel is not installed.
         OSError: If the file cannot be read.
     """
     path, chosen = _form(source, format, delimiter)
@@ -128,8 +130,9 @@ def read_queries(
     def take(fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return _text(fields, name), fields
 
+    known, read = {name, "id"}, None if columns is None else {name, *columns}
     for line, (text, fields) in _taken(
-        source, path, chosen, {name, "id"}, take, on_invalid, delimiter
+        source, path, chosen, known, take, on_invalid, delimiter, read
     ):
         yield Record(line, text, {} if chosen == "lines" else fields)
 
@@ -313,9 +316,10 @@ def _taken(
     take: Callable[[dict[str, Any]], T],
     on_invalid: Callable[[DataError], object] | None,
     delimiter: str | None,
+    columns: Collection[str] | None = None,
 ) -> Iterator[tuple[int, T]]:
     """Line and what `take` makes of each entry; it says by an InputError that one is invalid."""
-    for line, entry in entries_in(source, format_, path, known, delimiter):
+    for line, entry in entries_in(source, format_, path, known, delimiter, columns):
         try:
             taken = take(checked(entry, path, line))
         except (DataError, InputError) as error:

@@ -111,7 +111,7 @@ def test_nothing_in_nothing_out(shell: Shell) -> None:
 def test_a_file_without_queries_is_told(shell: Shell) -> None:
     Path("none.txt").touch()
     done = shell("rank", "-i", "none.txt", "-t", "roles.uwe")
-    assert (done.stdout, done.stderr[:18]) == ("", "uwe: no query came")
+    assert (done.stdout, done.stderr[:17]) == ("", "uwe: no text came")
 
 
 def test_explain_many_pairs(shell: Shell) -> None:

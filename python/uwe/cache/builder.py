@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from uwe import _core
 from uwe.cache.filters import Scalar, kinded
 from uwe.checks import listed, text_of, texts_of
+from uwe.columns import columns_of
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -59,12 +60,13 @@ class TargetTexts:
         if aliases is not None:
             for i, others in enumerate(_listed("aliases", aliases, count)):
                 what = f"aliases of target {i}"
-                others = listed(what, others)
+                others = [] if others is None else listed(what, others)
                 texts[i] += texts_of(what, others, f"{what}: alias") if others else []
         columns: dict[str, list[str]] = {}
+        metadata = columns_of("metadata", metadata)
         if not isinstance(metadata, Mapping | None):
             raise InputError(
-                "metadata: expected {column: one value for each target}, got "
+                "metadata: expected {column: one value for each target}, or a table, got "
                 f"{type(metadata).__name__}"
             )
         for name, values in (metadata or {}).items():

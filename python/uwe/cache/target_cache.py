@@ -97,6 +97,9 @@ class TargetCache:
         The cache appears when it is complete: a build that fails, is interrupted or killed leaves
         what was at `path` before, and a cache that was there is replaced at once.
 
+        `labels`, `ids`, `aliases` and each column of `metadata` may be columns of Arrow, pandas or
+        polars, of which those other than pandas's and polars's need the extra `arrow`.
+
         Args:
             model: Anything with `encode(texts) -> TokenVectors`; `uwe.load()` gives one.
             labels: The targets' texts, none of them blank; at least one.
@@ -104,9 +107,9 @@ class TargetCache:
                 cache for this process: in a temporary folder that goes with the last object that
                 uses it.
             ids: An id or None for each target; ids differ.
-            aliases: Other texts of each target: it scores as the best of all its texts.
-            metadata: Columns to filter by, each with texts, numbers or booleans, one kind in a
-                column; None for a target that has none.
+            aliases: Other texts of each target, or None: it scores as the best of all its texts.
+            metadata: Columns to filter by, or a table of them, each with texts, numbers or
+                booleans, one kind in a column; None for a target that has none.
             scorer: What ranks against this cache by default; None takes `model.config.scorer`.
             dtype: How unit vectors are stored: `"float32"`, exact, `"float16"`, half the size, or
                 `"int8"`, a quarter. What is stored is what a score is exact for.

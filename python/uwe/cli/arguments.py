@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -13,7 +12,7 @@ import typer
 
 from uwe.cli.guard import say
 from uwe.corpus import Format
-from uwe.errors import DataError, InputError, UweError
+from uwe.errors import InputError, UweError
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
@@ -69,9 +68,9 @@ FileFormat = Annotated[
     str | None,
     typer.Option(
         "--format", metavar="FORMAT",
-        help="lines, csv, jsonl or parquet (extra: arrow); the default is told by the suffix "
-        "(.txt, .csv, .tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and lines for "
-        "standard input.",
+        help="lines, csv, jsonl, parquet (extra: arrow) or xlsx (extra: xlsx); the default is told "
+        "by the suffix (.txt, .csv, .tsv, .jsonl, also with .gz; .parquet, .xlsx), csv with "
+        "--delimiter, and lines for standard input.",
     ),
 ]  # fmt: skip
 Delimiter = Annotated[
@@ -80,6 +79,42 @@ Delimiter = Annotated[
         metavar="CHARACTER",
         help="What separates the columns of CSV, such as ; or tab. The default is tabs for .tsv, "
         "and otherwise commas, or, if the header has none, its tabs or semicolons.",
+    ),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        "--input", "-i", metavar="FILE",
+        help="Take every text of a file, or of standard input (-), in their order.",
+    ),
+]  # fmt: skip
+Field = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Key or column that holds the text; the default is text."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Carry a key or column of --input over to the output, where it is input.NAME; repeat "
+        "for several.",
+    ),
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE",
+        help="Write a file instead: .jsonl, or .csv or .tsv with a header, also with .gz, or "
+        ".parquet (extra: arrow). It appears whole; one that is there is replaced. Until then its "
+        "parts are in FILE.parts.",
+    ),
+]  # fmt: skip
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the parts of --output that a call as this one, which was interrupted, has "
+        "left; without any, begin.",
     ),
 ]
 SkipInvalid = Annotated[
@@ -197,31 +232,6 @@ def read_records(
         field=field,
         on_invalid=skipped,
     )
-
-
-def read_texts(
-    records: Iterable[Record], waiting: deque[Record], invalid: list[DataError], *, plain: bool
-) -> Iterator[str]:
-    """The texts of entries, which wait for what is found, a block of them at most.
-
-    An invalid entry ends them, so that everything before it is answered first.
-
-    Args:
-        records: The entries.
-        waiting: Takes each entry.
-        invalid: Takes the error of an invalid entry.
-        plain: Whether entries may be plain lines; they have no field that could have been named.
-    """
-    try:
-        for record in records:
-            if not record.fields and not plain:
-                raise typer.BadParameter(
-                    "--field is for CSV, JSON lines and Parquet: plain lines have none"
-                )
-            waiting.append(record)
-            yield record.text
-    except DataError as error:
-        invalid.append(error)
 
 
 def place_of(record: Record) -> dict[str, Any]:

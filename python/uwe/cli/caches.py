@@ -25,10 +25,10 @@ From = Annotated[
     str | None,
     typer.Option(
         "--input", "-i", metavar="FILE",
-        help="File of targets, or - for standard input. Plain lines are labels; CSV and JSON lines "
-        "have label (or text), id, aliases (a list; in CSV separated by | or line ends), and "
-        "metadata in every other column. Metadata from CSV are always texts; for numbers and "
-        "booleans use JSON lines.",
+        help="File of targets, or - for standard input. Plain lines are labels; CSV, JSON "
+        "lines, Parquet and Excel have label (or text), id, aliases (a list; in CSV and Excel "
+        "separated by | or line ends), and metadata in every other column. Metadata from CSV are "
+        "always texts; for numbers and booleans use one of the others.",
     ),
 ]  # fmt: skip
 LabelField = Annotated[

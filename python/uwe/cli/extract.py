@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import sys
 import textwrap
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uwe.checks import path_of
-from uwe.cli import arguments, output
+from uwe.cli import arguments, bulk, output
 from uwe.cli.bench.options import check_out
 from uwe.cli.guard import say
-from uwe.errors import DataError, InputError
-from uwe.files.arrow import arrow
-from uwe.files.atomic import replaced_file, write_lines, write_text
+from uwe.errors import DataError
+from uwe.files.atomic import write_text
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
-    from uwe.corpus import Record
     from uwe.extraction.findings import Extraction
-
-    Answers = Iterator[tuple[Record, Extraction]]
 
 __all__ = ["extract_command"]
 
@@ -36,8 +28,14 @@ _LONGEST_FILE = 1 << 24
 _SHOWN = 60
 """Characters of a place in the table."""
 
-_TEXTS = 512
-"""Texts whose findings make a row group of Parquet."""
+_PART = 512
+"""Texts of a part of the output."""
+
+_COLUMNS = {
+    "rank": "int32", "label": "string", "id": "string", "score": "float32",
+    "confidence": "float64", "place": "string", "place_confidence": "float64", "start": "int64",
+    "end": "int64",
+}  # fmt: skip
 
 
 def extract_command(
@@ -64,31 +62,14 @@ def extract_command(
             help="Also write a page that shows where each target was found.",
         ),
     ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input", "-i", metavar="FILE",
-            help="Extract from every text of a file, or of standard input (-), in their order.",
-        ),
-    ] = None,
+    source: arguments.Source = None,
     format_: arguments.FileFormat = None,
     delimiter: arguments.Delimiter = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            help="Key or column of JSON lines, CSV or Parquet that holds the text; the default is "
-            "text."
-        ),
-    ] = None,
+    field: arguments.Field = None,
+    keep: arguments.Keep = None,
     skip_invalid: arguments.SkipInvalid = False,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE",
-            help="Where to write what --input finds, in place of standard output: .jsonl, "
-            ".jsonl.gz, or .parquet with a row for each place (extra: arrow).",
-        ),
-    ] = None,
+    out: arguments.Output = None,
+    resume: arguments.Resume = False,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Find the skills, or other targets, that an advert or a CV asks for, and where.
@@ -96,30 +77,37 @@ def extract_command(
     One text prints a table: confidence, label, the text of the best place, and the number of
     places. With --json one JSON object, in which places are counted in characters of the file,
     but for a byte order mark. Many texts print one JSON object each; a plain file has one text a
-    line.
+    line. With --output a file, whose tables have a row for each place, and on standard error how
+    fast it was written.
 
     Examples:
       uwe extract advert.txt
       uwe extract advert.html --min-confidence 0.7 --html found.html
       uwe extract cv.md --targets esco-skills@1.1.1 --where skill_type=knowledge --json
       uwe extract --input adverts.jsonl --field description --output found.jsonl
-      uwe extract --input adverts.parquet --output found.parquet
+      uwe extract --input adverts.parquet --keep id --output found.parquet --resume
     """
     if (file is None) == (source is None):
         raise typer.BadParameter("give either a FILE (- is standard input) or --input FILE")
-    if source is None and (format_ or delimiter or field or skip_invalid or out):
+    bulk_only = (format_, delimiter, field, keep, skip_invalid, out, resume)
+    if source is None and any(bulk_only):
         raise typer.BadParameter(
-            "--format, --delimiter, --field, --skip-invalid and --output are for --input"
+            "--format, --delimiter, --field, --keep, --skip-invalid, --output and --resume are for "
+            "--input"
         )
     if source is not None and page is not None:
         raise typer.BadParameter("--html is for one FILE")
     check_out(page, file)
-    check_out(out, source)
-    write = _writer(out)
+    bulk.check_file(out, source, resume=resume)
     text = None if file is None else _read(file)
     space = arguments.open_targets(targets)
-    settings: dict[str, Any] = {
+    given: dict[str, Any] = {
         "min_confidence": min_confidence,
+        "where": where,
+        "abbreviations": abbreviations,
+    }
+    settings = {
+        **given,
         "where": arguments.read_where(where, space),
         "abbreviations": arguments.read_abbreviations(abbreviations),
     }
@@ -127,12 +115,30 @@ def extract_command(
         _extract_one(text, space, settings, page, as_json)
         return
     assert source is not None
+    from uwe.extraction.extract import extract_stream
+
     skipped = arguments.Skipped()
-    records = arguments.read_records(
-        source, format_, skipped if skip_invalid else None, field, delimiter
+    texts = bulk.Texts(
+        source, format_, delimiter, field, keep or [], skipped if skip_invalid else None
     )
-    write(_answers(records, space, settings, named=field is not None, shown=out is not None))
+    find = partial(extract_stream, targets=space, **settings)
+    form = bulk.Form(_COLUMNS, _rows, lambda found: found.to_dict())
+    if out is None:
+        bulk.show(
+            texts, find, lambda answer: output.as_json(form.object(answer)),
+            size=_PART, flush=False, what="Extracting",
+        )  # fmt: skip
+    else:
+        job = None if texts.path is None else texts.job("extract", space, given)
+        bulk.write(out, texts, find, form, size=_PART, job=job, resume=resume, what="Extracting")
     skipped.tell()
+
+
+def _rows(found: Extraction) -> list[list[Any]]:
+    """The row of each place, or one of nulls."""
+    from uwe.extraction.findings import place_rows
+
+    return [[row.get(name) for name in _COLUMNS] for row in place_rows(found)]
 
 
 def _read(path: str) -> str:
@@ -188,83 +194,3 @@ def _extract_one(
         for finding in found
     ]
     output.print_table(("confidence", "label", "best place", "places"), rows, right="03")
-
-
-def _answers(
-    records: Iterable[Record],
-    space: TargetCache,
-    settings: dict[str, Any],
-    *,
-    named: bool,
-    shown: bool,
-) -> Answers:
-    """Entries with what was found in them; the first invalid entry is raised at the end."""
-    from uwe.extraction.extract import extract_stream
-    from uwe.progress import reporting
-
-    waiting: deque[Record] = deque()
-    invalid: list[DataError] = []
-    texts = arguments.read_texts(records, waiting, invalid, plain=not named)
-    done, start = 0, time.monotonic()
-    with reporting(shown or not sys.stdout.isatty(), None, "Extracting") as progress:
-        for done, found in enumerate(extract_stream(texts, space, **settings), 1):
-            yield waiting.popleft(), found
-            progress(done)
-    if invalid:
-        raise invalid[0]
-    if not done:
-        say("no text came: expected one a line, or a field of CSV, JSON lines or Parquet")
-        return
-    rate = 60 * done / max(time.monotonic() - start, 1e-9)
-    say(f"{done:,} {'text' if done == 1 else 'texts'}, {rate:,.0f} a minute")
-
-
-def _writer(out: str | None) -> Callable[[Answers], None]:
-    """What takes the answers, with everything about its file checked that can be.
-
-    Raises:
-        InputError: If the name of the file ends otherwise.
-        MissingExtraError: If it is Parquet and pyarrow is not installed.
-    """
-    if out is None:
-        return _print
-    path = path_of("--output", out)
-    if path.suffix == ".parquet":
-        arrow("writing Parquet")
-        return lambda answers: _write_parquet(path, answers)
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError(
-            f"expected --output to end with .jsonl, .jsonl.gz or .parquet, got {out}: rename it"
-        )
-    return lambda answers: write_lines(path, (_line(*answer) for answer in answers))
-
-
-def _print(answers: Answers) -> None:
-    for record, found in answers:
-        output.print_line(_line(record, found))
-
-
-def _line(record: Record, found: Extraction) -> str:
-    return output.as_json({**arguments.place_of(record), **found.to_dict()})
-
-
-def _write_parquet(path: Path, answers: Answers) -> None:
-    """The columns of `Extractions.to_arrow`, but `line` and `text_id` in place of the number."""
-    from pyarrow import parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    empty = _table([])
-    with replaced_file(path) as raw, parquet.ParquetWriter(raw, empty.schema) as writer:
-        while block := list(islice(answers, _TEXTS)):
-            writer.write_table(_table(block))
-
-
-def _table(block: list[tuple[Record, Extraction]]) -> Any:
-    from uwe.extraction.findings import Extractions
-
-    pa = arrow("writing Parquet")
-    table = Extractions(found for _, found in block).to_arrow()
-    places = [arguments.place_of(block[number][0]) for number in table["text"].to_pylist()]
-    ids = [None if place.get("id") is None else str(place["id"]) for place in places]
-    lines = pa.array([place["line"] for place in places], pa.int64())
-    return table.set_column(0, "line", lines).add_column(1, "text_id", pa.array(ids, pa.string()))

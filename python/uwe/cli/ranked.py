@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from uwe.cli import arguments, output
-from uwe.errors import InputError
+from uwe.cli import output
+from uwe.cli.bulk import Answer, Form, text_of_cell
 
 if TYPE_CHECKING:
-    from uwe.corpus import Record
     from uwe.explanation import Explanation
     from uwe.ranking.matches import Match
 
-__all__ = ["Ranked", "as_json", "as_line", "check_file", "print_table", "write"]
+__all__ = ["Ranked", "as_line", "form", "print_table"]
 
-_DELIMITERS = {".jsonl": "", ".csv": ",", ".tsv": "\t"}
-_COLUMNS = ["query", "rank", "label", "score", "confidence", "id", "alias", "read_as"]
+_COLUMNS = {
+    "query": "string", "rank": "int32", "label": "string", "score": "float32",
+    "confidence": "float32", "id": "string", "alias": "string", "read_as": "string",
+}  # fmt: skip
 
 
 class Ranked(NamedTuple):
@@ -27,13 +24,11 @@ class Ranked(NamedTuple):
 
     Attributes:
         query: The text.
-        record: The entry that it comes from, or None for one of the command line.
         matches: Best first.
         reasons: Of each match, or None where nobody asked.
     """
 
     query: str
-    record: Record | None
     matches: list[Match]
     reasons: list[Explanation] | None
 
@@ -54,102 +49,53 @@ def print_table(ranked: Ranked) -> None:
     output.print_table(rows[0], rows[1:], right="023" if judged else "02")
 
 
-def as_line(ranked: Ranked) -> str:
+def as_line(answer: Answer[Ranked]) -> str:
     """A line for each match, its columns separated by tabs."""
-    rows = _rows(ranked, "{:.4f}", "{:.3f}")
-    return "\n".join("\t".join(map(output.one_line, row)) for row in rows)
+    return "\n".join(
+        "\t".join(
+            output.one_line(text_of_cell(cell) or "") for cell in [*row, *answer.kept.values()]
+        )
+        for row in _rows(answer.found, "{:.4f}", "{:.3f}")
+    )
 
 
-def as_json(ranked: Ranked) -> dict[str, Any]:
-    """One object, with the line of the query and its id if it comes from a file."""
+def form(why: bool) -> Form[Ranked]:
+    """How rankings are put down; `why` has a column for the words that earned the score."""
+    columns = {**_COLUMNS, **({"earned_by": "string"} if why else {})}
+    return Form(columns, _rows, _entry)
+
+
+def _entry(ranked: Ranked) -> dict[str, Any]:
     matches = []
     for i, match in enumerate(ranked.matches):
         entry = {"rank": i + 1, **match.to_dict()}
         if ranked.reasons is not None:
             entry["why"] = [vars(word) for word in ranked.reasons[i].query_words]
         matches.append(entry)
-    place = {} if ranked.record is None else arguments.place_of(ranked.record)
-    return {**place, "query": ranked.query, "matches": matches}
+    return {"query": ranked.query, "matches": matches}
 
 
-def check_file(out: str, source: str | None) -> None:
-    """InputError if rankings cannot be written there: better before the work than after."""
-    from uwe.cli.bench.options import check_out
-
-    _delimiter(out)
-    check_out(out, source)
-
-
-def write(out: str, answers: Iterable[Ranked], why: bool) -> int:
-    """Write a file, whole or not at all, as its suffix says; the number of queries.
-
-    A file that is there is replaced.
-
-    Raises:
-        OSError: If the disk is full or refuses; then what was there is as it was.
-    """
-    from uwe.files.atomic import write_lines
-
-    done = 0
-    delimiter = _delimiter(out)
-
-    def lines() -> Iterator[str]:
-        nonlocal done
-        if delimiter:
-            yield _joined([*_COLUMNS, *(["earned_by"] if why else [])], delimiter)
-        for ranked in answers:
-            done += 1
-            if delimiter:
-                # Nine digits are what a float32 needs.
-                yield from (_joined(row, delimiter) for row in _rows(ranked, "{:.9g}", "{:.6f}"))
-            else:
-                yield output.as_json(as_json(ranked))
-
-    write_lines(Path(out), lines())
-    return done
-
-
-def _delimiter(out: str) -> str:
-    """What separates columns in a file of this name; an empty text for JSON lines."""
-    from uwe.files.records import suffix_of
-
-    found = _DELIMITERS.get(suffix_of(Path(out)))
-    if found is None:
-        raise InputError(
-            f"cannot tell the form of {out} by its suffix; known are {', '.join(_DELIMITERS)}, "
-            "with or without .gz: name the file so"
-        )
-    return found
-
-
-def _joined(row: list[str], delimiter: str) -> str:
-    text = io.StringIO()
-    # Values with one of these characters are put in quotes.
-    csv.writer(text, delimiter=delimiter, lineterminator="\r\n").writerow(row)
-    return text.getvalue().removesuffix("\r\n")
-
-
-def _rows(ranked: Ranked, score: str, confidence: str) -> list[list[str]]:
-    """A row for each match; one with the query alone if there is none."""
-    rows: list[list[str | None]] = [
+def _rows(ranked: Ranked, score: str = "", confidence: str = "") -> list[list[Any]]:
+    """A row for each match, its numbers as they are or in a format; one of nulls for none."""
+    rows: list[list[Any]] = [
         [
-            str(place),
-            m.label,
-            score.format(m.score),
-            None if m.confidence is None else confidence.format(m.confidence),
-            m.id,
-            m.alias,
-            m.read_as,
+            place,
+            match.label,
+            score.format(match.score) if score else match.score,
+            confidence.format(match.confidence)
+            if confidence and match.confidence is not None
+            else match.confidence,
+            match.id,
+            match.alias,
+            match.read_as,
         ]
-        for place, m in enumerate(ranked.matches, 1)
-    ]
-    if not rows:
-        rows.append([None] * (len(_COLUMNS) - 1))
+        for place, match in enumerate(ranked.matches, 1)
+    ] or [[None] * (len(_COLUMNS) - 1)]
     reasons = ranked.reasons
     if reasons is not None:
         for i, row in enumerate(rows):
             row.append(_earned(reasons[i]) if reasons else None)
-    return [[ranked.query, *(column or "" for column in row)] for row in rows]
+    return [[ranked.query, *row] for row in rows]
 
 
 def _percent(confidence: float | None) -> str:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uwe.cli import arguments, output, ranked
+from uwe.cli import arguments, bulk, output, ranked
 from uwe.cli.guard import say
 from uwe.cli.ranked import Ranked
-from uwe.errors import DataError
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
-    from uwe.corpus import Record
     from uwe.explanation import Explanation
     from uwe.ranking.matches import Match
 
 __all__ = ["rank_command"]
+
+_BLOCK = 64
+_PART = 128 * _BLOCK
+"""Texts of a part of the output. The last bits of a score may depend on the texts that are encoded
+with it: parts hold whole blocks, so that what goes on after one finds the same."""
 
 
 def rank_command(
@@ -59,22 +62,11 @@ def rank_command(
         ),
     ] = None,
     abbreviations: arguments.AbbreviationTable = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input", "-i", metavar="FILE",
-            help="Rank for every entry of a file, or of standard input (-), in their order.",
-        ),
-    ] = None,
+    source: arguments.Source = None,
     format_: arguments.FileFormat = None,
     delimiter: arguments.Delimiter = None,
-    field: Annotated[
-        str | None,
-        typer.Option(
-            help="Key or column of JSON lines, CSV or Parquet that holds the query; the default is "
-            "text."
-        ),
-    ] = None,
+    field: arguments.Field = None,
+    keep: arguments.Keep = None,
     skip_invalid: arguments.SkipInvalid = False,
     why: Annotated[
         bool | None,
@@ -83,14 +75,8 @@ def rank_command(
             help="Say which words of the query earned the score; the default for one query.",
         ),
     ] = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE",
-            help="Write a file instead: .jsonl, or .csv or .tsv with a header, also with .gz. It "
-            "appears whole; one that is there is replaced.",
-        ),
-    ] = None,
+    out: arguments.Output = None,
+    resume: arguments.Resume = False,
     as_json: arguments.AsJson = False,
 ) -> None:  # fmt: skip
     """Rank targets for a query, or for many from a file or standard input.
@@ -100,7 +86,7 @@ def rank_command(
     of columns separated by tabs: query, rank, label, score, confidence, id, alias (the text of the
     target that matched, if not its label), how the query was read (if not as it stands), and with
     --why the words; a query with no targets left is a line with the query alone. With --json
-    one JSON object a query; with --output a file.
+    one JSON object a query; with --output a file, and on standard error how fast it was written.
 
     Examples:
       uwe rank "data engineer, big data pipelines"
@@ -108,28 +94,33 @@ def rank_command(
       uwe rank "head chef" --targets esco-occupations --json
       uwe rank "kubernetes" --min-confidence 0.5
       uwe rank "welder" --targets esco-skills@1.1.1 --where skill_type=knowledge
-      uwe rank --input titles.csv --field title --output ranked.csv
+      uwe rank --input titles.csv --field title --keep id --output ranked.csv
+      uwe rank --input titles.parquet --field title --output ranked.parquet --resume
       cat titles.txt | uwe rank --input -
     """
     if (query is None) == (source is None):
         raise typer.BadParameter("give either a QUERY or --input FILE (- is standard input)")
-    if source is None and (format_, delimiter, field, skip_invalid) != (None, None, None, False):
+    if source is None and (format_ or delimiter or field or keep or skip_invalid or resume):
         raise typer.BadParameter(
-            "--format, --delimiter, --field and --skip-invalid are for --input FILE"
+            "--format, --delimiter, --field, --keep, --skip-invalid and --resume are for --input"
         )
-    if out is not None:
-        if as_json:
-            raise typer.BadParameter("the suffix of --output says the form: leave --json out")
-        ranked.check_file(out, source)
+    if out is not None and as_json:
+        raise typer.BadParameter("the suffix of --output says the form: leave --json out")
+    bulk.check_file(out, source, resume=resume)
     space = arguments.open_targets(targets, model)
-    settings: dict[str, Any] = {
+    given: dict[str, Any] = {
         "k": k,
-        "where": arguments.read_where(where, space),
+        "where": where,
         "min_score": min_score,
         "min_confidence": min_confidence,
         "kind": kind,
         "scorer": scorer,
         "candidates": candidates,
+        "abbreviations": abbreviations,
+    }
+    settings = {
+        **given,
+        "where": arguments.read_where(where, space),
         "abbreviations": arguments.read_abbreviations(abbreviations),
     }
     if source is None:
@@ -138,27 +129,25 @@ def rank_command(
         if out is None:
             _print_one(found, space, as_json)
         else:
-            ranked.write(out, [found], bool(why))
+            bulk.write_one(out, found, ranked.form(bool(why)))
             output.print_line(out)
         return
     skipped = arguments.Skipped()
-    records = arguments.read_records(
-        source, format_, skipped if skip_invalid else None, field, delimiter
+    texts = bulk.Texts(
+        source, format_, delimiter, field, keep or [], skipped if skip_invalid else None
     )
     # Whoever types wants each answer at once; files are ranked a block at a time.
     typed = source == "-" and sys.stdin.isatty()
-    settings["block"] = 1 if typed else 64
-    quiet = out is None and sys.stdout.isatty()
-    answers = _answers(records, field is None, space, settings, bool(why), not quiet)
-    done = (
-        _print_each(answers, as_json, typed)
-        if out is None
-        else ranked.write(out, answers, bool(why))
-    )
-    if out is not None:
+    settings["block"] = 1 if typed else _BLOCK
+    find = partial(_answers, space=space, settings=settings, why=bool(why))
+    form = ranked.form(bool(why))
+    if out is None:
+        line = (lambda answer: output.as_json(form.object(answer))) if as_json else ranked.as_line
+        bulk.show(texts, find, line, size=_PART, flush=typed, what="Ranking")
+    else:
+        job = None if texts.path is None else texts.job("rank", space, {**given, "why": bool(why)})
+        bulk.write(out, texts, find, form, size=_PART, job=job, resume=resume, what="Ranking")
         output.print_line(out)
-    if not done and not skipped.count and source != "-":
-        say("no query came: expected a text a line, or a field of CSV or JSON lines")
     skipped.tell()
 
 
@@ -166,12 +155,22 @@ def _answer(query: str, space: TargetCache, settings: dict[str, Any], why: bool)
     from uwe.ranking.rank import rank
 
     matches = rank(query, space, **settings)
-    return Ranked(query, None, matches, _reasons(query, space, matches, settings) if why else None)
+    return Ranked(query, matches, _reasons(query, space, matches, settings) if why else None)
+
+
+def _answers(
+    texts: Iterable[str], space: TargetCache, settings: dict[str, Any], why: bool
+) -> Iterator[Ranked]:
+    from uwe.ranking.rank import rank_stream
+
+    for matches in rank_stream(texts, space, **settings):
+        reasons = _reasons(matches.query, space, matches, settings) if why else None
+        yield Ranked(matches.query, matches, reasons)
 
 
 def _print_one(found: Ranked, space: TargetCache, as_json: bool) -> None:
     if as_json:
-        output.print_json(ranked.as_json(found), indent=2)
+        output.print_json(ranked.form(why=True).entry(found), indent=2)
     elif found.matches:
         ranked.print_table(found)
     else:
@@ -179,45 +178,6 @@ def _print_one(found: Ranked, space: TargetCache, as_json: bool) -> None:
         if not len(space):
             remedy = " in the cache: add some with  uwe cache append"
         say(f"no target is left{remedy}")
-
-
-def _print_each(answers: Iterable[Ranked], as_json: bool, flush: bool) -> int:
-    """How many there were."""
-    done = 0
-    for found in answers:
-        done += 1
-        if as_json:
-            output.print_json(ranked.as_json(found))
-        else:
-            output.print_line(ranked.as_line(found))
-        if flush:
-            sys.stdout.flush()
-    return done
-
-
-def _answers(
-    records: Iterable[Record],
-    plain: bool,
-    space: TargetCache,
-    settings: dict[str, Any],
-    why: bool,
-    progress: bool,
-) -> Iterator[Ranked]:
-    from uwe.progress import reporting
-    from uwe.ranking.rank import rank_stream
-
-    waiting: deque[Record] = deque()
-    invalid: list[DataError] = []
-    texts = arguments.read_texts(records, waiting, invalid, plain=plain)
-    found = rank_stream(texts, space, **settings)
-    with reporting(progress, None, "Ranking") as report:
-        for done, matches in enumerate(found, 1):
-            record = waiting.popleft()
-            reasons = _reasons(record.text, space, matches, settings) if why else None
-            yield Ranked(record.text, record, matches, reasons)
-            report(done)
-    if invalid:
-        raise invalid[0]
 
 
 def _reasons(

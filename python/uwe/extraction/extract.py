@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from uwe.calibration import Calibration
 from uwe.checks import share, texts_of
+from uwe.columns import values_of
 from uwe.encoder.truncation import warn_caller
 from uwe.errors import InputError
 from uwe.extraction.findings import Extraction, Extractions, Finding, Place
@@ -100,7 +101,7 @@ def extract_many(
     """`extract` for many texts.
 
     Args:
-        texts: In any iterable.
+        texts: In any iterable, or a column of Arrow, pandas or polars.
         targets: As in `extract`, like all that follows.
         min_confidence: As in `extract`.
         where: As in `extract`.
@@ -286,9 +287,11 @@ def _apart(
     return kept
 
 
-def _iterable(texts: Iterable[str]) -> Iterable[str]:
+def _iterable(texts: Any) -> Iterable[str]:
+    texts = values_of("texts", texts)
     if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
         raise InputError(
             f"expected several texts, got {type(texts).__name__}: call extract, or pass a list"
         )
-    return texts
+    found: Iterable[str] = texts
+    return found

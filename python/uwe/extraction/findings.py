@@ -13,7 +13,7 @@ from uwe.markup import escaped
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Extraction", "Extractions", "Finding", "Place", "Word"]
+__all__ = ["Extraction", "Extractions", "Finding", "Place", "Word", "place_rows"]
 
 # How JupyterLab and VS Code say that a notebook is light or dark, whatever the system is.
 _THEMES = """
@@ -186,18 +186,22 @@ def _arrow(extractions: list[Extraction]) -> pa.Table:
         "score": pa.float32(), "confidence": pa.float64(), "place": pa.string(),
         "place_confidence": pa.float64(), "start": pa.int64(), "end": pa.int64(),
     }  # fmt: skip
-    rows = [row for number, found in enumerate(extractions) for row in _rows(number, found)]
+    rows = [
+        {"text": number, **row}
+        for number, found in enumerate(extractions)
+        for row in place_rows(found)
+    ]
     return pa.Table.from_pylist(rows, pa.schema(kinds))
 
 
-def _rows(number: int, extraction: Extraction) -> list[dict[str, Any]]:
-    rows = [
+def place_rows(extraction: Extraction) -> list[dict[str, Any]]:
+    """What a table has of each place; one row with nothing in it if there is none."""
+    return [
         {
-            "text": number, "rank": rank, "label": finding.label, "id": finding.id,
+            "rank": rank, "label": finding.label, "id": finding.id,
             "score": finding.score, "confidence": finding.confidence, "place": place.text,
             "place_confidence": place.confidence, "start": place.start, "end": place.end,
         }
         for rank, finding in enumerate(extraction, 1)
         for place in finding.places
-    ]  # fmt: skip
-    return rows or [{"text": number}]
+    ] or [{}]  # fmt: skip

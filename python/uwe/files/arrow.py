@@ -1,56 +1,76 @@
-"""pyarrow, which the extra `arrow` brings, and what it reads."""
+"""Parquet, by pyarrow, which the extra `arrow` brings."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uwe.errors import DataError, MissingExtraError
+from uwe.columns import arrow
+from uwe.errors import DataError
 
-__all__ = ["arrow", "parquet_rows"]
+__all__ = ["arrow", "parquet_rows", "parquet_types"]
 
 _ROWS = 64
 """Rows that are held at once: texts may be long."""
 
-
-def arrow(needed_for: str) -> Any:
-    """The module pyarrow.
-
-    Raises:
-        MissingExtraError: If it is not installed.
-    """
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError:
-        raise MissingExtraError("arrow", needed_for) from None
-    return pa
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once: a row group may be larger than the memory."""
 
 
-def parquet_rows(path: Path, known: Collection[str]) -> Iterator[dict[str, Any]]:
+def parquet_rows(
+    path: Path, known: Collection[str], columns: Collection[str] | None = None
+) -> Iterator[dict[str, Any]]:
     """The rows of a Parquet file, a block at a time.
+
+    Args:
+        path: The file.
+        known: Names of which it must have one.
+        columns: Those that are read, if they are there; None reads all.
 
     Raises:
         DataError: If it is none, is damaged, or has none of the `known` columns.
         MissingExtraError: If pyarrow is not installed.
         OSError: If the file cannot be read.
     """
+    with _opened(path) as file:
+        names = file.schema_arrow.names
+        if not set(names) & set(known):
+            raise DataError(
+                f"expected a column such as {', '.join(map(repr, sorted(known)))}, got "
+                f"{', '.join(map(repr, names))}: name another field",
+                path=path,
+            )
+        wanted = None if columns is None else [name for name in names if name in columns]
+        for batch in file.iter_batches(_ROWS, columns=wanted):
+            yield from batch.to_pylist()
+
+
+def parquet_types(path: Path) -> dict[str, Any]:
+    """The Arrow type of each column of a Parquet file.
+
+    Raises:
+        DataError: As `parquet_rows`.
+        MissingExtraError: If pyarrow is not installed.
+        OSError: If the file cannot be read.
+    """
+    with _opened(path) as file:
+        return {field.name: field.type for field in file.schema_arrow}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     pa = arrow("reading Parquet")
     from pyarrow import parquet
 
     with path.open("rb") as raw:
         try:
-            with parquet.ParquetFile(raw) as file:
-                names = file.schema_arrow.names
-                if not set(names) & set(known):
-                    raise DataError(
-                        f"expected a column such as {', '.join(map(repr, sorted(known)))}, got "
-                        f"{', '.join(map(repr, names))}: name another field",
-                        path=path,
-                    )
-                for batch in file.iter_batches(_ROWS):
-                    yield from batch.to_pylist()
-        except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+            with parquet.ParquetFile(raw, buffer_size=_BUFFER, pre_buffer=False) as file:
+                yield file
+        except DataError:
+            raise
+        except (pa.ArrowException, ValueError, OverflowError, OSError) as error:
             # An error of the system has a number, one of Arrow's none.
             if isinstance(error, OSError) and error.errno:
                 raise

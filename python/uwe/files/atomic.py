@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from uwe.checks import path_of
 from uwe.errors import InputError
@@ -22,6 +22,7 @@ __all__ = [
     "new_folder",
     "replaced",
     "replaced_file",
+    "replaced_packed",
     "replaced_path",
     "settled",
     "write_lines",
@@ -133,12 +134,24 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_packed(path) as file, io.TextIOWrapper(file, "utf-8", newline="\n") as text:
+        text.writelines(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def replaced_packed(path: Path) -> Iterator[BinaryIO]:
+    """`replaced_file`, packed if the name ends in .gz; the same content gives the same bytes.
+
+    Raises:
+        OSError: As `replaced_file`.
+    """
     with replaced_file(path) as raw:
-        packed = path.suffix == ".gz"
+        if path.suffix.lower() != ".gz":
+            yield raw
+            return
         # Without a name or a time in it. Level 9 takes twice as long, for 2 % less.
-        file = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
-        with io.TextIOWrapper(file, encoding="utf-8", newline="\n") as text:
-            text.writelines(f"{line}\n" for line in lines)
+        with gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
+            yield cast(BinaryIO, file)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Entries of a file, each with its line: JSON lines, CSV, plain lines, packed or not; Parquet."""
+"""Entries of a file, each with its line: plain lines, CSV, JSON lines; Parquet, Excel."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from typing import Any, Literal
 from uwe.checks import is_unicode, path_of
 from uwe.errors import DataError, InputError
 from uwe.files.arrow import parquet_rows
+from uwe.files.xlsx import xlsx_rows
 
 __all__ = [
     "FORMATS", "Format", "checked", "decoded", "entries_in", "entries_of", "format_of", "lines_of",
     "suffix_of",
 ]  # fmt: skip
 
-Format = Literal["lines", "csv", "jsonl", "parquet"]
-FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl", "parquet")
-"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line; `parquet`:
-its rows count as lines (extra `arrow`)."""
+Format = Literal["lines", "csv", "jsonl", "parquet", "xlsx"]
+FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl", "parquet", "xlsx")
+"""`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line; `parquet`
+(extra `arrow`): its rows count as lines; `xlsx` (extra `xlsx`): the first sheet of an Excel
+workbook, a header, then rows, which count as Excel has them."""
 
 _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-    ".parquet": "parquet",
+    ".parquet": "parquet", ".xlsx": "xlsx",
 }  # fmt: skip
 
 _QUOTED = re.compile(r'"[^"]*"?')
@@ -57,7 +59,7 @@ def format_of(path: Path | None, given: Format | None, delimiter: str | None = N
             raise InputError(
                 f"expected one character as the delimiter, got {delimiter!r}: pass ';', say"
             )
-        if found in ("jsonl", "parquet") or given == "lines":
+        if found in ("jsonl", "parquet", "xlsx") or given == "lines":
             raise InputError(f"the format {found} has no delimiter: leave it out")
         return "csv"
     if found is None and path is None:
@@ -65,7 +67,7 @@ def format_of(path: Path | None, given: Format | None, delimiter: str | None = N
     if found is None:
         raise InputError(
             f"cannot tell the format of {path} by its suffix; known are {', '.join(_SUFFIXES)}, "
-            f"all but the last also with .gz: give the format, one of {', '.join(FORMATS)}"
+            f"all but the last two also with .gz: give the format, one of {', '.join(FORMATS)}"
         )
     return found
 
@@ -133,20 +135,42 @@ def entries_in(
     path: Path | None,
     known: Collection[str],
     delimiter: str | None,
+    columns: Collection[str] | None = None,
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     """`entries_of` a file of any format, or of lines of bytes.
 
+    Of Parquet, `columns` names those that are read; None reads all.
+
     Raises:
-        InputError: If Parquet is to come from lines, which have no end to begin at.
-        MissingExtraError: If Parquet needs pyarrow, which is not installed.
+        InputError: If Parquet or Excel is to come from lines, which have no end to begin at.
+        MissingExtraError: If the library that either needs is not installed.
     """
-    if format_ != "parquet":
+    if format_ not in ("parquet", "xlsx"):
         with lines_of(source) as lines:
             yield from entries_of(lines, format_, path, known, delimiter)
         return
     if path is None:
-        raise InputError("expected a file, as Parquet is read from its end: name one")
-    yield from enumerate(parquet_rows(path, known), 1)
+        raise InputError(f"expected a file, as {format_} is read from its end: name one")
+    if format_ == "parquet":
+        yield from enumerate(parquet_rows(path, known, columns), 1)
+    else:
+        yield from _sheet_entries(path, known)
+
+
+def _sheet_entries(path: Path, known: Collection[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows below the first that is not blank, which is the header."""
+    header: list[str] = []
+    for line, row in enumerate(xlsx_rows(path), 1):
+        if all(cell is None for cell in row):
+            continue
+        if header:  # columns without a name are notes
+            yield line, {name: cell for name, cell in zip(header, row, strict=True) if name}
+            continue
+        header = ["" if cell is None else str(cell).strip() for cell in row]
+        if problem := _wrong_header([name for name in header if name], known):
+            raise DataError(problem, path=path, line=line)
+    if not header:
+        raise DataError("expected a header and rows, got blank lines: add some", path=path)
 
 
 def entries_of(
@@ -294,11 +318,20 @@ def checked(entry: dict[str, Any] | DataError, path: Path | None, line: int) -> 
     if isinstance(entry, DataError):
         raise entry
     for name, value in entry.items():
-        for text in (name, value, *(value if isinstance(value, list) else ())):
-            if isinstance(text, str) and not is_unicode(text):
-                raise DataError(
-                    "expected UTF-8, got other bytes or a lone surrogate: convert the file",
-                    path=path,
-                    line=line,
-                )
+        if not (is_unicode(name) and _is_unicode(value)):
+            raise DataError(
+                "expected UTF-8, got other bytes or a lone surrogate: convert the file",
+                path=path,
+                line=line,
+            )
     return entry
+
+
+def _is_unicode(value: Any) -> bool:
+    """Whether a text is, or the texts in a list or an object, however deep."""
+    if isinstance(value, list | dict):
+        try:
+            value = json.dumps(value, ensure_ascii=False, default=str)
+        except RecursionError:
+            return False
+    return not isinstance(value, str) or is_unicode(value)

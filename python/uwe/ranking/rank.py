@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
 from uwe.checks import positive, share, texts_of
+from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -144,7 +145,8 @@ def rank_many(
     """`rank` for many queries: the same matches, in less time than one call for each.
 
     Args:
-        queries: Texts that are not blank, in any iterable; may be empty.
+        queries: Texts that are not blank, in any iterable, or a column of Arrow, pandas or polars;
+            may be empty.
         targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
@@ -165,7 +167,8 @@ def rank_many(
         InputError: As `rank`; the message names the index of the query.
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
-        MissingExtraError: As `rank`.
+        MissingExtraError: As `rank`; if the queries are a column of neither pandas nor polars and
+            pyarrow is not installed.
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
@@ -219,7 +222,7 @@ def rank_stream(
     Arguments are checked at the call; queries are taken from the iterable a block at a time.
 
     Args:
-        queries: Texts that are not blank, in any iterable.
+        queries: As in `rank_many`.
         targets: As in `rank`.
         k: As in `rank`.
         where: As in `rank`, for all queries alike.
@@ -238,7 +241,7 @@ def rank_stream(
         InputError: As `rank_many`; for a query, when it is reached.
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
-        MissingExtraError: As `rank`.
+        MissingExtraError: As `rank_many`.
 
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.
@@ -452,7 +455,8 @@ def _matches(
     return Ranking(query, matches)
 
 
-def _iterable(queries: Iterable[str]) -> Iterable[str]:
+def _iterable(queries: Any) -> Iterable[str]:
+    queries = values_of("queries", queries)
     if isinstance(queries, str | bytes):
         raise InputError(
             f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
@@ -461,7 +465,8 @@ def _iterable(queries: Iterable[str]) -> Iterable[str]:
         raise InputError(
             f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
         )
-    return queries
+    found: Iterable[str] = queries
+    return found
 
 
 def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:

@@ -1,0 +1,104 @@
+"""Columns of Arrow, pandas and polars as Python values; pyarrow, which the extra `arrow` brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from uwe.errors import InputError, MissingExtraError
+
+__all__ = ["arrow", "columns_of", "values_of"]
+
+_ROWS = 4096
+"""Values that are held at once as Python objects."""
+
+
+def arrow(needed_for: str) -> Any:
+    """The module pyarrow.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        import pyarrow as pa
+    except ModuleNotFoundError:
+        raise MissingExtraError("arrow", needed_for) from None
+    return pa
+
+
+def values_of(what: str, column: Any) -> Any:
+    """An iterable of the Python values of a column; anything else as it is.
+
+    A column is one of pandas or polars, or has the methods of Arrow's PyCapsule interface,
+    `__arrow_c_stream__` or `__arrow_c_array__`. What is null, or missing to pandas, is None.
+
+    Args:
+        what: What messages call it.
+        column: Whatever a caller passed.
+
+    Raises:
+        InputError: If it is a table, or has values that Python has no type for.
+        MissingExtraError: If it is neither of pandas nor of polars and pyarrow is not installed.
+    """
+    origin, streams = _origin(column), hasattr(column, "__arrow_c_stream__")
+    if not (streams or hasattr(column, "__arrow_c_array__") or origin in ("pandas", "polars")):
+        return column
+    if hasattr(type(column), "columns"):
+        raise _is_table(what, type(column).__name__)
+    if origin == "polars":
+        return column
+    if origin == "pandas":
+        missing = column.isna() if hasattr(column, "isna") else ()
+        return [None if no else value for value, no in zip(column, missing, strict=True)]
+    pa = arrow("taking Arrow data")
+    made = pa.chunked_array(column) if streams else pa.chunked_array([pa.array(column)])
+    if pa.types.is_struct(made.type):
+        raise _is_table(what, str(made.type))
+    return _values(what, made)
+
+
+def columns_of(what: str, table: Any) -> Any:
+    """The columns of a table by their names; anything else, such as a mapping, as it is.
+
+    Args:
+        what: What messages call it.
+        table: One of pandas or polars, or what has `__arrow_c_stream__`.
+
+    Raises:
+        InputError: If two columns have one name.
+        MissingExtraError: As `values_of`.
+    """
+    ours = _origin(table) in ("pandas", "polars") and hasattr(type(table), "columns")
+    if isinstance(table, Mapping) or not (ours or hasattr(table, "__arrow_c_stream__")):
+        return table
+    if not ours:
+        pa = arrow("taking Arrow data")
+        try:
+            table = pa.table(table)
+        except (pa.ArrowException, TypeError, ValueError):  # a column alone
+            return table
+    names = list(table.columns if ours else table.column_names)
+    if len(set(names)) != len(names):
+        raise InputError(f"{what}: expected columns of different names, got {names}: rename some")
+    return {name: table[name] for name in names}
+
+
+def _origin(value: object) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
+def _is_table(what: str, kind: str) -> InputError:
+    return InputError(
+        f"expected {what} to be one column, got a table ({kind}): pass a column of it"
+    )
+
+
+def _values(what: str, column: Any) -> Iterator[Any]:
+    try:
+        for start in range(0, len(column), _ROWS):
+            yield from column.slice(start, _ROWS).to_pylist()
+    except (ValueError, OverflowError) as error:  # Arrow's own errors are the former, too
+        raise InputError(
+            f"expected {what} as values that Python has a type for, got {column.type} ({error}): "
+            "cast the column"
+        ) from None
