@@ -191,8 +191,9 @@ def test_refuses_wrong_tables(tiny: Path) -> None:
     for wrong in ({"title": TITLES}, TITLES, None, "baker"):
         with pytest.raises(InputError, match="batch_format"):
             Ranker(tiny, column="title")(wrong)
+    lists = pa.table({"title": [["baker"]]})
     two = pa.table([["baker"], ["data"]], ["title", "title"])
-    for table in (pa.table({"name": TITLES}), two, pa.table({"title": [1, 2]})):
+    for table in (pa.table({"name": TITLES}), two, pa.table({"title": [1, 2]}), lists):
         with pytest.raises(InputError, match="'title'"):
             Ranker(tiny, column="title", skip_invalid=True)(table)
     with pytest.raises(InputError, match="'ref'"):

@@ -64,8 +64,8 @@ class _Batch(ABC):
         """The matches or findings of one batch.
 
         Args:
-            batch: A `pyarrow.Table` or `RecordBatch`, or anything else that Arrow's C interface
-                makes one of, such as a DataFrame of polars.
+            batch: A `pyarrow.Table` or `RecordBatch`, or anything else with Arrow's C interface,
+                such as a DataFrame of polars.
 
         Returns:
             A `pyarrow.Table` with a row for each match or finding, in the order of the batch: the
@@ -74,7 +74,7 @@ class _Batch(ABC):
             schema, also an empty one.
 
         Raises:
-            InputError: If it is no table, lacks a column, or a kept column is called like one of
+            InputError: If it is no table, lacks a column, or a kept column has the name of one of
                 the result; if an option is wrong; if a text is invalid and not to be skipped.
             CacheError: If there is no cache at the path, or it cannot be used.
             ModelError: If the cache's model cannot be loaded.
@@ -109,11 +109,11 @@ class _Batch(ABC):
             cache = space_cache(self._targets)
         else:
             cache = TargetCache.open(self._targets)
-        self._many([], cache)  # a wrong option is none of a text's, which may be skipped
+        self._many([], cache)  # checks the options: their errors are not those of a text
         return cache
 
     def _parts(self, batch: Any) -> Iterator[pa.Table]:
-        """What `__call__` gives, for some rows of the batch after the other; at least one table."""
+        """What `__call__` gives, some rows of the batch at a time; at least one table."""
         pa = arrow("uwe.batch")
         if not hasattr(batch, "__arrow_c_stream__") and not hasattr(batch, "__arrow_c_array__"):
             raise InputError(
@@ -126,8 +126,8 @@ class _Batch(ABC):
             keep = {name: name for name in table.column_names if name != self._column}
         kept = {name: _column(table, column) for column, name in keep.items()}
         texts = _column(table, self._column)
-        kind = str(getattr(texts.type, "value_type", texts.type))
-        if kind not in _TEXTS:
+        kind = texts.type.value_type if pa.types.is_dictionary(texts.type) else texts.type
+        if str(kind) not in _TEXTS:
             raise InputError(
                 f"expected texts in the column {self._column!r}, got {texts.type}: name another"
             )
@@ -137,7 +137,7 @@ class _Batch(ABC):
             if clash := kept.keys() & set(found.column_names[1:]):
                 name = min(clash)
                 raise InputError(
-                    f"expected kept columns to be called otherwise than those of the result, got "
+                    f"expected kept columns with other names than those of the result, got "
                     f"{name!r}: rename it by keep={{'{name}': 'my_{name}'}}"
                 )
             rows = pa.array(found.column(0).to_numpy() + start)
