@@ -10,7 +10,7 @@ from uwe import _core
 from uwe.checks import positive
 from uwe.errors import InputError
 
-__all__ = ["available_threads", "set_threads", "threads"]
+__all__ = ["available_threads", "set_threads", "set_worker_threads", "threads"]
 
 VARIABLE = "UWE_THREADS"
 MOST = 1024  # far beyond any machine; far below what a system refuses in the midst of a call
@@ -41,6 +41,17 @@ def set_threads(count: int | None) -> None:
     _chosen = chosen
     available_threads.cache_clear()
     _core.set_threads(threads())
+
+
+def set_worker_threads() -> None:
+    """Use as many threads as the engine of a cluster gives its worker, unless the user has chosen.
+
+    Ray, Spark and Dask say it in `OMP_NUM_THREADS`: the processors of the task or the actor.
+    """
+    text = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    chosen = _chosen is not None or os.environ.get(VARIABLE, "").strip()
+    if not chosen and text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0:
+        set_threads(min(int(text), MOST))
 
 
 def threads() -> int:
