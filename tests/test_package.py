@@ -34,7 +34,7 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 def test_extras_are_those_that_errors_name() -> None:
     assert set(metadata.metadata("uwe").get_all("Provides-Extra") or []) == {
-        "all", "ann", "arrow", "bench", "dev", "enrich", "train",
+        "all", "ann", "arrow", "bench", "dev", "enrich", "mcp", "ray", "serve", "train", "xlsx",
     }  # fmt: skip
 
 
