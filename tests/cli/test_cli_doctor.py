@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_written(shell: Shell, monkeypatch: pytest.Monke
     def refuse(**_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(installation.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     shown = shell("doctor", code=1).stdout
     assert "UWE_CACHE_DIR" in shown.splitlines()[-1]
     (Path(os.environ["UWE_CACHE_DIR"]) / "some.uwe").mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_a_version_that_is_too_old_and_a_missing_extra(
     version = installation._version
     monkeypatch.setattr(installation, "_version", lambda name: installed.get(name, version(name)))
     monkeypatch.setattr(
-        installation.metadata,
+        metadata,
         "requires",
         lambda _: [
             "numpy>=2.0", "onnxruntime>=1.20", "tokenizers>=0.21",
