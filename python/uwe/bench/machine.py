@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import resource
 import sys
 from contextlib import suppress
 from importlib import metadata
@@ -24,14 +23,19 @@ _PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in bytes, SIMD level, system."""
-    return {
+    """Processor, cores that this process may use, memory in bytes, SIMD level, system.
+
+    Windows does not say how much memory there is.
+    """
+    found: dict[str, Any] = {
         "processor": _processor(),
         "cores": available_threads(),
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "simd": _core.simd_level(),
         "system": f"{platform.system()} {platform.machine()}",
     }
+    if sys.platform != "win32":
+        found["memory"] = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return found
 
 
 def versions() -> dict[str, str]:
@@ -44,7 +48,11 @@ def versions() -> dict[str, str]:
 
 
 def peak_bytes() -> int:
-    """Most memory that this process ever held, pages of mapped files included."""
+    """Most memory that this process ever held, mapped files included; 0 on Windows."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -17,6 +17,7 @@ from uwe.cli import (
     average,
     caches,
     calibrate,
+    doctor,
     enrich,
     explanation,
     export,
@@ -49,6 +50,7 @@ app.command("calibrate")(guarded(calibrate.calibrate_command))
 app.command("spaces")(guarded(spaces.spaces_command))
 app.command("serve")(guarded(serve.serve_command))
 app.command("mcp")(guarded(mcp.mcp_command))
+app.command("doctor")(guarded(doctor.doctor_command))
 app.command("average")(guarded(average.average_command))
 app.command("export")(guarded(export.export_command))
 app.add_typer(data, name="data")

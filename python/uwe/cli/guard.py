@@ -124,7 +124,7 @@ _REMEDIES = {
             "see whether the network is there, and try again",
         ),
     )
-    for number in (getattr(errno, name) for name in numbers.split())
+    for number in (getattr(errno, name, 0) for name in numbers.split())  # 0: Windows lacks it
 }
 """What to do about an error of the system, by its number."""
 

@@ -43,7 +43,8 @@ class Journal:
         self.answers: dict[str, str] = {}
         self.tokens = 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        binary = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o644)
         try:
             if not lock_descriptor(self._file, blocking=False):
                 raise InputError(
