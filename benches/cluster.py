@@ -78,19 +78,18 @@ def measured(folder: Path, targets: str, workers: int) -> tuple[dict[str, Any], 
     assert len(of_worker) == workers
     begin, end = max(times.min() for times in of_worker), min(times.max() for times in of_worker)
     busy = (ended > begin) & (ended <= end)
-    spent = sum(
-        np.ptp(cpu[(pids == pid) & (ended >= begin) & (ended <= end)]) for pid in np.unique(pids)
-    )
-    last = {
-        pid: rows.slice(int(np.flatnonzero(pids == pid)[ended[pids == pid].argmax()]), 1)
-        for pid in np.unique(pids)
-    }
+    # Each worker's rows while all were there: those that they were busy with, and the one before.
+    rows_of = [(pids == pid) & (ended >= begin) & (ended <= end) for pid in np.unique(pids)]
+    spent = sum(np.ptp(cpu[of_one]) for of_one in rows_of)
     figures = {
         "workers": workers,
         "seconds": seconds,
         "titles_a_second": busy.sum() / K / (end - begin),
         "titles_a_processor_second": busy.sum() / K / spent,
-        **{name: [row[name][0].as_py() for row in last.values()] for name in ("own", "shared_out")},
+        **{
+            name: [int(np.median(rows[name].to_numpy()[of_one])) for of_one in rows_of]
+            for name in ("own", "shared_out")
+        },
         "load": os.getloadavg()[0],
     }
     return figures, rows["index"].to_numpy()[order]
