@@ -31,7 +31,7 @@ import uwe
 from uwe.batch import Ranker
 from uwe.bench.speed import composed_labels
 
-K, BATCH, FILE = 5, 256, 2048
+K, BATCH, FILE = 5, 128, 128
 _REAL = 20_000  # more than ESCO has labels, with which composed ones begin
 _MEMORY = {"Pss": "shared_out", "Private_Clean": "own", "Private_Dirty": "own"}
 
@@ -58,7 +58,9 @@ def memory() -> dict[str, int]:
 
 def measured(folder: Path, targets: str, workers: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
     """Figures of one round, and its answers in the order of the titles."""
-    dataset = ray.data.read_parquet(str(folder)).map_batches(
+    dataset = ray.data.read_parquet(str(folder))
+    # A block of the usual size would be all titles, for one worker.
+    dataset = dataset.repartition(target_num_rows_per_block=BATCH).map_batches(
         Reporting,
         fn_constructor_kwargs={"targets": targets, "column": "title", "k": K},
         batch_format="pyarrow",
@@ -76,19 +78,18 @@ def measured(folder: Path, targets: str, workers: int) -> tuple[dict[str, Any], 
     assert len(of_worker) == workers
     begin, end = max(times.min() for times in of_worker), min(times.max() for times in of_worker)
     busy = (ended > begin) & (ended <= end)
-    spent = sum(
-        np.ptp(cpu[(pids == pid) & (ended >= begin) & (ended <= end)]) for pid in np.unique(pids)
-    )
-    last = {
-        pid: rows.slice(int(np.flatnonzero(pids == pid)[ended[pids == pid].argmax()]), 1)
-        for pid in np.unique(pids)
-    }
+    # Each worker's rows while all were there: those that they were busy with, and the one before.
+    rows_of = [(pids == pid) & (ended >= begin) & (ended <= end) for pid in np.unique(pids)]
+    spent = sum(np.ptp(cpu[of_one]) for of_one in rows_of)
     figures = {
         "workers": workers,
         "seconds": seconds,
         "titles_a_second": busy.sum() / K / (end - begin),
         "titles_a_processor_second": busy.sum() / K / spent,
-        **{name: [row[name][0].as_py() for row in last.values()] for name in ("own", "shared_out")},
+        **{
+            name: [int(np.median(rows[name].to_numpy()[of_one])) for of_one in rows_of]
+            for name in ("own", "shared_out")
+        },
         "load": os.getloadavg()[0],
     }
     return figures, rows["index"].to_numpy()[order]
@@ -114,7 +115,9 @@ def main() -> None:
         for first in range(0, len(titles), FILE):
             parquet.write_table(table.slice(first, FILE), folder / f"{first:08}.parquet")
         ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, _temp_dir=place)
-        ray.data.DataContext.get_current().enable_progress_bars = False
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.wait_for_min_actors_s = 300
         rates: dict[int, list[float]] = {1: [], 2: []}
         answers = None
         for workers in (1, 2) * given.rounds:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 import uwe
@@ -17,6 +16,7 @@ from uwe.batch import Extractor, Ranker
 from uwe.errors import CacheNotFoundError, InputError
 from uwe.parallelism import set_worker_threads
 
+pa = pytest.importorskip("pyarrow")
 TITLES = ["data engineer", "baker", "Spark baker, data", "engineers"]
 ADVERT = "Requirements:\n- Good knowledge of SQL\n- Able to work well in a team\n"
 

@@ -12,14 +12,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 import uwe
 from tiny_model import write_model
 from uwe.batch import Extractor, Ranker
 
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="Ray is beta there"),
@@ -38,8 +38,7 @@ def ray() -> Iterator[Any]:
         patch.setenv("RAY_worker_niceness", "0")  # on a busy machine, workers at 15 never start
         patch.delenv("OMP_NUM_THREADS", raising=False)
         patch.delenv("UWE_THREADS", raising=False)
-        import ray
-
+        ray = pytest.importorskip("ray")
         ray.init(
             num_cpus=3,
             include_dashboard=False,
@@ -100,7 +99,8 @@ def test_a_killed_worker_costs_nothing_but_time(
                 os.kill(os.getpid(), signal.SIGKILL)
             return found
 
-    dataset = ray.data.read_parquet(str(titles)).map_batches(
+    blocks = ray.data.read_parquet(str(titles)).repartition(target_num_rows_per_block=20)
+    dataset = blocks.map_batches(
         Killed,
         fn_constructor_kwargs=options,
         batch_format="pyarrow",
