@@ -7,17 +7,6 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import (
-    BertConfig,
-    BertModel,
-    ModernBertConfig,
-    ModernBertModel,
-    MPNetConfig,
-    MPNetModel,
-    PreTrainedTokenizerFast,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,.-+#0123456789"
 SIZES: dict[str, Any] = {
@@ -34,27 +23,38 @@ POSITIONS = 40
 
 def save_transformer(architecture: str, folder: Path, *, lower_case: bool = False) -> Path:
     """Save a random model of one of `ARCHITECTURES` with a tokenizer of its kind."""
+    # Here, since it takes five seconds, and collecting tests needs none of it.
+    import transformers
+
     torch.manual_seed(sum(map(ord, architecture)))
     special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]  # the padding token is 1 for all
     tokenizer, size = _tokenizer(architecture, special, lower_case=lower_case)
     shared = {**SIZES, "vocab_size": size, "pad_token_id": 1}
     model: Any
     if architecture == "bert":
-        model = BertModel(BertConfig(**shared, max_position_embeddings=POSITIONS))
+        model = transformers.BertModel(
+            transformers.BertConfig(**shared, max_position_embeddings=POSITIONS)
+        )
     elif architecture == "mpnet":
-        model = MPNetModel(MPNetConfig(**shared, max_position_embeddings=POSITIONS + 2))
+        model = transformers.MPNetModel(
+            transformers.MPNetConfig(**shared, max_position_embeddings=POSITIONS + 2)
+        )
     elif architecture == "xlm-roberta":
-        model = XLMRobertaModel(
-            XLMRobertaConfig(**shared, max_position_embeddings=POSITIONS + 2, type_vocab_size=1)
+        model = transformers.XLMRobertaModel(
+            transformers.XLMRobertaConfig(
+                **shared, max_position_embeddings=POSITIONS + 2, type_vocab_size=1
+            )
         )
     else:
         # The second of two layers sees a window; the first one sees everything.
         window = {"local_attention": 8, "global_attn_every_n_layers": 2}
         ends = {"cls_token_id": 0, "bos_token_id": 0, "sep_token_id": 2, "eos_token_id": 2}
         shared |= window | ends
-        model = ModernBertModel(ModernBertConfig(**shared, max_position_embeddings=POSITIONS))
+        model = transformers.ModernBertModel(
+            transformers.ModernBertConfig(**shared, max_position_embeddings=POSITIONS)
+        )
     model.eval().save_pretrained(folder)
-    fast: Any = PreTrainedTokenizerFast
+    fast: Any = transformers.PreTrainedTokenizerFast
     fast(
         tokenizer_object=tokenizer,
         cls_token="[CLS]",

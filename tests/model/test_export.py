@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import transformers
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoTokenizer, T5Config, T5Model
 
 from tiny_transformers import ARCHITECTURES, POSITIONS, save_transformer
 from uwe.encoder.config import WEIGHT_FORMS
@@ -76,8 +76,8 @@ def traced(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def torch_vectors(folder: Path, texts: list[str]) -> list[NDArray[np.float32]]:
     """`last_hidden_state` without padding, from one padded batch with its mask."""
-    model = AutoModel.from_pretrained(folder).eval()
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
         states = model(
@@ -293,7 +293,9 @@ def test_a_tokenizer_with_other_token_types_is_refused(
 def test_a_tokenizer_without_a_fast_form_is_refused(
     sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda path, **settings: object())
+    monkeypatch.setattr(
+        transformers.AutoTokenizer, "from_pretrained", lambda path, **settings: object()
+    )
     with pytest.raises(ModelError, match="fast"):
         export(sources["bert"], tmp_path / "out", scorer=SCORER)
 
@@ -309,8 +311,8 @@ def test_a_model_that_does_not_say_its_length_asks_for_it(
 def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
     sizes: dict[str, Any] = {"vocab_size": 8, "d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1}
     sizes |= {"num_heads": 2, "decoder_start_token_id": 0}
-    config = T5Config(**sizes)
-    T5Model(config).save_pretrained(tmp_path / "t5")
+    config = transformers.T5Config(**sizes)
+    transformers.T5Model(config).save_pretrained(tmp_path / "t5")
     with pytest.raises(ModelError, match="t5"):
         export(tmp_path / "t5", tmp_path / "out", scorer=SCORER)
 
