@@ -103,11 +103,22 @@ def test_several_queries_and_every_option(client: TestClient, skills: uwe.Target
 
 
 def test_words_say_what_earned_a_match(client: TestClient) -> None:
-    asked = {"query": "advanced Excel user", "k": 1, "words": True}
-    (match,) = client.post("/v1/rank", json=asked).json()["rankings"][0]["matches"]
+    asked = {"queries": ["Sr. Excel user", "law " * 400, "Excel"], "k": 1, "words": True}
+    rankings = client.post("/v1/rank", json=asked).json()["rankings"]
+    (match,) = rankings[0]["matches"]
     assert match["words"][0]["text"] == "Excel"
     shares = [word["share"] for word in match["words"]]
     assert shares == sorted(shares, reverse=True)
+    assert [ranking["truncated"] for ranking in rankings] == [False, True, False]
+
+
+def test_words_are_for_as_many_matches_as_a_request_may_have(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MOST_WITH_WORDS", 6)
+    asked = {"queries": ["Excel", "law", "cake"], "k": 4, "words": True}
+    for ranking in client.post("/v1/rank", json=asked).json()["rankings"]:
+        assert ["words" in match for match in ranking["matches"]] == [True, True, False, False]
 
 
 def test_a_foreign_query_is_told(client: TestClient) -> None:
@@ -246,13 +257,13 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.running = threading.Event(), threading.Event()
-        self._rank_many = engine_module.rank_many
-        monkeypatch.setattr(engine_module, "rank_many", self)
+        self._rank_stream = engine_module.rank_stream
+        monkeypatch.setattr(engine_module, "rank_stream", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.running.set()
         self.go.wait(30)
-        return self._rank_many(*args, **kwargs)
+        return self._rank_stream(*args, **kwargs)
 
 
 def test_a_full_queue_and_a_slow_answer_are_told_apart(
@@ -264,7 +275,7 @@ def test_a_full_queue_and_a_slow_answer_are_told_apart(
         first = pool.submit(client.post, "/v1/rank", json={"query": "a"})
         held.running.wait(30)
         second = pool.submit(client.post, "/v1/rank", json={"queries": ["b", "c"]})
-        while client.app.state.engine.waiting["rank"] < 2:  # type: ignore[attr-defined]
+        while 'uwe_waiting{operation="rank"} 2.0' not in client.get("/metrics").text:
             pass
         full = client.post("/v1/rank", json={"query": "d"})
         assert "2 texts wait" in _problem(full, 429)["detail"]
@@ -283,7 +294,7 @@ def test_a_fault_of_the_service_shows_in_its_log_alone(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("secret path")
 
-    monkeypatch.setattr(engine_module, "rank_many", broken)
+    monkeypatch.setattr(engine_module, "rank_stream", broken)
     answer = client.post("/v1/rank", json={"query": "a"})
     assert "secret" not in answer.text
     request_id = _problem(answer, 500)["request_id"]
@@ -383,6 +394,11 @@ def test_a_space_that_was_rebuilt_is_served_anew(
         uwe.TargetCache.build(skills.model, ["pastry chef"], path=path)
         assert labels() == ["pastry chef"]
         assert client.get("/v1/spaces").json()["spaces"][0]["targets"] == 1
+        # A filter may name a column that is new.
+        columns = {"family": ["food"]}
+        uwe.TargetCache.build(skills.model, ["pastry chef"], path=path, metadata=columns)
+        asked = {"query": "makes bread", "where": {"family": "food"}}
+        assert client.post("/v1/rank", json=asked).status_code == 200
         # Damage leaves what was open in use.
         (path / "manifest.json").write_text("{}")
         assert labels() == ["pastry chef"]

@@ -80,6 +80,7 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
             spaces or Spaces(settings.spaces),
             most_waiting=settings.most_waiting,
             on_batch=metrics.batch.observe,
+            on_waiting=lambda operation, number: metrics.waiting.labels(operation).set(number),
         )
         await _warm(engine)
         app.state.engine = engine
@@ -117,7 +118,7 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
 async def _warm(engine: Engine) -> None:
     """Load models and touch what the first request would wait for."""
     guess_language("warm up")
-    for space in engine.spaces.descriptions():
+    for space in await engine.descriptions():
         name = space["name"]
         await engine.rank(RankRequest(query="warm up", targets=name, words=True))
         if space["extracts"]:
@@ -189,7 +190,7 @@ def _add_operations(app: FastAPI) -> None:
     @app.get("/v1/spaces", responses=_responses(SpaceList, 401, 503), tags=["spaces"])
     async def spaces(request: Request) -> Response:
         """The target spaces that are served, with the columns to filter by."""
-        return _json({"spaces": _engine(request).spaces.descriptions()})
+        return _json({"spaces": await _engine(request).descriptions()})
 
 
 def _add_health(app: FastAPI) -> None:
@@ -208,8 +209,6 @@ def _add_health(app: FastAPI) -> None:
     async def metrics(request: Request) -> Response:
         """Counters for Prometheus."""
         found: Metrics = request.app.state.metrics
-        for operation, waiting in _engine(request).waiting.items():
-            found.waiting.labels(operation).set(waiting)
         return Response(found.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -29,6 +29,8 @@ __all__ = [
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
 MOST_TEXTS, MOST_TEXT_CHARACTERS = 8, 100_000
 MOST_MATCHES = 1000
+MOST_WITH_WORDS = 1000
+"""Matches of a request that get their words, which take longer than to rank them."""
 _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
 
 _NOT_BLANK = r"[^\s\x1c-\x1f]"  # what str.strip leaves something of
@@ -126,7 +128,11 @@ class RankRequest(_Request):
     where: Filter = None
     abbreviations: Abbreviations = True
     words: Annotated[
-        bool, Field(description="Whether each match says which words of the query earned it.")
+        bool,
+        Field(
+            description="Whether matches say which words of the query earned them: the best of each "
+            f"query, {MOST_WITH_WORDS:,} of a request."
+        ),
     ] = False
 
     @model_validator(mode="after")

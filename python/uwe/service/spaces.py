@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,8 +98,8 @@ class Spaces:
             )
         return name
 
-    def cache(self, name: str) -> TargetCache:
-        """The cache of a space, opened anew if its folder was built, or calibrated, again.
+    def cache(self, name: str | None) -> TargetCache:
+        """The cache of a space, or of the default, opened anew if its folder was built, or calibrated, again.
 
         One that cannot be opened any more stays in use as it was, and the log says so.
 
@@ -126,20 +126,6 @@ class Spaces:
                 else:
                     _log.info("space %s was built again: opened", served.name)
         return served.cache
-
-    def check_columns(self, name: str, where: Mapping[str, object] | None) -> None:
-        """Whether a space has the columns that a filter names.
-
-        Raises:
-            UnknownNameError: If it has not.
-        """
-        columns = self._served[name].cache.columns
-        for column in where or ():
-            if column not in columns:
-                raise UnknownNameError(
-                    f"expected where to name metadata columns of {name} "
-                    f"({', '.join(columns) or 'it has none'}), got {column[:80]!r}: correct it"
-                )
 
     def descriptions(self) -> list[dict[str, Any]]:
         """What there is to know of each space, as `requests.Space` has it."""
