@@ -56,7 +56,7 @@ _Scalar = (
     | Annotated[int, Field(ge=-(2**63), lt=2**63)]
     | Annotated[float, Field(allow_inf_nan=False)]
 )
-_Scalars = Annotated[list[_Scalar], Field(max_length=_MOST_NAMES)]
+_Scalars = Annotated[list[_Scalar], Field(max_length=_MOST_NAMES, fail_fast=True)]
 
 Targets = Annotated[
     Name | None,
@@ -87,6 +87,16 @@ _EITHER = "expected exactly one of {} and {}"
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, given: Any) -> Any:
+        """Each unknown field is an error of its own: thousands would take seconds to list."""
+        if isinstance(given, dict) and len(given) > len(cls.model_fields):
+            raise ValueError(
+                f"expected no fields but {', '.join(cls.model_fields)}, got {len(given):,} fields"
+            )
+        return given
 
 
 def _one_of(single: str, several: str) -> dict[str, Any]:
@@ -130,8 +140,8 @@ class RankRequest(_Request):
     words: Annotated[
         bool,
         Field(
-            description="Whether matches say which words of the query earned them: the best of each "
-            f"query, {MOST_WITH_WORDS:,} of a request."
+            description="Whether matches say which words of the query earned them: the best "
+            f"{MOST_WITH_WORDS:,} of a request, as many of each query."
         ),
     ] = False
 
@@ -217,7 +227,7 @@ def wrong_fields(
             if inside:
                 value = value[part]
             if inside or error["type"] == "missing":
-                parts.append(str(part))
+                parts.append(str(part)[:80])
         message: str = error["msg"].removeprefix("Value error, ")
         found.append((".".join(parts) or whole, message[:300]))
     return found
