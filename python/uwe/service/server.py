@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
+from uwe.service.heads import BoundedHeads
 from uwe.service.listening import OPTIONS, check_address, is_loopback
 from uwe.service.spaces import Spaces
 
@@ -45,7 +46,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     share = max(1, threads() // workers)
     set_threads(share)
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
-    common: dict[str, Any] = {"host": host, "port": port, **OPTIONS}
+    common: dict[str, Any] = {"host": host, "port": port, "http": BoundedHeads, **OPTIONS}
     if workers == 1:
         uvicorn.run(make_app(settings, spaces), **common)
         return
