@@ -20,6 +20,7 @@ import uwe
 from tiny_model import write_model
 from uwe.service import engine as engine_module
 from uwe.service.app import Settings, make_app
+from uwe.service.logs import JsonLines
 from uwe.service.spaces import Spaces
 
 # A process that serves switches them off; pytest switches them on again for each test.
@@ -103,11 +104,22 @@ def test_several_queries_and_every_option(client: TestClient, skills: uwe.Target
 
 
 def test_words_say_what_earned_a_match(client: TestClient) -> None:
-    asked = {"query": "advanced Excel user", "k": 1, "words": True}
-    (match,) = client.post("/v1/rank", json=asked).json()["rankings"][0]["matches"]
+    asked = {"queries": ["Sr. Excel user", "law " * 400, "Excel"], "k": 1, "words": True}
+    rankings = client.post("/v1/rank", json=asked).json()["rankings"]
+    (match,) = rankings[0]["matches"]
     assert match["words"][0]["text"] == "Excel"
     shares = [word["share"] for word in match["words"]]
     assert shares == sorted(shares, reverse=True)
+    assert [ranking["truncated"] for ranking in rankings] == [False, True, False]
+
+
+def test_words_are_for_as_many_matches_as_a_request_may_have(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "MOST_WITH_WORDS", 6)
+    asked = {"queries": ["Excel", "law", "cake"], "k": 4, "words": True}
+    for ranking in client.post("/v1/rank", json=asked).json()["rankings"]:
+        assert ["words" in match for match in ranking["matches"]] == [True, True, False, False]
 
 
 def test_a_foreign_query_is_told(client: TestClient) -> None:
@@ -183,6 +195,8 @@ def test_spaces_tell_what_can_be_asked(client: TestClient) -> None:
         ("rank", {"query": "a", "min_confidence": 1.1}, "min_confidence"),
         ("rank", {"query": "a", "kind": "poem"}, "kind"),
         ("rank", {"query": "a", "top": 3}, "top"),
+        ("rank", {"query": "a", **{f"field{i}": i for i in range(10_000)}}, "body"),
+        ("rank", {"query": "a", "where": {"family": [{}] * 1000}}, "where.family.0"),
         ("extract", {"text": "a" * 100_001}, "text"),
         ("extract", {"texts": ["a"] * 9}, "texts"),
         ("extract", {}, "body"),
@@ -196,6 +210,7 @@ def test_a_malformed_request_is_told_its_field(
 ) -> None:
     found = _problem(client.post(f"/v1/{path}", json=body), 422)
     assert field in {error["field"] for error in found["errors"]}
+    assert len(found["errors"]) < 10
 
 
 @pytest.mark.parametrize(
@@ -206,6 +221,12 @@ def test_a_malformed_request_is_told_its_field(
 def test_a_body_that_is_no_request_is_refused(client: TestClient, body: bytes) -> None:
     sent = client.post("/v1/rank", content=body, headers={"Content-Type": "application/json"})
     _problem(sent, 422)
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_so(client: TestClient) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/v1/rank", content=b'{"query": "a"}', headers=headers)
+    assert "Content-Type: application/json" in _problem(answer, 415)["detail"]
 
 
 def test_what_does_not_fit_the_space_is_refused(client: TestClient) -> None:
@@ -224,9 +245,52 @@ def test_what_does_not_fit_the_space_is_refused(client: TestClient) -> None:
 
 
 def test_other_paths_and_methods(client: TestClient) -> None:
-    _problem(client.get("/v1/ranks"), 404)
+    for path in ("/v1/ranks", "/v1/spaces/", "//v1/spaces"):
+        assert "/docs" in _problem(client.get(path, follow_redirects=False), 404)["detail"]
     assert "POST" in client.get("/v1/rank").headers["allow"]
-    _problem(client.get("/v1/rank"), 405)
+    assert "POST" in _problem(client.get("/v1/rank"), 405)["detail"]
+
+
+def test_only_names_of_this_machine_are_answered_for_if_told(settings: Settings) -> None:
+    with TestClient(make_app(replace(settings, local=True))) as client:
+        for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"):
+            assert client.get("/v1/spaces", headers={"Host": host}).status_code == 200
+        for host in ("skills.example.org", "127.0.0.1.example.org", "localhost:80@example.org", ""):
+            answer = client.get("/v1/spaces", headers={"Host": host})
+            assert "Host: localhost" in _problem(answer, 421)["detail"]
+
+
+def test_a_client_that_leaves_frees_its_place(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "uwe.service")
+    held = Held(monkeypatch)
+    body = b'{"query": "a"}'
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/rank", "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }  # fmt: skip
+
+    async def ask(*messages: dict[str, Any]) -> list[Any]:
+        coming, sent = list(messages), list[Any]()
+
+        async def receive() -> Any:
+            return coming.pop(0)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await client.app(dict(scope), receive, send)
+        return sent
+
+    assert client.portal is not None
+    gone = {"type": "http.disconnect"}
+    for more in (False, True):  # after its request, or in the middle
+        asked = {"type": "http.request", "body": body, "more_body": more}
+        assert client.portal.call(ask, asked, gone) == []
+        assert caplog.records[-1].__dict__["fields"]["status"] == 499
+    held.go.set()
+    assert client.post("/v1/rank", json={"query": "b"}).status_code == 200
 
 
 def test_a_large_body_is_refused_whether_or_not_it_says_its_length(settings: Settings) -> None:
@@ -246,13 +310,13 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.running = threading.Event(), threading.Event()
-        self._rank_many = engine_module.rank_many
-        monkeypatch.setattr(engine_module, "rank_many", self)
+        self._rank_stream = engine_module.rank_stream
+        monkeypatch.setattr(engine_module, "rank_stream", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.running.set()
         self.go.wait(30)
-        return self._rank_many(*args, **kwargs)
+        return self._rank_stream(*args, **kwargs)
 
 
 def test_a_full_queue_and_a_slow_answer_are_told_apart(
@@ -264,7 +328,7 @@ def test_a_full_queue_and_a_slow_answer_are_told_apart(
         first = pool.submit(client.post, "/v1/rank", json={"query": "a"})
         held.running.wait(30)
         second = pool.submit(client.post, "/v1/rank", json={"queries": ["b", "c"]})
-        while client.app.state.engine.waiting["rank"] < 2:  # type: ignore[attr-defined]
+        while 'uwe_waiting{operation="rank"} 2.0' not in client.get("/metrics").text:
             pass
         full = client.post("/v1/rank", json={"query": "d"})
         assert "2 texts wait" in _problem(full, 429)["detail"]
@@ -283,7 +347,7 @@ def test_a_fault_of_the_service_shows_in_its_log_alone(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("secret path")
 
-    monkeypatch.setattr(engine_module, "rank_many", broken)
+    monkeypatch.setattr(engine_module, "rank_stream", broken)
     answer = client.post("/v1/rank", json={"query": "a"})
     assert "secret" not in answer.text
     request_id = _problem(answer, 500)["request_id"]
@@ -301,6 +365,7 @@ def test_the_api_key(settings: Settings) -> None:
             assert "Bearer" in _problem(answer, 401)["detail"]
             assert answer.headers["www-authenticate"] == "Bearer"
         _problem(client.get("/metrics"), 401)
+        assert client.get("/openapi.json").json()["security"] == [{"key": []}]
         headers = {"Authorization": "Bearer s3cret"}
         assert client.post("/v1/rank", json=asked, headers=headers).status_code == 200
         assert client.get("/metrics", headers=headers).status_code == 200
@@ -334,10 +399,13 @@ def test_the_log_has_no_texts_unless_asked(
 def test_metrics_count_what_was_asked(settings: Settings) -> None:
     with TestClient(make_app(settings)) as client:
         client.post("/v1/rank", json={"queries": ["a", "b"]})
+        client.post("/v1/rank", json={})
         client.get("/v1/rank/../../etc/passwd")
         client.get("/wp-login.php")
         found = client.get("/metrics").text
     assert 'uwe_requests_total{path="/v1/rank",status="200"} 1.0' in found
+    assert 'uwe_requests_total{path="/v1/rank",status="422"} 1.0' in found
+    assert 'uwe_requests_total{path="other",status="404"} 2.0' in found
     assert 'uwe_texts_total{path="/v1/rank"} 2.0' in found
     assert 'uwe_waiting{operation="rank"} 0.0' in found
     assert "passwd" not in found
@@ -383,6 +451,11 @@ def test_a_space_that_was_rebuilt_is_served_anew(
         uwe.TargetCache.build(skills.model, ["pastry chef"], path=path)
         assert labels() == ["pastry chef"]
         assert client.get("/v1/spaces").json()["spaces"][0]["targets"] == 1
+        # A filter may name a column that is new.
+        columns = {"family": ["food"]}
+        uwe.TargetCache.build(skills.model, ["pastry chef"], path=path, metadata=columns)
+        asked = {"query": "makes bread", "where": {"family": "food"}}
+        assert client.post("/v1/rank", json=asked).status_code == 200
         # Damage leaves what was open in use.
         (path / "manifest.json").write_text("{}")
         assert labels() == ["pastry chef"]
@@ -394,6 +467,8 @@ def test_spaces_share_a_model_and_say_what_is_wrong(
     skills: uwe.TargetCache, tmp_path: Path
 ) -> None:
     other = uwe.TargetCache.build(uwe.load(), ["baker"], path=tmp_path / "other.uwe")
+    own = Spaces([f"esco-skills={other.path}"]).descriptions()[0]
+    assert (own["title"], own["version"], own["attribution"]) == ("esco-skills", None, "")
     spaces = Spaces([str(skills.path), str(other.path)])
     assert spaces.cache("skills").model is spaces.cache("other").model
     with pytest.raises(uwe.InputError, match="twice"):
@@ -405,3 +480,12 @@ def test_spaces_share_a_model_and_say_what_is_wrong(
     for text in ("=folder", "name="):
         with pytest.raises(uwe.InputError, match="NAME=FOLDER"):
             Spaces([text])
+
+
+def test_a_line_of_the_log_is_one_of_plain_characters() -> None:
+    record = logging.LogRecord("uwe.service", logging.INFO, "", 0, "request", None, None)
+    record.fields = {"path": "/\x9b31m\u2028\u202e\n\x1b"}
+    line = JsonLines().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    assert json.loads(line)["path"] == record.fields["path"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -90,6 +91,31 @@ def test_a_job_whose_caller_has_gone_is_not_run() -> None:
         assert await first == [0]
         assert held.batches == [("a", [0]), ("a", [2])]
         assert lane.waiting == 0
+        await lane.stop()
+
+    asyncio.run(run())
+
+
+def test_a_batch_that_nobody_waits_for_ends_at_its_next_result() -> None:
+    async def run() -> None:
+        running, go, done = threading.Event(), threading.Event(), list[int]()
+
+        def double(_: str, items: list[int]) -> Iterator[int]:
+            for item in items:
+                running.set()
+                go.wait(30)
+                done.append(item)
+                yield 2 * item
+
+        lane = Lane(double, together=8, waiting=100)
+        gone = asyncio.create_task(lane.submit("a", [1, 2, 3]))
+        while not running.is_set():
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        assert await lane.submit("a", [4]) == [8]
+        assert done == [1, 4]
         await lane.stop()
 
     asyncio.run(run())

@@ -21,7 +21,7 @@ from uwe.errors import InputError, UweError
 from uwe.language import guess_language
 from uwe.service.engine import Engine
 from uwe.service.lane import FullError, StoppedError
-from uwe.service.limits import Limits
+from uwe.service.limits import NO_KEY, Limits
 from uwe.service.metrics import CONTENT_TYPE_LATEST, Metrics
 from uwe.service.problems import problem
 from uwe.service.requests import (
@@ -55,6 +55,7 @@ class Settings:
         seconds: For a request.
         api_key: What `/v1/` and `/metrics` ask for, or None.
         log_texts: Whether the log has the texts that people sent.
+        local: Whether only names of this machine are answered for, as `limits.Limits` says.
     """
 
     spaces: tuple[str, ...] = DEFAULT_SPACES
@@ -63,6 +64,7 @@ class Settings:
     seconds: float = 30.0
     api_key: str | None = None
     log_texts: bool = False
+    local: bool = False
 
 
 def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
@@ -80,6 +82,7 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
             spaces or Spaces(settings.spaces),
             most_waiting=settings.most_waiting,
             on_batch=metrics.batch.observe,
+            on_waiting=lambda operation, number: metrics.waiting.labels(operation).set(number),
         )
         await _warm(engine)
         app.state.engine = engine
@@ -96,10 +99,12 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         static_url="/docs-files",
+        redirect_slashes=False,
     )
     app.state.engine = None
     app.state.metrics = metrics
     app.state.log_texts = settings.log_texts
+    app.state.locked = settings.api_key is not None
     _add_operations(app)
     _add_health(app)
     _add_page(app)
@@ -110,6 +115,8 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
         most_bytes=settings.most_bytes,
         seconds=settings.seconds,
         api_key=settings.api_key,
+        paths=[getattr(route, "path", "") for route in app.routes],
+        local=settings.local,
     )
     return app
 
@@ -117,7 +124,7 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
 async def _warm(engine: Engine) -> None:
     """Load models and touch what the first request would wait for."""
     guess_language("warm up")
-    for space in engine.spaces.descriptions():
+    for space in await engine.descriptions():
         name = space["name"]
         await engine.rank(RankRequest(query="warm up", targets=name, words=True))
         if space["extracts"]:
@@ -128,6 +135,7 @@ _PROBLEMS: dict[int, str] = {
     401: "The API key is missing or wrong.",
     404: "There is no such target space, metadata column or target.",
     413: "The body is too large.",
+    415: "The body is not said to be JSON.",
     422: "The request is malformed; `errors` names the fields.",
     429: "Too many queries wait.",
     503: "It took too long, or the service is stopping.",
@@ -163,7 +171,7 @@ def _note(request: Request, targets: str | None, texts: list[str]) -> None:
 
 
 def _add_operations(app: FastAPI) -> None:
-    codes = (401, 404, 413, 422, 429, 503)
+    codes = (401, 404, 413, 415, 422, 429, 503)
 
     @app.post("/v1/rank", responses=_responses(Ranked, *codes), tags=["rank"])
     async def rank(asked: RankRequest, request: Request) -> Response:
@@ -189,7 +197,7 @@ def _add_operations(app: FastAPI) -> None:
     @app.get("/v1/spaces", responses=_responses(SpaceList, 401, 503), tags=["spaces"])
     async def spaces(request: Request) -> Response:
         """The target spaces that are served, with the columns to filter by."""
-        return _json({"spaces": _engine(request).spaces.descriptions()})
+        return _json({"spaces": await _engine(request).descriptions()})
 
 
 def _add_health(app: FastAPI) -> None:
@@ -208,8 +216,6 @@ def _add_health(app: FastAPI) -> None:
     async def metrics(request: Request) -> Response:
         """Counters for Prometheus."""
         found: Metrics = request.app.state.metrics
-        for operation, waiting in _engine(request).waiting.items():
-            found.waiting.labels(operation).set(waiting)
         return Response(found.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
@@ -238,12 +244,20 @@ def _add_problems(app: FastAPI) -> None:
             found = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(found.pop("$defs"))
             schemas["Problem"] = found
+            if app.state.locked:
+                key = {"type": "http", "scheme": "bearer", "description": NO_KEY}
+                schema["components"]["securitySchemes"] = {"key": key}
+                schema["security"] = [{"key": []}]
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        if isinstance(error.body, bytes):  # it was not parsed
+            return problem(
+                request.scope, 415, "expected the header 'Content-Type: application/json'"
+            )
         errors = wrong_fields(error.errors(), error.body)
         detail = "; ".join(f"{field}: {message}" for field, message in errors[:3])
         return problem(request.scope, 422, detail, errors=errors)
@@ -261,7 +275,13 @@ def _add_problems(app: FastAPI) -> None:
         if error.status_code == 400:  # the framework's, of bytes that cannot be parsed
             detail = "expected a body of JSON in UTF-8, nested a few levels deep: correct it"
             return problem(request.scope, 422, detail, errors=[("body", detail)])
-        return problem(request.scope, error.status_code, str(error.detail), headers=error.headers)
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = f"there is nothing at {request.url.path[:80]}: /docs lists what there is"
+        elif error.status_code == 405:
+            allowed = (error.headers or {}).get("Allow", "another method")
+            detail = f"expected {allowed}, got {request.method}"
+        return problem(request.scope, error.status_code, detail, headers=error.headers)
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(UweError, refused)

@@ -5,28 +5,32 @@ It knows no HTTP: `app` and `mcp` call it, from one event loop.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from uwe.cache.target_cache import TargetCache
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.truncation import Truncations, TruncationWarning, gathered
 from uwe.explanation import explain, explain_many
-from uwe.extraction.extract import extract_many
+from uwe.extraction.extract import extract_stream
 from uwe.language import LANGUAGES, LanguageWarning
 from uwe.ranking.foreign import unread_language
-from uwe.ranking.matches import Ranking
-from uwe.ranking.rank import rank_many
+from uwe.ranking.rank import rank_stream
 from uwe.service.lane import Lane
-from uwe.service.requests import ExplainRequest, ExtractRequest, RankRequest
-from uwe.service.spaces import Spaces
+from uwe.service.requests import MOST_WITH_WORDS, ExplainRequest, ExtractRequest, RankRequest
+from uwe.service.spaces import Spaces, UnknownNameError
 
 __all__ = ["Engine"]
 
 _TOGETHER = 64
 """Queries of a batch: as many as keep two cores busy."""
 _MOST_WAITING_TEXTS = 64
+_MATCHES_TOGETHER = 10_000
+"""Matches that are ranked before anyone looks whether they are still waited for."""
 
 
 class _Asked(NamedTuple):
@@ -39,7 +43,8 @@ class _Asked(NamedTuple):
     kind: str | None
     where: str
     abbreviations: bool
-    words: bool
+    words: int
+    """Matches of each query that get their words."""
 
 
 class _AskedOfTexts(NamedTuple):
@@ -75,6 +80,7 @@ class Engine:
         spaces: What is served.
         most_waiting: Queries that may wait before `lane.FullError` is raised.
         on_batch: Told the number of queries of each batch.
+        on_waiting: Told an operation and how many queries or texts wait for it.
     """
 
     def __init__(
@@ -83,28 +89,30 @@ class Engine:
         *,
         most_waiting: int = 1000,
         on_batch: Callable[[int], None] = lambda _: None,
+        on_waiting: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self.spaces = spaces
         self._ranking: Lane[_Asked, str, dict[str, Any]] = Lane(
-            self._rank, together=_TOGETHER, waiting=most_waiting, on_batch=on_batch
+            self._rank,
+            together=_TOGETHER,
+            waiting=most_waiting,
+            on_batch=on_batch,
+            on_waiting=partial(on_waiting, "rank"),
         )
         self._explaining: Lane[None, ExplainRequest, dict[str, Any]] = Lane(
-            self._explain, together=1, waiting=most_waiting
+            self._explain,
+            together=1,
+            waiting=most_waiting,
+            on_waiting=partial(on_waiting, "explain"),
         )
         self._extracting: Lane[_AskedOfTexts, str, dict[str, Any]] = Lane(
-            self._extract, together=8, waiting=_MOST_WAITING_TEXTS
+            self._extract,
+            together=8,
+            waiting=_MOST_WAITING_TEXTS,
+            on_waiting=partial(on_waiting, "extract"),
         )
         warnings.filterwarnings("ignore", category=LanguageWarning)
         warnings.filterwarnings("ignore", category=TruncationWarning)
-
-    @property
-    def waiting(self) -> dict[str, int]:
-        """How many queries and texts wait, by operation."""
-        return {
-            "rank": self._ranking.waiting,
-            "explain": self._explaining.waiting,
-            "extract": self._extracting.waiting,
-        }
 
     async def rank(self, request: RankRequest) -> dict[str, Any]:
         """The answer, as `requests.Ranked` has it.
@@ -114,7 +122,7 @@ class Engine:
             UnknownNameError: If there is no such space, or it has no such column.
             FullError: If too many queries wait.
         """
-        space = self._space(request)
+        space = self.spaces.name_of(request.targets)
         asked = _Asked(
             space,
             request.k,
@@ -123,13 +131,13 @@ class Engine:
             request.kind,
             _canonical(request.where),
             request.abbreviations,
-            request.words,
+            MOST_WITH_WORDS // len(request.texts) if request.words else 0,
         )
         return {"targets": space, "rankings": await self._ranking.submit(asked, request.texts)}
 
     async def extract(self, request: ExtractRequest) -> dict[str, Any]:
         """The answer, as `requests.Extracted` has it; raises as `rank`."""
-        space = self._space(request)
+        space = self.spaces.name_of(request.targets)
         asked = _AskedOfTexts(
             space, request.min_confidence, _canonical(request.where), request.abbreviations
         )
@@ -142,10 +150,10 @@ class Engine:
         (explained,) = await self._explaining.submit(None, [request])
         return explained
 
-    def _space(self, request: RankRequest | ExtractRequest) -> str:
-        space = self.spaces.name_of(request.targets)
-        self.spaces.check_columns(space, request.where)
-        return space
+    async def descriptions(self) -> list[dict[str, Any]]:
+        """What there is to know of each space, as `requests.Space` has it."""
+        # Not on the event loop: a space that was built again is opened.
+        return await asyncio.to_thread(self.spaces.descriptions)
 
     async def stop(self) -> None:
         """Take nothing more; return when all that was taken is answered."""
@@ -154,64 +162,72 @@ class Engine:
 
     # On the threads of the lanes.
 
-    def _rank(self, asked: _Asked, queries: list[str]) -> list[dict[str, Any]]:
-        cache = self.spaces.cache(asked.space)
-        with gathered(_Cuts()) as cuts:
-            rankings = rank_many(
+    def _rank(self, asked: _Asked, queries: list[str]) -> Iterator[dict[str, Any]]:
+        cache, where = self._restricted(asked)
+        cuts = _Cuts()
+        with gathered(cuts):
+            rankings = rank_stream(
                 queries,
                 cache,
                 k=asked.k,
-                where=json.loads(asked.where),
+                where=where,
                 min_score=asked.min_score,
                 min_confidence=asked.min_confidence,
                 kind=asked.kind,
                 abbreviations=asked.abbreviations,
+                block=min(_TOGETHER, _MATCHES_TOGETHER // asked.k),
             )
+            for number, ranking in enumerate(rankings):
+                found = [match.to_dict() for match in ranking]
+                if asked.words:
+                    with gathered(Truncations(), apart=True):
+                        reasons = explain_many(
+                            ranking.query,
+                            cache,
+                            ranking[: asked.words],
+                            abbreviations=asked.abbreviations,
+                        )
+                    for match, reason in zip(found, reasons, strict=False):
+                        match["words"] = [
+                            {"text": word.text, "share": word.share}
+                            for word in reason.top(len(reason.query_words))
+                        ]
+                yield {
+                    "query": ranking.query,
+                    "language": _language(ranking.query, cache.model),
+                    "truncated": number in cuts.numbers,
+                    "matches": found,
+                }
 
-        def matches(ranking: Ranking) -> list[dict[str, Any]]:
-            found = [match.to_dict() for match in ranking]
-            if asked.words:
-                reasons = explain_many(
-                    ranking.query, cache, ranking, abbreviations=asked.abbreviations
-                )
-                for match, reason in zip(found, reasons, strict=True):
-                    match["words"] = [
-                        {"text": word.text, "share": word.share}
-                        for word in reason.top(len(reason.query_words))
-                    ]
-            return found
-
-        truncated = cuts.numbers if isinstance(cuts, _Cuts) else ()
-        return [
-            {
-                "query": ranking.query,
-                "language": _language(ranking.query, cache.model),
-                "truncated": number in truncated,
-                "matches": matches(ranking),
-            }
-            for number, ranking in enumerate(rankings)
-        ]
-
-    def _extract(self, asked: _AskedOfTexts, texts: list[str]) -> list[dict[str, Any]]:
-        found = extract_many(
+    def _extract(self, asked: _AskedOfTexts, texts: list[str]) -> Iterator[dict[str, Any]]:
+        cache, where = self._restricted(asked)
+        for found in extract_stream(
             texts,
-            self.spaces.cache(asked.space),
+            cache,
             min_confidence=asked.min_confidence,
-            where=json.loads(asked.where),
+            where=where,
             abbreviations=asked.abbreviations,
-        )
-        return [{**one.to_dict(), "language": _name(one.language)} for one in found]
+        ):
+            yield {**found.to_dict(), "language": _name(found.language)}
 
-    def _explain(self, _: None, requests: list[ExplainRequest]) -> list[dict[str, Any]]:
-        return [
-            explain(
-                request.query,
-                self.spaces.cache(self.spaces.name_of(request.targets)),
-                request.target,
-                abbreviations=request.abbreviations,
+    def _explain(self, _: None, requests: list[ExplainRequest]) -> Iterator[dict[str, Any]]:
+        for request in requests:
+            cache = self.spaces.cache(request.targets)
+            yield explain(
+                request.query, cache, request.target, abbreviations=request.abbreviations
             ).to_dict()
-            for request in requests
-        ]
+
+    def _restricted(self, asked: _Asked | _AskedOfTexts) -> tuple[TargetCache, dict[str, Any]]:
+        """The cache of a space, and a filter that names columns of it."""
+        cache, where = self.spaces.cache(asked.space), json.loads(asked.where)
+        for column in where or ():
+            if column not in cache.columns:
+                raise UnknownNameError(
+                    f"expected where to name metadata columns of {asked.space} "
+                    f"({', '.join(cache.columns) or 'it has none'}), got {column[:80]!r}: correct "
+                    "it"
+                )
+        return cache, where
 
 
 def _canonical(where: dict[str, Any] | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,28 +44,31 @@ class Lane(Generic[K, T, R]):
 
     While one batch runs, others gather. A batch waits a moment for as many jobs as ran before it:
     a lone caller waits for nobody, and a busy lane has large batches. A job that is cancelled while
-    it waits is not run.
+    it waits is not run; a batch whose jobs are all cancelled ends at its next result.
 
     Args:
-        run: Takes a key and the items of all jobs that run together, and returns a result for each
+        run: Takes a key and the items of all jobs that run together, and makes a result for each
             item; called on the lane's thread.
         together: Most items of a batch, unless one job has more.
         waiting: Most items that wait.
         on_batch: Told the number of items of each batch, on the event loop.
+        on_waiting: Told the number of items that wait whenever it changes, on the event loop.
     """
 
     def __init__(
         self,
-        run: Callable[[K, list[T]], Sequence[R]],
+        run: Callable[[K, list[T]], Iterable[R]],
         *,
         together: int,
         waiting: int,
         on_batch: Callable[[int], None] = lambda _: None,
+        on_waiting: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run = run
         self._together = together
         self._most_waiting = waiting
         self._on_batch = on_batch
+        self._on_waiting = on_waiting
         self._jobs: deque[_Job[K, T, R]] = deque()
         self._waiting = 0
         self._worker: asyncio.Task[None] | None = None
@@ -93,7 +96,7 @@ class Lane(Generic[K, T, R]):
             raise FullError(f"{self._waiting} texts wait already: try again in a moment")
         job = _Job[K, T, R](key, items, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
-        self._waiting += len(items)
+        self._count(len(items))
         if len(self._jobs) >= self._last:
             self._enough.set()
         if self._worker is None:
@@ -103,7 +106,7 @@ class Lane(Generic[K, T, R]):
         except asyncio.CancelledError:
             with suppress(ValueError):  # it runs, or has run
                 self._jobs.remove(job)
-                self._waiting -= len(items)
+                self._count(-len(items))
             raise
 
     async def stop(self) -> None:
@@ -112,6 +115,10 @@ class Lane(Generic[K, T, R]):
         if self._worker is not None:
             await self._worker
         self._thread.shutdown()
+
+    def _count(self, more: int) -> None:
+        self._waiting += more
+        self._on_waiting(self._waiting)
 
     async def _work(self) -> None:
         try:
@@ -134,7 +141,7 @@ class Lane(Generic[K, T, R]):
         count = 0
         for job in self._jobs:
             if job.result.done():  # whoever asked has gone
-                self._waiting -= len(job.items)
+                self._count(-len(job.items))
             elif not taken or (
                 job.key == taken[0].key and count + len(job.items) <= self._together
             ):
@@ -143,7 +150,7 @@ class Lane(Generic[K, T, R]):
             else:
                 left.append(job)
         self._jobs = left
-        self._waiting -= count
+        self._count(-count)
         return taken
 
     async def _run_together(self, jobs: list[_Job[K, T, R]]) -> None:
@@ -151,16 +158,26 @@ class Lane(Generic[K, T, R]):
         self._on_batch(len(items))
         loop = asyncio.get_running_loop()
         try:
-            results = await loop.run_in_executor(self._thread, self._run, jobs[0].key, items)
+            results = await loop.run_in_executor(self._thread, self._results, jobs, items)
         except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
             if len(jobs) > 1:  # whose fault it is shows when each runs alone
                 for job in jobs:
-                    await self._run_together([job])
+                    if not job.result.done():
+                        await self._run_together([job])
             elif not jobs[0].result.done():
                 jobs[0].result.set_exception(error)
             return
         done = 0
         for job in jobs:
             if not job.result.done():
-                job.result.set_result(list(results[done : done + len(job.items)]))
+                job.result.set_result(results[done : done + len(job.items)])
             done += len(job.items)
+
+    def _results(self, jobs: list[_Job[K, T, R]], items: list[T]) -> list[R]:
+        """The results of a batch, as many as somebody waits for."""
+        found: list[R] = []
+        for result in self._run(jobs[0].key, items):
+            found.append(result)
+            if all(job.result.done() for job in jobs):  # whoever asked has gone
+                break
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 import re
@@ -15,6 +16,8 @@ from uwe.errors import UweError
 from uwe.service.problems import problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from uwe.service.metrics import Metrics
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["NO_KEY", "BodyTooLargeError", "Limits", "carries_key"]
 
 _log = logging.getLogger("uwe.service")
+_GONE = 499
+"""What the log and the metrics say, as nginx does, of a client that left before its answer."""
+_MOST_PATH_CHARACTERS = 200
+_LOCAL = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 _REQUEST_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -39,6 +46,12 @@ _DOCS_HEADERS = [(b"content-security-policy", _DOCS_POLICY.encode()), *_OTHERS]
 
 
 NO_KEY = "expected the header 'Authorization: Bearer KEY' with the service's key"
+
+
+_NOT_LOCAL = (
+    "expected the header 'Host: localhost', or another name of this machine: this service listens "
+    "at a loopback address; a proxy in front of it has to send that header, or the service a key"
+)
 
 
 def carries_key(authorization: bytes, key: bytes) -> bool:
@@ -60,6 +73,9 @@ class Limits:
         most_bytes: Of a request's body.
         seconds: For a request, from its first byte to the last of its answer.
         api_key: What `/v1/` and `/metrics` ask for, or None.
+        paths: Those that the metrics tell apart.
+        local: Whether it answers for names of this machine alone: a web page whose name leads to
+            this machine (DNS rebinding) could read the answers otherwise.
     """
 
     def __init__(
@@ -70,11 +86,15 @@ class Limits:
         most_bytes: int,
         seconds: float,
         api_key: str | None,
+        paths: Collection[str],
+        local: bool,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._most_bytes = most_bytes
         self._seconds = seconds
+        self._paths = frozenset(paths)
+        self._local = local
         self._api_key = None if api_key is None else api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,15 +122,19 @@ class Limits:
                 await problem(scope, code, detail, headers=names)(scope, receive, answered)
 
         try:
-            if self._locked(scope["path"], headers.get(b"authorization", b"")):
+            if self._elsewhere(headers.get(b"host", b"localhost")):
+                await refuse(421, _NOT_LOCAL)
+            elif self._locked(scope["path"], headers.get(b"authorization", b"")):
                 await refuse(401, NO_KEY, WWW_Authenticate="Bearer")
-                return
-            with anyio.fail_after(self._seconds):
-                body = await self._body(headers, receive)
-                await self._app(scope, _replayed(body, receive), answered)
+            elif not await self._answered(headers, scope, receive, answered) and not begun:
+                status = _GONE
         except TimeoutError:
-            wanted = f"took longer than {self._seconds:g} seconds: send less at a time"
-            await refuse(503, wanted, Retry_After="5")
+            await refuse(
+                503,
+                f"took longer than {self._seconds:g} seconds, waiting for others included: send "
+                "less at a time, or try again later",
+                Retry_After="5",
+            )
         except BodyTooLargeError as error:
             await refuse(413, str(error), Connection="close")
         except Exception:  # noqa: BLE001 - whatever it is, the log has it and the client hears of it
@@ -119,14 +143,31 @@ class Limits:
         finally:
             self._tell(scope, status, time.perf_counter() - start)
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        """The whole body, before anything is done with it."""
+    async def _answered(
+        self, headers: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send
+    ) -> bool:
+        """Answer within the time; False if the client left before."""
+        with anyio.fail_after(self._seconds) as limit:
+            body = await self._body(headers, receive)
+            if body is None:
+                return False
+            leaving = asyncio.create_task(_left(receive, limit.cancel))
+            try:
+                await self._app(scope, _replayed(body), send)
+            finally:
+                leaving.cancel()
+        return not limit.cancelled_caught
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        """The whole body, before anything is done with it; None if the client left."""
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length[:19]) > self._most_bytes:
             raise self._too_large()
         parts, size, more = [], 0, True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
             part = message.get("body", b"")
             size += len(part)
             if size > self._most_bytes:
@@ -140,6 +181,10 @@ class Limits:
             f"expected a body of at most {self._most_bytes} bytes: send less at a time"
         )
 
+    def _elsewhere(self, host: bytes) -> bool:
+        """Whether a request is for another machine than this one."""
+        return self._local and not _LOCAL.fullmatch(host)
+
     def _locked(self, path: str, authorization: bytes) -> bool:
         """Whether a path asks for the API key, and it did not come."""
         if self._api_key is None or not path.startswith(("/v1/", "/metrics")):
@@ -148,8 +193,8 @@ class Limits:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope["state"]
-        # The path of a route, so that guessed paths make no series of their own.
-        path = getattr(scope.get("route"), "path", "other")
+        # Guessed paths make no series of their own.
+        path = scope["path"] if scope["path"] in self._paths else "other"
         self._metrics.requests.labels(path, str(status)).inc()
         self._metrics.seconds.labels(path).observe(seconds)
         texts = state.get("texts")
@@ -160,7 +205,7 @@ class Limits:
         fields = {
             "request_id": state["request_id"],
             "method": scope["method"],
-            "path": scope["path"],
+            "path": scope["path"][:_MOST_PATH_CHARACTERS],
             "status": status,
             "ms": round(1000 * seconds, 1),
             **{name: state[name] for name in ("targets", "texts", "said") if name in state},
@@ -178,14 +223,21 @@ def _request_id(given: bytes) -> str:
     return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A body that was read already; after it, what comes: that the client has gone."""
+async def _left(receive: Receive, cancel: Callable[[], None]) -> None:
+    """Cancel when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    cancel()
+
+
+def _replayed(body: bytes) -> Receive:
+    """A body that was read already; after it comes nothing: `_left` sees to a client that goes."""
     given = False
 
     async def replayed() -> Message:
         nonlocal given
         if given:
-            return await receive()
+            await anyio.sleep_forever()
         given = True
         return {"type": "http.request", "body": body, "more_body": False}
 

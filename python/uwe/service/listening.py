@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from typing import Any
 
 from uwe.errors import InputError
 from uwe.service.logs import LOG_CONFIG
 
-__all__ = ["OPTIONS", "check_address"]
+__all__ = ["OPTIONS", "check_address", "is_loopback"]
 
 OPTIONS: dict[str, Any] = {
     "log_config": LOG_CONFIG,
     "access_log": False,
+    "ws": "none",
     "server_header": False,
     "timeout_graceful_shutdown": 30,
     "backlog": 2048,
     # Longer than proxies keep theirs, so that none sends a request into a closing connection.
     "timeout_keep_alive": 75,
 }
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is one that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_address(host: str, port: int) -> None:

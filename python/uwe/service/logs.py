@@ -24,7 +24,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return json.dumps(entry, default=str)  # in ASCII: a terminal obeys some other characters
 
 
 LOG_CONFIG = {

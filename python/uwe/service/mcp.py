@@ -90,7 +90,7 @@ async def _extract(engine: Engine, request: ExtractArguments) -> dict[str, Any]:
 
 
 async def _spaces(engine: Engine, _: _NoArguments) -> dict[str, Any]:
-    return {"spaces": engine.spaces.descriptions()}
+    return {"spaces": await engine.descriptions()}
 
 
 # Answers as text, for clients that show no structured content.

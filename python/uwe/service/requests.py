@@ -29,6 +29,8 @@ __all__ = [
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
 MOST_TEXTS, MOST_TEXT_CHARACTERS = 8, 100_000
 MOST_MATCHES = 1000
+MOST_WITH_WORDS = 1000
+"""Matches of a request that get their words, which take longer than to rank them."""
 _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
 
 _NOT_BLANK = r"[^\s\x1c-\x1f]"  # what str.strip leaves something of
@@ -54,7 +56,7 @@ _Scalar = (
     | Annotated[int, Field(ge=-(2**63), lt=2**63)]
     | Annotated[float, Field(allow_inf_nan=False)]
 )
-_Scalars = Annotated[list[_Scalar], Field(max_length=_MOST_NAMES)]
+_Scalars = Annotated[list[_Scalar], Field(max_length=_MOST_NAMES, fail_fast=True)]
 
 Targets = Annotated[
     Name | None,
@@ -85,6 +87,16 @@ _EITHER = "expected exactly one of {} and {}"
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, given: Any) -> Any:
+        """Each unknown field is an error of its own: thousands would take seconds to list."""
+        if isinstance(given, dict) and len(given) > len(cls.model_fields):
+            raise ValueError(
+                f"expected no fields but {', '.join(cls.model_fields)}, got {len(given):,} fields"
+            )
+        return given
 
 
 def _one_of(single: str, several: str) -> dict[str, Any]:
@@ -126,7 +138,11 @@ class RankRequest(_Request):
     where: Filter = None
     abbreviations: Abbreviations = True
     words: Annotated[
-        bool, Field(description="Whether each match says which words of the query earned it.")
+        bool,
+        Field(
+            description="Whether matches say which words of the query earned them: the best "
+            f"{MOST_WITH_WORDS:,} of a request, as many of each query."
+        ),
     ] = False
 
     @model_validator(mode="after")
@@ -211,7 +227,7 @@ def wrong_fields(
             if inside:
                 value = value[part]
             if inside or error["type"] == "missing":
-                parts.append(str(part))
+                parts.append(str(part)[:80])
         message: str = error["msg"].removeprefix("Value error, ")
         found.append((".".join(parts) or whole, message[:300]))
     return found

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import uvicorn
@@ -17,7 +17,8 @@ from fastapi import FastAPI
 
 from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
-from uwe.service.listening import OPTIONS, check_address
+from uwe.service.heads import BoundedHeads
+from uwe.service.listening import OPTIONS, check_address, is_loopback
 from uwe.service.spaces import Spaces
 
 __all__ = ["serve"]
@@ -40,10 +41,12 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         InputError: If it cannot listen there.
     """
     check_address(host, port)
+    # Whoever has a key is no web page that was led here.
+    settings = replace(settings, local=is_loopback(host) and settings.api_key is None)
     share = max(1, threads() // workers)
     set_threads(share)
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
-    common: dict[str, Any] = {"host": host, "port": port, **OPTIONS}
+    common: dict[str, Any] = {"host": host, "port": port, "http": BoundedHeads, **OPTIONS}
     if workers == 1:
         uvicorn.run(make_app(settings, spaces), **common)
         return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache, calibration_path
@@ -43,13 +44,14 @@ class _State(NamedTuple):
 class _Served:
     """One space: its cache, and what its files looked like when it was opened."""
 
-    def __init__(self, name: str, cache: TargetCache) -> None:
+    def __init__(self, name: str, source: str, cache: TargetCache) -> None:
         self.name = name
+        self.source = source
         self.cache = cache
-        self.built_in = name in target_spaces()
+        self.built_in = source in target_spaces()
         self.state = _state(cache.path)
         self.looked = time.monotonic()
-        self.description = _described(name, cache)
+        self.description = _described(name, source, cache)
 
 
 class Spaces:
@@ -67,7 +69,8 @@ class Spaces:
     def __init__(self, spaces: Sequence[str]) -> None:
         if not spaces:
             raise InputError("expected at least one target space to serve, got none: name one")
-        self._models: dict[str, TextEncoder] = {}
+        # Weak, so that the model of an older build goes with its cache.
+        self._models: WeakValueDictionary[str, TextEncoder] = WeakValueDictionary()
         self._lock = threading.Lock()
         self._served: dict[str, _Served] = {}
         for text in spaces:
@@ -77,7 +80,8 @@ class Spaces:
                     f"expected target spaces of different names, got {name!r} twice: name one of "
                     f"them by  NAME=FOLDER"
                 )
-            self._served[name] = _Served(name, self._opened(folder or name))
+            source = folder or name
+            self._served[name] = _Served(name, source, self._opened(source))
 
     @property
     def names(self) -> list[str]:
@@ -98,10 +102,11 @@ class Spaces:
             )
         return name
 
-    def cache(self, name: str) -> TargetCache:
+    def cache(self, name: str | None) -> TargetCache:
         """The cache of a space, opened anew if its folder was built, or calibrated, again.
 
-        One that cannot be opened any more stays in use as it was, and the log says so.
+        Without a name it is that of the default. One that cannot be opened any more stays in use as
+        it was, and the log says so.
 
         Raises:
             UnknownNameError: If there is no such space.
@@ -119,27 +124,13 @@ class Spaces:
                 served.state = state
                 try:
                     cache = self._opened(str(served.cache.path))
-                    served.description = _described(served.name, cache)
+                    served.description = _described(served.name, served.source, cache)
                     served.cache = cache
                 except (UweError, OSError) as error:
                     _log.warning("space %s stays as it was: %s", served.name, error)
                 else:
                     _log.info("space %s was built again: opened", served.name)
         return served.cache
-
-    def check_columns(self, name: str, where: Mapping[str, object] | None) -> None:
-        """Whether a space has the columns that a filter names.
-
-        Raises:
-            UnknownNameError: If it has not.
-        """
-        columns = self._served[name].cache.columns
-        for column in where or ():
-            if column not in columns:
-                raise UnknownNameError(
-                    f"expected where to name metadata columns of {name} "
-                    f"({', '.join(columns) or 'it has none'}), got {column[:80]!r}: correct it"
-                )
 
     def descriptions(self) -> list[dict[str, Any]]:
         """What there is to know of each space, as `requests.Space` has it."""
@@ -201,8 +192,8 @@ def _state(folder: Path) -> _State:
     return _State(look(folder / "manifest.json"), look(calibration_path(folder)))
 
 
-def _described(name: str, cache: TargetCache) -> dict[str, Any]:
-    built_in = target_space(name) if name in target_spaces() else None
+def _described(name: str, source: str, cache: TargetCache) -> dict[str, Any]:
+    built_in = target_space(source) if source in target_spaces() else None
     return {
         "name": name,
         "title": built_in.title if built_in else name,
