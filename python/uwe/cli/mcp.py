@@ -42,8 +42,8 @@ def mcp_command(
         typer.Option(
             metavar="FILE",
             help="With --http: file with the key that requests have to bring; or set "
-            "UWE_API_KEY_FILE, or UWE_API_KEY to the key. Without one, whoever reaches the port may "
-            "ask.",
+            "UWE_API_KEY_FILE, or UWE_API_KEY to the key. Without one, whoever reaches the port "
+            "may ask.",
         ),
     ] = None,
     seconds: Annotated[
