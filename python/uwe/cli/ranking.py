@@ -137,7 +137,7 @@ def rank_command(
         source, format_, delimiter, field, keep or [], skipped if skip_invalid else None
     )
     # Whoever types wants each answer at once; files are ranked a block at a time.
-    typed = source == "-" and sys.stdin.isatty()
+    typed = source == "-" and sys.stdin is not None and sys.stdin.isatty()
     settings["block"] = 1 if typed else _BLOCK
     find = partial(_answers, space=space, settings=settings, why=bool(why))
     form = ranked.form(bool(why))
