@@ -310,7 +310,7 @@ class Held:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.running = threading.Event(), threading.Event()
-        self._rank_stream = engine_module.rank_stream
+        self._rank_stream = uwe.rank_stream
         monkeypatch.setattr(engine_module, "rank_stream", self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -484,8 +484,9 @@ def test_spaces_share_a_model_and_say_what_is_wrong(
 
 def test_a_line_of_the_log_is_one_of_plain_characters() -> None:
     record = logging.LogRecord("uwe.service", logging.INFO, "", 0, "request", None, None)
-    record.fields = {"path": "/\x9b31m\u2028\u202e\n\x1b"}
+    path = "/\x9b31m\u2028\u202e\n\x1b"
+    record.__dict__["fields"] = {"path": path}
     line = JsonLines().format(record)
     assert line.isascii()
     assert line.isprintable()
-    assert json.loads(line)["path"] == record.fields["path"]
+    assert json.loads(line)["path"] == path

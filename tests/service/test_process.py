@@ -7,11 +7,13 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,10 @@ class Service:
 
         threading.Thread(target=read, daemon=True).start()
         ready.wait(60)
+        for _ in range(600):  # it says that it is ready a moment before it listens
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                break
+            time.sleep(0.1)
 
     def rank(self, connection: http.client.HTTPConnection, query: str) -> int:
         body = json.dumps({"query": query})

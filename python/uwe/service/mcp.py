@@ -430,7 +430,8 @@ def serve_http(
     )
     if api_key is not None:
         app = _Locked(app, api_key.encode())
-    uvicorn.run(app, host=host, port=port, **OPTIONS)
+    # h11 bounds the head of a request, and an agent needs no faster one.
+    uvicorn.run(app, host=host, port=port, http="h11", **OPTIONS)
 
 
 def _opening(spaces: Sequence[str], patience: float | None) -> Future[Spaces]:
