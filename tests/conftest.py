@@ -43,7 +43,7 @@ def pytest_configure() -> None:
     such a shell has its jobs ignore SIGINT, and children inherit that, but no handler of Python.
     A loss of power, which no test can bring about, is all that waiting for the disk is good for.
     """
-    os.fsync = lambda _: None
+    os.fsync = lambda fd: None
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
