@@ -16,6 +16,7 @@ __all__ = [
     "cache_compact",
     "cache_label_scores",
     "cache_rank",
+    "cache_rank_among",
     "cache_ranks",
     "cache_remove",
     "cache_scores",
@@ -74,6 +75,18 @@ def cache_rank(
     k: int,
     subset: NDArray[np.int64] | None = None,  # (S,), strictly increasing
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...  # (B, min(k, T or S))
+def cache_rank_among(
+    cache: TargetCache,
+    query_values: NDArray[np.float32],  # (Nq, d)
+    query_offsets: NDArray[np.int64],  # (B + 1,)
+    named: NDArray[np.int64],  # (E,), texts as in `text_targets`
+    named_offsets: NDArray[np.int64],  # (B + 1,)
+    *,
+    scorer: str,
+    temperature: float,
+    pivot: float | None = None,
+    k: int,  # no more than the targets of the texts of any query
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...  # (B, k)
 def cache_ranks(
     cache: TargetCache,
     query_values: NDArray[np.float32],  # (Nq, d)

@@ -168,6 +168,7 @@ class PieceRanker:
                 where=self._where,
                 abbreviations=self._abbreviations,
                 encode=partial(_encoded, self.model, known),
+                nearest=True,
             )
             found = dict(zip(queries, ranked, strict=True))
         of_text: list[list[Piece]] = [[] for _ in texts]

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,18 +98,20 @@ class SkillHead:
         hidden += shapes @ self._of_shapes
         hidden += self._arrays["in.bias"]
         hidden = _active(hidden)
-        pooled = np.empty((len(counts), vectors.dim + hidden.shape[1]), dtype=np.float32)
         for first, last in _chunks(offsets):
             own = slice(offsets[first], offsets[last])
             groups = np.repeat(np.arange(first, last), counts[first:last])
             hidden[own] = self._convolved("token", hidden[own], groups)
+        means = np.add.reduceat(vectors.values, offsets[:-1], axis=0)
+        lengths = np.sqrt(np.maximum(np.einsum("ij,ij->i", means, means), _TINY))
+        means *= (POOLED_LENGTH / lengths)[:, None]
         attention = self._linear("attention", hidden)[:, 0]
-        for line, (start, end) in enumerate(pairwise(offsets.tolist())):
-            mean = vectors.values[start:end].sum(axis=0)
-            length = np.sqrt(max(mean @ mean, _TINY))
-            pooled[line, : vectors.dim] = mean * (POOLED_LENGTH / length)
-            weights = np.exp(attention[start:end] - attention[start:end].max())
-            pooled[line, vectors.dim :] = weights @ hidden[start:end] / weights.sum()
+        weights = np.exp(
+            attention - np.repeat(np.maximum.reduceat(attention, offsets[:-1]), counts)
+        )
+        attended = np.add.reduceat(weights[:, None] * hidden, offsets[:-1], axis=0)
+        attended /= np.add.reduceat(weights, offsets[:-1])[:, None]
+        pooled = np.hstack([means, attended])
         lines = _active(self._linear("line", pooled))
         alone = self._linear("alone", lines)[:, 0]
         lines = self._convolved("context", lines, documents)

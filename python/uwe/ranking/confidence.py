@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
@@ -80,44 +81,49 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     Returns:
         (k, features), float64; the columns are `FEATURES`.
     """
-    scores = hits.scores.astype(np.float64)
-    k = len(scores)
-    features = np.zeros((k, len(FEATURES)))
-    if not k:
-        return features
+    scores = hits.scores.tolist()
+    if not scores:
+        return np.zeros((0, len(FEATURES)))
     # Where the match stands in the whole space: a filter does not change what it stands out from.
-    space = hits.space_scores.astype(np.float64)
-    best, background = space[0], space[-1]
-    above = np.searchsorted(-space, -scores)  # how many score more
-    others = np.where(above == 0, best - space[min(1, len(space) - 1)], scores - best)
+    space = hits.space_scores.tolist()
+    best, second, background = space[0], space[min(1, len(space) - 1)], space[-1]
+    ascending = space[::-1]
+    near = (len(space) - bisect_right(ascending, best - _NEAR)) / BACKGROUND
+    query_words = math.log1p(len(_WORD.findall(query)))
     readings = [_read(reading) for reading in hits.texts_read]
     rows = []
-    for text, number in zip(texts, hits.readings.tolist(), strict=True):
+    matches = zip(
+        scores,
+        hits.label_scores.tolist(),
+        (hits.texts > 0).tolist(),
+        hits.readings.tolist(),
+        texts,
+        strict=True,
+    )
+    # Of ten matches, plain numbers are quicker than arrays.
+    for score, label_score, by_alias, reading, text in matches:
+        above = len(space) - bisect_right(ascending, score)  # how many score more
         words, trigrams = _read_target(text)
-        of_query, own = readings[number]
+        of_query, own = readings[reading]
         both = len(own & trigrams)
-        either = len(own) + len(trigrams) - both
-        rows.append((words == of_query, both / max(1, either), both / max(1, len(trigrams)),
-                     len(words)))  # fmt: skip
-    exact, overlap, covered, text_words = np.array(rows, dtype=np.float64).T
-    columns: dict[str, ArrayLike] = {
-        "score": scores,
-        "above_background": scores - background,
-        "best_above_background": best - background,
-        "above_others": others,
-        "near": np.count_nonzero(space > best - _NEAR) / BACKGROUND,
-        "rank": above / BACKGROUND,
-        "label_score": hits.label_scores,
-        "by_alias": hits.texts > 0,
-        "exact": exact,
-        "overlap": overlap,
-        "covered": covered,
-        "query_words": math.log1p(len(_WORD.findall(query))),
-        "text_words": np.log1p(text_words),
-    }
-    for number, name in enumerate(FEATURES):
-        features[:, number] = columns[name]
-    return features
+        rows.append(
+            (
+                score,
+                score - background,
+                best - background,
+                score - best if above else best - second,
+                near,
+                above / BACKGROUND,
+                label_score,
+                by_alias,
+                words == of_query,
+                both / max(1, len(own) + len(trigrams) - both),
+                both / max(1, len(trigrams)),
+                query_words,
+                math.log1p(len(words)),
+            )
+        )
+    return np.array(rows, dtype=np.float64)
 
 
 def _read(text: str) -> tuple[tuple[str, ...], frozenset[str]]:

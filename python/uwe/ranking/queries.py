@@ -21,6 +21,7 @@ from uwe.scorer import Scorer, checked_scorer, core_scorer
 if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.encoder.text_encoder import TextEncoder
+    from uwe.ranking.nearest import NamedTexts
 
     Targets = TargetCache | Sequence[str]
     """A target space, or labels, which the shipped model encodes at each call."""
@@ -139,25 +140,26 @@ def best_targets(
     scorer: Scorer,
     k: int,
     subset: NDArray[np.int64] | None = None,
+    among: NamedTexts | None = None,
     with_labels: bool = False,
 ) -> list[Found]:
-    """The best `k` targets of each query, of all or of a strictly increasing `subset`.
+    """The best `k` targets of each query.
 
-    What labels score alone is computed `with_labels` only; otherwise it is the score.
+    They are those of all targets or of a strictly increasing `subset`; or those that are best by
+    the texts that are named for each query, which must be of `k` targets. What labels score alone
+    is computed `with_labels` only; otherwise it is the score.
     """
-    arrays = indices, scores, texts = _core.cache_rank(
-        targets.core, queries.values, queries.offsets, **core_scorer(scorer), k=k, subset=subset
-    )
+    asked = targets.core, queries.values, queries.offsets
+    if among is None:
+        arrays = _core.cache_rank(*asked, **core_scorer(scorer), k=k, subset=subset)
+    else:
+        arrays = _core.cache_rank_among(*asked, *among, **core_scorer(scorer), k=k)
+    indices, scores, texts = arrays
     of_labels, by_alias = scores.copy(), texts > 0
     if with_labels and by_alias.any():
         offsets = np.concatenate([[0], np.cumsum(by_alias.sum(axis=1))])
         of_labels[by_alias] = _core.cache_label_scores(
-            targets.core,
-            queries.values,
-            queries.offsets,
-            indices[by_alias],
-            offsets,
-            **core_scorer(scorer),
+            *asked, indices[by_alias], offsets, **core_scorer(scorer)
         )
     return [Found(*found) for found in zip(*arrays, of_labels, strict=True)]
 

@@ -51,6 +51,29 @@ pub(super) fn cache_rank<'py>(
     Ok(convert::ranking(py, &hits)?)
 }
 
+/// The best k targets by the texts that each query names: as `cache_rank`.
+#[pyfunction]
+#[pyo3(signature = (cache, query_values, query_offsets, named, named_offsets, *, scorer, temperature, pivot=None, k))]
+pub(super) fn cache_rank_among<'py>(
+    py: Python<'py>,
+    cache: &TargetCache,
+    query_values: Matrix<'py>,
+    query_offsets: Indices<'py>,
+    named: Indices<'py>,
+    named_offsets: Indices<'py>,
+    scorer: &str,
+    temperature: f64,
+    pivot: Option<f64>,
+    k: usize,
+) -> PyResult<Ranking<'py>> {
+    let query = Query::new(&query_values, &query_offsets, scorer, temperature, pivot)?;
+    let named = indices(slice1(&named, "named")?, "named")?;
+    let offsets = indices(slice1(&named_offsets, "named_offsets")?, "named_offsets")?;
+    let hits =
+        py.detach(|| query.search(cache, None, |search| search.top_k_among(k, &named, &offsets)))?;
+    Ok(convert::ranking(py, &hits)?)
+}
+
 /// Ranks of relevant targets, counted block by block: (relevant,), int64, first place 1.
 #[pyfunction]
 #[pyo3(signature = (cache, query_values, query_offsets, relevant, relevant_offsets, *, scorer, temperature, pivot=None))]

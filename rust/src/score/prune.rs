@@ -275,7 +275,7 @@ impl<'a> Wave<'a> {
 
 /// The best targets by scores of texts, which ascend: a target scores as the best of them, the first of
 /// equal ones.
-fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> TopK {
+pub(super) fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> TopK {
     let mut best = TopK::new(k);
     let owner = |text: usize| targets.groups.partition_point(|&start| start as usize <= text) - 1;
     let mut at = 0;

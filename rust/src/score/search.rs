@@ -2,7 +2,7 @@
 
 use super::executor::Executor;
 use super::scorer::Scorer;
-use super::targets::Targets;
+use super::targets::{Targets, Text};
 use super::tile::{QueryBlock, Question, Scratch};
 use super::top_k::Hit;
 use super::{prune, scan};
@@ -12,7 +12,7 @@ use crate::simd::Kernels;
 use crate::tokens::TokenVectors;
 use std::ops::Range;
 
-/// Queries whose relevant targets are scored between two questions whether to stop.
+/// Queries whose relevant, or wanted, targets are scored between two questions whether to stop.
 const MARKED: usize = 256;
 
 /// A matrix of zeros, or an error where there is no memory for it.
@@ -140,6 +140,43 @@ impl<'a> Search<'a> {
         Ok(best.into_iter().flatten().collect())
     }
 
+    /// The best `k` targets of each query by the texts that it names, best first: whatever else a target
+    /// is called does not count.
+    ///
+    /// Query `i` names the texts `named[offsets[i]..offsets[i + 1]]`, in any order.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `k` is 0, the search has a subset, the named texts do not fit the queries and
+    /// the space, or those of a query are of fewer than `k` targets; [`Error::Interrupted`] if the caller
+    /// asked to stop.
+    pub fn top_k_among(
+        &self,
+        k: usize,
+        named: &[usize],
+        offsets: &[usize],
+    ) -> Result<Vec<Vec<Hit>>> {
+        if k == 0 || self.question.subset.is_some() {
+            return Err(Error::input(format!("expected k >= 1 and no subset, got k = {k}")));
+        }
+        let Question { queries, targets, .. } = self.question;
+        crate::metrics::check_relevant(named, offsets, queries.len(), targets.texts.len())?;
+        let best = self.each_query(|query, scratch| {
+            let mut named = named[offsets[query]..offsets[query + 1]].to_vec();
+            named.sort_unstable();
+            let scores =
+                self.text_scores(query, named.iter().map(|&text| targets.texts[text]), scratch);
+            let scored: Vec<_> = named.into_iter().zip(scores).collect();
+            prune::best_of(targets, &scored, k).finish()
+        })?;
+        match best.iter().position(|hits| hits.len() < k) {
+            None => Ok(best),
+            Some(query) => Err(Error::input(format!(
+                "expected texts of {k} targets or more of each query, got those of {} of query {query}",
+                best[query].len(),
+            ))),
+        }
+    }
+
     /// Whether bounds are likely to pay for the best `k`: whether fewer bytes go through the processor
     /// than in a scan of the targets that take part.
     pub(crate) fn prunes(&self, k: usize) -> bool {
@@ -173,14 +210,8 @@ impl<'a> Search<'a> {
         }
         let queries = self.question.queries.len();
         crate::metrics::check_relevant(relevant, offsets, queries, self.len())?;
-        let executor = Executor::new(self.interrupted);
-        let all: Vec<usize> = (0..queries).collect();
-        let mut marks = Vec::with_capacity(all.len());
-        executor.waves(all.chunks(MARKED), |queries| {
-            marks.extend(executor.each(queries, |&query, scratch| {
-                self.marks(query, &relevant[offsets[query]..offsets[query + 1]], scratch)
-            }));
-            Ok(())
+        let marks = self.each_query(|query, scratch| {
+            self.marks(query, &relevant[offsets[query]..offsets[query + 1]], scratch)
         })?;
         let mut ranks = vec![1; relevant.len()];
         let mut unordered = None;
@@ -234,25 +265,43 @@ impl<'a> Search<'a> {
     pub fn label_scores(&self, wanted: &[usize], offsets: &[usize]) -> Result<Vec<f32>> {
         let (queries, targets) = (self.question.queries, self.question.targets);
         crate::metrics::check_relevant(wanted, offsets, queries.len(), targets.len())?;
-        let executor = Executor::new(self.interrupted);
-        let all: Vec<usize> = (0..queries.len()).collect();
-        let mut scores = Vec::with_capacity(wanted.len());
-        executor.waves(all.chunks(MARKED), |some| {
-            scores.extend(executor.each(some, |&query, scratch| {
-                let wanted = &wanted[offsets[query]..offsets[query + 1]];
-                let labels = wanted.iter().map(|&target| targets.target(target)[0]).collect();
-                let labels = Targets::of_texts(targets, labels);
-                let question = Question { targets: &labels, subset: None, ..self.question };
-                let block = QueryBlock::one(question.kernels, queries, query);
-                let mut scores = vec![0.0; wanted.len()];
-                question.score(&block, 0..wanted.len(), scratch, |label| {
-                    scores[label.position] = label.scores[0];
-                });
-                scores
-            }));
-            Ok(())
+        let scores = self.each_query(|query, scratch| {
+            let wanted = &wanted[offsets[query]..offsets[query + 1]];
+            self.text_scores(query, wanted.iter().map(|&target| targets.target(target)[0]), scratch)
         })?;
         Ok(scores.concat())
+    }
+
+    /// `work` for every query, in their order, on all threads.
+    fn each_query<R: Send>(
+        &self,
+        work: impl Fn(usize, &mut Scratch) -> R + Sync,
+    ) -> Result<Vec<R>> {
+        let executor = Executor::new(self.interrupted);
+        let all: Vec<usize> = (0..self.question.queries.len()).collect();
+        let mut done = Vec::with_capacity(all.len());
+        executor.waves(all.chunks(MARKED), |some| {
+            done.extend(executor.each(some, |&query, scratch| work(query, scratch)));
+            Ok(())
+        })?;
+        Ok(done)
+    }
+
+    /// Scores of some texts, each by itself.
+    fn text_scores(
+        &self,
+        query: usize,
+        texts: impl Iterator<Item = Text>,
+        scratch: &mut Scratch,
+    ) -> Vec<f32> {
+        let texts = Targets::of_texts(self.question.targets, texts.collect());
+        let question = Question { targets: &texts, subset: None, ..self.question };
+        let block = QueryBlock::one(question.kernels, question.queries, query);
+        let mut scores = vec![0.0; texts.len()];
+        question.score(&block, 0..texts.len(), scratch, |text| {
+            scores[text.position] = text.scores[0];
+        });
+        scores
     }
 
     /// Scans for all queries; see [`scan::scan`].

@@ -145,6 +145,58 @@ fn a_label_scores_as_in_a_space_of_labels() {
 }
 
 #[test]
+fn the_best_among_named_texts_are_those_of_a_space_without_others() {
+    let mut random = Random(9);
+    let space = Space::new(&mut random, 16);
+    let targets = space.targets();
+    let queries = random.texts(&[3, 8, 1], 16, 3.0);
+    // Every third text, in whatever order; of each target that still has any.
+    let named: Vec<usize> = (0..targets.texts.len()).step_by(3).collect();
+    let owner = |text: usize| targets.groups.partition_point(|&at| at as usize <= text) - 1;
+    let owners: Vec<usize> = named.iter().map(|&text| owner(text)).collect();
+    let (mut groups, mut left) = (vec![0], vec![]);
+    for (at, &owner) in owners.iter().enumerate() {
+        if left.last() != Some(&owner) {
+            left.push(owner);
+            groups.push(at as u32);
+        }
+        *groups.last_mut().unwrap() = at as u32 + 1;
+    }
+    let texts: Vec<_> = named.iter().map(|&text| targets.texts[text]).collect();
+    let fewer = Targets { texts: texts.into(), groups: groups.into(), ..targets.clone() };
+    let each: Vec<usize> = named.iter().rev().copied().collect();
+    let (all, offsets) = (each.repeat(3), [0, each.len(), 2 * each.len(), 3 * each.len()]);
+    for name in SOFT.iter().chain(&["max"]) {
+        let scorer = Scorer::new(name, 0.5, None).unwrap();
+        let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
+        let alone = Search::new(&queries, &fewer, None, scorer, &never).unwrap();
+        let found = search.top_k_among(10, &all, &offsets).unwrap();
+        for (found, expected) in found.iter().zip(alone.top_k(10).unwrap()) {
+            let scores = |hits: &[Hit]| bits(&hits.iter().map(|hit| hit.score).collect::<Vec<_>>());
+            assert_eq!(scores(found), scores(&expected), "{name}");
+            for (hit, expected) in found.iter().zip(&expected) {
+                let text = targets.text_range(hit.target).start + hit.text as usize;
+                let place = fewer.text_range(expected.target).start + expected.text as usize;
+                assert_eq!((hit.target, text), (left[expected.target], named[place]), "{name}");
+            }
+        }
+        let last = targets.texts.len();
+        for (k, named, offsets) in [
+            (0, &all[..], &offsets[..]),
+            (left.len() + 1, &all, &offsets),
+            (1, &all[..], &offsets[..3]),
+            (1, &[0, 0, 1, 1], &[0, 2, 3, 4]),
+            (1, &[0, 1, last], &[0, 1, 2, 3]),
+        ] {
+            assert!(search.top_k_among(k, named, offsets).is_err(), "{k} {offsets:?}");
+        }
+    }
+    let subset =
+        Search::new(&queries, &targets, Some(&[1]), Scorer::new("max", 1.0, None).unwrap(), &never);
+    assert!(subset.unwrap().top_k_among(1, &all, &offsets).is_err());
+}
+
+#[test]
 fn top_k_and_ranks_follow_the_scores() {
     let mut random = Random(7);
     let space = Space::new(&mut random, 8);
