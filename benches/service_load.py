@@ -87,7 +87,7 @@ async def _ask(
 ) -> None:
     body = json.dumps({"query": query}).encode()
     writer.write(
-        b"POST /v1/rank HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        b"POST /v1/rank HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     )
     head = (await reader.readuntil(b"\r\n\r\n")).lower()

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -34,31 +35,24 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Service:
-    """A process that serves, and what it says."""
+    """A process that serves, and the file with what it says."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self.process = process
-        self.log: list[str] = []
+        self._log = log
         self.port = 0
-        ready = threading.Event()
-
-        def read() -> None:
-            complete = False
-            for line in process.stderr or ():
-                self.log.append(line)
-                if port := re.search(r"running on http://127.0.0.1:(\d+)", line):
-                    self.port = int(port[1])
-                complete = complete or "startup complete." in line
-                if complete and self.port:
-                    ready.set()
-            ready.set()
-
-        threading.Thread(target=read, daemon=True).start()
-        ready.wait(60)
-        for _ in range(600):  # it says that it is ready a moment before it listens
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                break
+        # It says that it is ready a moment before it listens.
+        for _ in range(600):
+            port = re.search(r"running on http://127.0.0.1:(\d+)", self.log)
+            if port and "startup complete." in self.log:
+                self.port = int(port[1])
+                with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                    break
             time.sleep(0.1)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
 
     def rank(self, connection: http.client.HTTPConnection, query: str) -> int:
         body = json.dumps({"query": query})
@@ -70,15 +64,18 @@ class Service:
 
 @contextmanager
 def served(*arguments: str | Path) -> Iterator[Service]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uwe", "serve", "--port", "0", *map(str, arguments)],
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        yield Service(process)
-    finally:
-        process.kill()
-        process.communicate()
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "uwe", "serve", "--port", "0", *map(str, arguments)],
+                stderr=file, text=True,
+            )  # fmt: skip
+        try:
+            yield Service(process, log)
+        finally:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -115,7 +112,7 @@ def test_a_stop_loses_no_request_that_was_accepted(space: Path, workers: int) ->
         assert set(answered) <= {200, 503}
         # The system may have connected those that no worker had accepted yet.
         assert len(lost) <= len(askers)
-        assert "Traceback" not in "".join(service.log)
+        assert "Traceback" not in service.log
 
 
 def test_workers_count_together(space: Path) -> None:
