@@ -50,7 +50,7 @@ def skills(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def titles(**columns: list[Any]) -> pa.Table:
+def titles(**columns: list[Any]) -> Any:
     return pa.table({"key": range(len(TITLES)), "title": TITLES, **columns})
 
 

@@ -22,19 +22,24 @@ _CHUNK = 4096
 
 def read_column(core: _core.TargetCache, path: Path, name: str) -> list[Scalar]:
     """The values of one metadata column, one for each target."""
-    return _scalars(core.column_json(name), len(core), path)
+    return _scalars(core.column_json(name), 1, len(core), path)[0]
 
 
-def _scalars(text: str, length: int, path: Path) -> list[Scalar]:
-    """Parse a JSON array of scalars, which unverified damage may have touched."""
+def _scalars(text: str, rows: int, length: int, path: Path) -> list[list[Scalar]]:
+    """Parse rows of JSON scalars, `length` in each, which unverified damage may have touched."""
     try:
-        values = json.loads(text)
+        values = json.loads(f"[{text}]")
     except (ValueError, RecursionError):
-        values = None
-    sound = isinstance(values, list) and not any(isinstance(v, list | dict) for v in values)
-    if not sound or len(values) != length:
+        values = []
+    sound = len(values) == rows and all(
+        isinstance(row, list)
+        and len(row) == length
+        and not any(isinstance(value, list | dict) for value in row)
+        for row in values
+    )
+    if not sound:
         raise CacheCorruptError(f"{path}: its metadata is damaged: rebuild the cache")
-    return cast(list[Scalar], values)
+    return cast(list[list[Scalar]], values)
 
 
 def read_aliases(core: _core.TargetCache, indices: NDArray[np.int64]) -> list[list[str]]:
@@ -49,8 +54,9 @@ def read_metadata(
     columns = core.columns
     if not columns:
         return [{} for _ in indices]
-    rows = (core.metadata_json(index) for index in indices.tolist())
-    scalars = (_scalars(f"[{','.join(row)}]", len(columns), path) for row in rows)
+    # Parsed at once: every match of a ranking has metadata.
+    rows = ",".join(f"[{','.join(core.metadata_json(index))}]" for index in indices.tolist())
+    scalars = _scalars(rows, len(indices), len(columns), path)
     return [dict(zip(columns, of_target, strict=True)) for of_target in scalars]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
+from uwe.cache.columns import read_metadata
 from uwe.checks import positive, share, texts_of
 from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
@@ -452,6 +453,7 @@ def _matches(
         hits.scores[kept].tolist(),
         hits.texts[kept].tolist(),
         hits.readings[kept].tolist(),
+        read_metadata(targets.core, targets.path, hits.indices[kept]),
         strict=True,
     )
     matches = (
@@ -461,11 +463,11 @@ def _matches(
             index=index,
             id=id_,
             alias=texts[i] if text else None,
-            metadata=targets.metadata[index],
+            metadata=metadata,
             read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
             confidence=confidences[i],
         )
-        for i, label, id_, index, score, text, reading in rows
+        for i, label, id_, index, score, text, reading, metadata in rows
     )
     return Ranking(query, matches)
 
