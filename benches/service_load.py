@@ -117,18 +117,17 @@ async def closed(port: int, requests: int, connections: int) -> Load:
     return Load(requests, time.perf_counter() - start, latencies)
 
 
-async def opened(port: int, requests: int, rate: float) -> Load:
-    """At random times, `rate` a second, whatever the answers take."""
-    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+async def opened(port: int, requests: int, rate: float, connections: int) -> Load:
+    """At random times, `rate` a second, whatever the answers take; each connection in its turn."""
+    free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    for _ in range(connections):
+        free.put_nowait(await asyncio.open_connection(HOST, port))
     latencies: list[float] = []
 
     async def one(query: str, due: float) -> None:
-        # The one that was used last: a server closes those that rest.
-        while free and free[-1][0].at_eof():
-            free.pop()
-        connection = free.pop() if free else await asyncio.open_connection(HOST, port)
+        connection = await free.get()
         await _ask(*connection, query, check=False)
-        free.append(connection)
+        free.put_nowait(connection)
         latencies.append(time.perf_counter() - due)
 
     clock = random.Random(1)
@@ -181,8 +180,8 @@ def main() -> None:
     """Measure both and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=5000)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--only", choices=["uwe", "peer"])
     asked = parser.parse_args()
     workers = str(asked.workers)
@@ -202,7 +201,8 @@ def main() -> None:
         with served(command, 8765) as pid:
             before = memory(pid)
             full = asyncio.run(closed(8765, requests, asked.connections))
-            half = asyncio.run(opened(8765, requests // 2, full.per_second() / 2))
+            some, rate = min(requests, 5000) // 2, full.per_second() / 2
+            half = asyncio.run(opened(8765, some, rate, asked.connections))
             rates[name] = full.per_second()
             print(
                 f"{name:6}  {full.per_second():10.0f}  {half.percentile(0.5):20.1f}  "
