@@ -19,7 +19,7 @@ def test_the_cells_show_what_is_kept(tmp_path: Path) -> None:
     for before, after in ((a, b) for a, b in cells if a.cell_type == "code"):
         assert not differ(shown(before), shown(after), tolerance=0.02), (
             f"expected\n{shown(before)}\nof\n{after.source}\ngot\n{shown(after)}\n"
-            "`make notebook` writes it anew"
+            "`make notebook` rewrites it"
         )
 
 

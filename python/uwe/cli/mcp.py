@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from uwe.cli.serve import api_key_of
+from uwe.cli.serve import ServedSpaces, api_key_of
 from uwe.cli.signals import leave
 from uwe.errors import InputError, MissingExtraError
 
@@ -16,17 +16,7 @@ _HOST, _PORT = "127.0.0.1", 8001
 
 
 def mcp_command(
-    spaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--targets",
-            "-t",
-            metavar="NAME|FOLDER",
-            help="A built-in target space, the folder of a target cache, or NAME=FOLDER; repeat "
-            "for several. The first is the default of the tools. Without it: esco-skills and "
-            "esco-occupations.",
-        ),
-    ] = None,
+    spaces: ServedSpaces = None,
     http: Annotated[
         bool, typer.Option("--http", help="Serve over streamable HTTP at /mcp, not over stdio.")
     ] = False,

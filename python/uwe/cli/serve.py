@@ -10,23 +10,21 @@ import typer
 from uwe.checks import path_of
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["api_key_of", "serve_command"]
+__all__ = ["ServedSpaces", "api_key_of", "serve_command"]
 
+ServedSpaces = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--targets", "-t", metavar="NAME|FOLDER",
+        help="A built-in target space, the folder of a target cache, or NAME=FOLDER; repeat for "
+        "several. The first is the default. Without it: esco-skills and esco-occupations.",
+    ),
+]  # fmt: skip
 _KEY, _KEY_FILE = "UWE_API_KEY", "UWE_API_KEY_FILE"
 
 
 def serve_command(
-    spaces: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--targets",
-            "-t",
-            metavar="NAME|FOLDER",
-            help="A built-in target space, the folder of a target cache, or NAME=FOLDER; repeat "
-            "for several. The first is the default of requests. Without it: esco-skills and "
-            "esco-occupations.",
-        ),
-    ] = None,
+    spaces: ServedSpaces = None,
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 is all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8000,
     workers: Annotated[

@@ -1,4 +1,4 @@
-"""How a server of ours listens: uvicorn's options, and whether an address is free."""
+"""Options of uvicorn for both servers, and a check that an address is free."""
 
 from __future__ import annotations
 

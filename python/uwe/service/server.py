@@ -8,12 +8,12 @@ import os
 import signal
 import tempfile
 import threading
-import warnings
 from dataclasses import asdict, replace
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from uwe.parallelism import set_threads, threads
 from uwe.service.app import Settings, make_app
@@ -52,12 +52,25 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
         return
     del spaces
     with tempfile.TemporaryDirectory(prefix="uwe-metrics-") as folder:
-        # uvicorn leaves its listening socket to the end of the process.
-        warnings.simplefilter("ignore", ResourceWarning)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
-        uvicorn.run("uwe.service.server:_worker_app", factory=True, workers=workers, **common)
+        app = "uwe.service.server:_worker_app"
+        config = uvicorn.Config(app, factory=True, workers=workers, **common)
+        _Workers(config, sockets=[config.bind_socket()]).run()
+
+
+class _Workers(Multiprocess):
+    """uvicorn's workers, whose parent stops listening before they answer what they have accepted.
+
+    Otherwise the system would go on taking connections that nobody is going to accept.
+    """
+
+    def terminate_all(self) -> None:
+        """Tell the workers to stop."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
 
 def _worker_app() -> FastAPI:

@@ -1,4 +1,4 @@
-"""The target spaces that a service answers for, by name; one that was rebuilt is opened anew."""
+"""The target spaces that a service answers for, by name; a cache that was rebuilt is reopened."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Spaces:
         return name
 
     def cache(self, name: str | None) -> TargetCache:
-        """The cache of a space, opened anew if its folder was built, or calibrated, again.
+        """The cache of a space, reopened if its folder was rebuilt or calibrated since.
 
         Without a name it is that of the default. One that cannot be opened any more stays in use as
         it was, and the log says so.
@@ -141,19 +141,17 @@ class Spaces:
     def _opened(self, source: str) -> TargetCache:
         """A cache with its model, which caches of the same model share."""
         if source in target_spaces():
-            return space_cache(source, model=self._model(None), progress=True)
+            model = load()
+            model = self._models.setdefault(model.fingerprint, model)
+            return space_cache(source, model=model, progress=True)
         cache = TargetCache.open(Path(source))
         known = self._models.get(cache.fingerprint)
         if known is not None:
             return TargetCache.open(Path(source), model=known)
-        model = cache.model
-        if isinstance(model, TextEncoder):
-            self._models[model.fingerprint] = model
+        own = cache.model
+        if isinstance(own, TextEncoder):
+            self._models[own.fingerprint] = own
         return cache
-
-    def _model(self, source: str | None) -> TextEncoder:
-        model = load(source)
-        return self._models.setdefault(model.fingerprint, model)
 
 
 def name_and_folder(text: str) -> tuple[str, str | None]:
