@@ -1,17 +1,19 @@
 //! The best `k` by bounds first: whatever cannot be among them is never scored.
 //!
 //! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
-//! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is scored
-//! too. What comes out is what a scan of all targets would give, scores and ties included.
+//! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is bounded
+//! again, more closely, where its vectors are stored as bytes, and scored if that bound reaches it too. What comes out is what a scan of all targets would give, scores and ties included.
 
 use super::executor::{Executor, threads};
-use super::screen::{NO_TEXT, Screen, bound_query};
+use super::rows::Rows;
+use super::screen::{GroupRows, NO_TEXT, Screen, bound_query, byte_group, byte_query};
 use super::targets::{Targets, Text};
 use super::tile::{QueryBlock, Question, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::Result;
-use crate::simd::codes::{BoundQuery, GROUP};
-use crate::simd::quantised::margin;
+use crate::simd::codes::{BoundGroup, BoundQuery, GROUP};
+use crate::simd::quantised::{BLOCK, margin};
+use crate::simd::{Attention, Kernels};
 use std::ops::Range;
 
 /// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
@@ -80,6 +82,18 @@ pub(super) fn bounds(question: &Question) -> Vec<Vec<f32>> {
         found
     };
     queries.iter().map(of_query).collect()
+}
+
+/// Of some texts those whose score by a query may reach a threshold: what [`top_k`] scores.
+#[cfg(test)]
+pub(super) fn reaching(
+    question: &Question,
+    query: usize,
+    texts: &[usize],
+    threshold: f32,
+) -> Vec<usize> {
+    let executor = Executor::new(&|| false);
+    Wave::new(question, &[query], &executor).reaching(0, texts, threshold, &executor)
 }
 
 /// Which texts are asked for.
@@ -217,10 +231,54 @@ impl<'a> Wave<'a> {
         if left.len() > targets.texts.len() / SCATTERED {
             return None;
         }
+        let mut left = self.reaching(number, &left, threshold, executor);
         left.sort_unstable();
         scored.extend(score(&left));
         scored.sort_unstable_by_key(|&(text, _)| text);
         Some(best_of(targets, &scored, k).finish())
+    }
+
+    /// Those texts whose score may reach the threshold by the bytes that are stored of them, of which a
+    /// bound takes a tenth of what a score takes; all, where there are few or they are stored otherwise.
+    fn reaching(
+        &self,
+        number: usize,
+        texts: &[usize],
+        threshold: f32,
+        executor: &Executor,
+    ) -> Vec<usize> {
+        let Question { kernels, scorer, queries, targets, .. } = *self.question;
+        let dim = targets.dim;
+        if texts.len() < GROUP || !dim.is_multiple_of(BLOCK) {
+            return texts.to_vec();
+        }
+        let block = &self.queries[number].block;
+        let query = byte_query(kernels, queries.text(block.queries[0]).0, dim);
+        let attention = scorer.attention(block.tokens());
+        let segment = |text: usize| targets.texts[text].segment;
+        let groups: Vec<_> = texts
+            .chunk_by(|&a, &b| segment(a) == segment(b))
+            .flat_map(|same| same.chunks(GROUP))
+            .collect();
+        let reach = |texts: &&[usize], (group, scratch): &mut (GroupRows, Vec<f32>)| {
+            let Rows::I8(codes, scales) = targets.segments[segment(texts[0]) as usize].rows else {
+                return texts.to_vec();
+            };
+            let rows = |&text: &usize| {
+                let Text { row, tokens, .. } = targets.texts[text];
+                row..row + tokens as usize
+            };
+            let rows: Vec<_> = texts.iter().map(rows).collect();
+            let tokens = byte_group(codes, scales, dim, &rows, group);
+            let group = BoundGroup { codes: &group.codes, values: &group.values, tokens: &tokens };
+            scratch.resize(query.scratch_len(), 0.0);
+            let bounds = with_margin(kernels, attention, &query, &group, dim, scratch);
+            // A bound that is no number, of a damaged file, keeps its text.
+            let reaches = |bound: f32| bound >= threshold || bound.is_nan();
+            let reaching = texts.iter().zip(bounds).filter(|&(_, bound)| reaches(bound));
+            reaching.map(|(&text, _)| text).collect()
+        };
+        executor.each(&groups, reach).concat()
     }
 
     /// Scores of some texts, each by itself.
@@ -310,20 +368,29 @@ fn bound(
     let mut bounds = vec![0.0; queries.len() * groups.len() * GROUP];
     for (place, group) in groups.clone().enumerate() {
         let group = screen.group(group, components);
-        let longest = group.tokens.iter().copied().fold(0.0, f32::max);
         for (number, query) in queries.iter().enumerate() {
             let Some(bounded) = &query.by_screen[segment] else { continue };
             if scratch.len() < bounded.scratch_len() {
                 scratch.resize(bounded.scratch_len(), 0.0);
             }
-            let tokens = query.block.tokens();
-            let of_lanes = kernels.bounds(scorer.attention(tokens), bounded, &group, scratch);
-            let margin = margin(targets.dim, tokens as f32 + longest);
-            let to = &mut bounds[(number * groups.len() + place) * GROUP..][..GROUP];
-            for (to, bound) in to.iter_mut().zip(of_lanes) {
-                *to = bound + margin;
-            }
+            let attention = scorer.attention(query.block.tokens());
+            let of_lanes = with_margin(kernels, attention, bounded, &group, targets.dim, scratch);
+            bounds[(number * groups.len() + place) * GROUP..][..GROUP].copy_from_slice(&of_lanes);
         }
     }
     bounds
+}
+
+/// Bounds of the scores of one group's texts as they are computed, in vectors of so many dimensions.
+fn with_margin(
+    kernels: &Kernels,
+    attention: Attention,
+    query: &BoundQuery,
+    group: &BoundGroup,
+    dim: usize,
+    scratch: &mut [f32],
+) -> [f32; GROUP] {
+    let longest = group.tokens.iter().copied().fold(0.0, f32::max);
+    let margin = margin(dim, query.tokens() as f32 + longest);
+    kernels.bounds(attention, query, group, scratch).map(|bound| bound + margin)
 }

@@ -23,6 +23,10 @@ pub const QUERY_LENGTH: f32 = 1.000_001;
 /// How much longer units in half precision make `ρ` (4).
 const HALF_PRECISION: f64 = 1.001;
 
+/// The error (5) of a unit that is stored as bytes, whose codes times its scale are rounded: by `2^-24` of
+/// its length, at most.
+pub const STORED_ERROR: f32 = f32::EPSILON;
+
 /// The error of a row beyond a text's end (10): below every bound of a cosine.
 pub const NO_TOKEN: f32 = -3.0;
 
@@ -60,6 +64,16 @@ impl Limits {
     /// Of a query's, where they are added in 16 bits: beyond `2 · 255 · 64` pairs saturate (13), and what
     /// the sum of half a block stands for is at most `256 · 127 < 2^15` (14).
     pub const QUERY_16_BITS: Self = Self { range: 64, energy: 127 * 127 };
+
+    /// Of a query's that meets stored bytes, whatever these are, where products are added in 16 bits: what
+    /// the sum of half a block stands for is at most `512 · 63 < 2^15` (15).
+    pub const QUERY_OF_BYTES_16_BITS: Self = Self { range: 63, energy: 63 * 63 };
+
+    /// What a query's codes are held to where they meet bytes as they are stored, if this is what they are
+    /// held to where they meet a screen's.
+    pub fn of_bytes(self) -> Self {
+        if self == Self::QUERY_16_BITS { Self::QUERY_OF_BYTES_16_BITS } else { self }
+    }
 
     /// The smallest scale found with which `values` over it round to codes within the limits, and
     /// those codes. Zeros have the scale zero.

@@ -11,8 +11,8 @@ mod quantise;
 
 pub use basis::basis;
 pub use order::{NO_TEXT, Order, sort};
-pub(super) use quantise::bound_query;
 pub use quantise::{GroupRows, Quantiser};
+pub(super) use quantise::{bound_query, byte_group, byte_query};
 
 use crate::simd::codes::{BoundGroup, GROUP, ROW_VALUES};
 

@@ -5,7 +5,7 @@ use super::{NO_TEXT, Screen};
 use crate::score::executor::Executor;
 use crate::score::rows::Rows;
 use crate::simd::codes::{BoundQuery, GROUP, ROW_VALUES};
-use crate::simd::quantised::{CHUNK, NO_TOKEN, OFFSET, Quantised};
+use crate::simd::quantised::{CHUNK, NO_TOKEN, OFFSET, Quantised, STORED_ERROR};
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery};
 use std::ops::Range;
 
@@ -128,4 +128,47 @@ pub(in crate::score) fn bound_query(
     };
     let tokens: Vec<_> = units.chunks_exact(dim).enumerate().map(quantise).collect();
     kernels.bound_query(components, &tokens)
+}
+
+/// The tokens of one query as they meet units that are stored as bytes.
+pub(in crate::score) fn byte_query(kernels: &Kernels, units: &[f32], dim: usize) -> BoundQuery {
+    let limits = kernels.query_limits().of_bytes();
+    let tokens: Vec<_> =
+        units.chunks_exact(dim).map(|unit| Quantised::query(limits, unit, unit)).collect();
+    kernels.bound_query(dim, &tokens)
+}
+
+/// Lays units that are stored as bytes out as a group: the codes and scales of up to 32 texts, whose rows
+/// are given. Returns the tokens of each lane's text.
+pub(in crate::score) fn byte_group(
+    codes: &[i8],
+    scales: &[f32],
+    dim: usize,
+    texts: &[Range<usize>],
+    group: &mut GroupRows,
+) -> [f32; GROUP] {
+    let mut tokens = [0.0; GROUP];
+    tokens.iter_mut().zip(texts).for_each(|(tokens, text)| *tokens = text.len() as f32);
+    let longest = texts.iter().map(Range::len).max().unwrap_or(0);
+    // What an empty lane or row holds is of no meaning.
+    group.codes.resize(longest * dim * GROUP, 0);
+    group.values.clear();
+    group.values.resize(longest * ROW_VALUES, 0.0);
+    let rows = group.codes.chunks_exact_mut(dim * GROUP);
+    for (j, (to, values)) in rows.zip(group.values.chunks_exact_mut(ROW_VALUES)).enumerate() {
+        let (to, _) = to.as_chunks_mut::<CHUNK>();
+        for (lane, text) in texts.iter().enumerate() {
+            values[GROUP + lane] = NO_TOKEN;
+            let row = text.start + j;
+            if row < text.end {
+                values[lane] = scales[row];
+                values[GROUP + lane] = STORED_ERROR;
+                let (chunks, _) = codes[row * dim..(row + 1) * dim].as_chunks::<CHUNK>();
+                for (to, four) in to[lane..].iter_mut().step_by(GROUP).zip(chunks) {
+                    *to = four.map(|code| code.cast_unsigned() ^ (OFFSET as u8));
+                }
+            }
+        }
+    }
+    tokens
 }

@@ -145,14 +145,13 @@ fn never_another_answer_than_a_scan(kind: usize, dim: usize) {
         groups.push((groups.last().unwrap() + texts).min(tokens.len() as u32));
     }
     let half: Vec<f16> = tokens.units().iter().map(|&x| f16::from_f32(x)).collect();
-    let codes: Vec<i8> = tokens.units().iter().map(|x| (x * 127.0).round() as i8).collect();
+    let codes: Vec<i8> = tokens.units().chunks_exact(dim).flat_map(codes_of).collect();
     let scales: Vec<f32> = codes.chunks(dim).map(scale_of).collect();
     for level in Kernels::available() {
-        // Half precision with every second kind, bytes with one.
         let rows = match kind {
-            4 => Rows::I8(&codes, &scales),
-            kind if kind % 2 == 0 => Rows::F32(tokens.units()),
-            _ => Rows::F16(&half),
+            0 | 2 => Rows::F32(tokens.units()),
+            3 | 5 => Rows::F16(&half),
+            _ => Rows::I8(&codes, &scales),
         };
         let owned = Owned::new(level, rows, dim, tokens.offsets());
         let targets = Targets {
@@ -180,11 +179,29 @@ fn never_another_answer_than_a_scan(kind: usize, dim: usize) {
                         assert!(bound >= score, "{what}: {bound} < {score}");
                     }
                 }
+                for query in 0..queries.len() {
+                    may_reach(&search, query, &scores[query * search.len()..][..search.len()]);
+                }
                 for k in [1, 10, 33] {
                     let [scanned, pruned] = both(&search, k);
                     assert_eq!(pruned, scanned, "{what}");
                 }
             }
+        }
+    }
+}
+
+/// Of texts that are bounded once more none is left out whose target reaches a threshold by it.
+fn may_reach(search: &Search, query: usize, scores: &[f32]) {
+    let question = &search.question;
+    let mut thresholds = scores.to_vec();
+    thresholds.sort_unstable_by(f32::total_cmp);
+    let all: Vec<usize> = (0..question.targets.texts.len()).collect();
+    for threshold in [thresholds[scores.len() / 2], thresholds[scores.len() - 10]] {
+        let reaching = prune::reaching(question, query, &all, threshold);
+        for (position, &score) in scores.iter().enumerate() {
+            let texts = question.targets.text_range(question.target(position));
+            assert!(score < threshold || texts.clone().any(|text| reaching.contains(&text)));
         }
     }
 }
@@ -207,6 +224,12 @@ kinds! {
     never_another_answer_than_a_scan_4: 4, 64;
     never_another_answer_than_a_scan_5: 5, 64;
     never_another_answer_than_a_scan_6: 6, 128;
+}
+
+/// A unit vector as bytes, the largest 127.
+fn codes_of(unit: &[f32]) -> Vec<i8> {
+    let largest = unit.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+    unit.iter().map(|x| (x / largest * 127.0).round() as i8).collect()
 }
 
 /// The scale with which codes are a unit vector.
