@@ -133,7 +133,7 @@ def their_loss(scorer: Scorer, cached: bool) -> tuple[torch.nn.Module, Callable[
     from sentence_transformers.multi_vector_encoder.scoring import mean_colbert_scores
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bar()
     undropped = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     transformer = Transformer(
         str(base_folder(BASE)), max_seq_length=MAX_TOKENS, config_kwargs=undropped
