@@ -373,6 +373,13 @@ def test_the_api_key(settings: Settings) -> None:
         assert client.get("/").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/page.js", "/healthz", "/readyz", "/metrics"])
+def test_a_monitor_may_ask_for_heads(client: TestClient, path: str) -> None:
+    asked, got = client.head(path), client.get(path)
+    assert asked.status_code == got.status_code == 200
+    assert asked.headers["content-type"] == got.headers["content-type"]
+
+
 def test_request_ids_come_back(client: TestClient) -> None:
     given = client.get("/healthz", headers={"X-Request-ID": "abc-1.2"})
     assert given.headers["x-request-id"] == "abc-1.2"

@@ -200,19 +200,23 @@ def _add_operations(app: FastAPI) -> None:
         return _json({"spaces": await _engine(request).descriptions()})
 
 
+_READ = ["GET", "HEAD"]
+"""What monitors ask with: FastAPI adds no HEAD by itself."""
+
+
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["health"], include_in_schema=False)
+    @app.api_route("/healthz", methods=_READ, tags=["health"], include_in_schema=False)
     async def healthz() -> Response:
         """Whether the process answers."""
         return _json({"status": "ok"})
 
-    @app.get("/readyz", tags=["health"], include_in_schema=False)
+    @app.api_route("/readyz", methods=_READ, tags=["health"], include_in_schema=False)
     async def readyz(request: Request) -> Response:
         """Whether it takes requests."""
         _engine(request)
         return _json({"status": "ready"})
 
-    @app.get("/metrics", include_in_schema=False)
+    @app.api_route("/metrics", methods=_READ, include_in_schema=False)
     async def metrics(request: Request) -> Response:
         """Counters for Prometheus."""
         found: Metrics = request.app.state.metrics
@@ -230,7 +234,7 @@ def _add_page(app: FastAPI) -> None:
         return file
 
     for address, path in files.items():
-        app.add_api_route(address, served(path), methods=["GET"], include_in_schema=False)
+        app.add_api_route(address, served(path), methods=_READ, include_in_schema=False)
 
 
 def _add_problems(app: FastAPI) -> None:
