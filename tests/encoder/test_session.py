@@ -118,18 +118,30 @@ def test_batches_side_by_side_give_the_same_vectors() -> None:
     np.testing.assert_allclose(beside.values, alone.values, atol=1e-5)
 
 
-def test_batches_side_by_side_stop_at_an_error_and_when_nobody_wants_more(tmp_path: Path) -> None:
+def test_batches_side_by_side_stop_at_an_error_and_when_nobody_wants_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runner = session.OnnxSession(write_model(tmp_path) / "model.onnx", dim=3, threads=2)
     good, bad = np.ones((1, 2), dtype=np.int64), np.full((1, 2), 10**9, dtype=np.int64)
     found = runner.run_all([good, bad, *[good] * 50])
     assert next(found).shape == (1, 2, 3)
     with pytest.raises(ModelError, match="failed"):
         next(found)
-    before = threading.active_count()
+    run, free, begun = runner._run, threading.Event(), []
+
+    def slow(*args: Any) -> Any:
+        begun.append(args)
+        if len(begun) > 1:
+            free.wait(60)
+        return run(*args)
+
+    monkeypatch.setattr(runner, "_run", slow)
     wanted = runner.run_all([good] * 50)
     next(wanted)
     wanted.close()
-    assert threading.active_count() == before
+    free.set()
+    assert len(list(runner.run_all([good] * 2))) == 2
+    assert len(begun) <= 1 + 2 + 2  # the first, one on each thread, and the two of the last call
 
 
 FORKING = """

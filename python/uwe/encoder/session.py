@@ -118,6 +118,9 @@ class OnnxSession:
         self._threads = None if threads is None else positive("threads", threads)
         self._alone = _ALONE if quick else 0
         self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
+        self._idle: dict[tuple[int, int], ThreadPoolExecutor] = {}
+        """Threads that no call uses, by process and number: those of a parent are not there after
+        a fork."""
 
     @property
     def threads(self) -> int:
@@ -144,7 +147,7 @@ class OnnxSession:
         """What `run` gives for each batch, in their order; several are computed side by side.
 
         A batch of short texts is too small to be shared: one on each thread takes a quarter less
-        time than one after the other on all, and gives the same vectors. Closed early, it computes
+        time than one after the other on all, and gives the same vectors. Closed early, it begins
         no more of them.
 
         Args:
@@ -158,11 +161,15 @@ class OnnxSession:
             yield from map(self.run, batches)
             return
         session = self._session(1)
-        pool = ThreadPoolExecutor(min(workers, len(batches)))
+        # Kept for the next call, since to start threads takes a tenth of the time of a few titles;
+        # used by one call at a time, since a few titles should not wait for many texts.
+        key = os.getpid(), workers
+        pool = self._idle.pop(key, None) or ThreadPoolExecutor(workers)
         try:
             yield from pool.map(lambda ids: self._run(session, ids), batches)
         finally:
-            pool.shutdown(cancel_futures=True)
+            if self._idle.setdefault(key, pool) is not pool:
+                pool.shutdown(wait=False)
 
     def _run(
         self, session: onnxruntime.InferenceSession, ids: NDArray[np.int64]

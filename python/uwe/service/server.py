@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -25,6 +26,9 @@ __all__ = ["serve"]
 
 _SETTINGS = "UWE_SERVICE_SETTINGS"
 """Environment variable that tells workers their settings; the key comes with it, to them alone."""
+_YOUNG_OBJECTS = 5000
+"""Objects after which the garbage collector looks for cycles: more than a batch makes. Requests
+leave none, but some refused ones do, whose bodies they hold."""
 
 
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
@@ -48,15 +52,17 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
     common: dict[str, Any] = {"host": host, "port": port, "http": BoundedHeads, **OPTIONS}
     if workers == 1:
-        uvicorn.run(make_app(settings, spaces), **common)
+        app = make_app(settings, spaces)
+        _collect_less()
+        uvicorn.run(app, **common)
         return
     del spaces
     with tempfile.TemporaryDirectory(prefix="uwe-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
-        app = "uwe.service.server:_worker_app"
-        config = uvicorn.Config(app, factory=True, workers=workers, **common)
+        factory = "uwe.service.server:_worker_app"
+        config = uvicorn.Config(factory, factory=True, workers=workers, **common)
         _Workers(config, sockets=[config.bind_socket()]).run()
 
 
@@ -76,7 +82,19 @@ class _Workers(Multiprocess):
 def _worker_app() -> FastAPI:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = json.loads(os.environ.pop(_SETTINGS))
-    return make_app(Settings(**{**settings, "spaces": tuple(settings["spaces"])}))
+    app = make_app(Settings(**{**settings, "spaces": tuple(settings["spaces"])}))
+    _collect_less()
+    return app
+
+
+def _collect_less() -> None:
+    """Keep the garbage collector from what stays, such as modules.
+
+    To look through that takes it up to a tenth of a second, in which all requests wait.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
 
 
 def _end_with_parent() -> None:
