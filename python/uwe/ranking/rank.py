@@ -22,7 +22,7 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.confidence import Calibrations, match_features
+from uwe.ranking.confidence import Calibrations, calibrations_of, match_features
 from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.nearest import nearest_texts
@@ -290,7 +290,7 @@ def _stream(
     """`rank_stream`, which shows each block of queries to `seen`."""
     k = min(positive("k", k), max(1, len(cache)))
     chosen = chosen_scorer(cache, scorer)
-    calibrations = Calibrations(cache, kind, str(chosen))
+    calibrations = calibrations_of(cache, kind, chosen)
     keep = _Kept(k, _score_bound(min_score), _confidence_bound(min_confidence, calibrations))
     depth = max(k, BACKGROUND) if calibrations else k
     read = _reader(
@@ -427,9 +427,7 @@ def _ranked(
 
 def _matched_texts(hits: Hits, targets: TargetCache) -> list[str]:
     """The text of each target that scored: its label, or an alias."""
-    core = targets.core
-    found = zip(core.labels(hits.indices), hits.indices.tolist(), hits.texts.tolist(), strict=True)
-    return [core.aliases(index)[text - 1] if text else label for label, index, text in found]
+    return targets.core.texts_at(hits.indices, hits.texts)
 
 
 def _matches(
@@ -445,17 +443,19 @@ def _matches(
         confidences = found.tolist()
         enough &= found >= keep.min_confidence
     kept = np.flatnonzero(enough)[: keep.k]
+    indices, core = hits.indices[kept], targets.core
     rows = zip(
         kept.tolist(),
-        targets.core.labels(hits.indices[kept]),
-        targets.core.ids(hits.indices[kept]),
-        hits.indices[kept].tolist(),
+        core.labels(indices),
+        core.ids(indices),
+        indices.tolist(),
         hits.scores[kept].tolist(),
         hits.texts[kept].tolist(),
         hits.readings[kept].tolist(),
-        read_metadata(targets.core, targets.path, hits.indices[kept]),
+        read_metadata(core, targets.path, indices),
         strict=True,
     )
+    read_as = [None if text == query else text for text in hits.texts_read]
     matches = (
         Match(
             label=label,
@@ -464,7 +464,7 @@ def _matches(
             id=id_,
             alias=texts[i] if text else None,
             metadata=metadata,
-            read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+            read_as=read_as[reading],
             confidence=confidences[i],
         )
         for i, label, id_, index, score, text, reading, metadata in rows

@@ -27,9 +27,7 @@ mod _core {
         simd_levels, threads, top_k, twin,
     };
     #[pymodule_export]
-    use super::search::{
-        cache_label_scores, cache_rank, cache_rank_among, cache_ranks, cache_scores,
-    };
+    use super::search::{cache_rank, cache_rank_among, cache_ranks, cache_scores};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
