@@ -5,6 +5,7 @@ E relevant (query, target) pairs, d the width of a token vector. Every call that
 releases the interpreter; long calls answer Ctrl-C. Errors are those of `uwe.errors`.
 """
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "multiply_add",
     "ranks",
     "set_threads",
+    "shared_trigrams",
     "simd_level",
     "simd_levels",
     "threads",
@@ -110,6 +112,11 @@ def top_k(
 def concatenate(
     lists: list[Any],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None: ...  # (E,), (lists + 1,); lists of ints
+def shared_trigrams(
+    texts: Sequence[str],  # T of them
+    others: Sequence[str],
+    which: NDArray[np.int64],  # (T,): the number of another, for each text
+) -> list[tuple[int, int, int]]: ...  # trigrams of both, of either, of the text
 def ranks(
     scores: NDArray[np.float32],  # (B, T)
     relevant: NDArray[np.int64],  # (E,)

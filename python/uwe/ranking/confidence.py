@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe import _core
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
 from uwe.ranking.readings import BACKGROUND
@@ -109,22 +110,23 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     ascending = space[::-1]
     near = (len(space) - bisect_right(ascending, best - _NEAR)) / BACKGROUND
     query_words = math.log1p(len(_WORD.findall(query)))
-    readings = [_read(reading) for reading in hits.texts_read]
+    of_readings = [_words(reading)[0] for reading in hits.texts_read]
+    of_texts, counts = zip(*map(_words_of_target, texts), strict=True)
     matches = zip(
         scores,
         hits.label_scores.tolist(),
         hits.texts.tolist(),
         hits.readings.tolist(),
-        texts,
+        of_texts,
+        counts,
+        _core.shared_trigrams(of_texts, of_readings, hits.readings),
         strict=True,
     )
     # Of ten matches, plain numbers are quicker than arrays; one list is read quicker than rows.
     values: list[float] = []
-    for score, label_score, number, reading, text in matches:
+    for score, label_score, number, reading, words, text_words, trigrams in matches:
+        both, either, of_text = trigrams
         above = len(space) - bisect_right(ascending, score)  # how many score more
-        words, trigrams, text_words = _read_target(text)
-        of_query, own, _ = readings[reading]
-        both, of_text = len(own & trigrams), len(trigrams)
         values += (
             score,
             score - background,
@@ -134,8 +136,8 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
             above / BACKGROUND,
             label_score,
             number > 0,
-            words == of_query,
-            both / (len(own) + of_text - both or 1),
+            words == of_readings[reading],
+            both / (either or 1),
             both / (of_text or 1),
             query_words,
             text_words,
@@ -143,13 +145,11 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     return np.array(values, dtype=np.float64).reshape(-1, len(FEATURES))
 
 
-def _read(text: str) -> tuple[list[str], frozenset[str], float]:
-    """Words of a text, the trigrams of their characters, and the logarithm of 1 + their number."""
+def _words(text: str) -> tuple[str, float]:
+    """Words of a text, with a space around each, and the logarithm of 1 + their number."""
     words = _WORD.findall(text.lower())
-    padded = f" {' '.join(words)} "
-    trigrams = frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
-    return words, trigrams, math.log1p(len(words))
+    return f" {' '.join(words)} ", math.log1p(len(words))
 
 
 # The texts of a space come again and again; queries, which may be long, do not.
-_read_target = lru_cache(maxsize=1 << 14)(_read)
+_words_of_target = lru_cache(maxsize=1 << 14)(_words)
