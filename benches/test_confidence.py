@@ -2,8 +2,9 @@
 
     pytest benches/test_confidence.py --benchmark-only -s
 
-With and without a calibration take turns in one process, some queries at a time; matches are asserted equal but for their
-confidence. The head is asserted to say of a line alone what it says of it among others.
+With and without a calibration take turns in one process, some queries at a time; matches are
+asserted equal but for their confidence. The head is asserted to say of a line alone what it says of
+it among others.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def test_confidence_beside_ranking(benchmark: Any, many: bool) -> None:
     for with_it, without in zip(rank(calibrated, QUERIES), rank(plain, QUERIES), strict=True):
         assert [(m.index, m.score) for m in with_it] == [(m.index, m.score) for m in without]
         assert None not in {match.confidence for match in with_it}
-    size, ratios = 64 if many else 1, []
+    size = 64 if many else 1
+    ratios: list[float] = []
     for turn in range(ROUNDS):
         # What comes second finds the targets of its query in the processor's caches.
         order = (calibrated, plain) if turn % 2 else (plain, calibrated)
