@@ -144,7 +144,7 @@ def exact(folder: Path) -> dict[str, Any]:
         def scan(of: uwe.TargetCache, one: Any = one) -> Any:
             return _core.top_k(_core.cache_scores(of.core, *one, **form, subset=None), K)
 
-        seconds, (indices, scores, _) = timed(best, ROUNDS)
+        seconds, (indices, scores, *_) = timed(best, ROUNDS)
         times["rank"].append(seconds)
         seconds, (wanted, wanted_scores) = timed(lambda: scan(cache), 1)
         times["float16"].append(seconds)
@@ -224,7 +224,7 @@ def curve(folder: Path) -> dict[str, Any]:
 
                 taken, subset = timed(walk, 2)
                 walks.append(taken)
-                taken, (indices, _, _) = timed(lambda: score(query, subset), 2)  # noqa: B023
+                taken, (indices, *_) = timed(lambda: score(query, subset), 2)  # noqa: B023
                 scored.append(taken)
                 hits += len(wanted & set(indices[0].tolist()))
             points.append(

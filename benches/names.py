@@ -81,7 +81,7 @@ def pivot(model: uwe.TextEncoder, cache: uwe.TargetCache, queries: list[str]) ->
             scorer = scorers[turn % 2]
             form = core_scorer(scorer)
             started = time.perf_counter()
-            indices, _, _ = _core.cache_rank(*given, **form, k=10)
+            indices, *_ = _core.cache_rank(*given, **form, k=10)
             times[turn % 2].append(1e3 * (time.perf_counter() - started))
             if turn < len(scorers):
                 scores = _core.cache_scores(*given, **form)

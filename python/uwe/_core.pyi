@@ -5,6 +5,7 @@ E relevant (query, target) pairs, d the width of a token vector. Every call that
 releases the interpreter; long calls answer Ctrl-C. Errors are those of `uwe.errors`.
 """
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +15,6 @@ __all__ = [
     "CacheWriter",
     "TargetCache",
     "cache_compact",
-    "cache_label_scores",
     "cache_rank",
     "cache_rank_among",
     "cache_ranks",
@@ -26,6 +26,7 @@ __all__ = [
     "multiply_add",
     "ranks",
     "set_threads",
+    "shared_trigrams",
     "simd_level",
     "simd_levels",
     "threads",
@@ -74,7 +75,10 @@ def cache_rank(
     pivot: float | None = None,
     k: int,
     subset: NDArray[np.int64] | None = None,  # (S,), strictly increasing
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...  # (B, min(k, T or S))
+    label_scores: bool = False,  # the last array: of the label alone, or the scores once more
+) -> tuple[
+    NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]
+]: ...  # (B, min(k, T or S))
 def cache_rank_among(
     cache: TargetCache,
     query_values: NDArray[np.float32],  # (Nq, d)
@@ -86,7 +90,10 @@ def cache_rank_among(
     temperature: float,
     pivot: float | None = None,
     k: int,  # no more than the targets of the texts of any query
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]: ...  # (B, k)
+    label_scores: bool = False,  # as in `cache_rank`
+) -> tuple[
+    NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]
+]: ...  # (B, k)
 def cache_ranks(
     cache: TargetCache,
     query_values: NDArray[np.float32],  # (Nq, d)
@@ -98,17 +105,6 @@ def cache_ranks(
     temperature: float,
     pivot: float | None = None,
 ) -> NDArray[np.int64]: ...  # (E,), the first place is 1
-def cache_label_scores(
-    cache: TargetCache,
-    query_values: NDArray[np.float32],  # (Nq, d)
-    query_offsets: NDArray[np.int64],  # (B + 1,)
-    wanted: NDArray[np.int64],  # (E,)
-    wanted_offsets: NDArray[np.int64],  # (B + 1,)
-    *,
-    scorer: str,
-    temperature: float,
-    pivot: float | None = None,
-) -> NDArray[np.float32]: ...  # (E,), of the label alone
 def top_k(
     scores: NDArray[np.float32],  # (B, T)
     k: int,
@@ -116,6 +112,11 @@ def top_k(
 def concatenate(
     lists: list[Any],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None: ...  # (E,), (lists + 1,); lists of ints
+def shared_trigrams(
+    texts: Sequence[str],  # T of them
+    others: Sequence[str],
+    which: NDArray[np.int64],  # (T,): the number of another, for each text
+) -> list[tuple[int, int, int]]: ...  # trigrams of both, of either, of the text
 def ranks(
     scores: NDArray[np.float32],  # (B, T)
     relevant: NDArray[np.int64],  # (E,)
@@ -156,8 +157,9 @@ class TargetCache:
     def labels(self, indices: NDArray[np.int64]) -> list[str]: ...
     def ids(self, indices: NDArray[np.int64]) -> list[str | None]: ...
     def aliases(self, index: int) -> list[str]: ...
+    def texts_at(self, indices: NDArray[np.int64], texts: NDArray[np.int64]) -> list[str]: ...
     def column_json(self, name: str) -> str: ...
-    def metadata_json(self, index: int) -> list[str]: ...
+    def metadata_json(self, indices: NDArray[np.int64]) -> str: ...
     def token_vectors(
         self, index: int, text: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...

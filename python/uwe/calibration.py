@@ -74,7 +74,9 @@ class Calibration:
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of matches whose features are (matches, features): (matches,), float64."""
-        result: NDArray[np.float64] = 0.5 + 0.5 * np.tanh(0.5 * self.log_odds(features))
+        result: NDArray[np.float64] = np.tanh(0.5 * self.log_odds(features))
+        result *= 0.5
+        result += 0.5
         return result
 
     def log_odds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:

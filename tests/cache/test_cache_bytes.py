@@ -155,7 +155,7 @@ def test_bounds_leave_out_none_of_the_best(tmp_path: Path, scorer: uwe.Scorer) -
     vectors = Wide().encode(["au bv cw", "kz", "eu eu fu gz hu iu"])
     arguments = {"temperature": 0.5, "pivot": scorer.pivot, "scorer": scorer.name}
     all_scores = _core.cache_scores(cache.core, vectors.values, vectors.offsets, **arguments)
-    indices, best, _ = _core.cache_rank(
+    indices, best, *_ = _core.cache_rank(
         cache.core, vectors.values, vectors.offsets, k=20, **arguments
     )
     for row, places, values in zip(all_scores, indices, best, strict=True):

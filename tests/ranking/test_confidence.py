@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import uwe
@@ -93,6 +93,8 @@ def labels() -> uwe.TargetCache:
 
 @settings(max_examples=60, deadline=None)
 @given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=7))
+@example(words=["Daten\u00f6konomie", "\U0001f40d\u4e2d"])
+@example(words=["?!"])
 def test_features_are_those_of_their_definitions(
     targets: uwe.TargetCache, labels: uwe.TargetCache, words: list[str]
 ) -> None:

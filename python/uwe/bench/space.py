@@ -191,7 +191,7 @@ class _EncodedSpace(PreparedSpace):
         self, queries: Sequence[str], scoring: str, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         given, form = self._given(queries, scoring)
-        indices, scores, _ = _core.cache_rank(*given, **form, k=k)
+        indices, scores, *_ = _core.cache_rank(*given, **form, k=k)
         return indices, scores
 
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:

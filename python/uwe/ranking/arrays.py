@@ -81,7 +81,7 @@ def top_k(
     for start, end, vectors in encoded(queries, cache, block=_BLOCK):
         if k:
             rows = slice(start, end)
-            best.indices[rows], best.scores[rows], best.texts[rows] = _core.cache_rank(
+            best.indices[rows], best.scores[rows], best.texts[rows], _ = _core.cache_rank(
                 cache.core,
                 vectors.values,
                 vectors.offsets,

@@ -8,10 +8,12 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe import _core
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
 from uwe.ranking.readings import BACKGROUND
@@ -19,12 +21,33 @@ from uwe.ranking.readings import BACKGROUND
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.readings import Hits
+    from uwe.scorer import Scorer
 
-__all__ = ["Calibrations", "match_features"]
+__all__ = ["Calibrations", "calibrations_of", "match_features"]
 
 _NEAR = 0.05
 _SENTENCE_WORDS = 6
 _WORD = re.compile(r"[^\W_]+")
+_last: WeakKeyDictionary[TargetCache, Calibrations] = WeakKeyDictionary()
+
+
+def calibrations_of(targets: TargetCache, kind: str | None, scorer: Scorer) -> Calibrations:
+    """`Calibrations`, kept for the next call that asks the same of the targets.
+
+    Raises:
+        InputError: If `kind` is neither one of `KINDS` nor None.
+        DataError: As `TargetCache.calibrations`.
+        ModelError: As `TargetCache.calibrations`.
+    """
+    if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
+        raise InputError(
+            f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
+            "the queries are"
+        )
+    kept = _last.get(targets)
+    if kept is None or not kept.are_of(targets, kind, scorer):
+        kept = _last[targets] = Calibrations(targets, kind, scorer)
+    return kept
 
 
 class Calibrations:
@@ -33,28 +56,25 @@ class Calibrations:
     Args:
         targets: The space, whose calibrations are taken.
         kind: One of `KINDS`, or None.
-        scorer: Text of the scorer that ranks.
-
-    Raises:
-        InputError: If `kind` is neither.
+        scorer: What ranks.
     """
 
-    def __init__(self, targets: TargetCache, kind: str | None, scorer: str) -> None:
-        if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
-            raise InputError(
-                f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
-                "the queries are"
-            )
+    def __init__(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> None:
+        self._source, self._kind, self._scorer = targets.calibrations, kind, scorer
         self._all = {
             name: one
-            for name, one in targets.calibrations.items()
+            for name, one in self._source.items()
             # A target stands out from others: of one alone nothing can be said.
-            if len(targets) > 1 and one.scorer == scorer and one.features == FEATURES
+            if len(targets) > 1 and one.scorer == str(scorer) and one.features == FEATURES
         }
-        self._kind = kind
         # ESCO's ids say what a space is of.
         first = targets.ids[0] if self._all else None
         self._short = "title" if (first or "").startswith("occupation/") else "keyword"
+
+    def are_of(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> bool:
+        """Whether they are what these arguments give."""
+        asked = self._kind == kind and self._scorer == scorer
+        return asked and self._source is targets.calibrations
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -90,48 +110,46 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     ascending = space[::-1]
     near = (len(space) - bisect_right(ascending, best - _NEAR)) / BACKGROUND
     query_words = math.log1p(len(_WORD.findall(query)))
-    readings = [_read(reading) for reading in hits.texts_read]
-    rows = []
+    of_readings = [_words(reading)[0] for reading in hits.texts_read]
+    of_texts, counts = zip(*map(_words_of_target, texts), strict=True)
     matches = zip(
         scores,
         hits.label_scores.tolist(),
-        (hits.texts > 0).tolist(),
+        hits.texts.tolist(),
         hits.readings.tolist(),
-        texts,
+        of_texts,
+        counts,
+        _core.shared_trigrams(of_texts, of_readings, hits.readings),
         strict=True,
     )
-    # Of ten matches, plain numbers are quicker than arrays.
-    for score, label_score, by_alias, reading, text in matches:
+    # Of ten matches, plain numbers are quicker than arrays; one list is read quicker than rows.
+    values: list[float] = []
+    for score, label_score, number, reading, words, text_words, trigrams in matches:
+        both, either, of_text = trigrams
         above = len(space) - bisect_right(ascending, score)  # how many score more
-        words, trigrams = _read_target(text)
-        of_query, own = readings[reading]
-        both = len(own & trigrams)
-        rows.append(
-            (
-                score,
-                score - background,
-                best - background,
-                score - best if above else best - second,
-                near,
-                above / BACKGROUND,
-                label_score,
-                by_alias,
-                words == of_query,
-                both / max(1, len(own) + len(trigrams) - both),
-                both / max(1, len(trigrams)),
-                query_words,
-                math.log1p(len(words)),
-            )
+        values += (
+            score,
+            score - background,
+            best - background,
+            score - best if above else best - second,
+            near,
+            above / BACKGROUND,
+            label_score,
+            number > 0,
+            words == of_readings[reading],
+            both / (either or 1),
+            both / (of_text or 1),
+            query_words,
+            text_words,
         )
-    return np.array(rows, dtype=np.float64)
+    return np.array(values, dtype=np.float64).reshape(-1, len(FEATURES))
 
 
-def _read(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Words of a text, and the trigrams of their characters."""
-    words = tuple(_WORD.findall(text.lower()))
-    padded = f" {' '.join(words)} "
-    return words, frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
+def _words(text: str) -> tuple[str, float]:
+    """Words of a text, with a space around each, and the logarithm of 1 + their number."""
+    words = _WORD.findall(text.lower())
+    return f" {' '.join(words)} ", math.log1p(len(words))
 
 
 # The texts of a space come again and again; queries, which may be long, do not.
-_read_target = lru_cache(maxsize=1 << 14)(_read)
+_words_of_target = lru_cache(maxsize=1 << 14)(_words)

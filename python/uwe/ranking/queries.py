@@ -150,18 +150,12 @@ def best_targets(
     is computed `with_labels` only; otherwise it is the score.
     """
     asked = targets.core, queries.values, queries.offsets
+    form = core_scorer(scorer)
     if among is None:
-        arrays = _core.cache_rank(*asked, **core_scorer(scorer), k=k, subset=subset)
+        arrays = _core.cache_rank(*asked, **form, k=k, subset=subset, label_scores=with_labels)
     else:
-        arrays = _core.cache_rank_among(*asked, *among, **core_scorer(scorer), k=k)
-    indices, scores, texts = arrays
-    of_labels, by_alias = scores.copy(), texts > 0
-    if with_labels and by_alias.any():
-        offsets = np.concatenate([[0], np.cumsum(by_alias.sum(axis=1))])
-        of_labels[by_alias] = _core.cache_label_scores(
-            *asked, indices[by_alias], offsets, **core_scorer(scorer)
-        )
-    return [Found(*found) for found in zip(*arrays, of_labels, strict=True)]
+        arrays = _core.cache_rank_among(*asked, *among, **form, k=k, label_scores=with_labels)
+    return [Found(*found) for found in zip(*arrays, strict=True)]
 
 
 def subset_of(targets: TargetCache, where: Where | None) -> NDArray[np.int64] | None:

@@ -22,7 +22,7 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.confidence import Calibrations, match_features
+from uwe.ranking.confidence import Calibrations, calibrations_of, match_features
 from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.nearest import nearest_texts
@@ -290,7 +290,7 @@ def _stream(
     """`rank_stream`, which shows each block of queries to `seen`."""
     k = min(positive("k", k), max(1, len(cache)))
     chosen = chosen_scorer(cache, scorer)
-    calibrations = Calibrations(cache, kind, str(chosen))
+    calibrations = calibrations_of(cache, kind, chosen)
     keep = _Kept(k, _score_bound(min_score), _confidence_bound(min_confidence, calibrations))
     depth = max(k, BACKGROUND) if calibrations else k
     read = _reader(
@@ -401,7 +401,7 @@ class _Kept(NamedTuple):
     """Which matches of a query are returned."""
 
     k: int
-    min_score: np.float32
+    min_score: float
     min_confidence: float
 
 
@@ -427,47 +427,48 @@ def _ranked(
 
 def _matched_texts(hits: Hits, targets: TargetCache) -> list[str]:
     """The text of each target that scored: its label, or an alias."""
-    core = targets.core
-    found = zip(core.labels(hits.indices), hits.indices.tolist(), hits.texts.tolist(), strict=True)
-    return [core.aliases(index)[text - 1] if text else label for label, index, text in found]
+    return targets.core.texts_at(hits.indices, hits.texts)
 
 
 def _matches(
     query: str, hits: Hits, *, targets: TargetCache, calibrations: Calibrations, keep: _Kept
 ) -> Ranking:
-    texts, enough = _matched_texts(hits, targets), hits.scores >= keep.min_score
+    texts, scores = _matched_texts(hits, targets), hits.scores.tolist()
+    # Of a few matches, lists are quicker than arrays.
+    kept = [i for i, score in enumerate(scores) if score >= keep.min_score]
     confidences: list[float | None] = [None] * len(texts)
     calibration = calibrations.of(query)
     if calibration is None and keep.min_confidence > 0:
         raise _no_calibration()
     if calibration is not None:
-        found = calibration.probabilities(match_features(query, hits, texts))
-        confidences = found.tolist()
-        enough &= found >= keep.min_confidence
-    kept = np.flatnonzero(enough)[: keep.k]
+        found = calibration.probabilities(match_features(query, hits, texts)).tolist()
+        kept = [i for i in kept if found[i] >= keep.min_confidence]
+        confidences = found
+    kept = kept[: keep.k]
+    # An empty list is no index.
+    indices, core = hits.indices[np.array(kept, dtype=np.int64)], targets.core
+    numbers, readings = hits.texts.tolist(), hits.readings.tolist()
     rows = zip(
-        kept.tolist(),
-        targets.core.labels(hits.indices[kept]),
-        targets.core.ids(hits.indices[kept]),
-        hits.indices[kept].tolist(),
-        hits.scores[kept].tolist(),
-        hits.texts[kept].tolist(),
-        hits.readings[kept].tolist(),
-        read_metadata(targets.core, targets.path, hits.indices[kept]),
+        kept,
+        core.labels(indices),
+        core.ids(indices),
+        indices.tolist(),
+        read_metadata(core, targets.path, indices),
         strict=True,
     )
+    read_as = [None if text == query else text for text in hits.texts_read]
     matches = (
         Match(
             label=label,
-            score=score,
+            score=scores[i],
             index=index,
             id=id_,
-            alias=texts[i] if text else None,
+            alias=texts[i] if numbers[i] else None,
             metadata=metadata,
-            read_as=None if hits.texts_read[reading] == query else hits.texts_read[reading],
+            read_as=read_as[readings[i]],
             confidence=confidences[i],
         )
-        for i, label, id_, index, score, text, reading, metadata in rows
+        for i, label, id_, index, metadata in rows
     )
     return Ranking(query, matches)
 
@@ -502,10 +503,10 @@ def _no_calibration() -> InputError:
     )
 
 
-def _score_bound(value: float | None) -> np.float32:
+def _score_bound(value: float | None) -> float:
     """The bound in the precision of the scores, so that a score that is passed back is kept."""
     if value is None:
-        return np.float32(-math.inf)
+        return -math.inf
     try:
         number = math.nan if isinstance(value, bool | str) else float(value)
     except (TypeError, ValueError):
@@ -515,4 +516,4 @@ def _score_bound(value: float | None) -> np.float32:
     if math.isnan(number):
         raise InputError(f"expected min_score to be a number or None, got {value!r}: correct it")
     with np.errstate(over="ignore"):
-        return np.float32(number)
+        return float(np.float32(number))

@@ -99,6 +99,17 @@ impl TargetCache {
         (1..self.cache.target_texts(target)).map(|text| self.cache.text(target, text)).collect()
     }
 
+    /// One text of each of some targets, by its number: 0 is the label, then the aliases.
+    fn texts_at(
+        &self,
+        indices: PyReadonlyArray1<'_, i64>,
+        texts: PyReadonlyArray1<'_, i64>,
+    ) -> Result<Vec<&str>> {
+        let texts = convert::indices(slice1(&texts, "texts")?, "texts")?;
+        let both = slice1(&indices, "indices")?.iter().zip(texts);
+        both.map(|(&index, text)| self.cache.text(self.text(index, text)?, text)).collect()
+    }
+
     /// One JSON array with the column's value of every target.
     fn column_json(&self, py: Python<'_>, name: &str) -> PyResult<String> {
         Ok(py.detach(|| {
@@ -115,11 +126,16 @@ impl TargetCache {
         })?)
     }
 
-    /// The target's values, one JSON text a column.
-    fn metadata_json(&self, index: i64) -> Result<Vec<&str>> {
-        let target = self.target(index)?;
-        let columns = 0..self.cache.manifest().columns.len();
-        columns.map(|column| self.cache.metadata(column, target)).collect()
+    /// One JSON array a target, with its value in every column, one after the other with commas.
+    fn metadata_json(&self, indices: PyReadonlyArray1<'_, i64>) -> Result<String> {
+        let mut rows = Vec::new();
+        for &index in slice1(&indices, "indices")? {
+            let target = self.target(index)?;
+            let columns = 0..self.cache.manifest().columns.len();
+            let values = columns.map(|column| self.cache.metadata(column, target));
+            rows.push(format!("[{}]", values.collect::<Result<Vec<_>>>()?.join(",")));
+        }
+        Ok(rows.join(","))
     }
 
     fn token_vectors<'py>(

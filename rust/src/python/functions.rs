@@ -7,6 +7,7 @@ use crate::score::{self, Scorer, Search, Targets};
 use crate::simd::{Kernels, reference as definition};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyInt, PyList};
 
 type Matrix<'py> = PyReadonlyArray2<'py, f32>;
@@ -100,6 +101,36 @@ pub(super) fn top_k<'py>(
     })?;
     let (indices, scores, _) = convert::ranking(py, &hits)?;
     Ok((indices, scores))
+}
+
+/// Character trigrams of each text and of one of some others, `others[which[i]]`: how many different ones
+/// are of both, of either, and of the text.
+#[pyfunction]
+#[pyo3(signature = (texts, others, which))]
+pub(super) fn shared_trigrams(
+    texts: Vec<PyBackedStr>,
+    others: Vec<PyBackedStr>,
+    which: Indices,
+) -> Result<Vec<(usize, usize, usize)>> {
+    let which = indices(slice1(&which, "which")?, "which")?;
+    let others: Vec<_> = others.iter().map(|other| trigrams(other)).collect();
+    let shared = |(text, which): (&PyBackedStr, usize)| {
+        let (own, other) = (trigrams(text), others.get(which)?);
+        let both = own.iter().filter(|&one| other.binary_search(one).is_ok()).count();
+        Some((both, own.len() + other.len() - both, own.len()))
+    };
+    let found: Option<Vec<_>> = texts.iter().zip(which).map(shared).collect();
+    found.ok_or_else(|| Error::input(format!("which must be below {}", others.len())))
+}
+
+/// The different trigrams of a text's characters, ascending, each as one number.
+fn trigrams(text: &str) -> Vec<u64> {
+    let chars: Vec<u64> = text.chars().map(|one| u64::from(u32::from(one))).collect();
+    let mut found: Vec<u64> =
+        chars.windows(3).map(|three| (three[0] << 42) | (three[1] << 21) | three[2]).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// Lists of ints one after the other, and where each begins: (E,) and (lists + 1,), int64. None if one

@@ -23,13 +23,11 @@ mod _core {
     use super::cache::{CacheWriter, TargetCache, cache_compact, cache_remove};
     #[pymodule_export]
     use super::functions::{
-        concatenate, late_interaction, metrics, multiply_add, ranks, set_threads, simd_level,
-        simd_levels, threads, top_k, twin,
+        concatenate, late_interaction, metrics, multiply_add, ranks, set_threads, shared_trigrams,
+        simd_level, simd_levels, threads, top_k, twin,
     };
     #[pymodule_export]
-    use super::search::{
-        cache_label_scores, cache_rank, cache_rank_among, cache_ranks, cache_scores,
-    };
+    use super::search::{cache_rank, cache_rank_among, cache_ranks, cache_scores};
 
     #[pymodule_init]
     fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {

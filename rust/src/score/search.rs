@@ -254,20 +254,25 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Score of the label alone, the first text, of some targets of each query.
-    ///
-    /// Query `i` asks for the targets `wanted[offsets[i]..offsets[i + 1]]`; scores come in the same
-    /// order. How far an alias carries a match beyond its label is the difference.
+    /// Score of the label alone, the first text, of each hit of each query, one query's after the
+    /// other's. How far an alias carries a match beyond its label is the difference.
     ///
     /// # Errors
-    /// [`Error::Input`] if the wanted targets do not fit the queries and targets;
+    /// [`Error::Input`] if the hits are not those of this search's queries and targets;
     /// [`Error::Interrupted`] if the caller asked to stop.
-    pub fn label_scores(&self, wanted: &[usize], offsets: &[usize]) -> Result<Vec<f32>> {
+    pub fn label_scores(&self, hits: &[Vec<Hit>]) -> Result<Vec<f32>> {
         let (queries, targets) = (self.question.queries, self.question.targets);
-        crate::metrics::check_relevant(wanted, offsets, queries.len(), targets.len())?;
+        let known = |hit: &Hit| hit.target < targets.len();
+        if hits.len() != queries.len() || !hits.iter().flatten().all(known) {
+            return Err(Error::input("expected hits of each query, of targets that there are"));
+        }
         let scores = self.each_query(|query, scratch| {
-            let wanted = &wanted[offsets[query]..offsets[query + 1]];
-            self.text_scores(query, wanted.iter().map(|&target| targets.target(target)[0]), scratch)
+            // Where the label scored, its score is known.
+            let by_alias = hits[query].iter().filter(|hit| hit.by_alias());
+            let labels = by_alias.map(|hit| targets.target(hit.target)[0]);
+            let mut scores = self.text_scores(query, labels, scratch).into_iter();
+            let mut label = |hit: &Hit| if hit.by_alias() { scores.next() } else { None };
+            hits[query].iter().map(|hit| label(hit).unwrap_or(hit.score)).collect::<Vec<_>>()
         })?;
         Ok(scores.concat())
     }
@@ -295,6 +300,9 @@ impl<'a> Search<'a> {
         scratch: &mut Scratch,
     ) -> Vec<f32> {
         let texts = Targets::of_texts(self.question.targets, texts.collect());
+        if texts.len() == 0 {
+            return Vec::new();
+        }
         let question = Question { targets: &texts, subset: None, ..self.question };
         let block = QueryBlock::one(question.kernels, question.queries, query);
         let mut scores = vec![0.0; texts.len()];

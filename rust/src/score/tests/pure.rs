@@ -130,17 +130,24 @@ fn a_label_scores_as_in_a_space_of_labels() {
     let first = space.groups.iter().take(targets.len()).map(|&at| targets.texts[at as usize]);
     let labels = Targets::of_texts(&targets, first.collect());
     let queries = random.texts(&[3, 8, 1], 16, 3.0);
-    let (wanted, offsets) = ([5, 0, targets.len() - 1, 7], [0, 3, 3, 4]);
+    let subset: Vec<usize> = (0..targets.len()).step_by(3).collect();
     for name in SOFT.iter().chain(&["max"]) {
         let scorer = Scorer::new(name, 0.5, None).unwrap();
         let all = Search::new(&queries, &labels, None, scorer, &never).unwrap().scores().unwrap();
-        let search = Search::new(&queries, &targets, None, scorer, &never).unwrap();
-        let found = bits(&search.label_scores(&wanted, &offsets).unwrap());
-        let row = |query: usize, target: usize| all[query * targets.len() + target];
-        let own = [row(0, 5), row(0, 0), row(0, targets.len() - 1), row(2, 7)];
-        assert_eq!(found, bits(&own), "{name}");
-        assert!(search.label_scores(&[targets.len()], &[0, 1, 1, 1]).is_err());
-        assert!(search.label_scores(&wanted, &[0, 4]).is_err());
+        for subset in [None, Some(&subset[..])] {
+            let search = Search::new(&queries, &targets, subset, scorer, &never).unwrap();
+            let hits = search.top_k(30).unwrap();
+            let by_alias = hits.iter().flatten().filter(|hit| hit.by_alias()).count();
+            assert!((1..90).contains(&by_alias), "{by_alias}");
+            let of = |(query, hits): (usize, &Vec<Hit>)| -> Vec<f32> {
+                hits.iter().map(|hit| all[query * targets.len() + hit.target]).collect()
+            };
+            let own: Vec<f32> = hits.iter().enumerate().flat_map(of).collect();
+            assert_eq!(bits(&search.label_scores(&hits).unwrap()), bits(&own), "{name}");
+            assert!(search.label_scores(&hits[1..]).is_err());
+            let none = Hit { target: targets.len(), ..hits[0][0] };
+            assert!(search.label_scores(&[vec![none], vec![], vec![]]).is_err());
+        }
     }
 }
 
