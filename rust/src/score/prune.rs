@@ -13,7 +13,6 @@ use super::top_k::{Hit, TopK};
 use crate::error::Result;
 use crate::simd::codes::{BoundGroup, BoundQuery, GROUP};
 use crate::simd::quantised::{BLOCK, margin};
-use crate::simd::{Attention, Kernels};
 use std::ops::Range;
 
 /// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
@@ -272,9 +271,11 @@ impl<'a> Wave<'a> {
             let tokens = byte_group(codes, scales, dim, &rows, group);
             let group = BoundGroup { codes: &group.codes, values: &group.values, tokens: &tokens };
             scratch.resize(query.scratch_len(), 0.0);
-            let bounds = with_margin(kernels, attention, &query, &group, dim, scratch);
+            let bounds = kernels.bounds(attention, &query, &group, scratch);
+            let longest = tokens.iter().copied().fold(0.0, f32::max);
+            let margin = margin(dim, block.tokens() as f32 + longest);
             // A bound that is no number, of a damaged file, keeps its text.
-            let reaches = |bound: f32| bound >= threshold || bound.is_nan();
+            let reaches = |bound: f32| bound + margin >= threshold || bound.is_nan();
             let reaching = texts.iter().zip(bounds).filter(|&(_, bound)| reaches(bound));
             reaching.map(|(&text, _)| text).collect()
         };
@@ -368,29 +369,20 @@ fn bound(
     let mut bounds = vec![0.0; queries.len() * groups.len() * GROUP];
     for (place, group) in groups.clone().enumerate() {
         let group = screen.group(group, components);
+        let longest = group.tokens.iter().copied().fold(0.0, f32::max);
         for (number, query) in queries.iter().enumerate() {
             let Some(bounded) = &query.by_screen[segment] else { continue };
             if scratch.len() < bounded.scratch_len() {
                 scratch.resize(bounded.scratch_len(), 0.0);
             }
-            let attention = scorer.attention(query.block.tokens());
-            let of_lanes = with_margin(kernels, attention, bounded, &group, targets.dim, scratch);
-            bounds[(number * groups.len() + place) * GROUP..][..GROUP].copy_from_slice(&of_lanes);
+            let tokens = query.block.tokens();
+            let of_lanes = kernels.bounds(scorer.attention(tokens), bounded, &group, scratch);
+            let margin = margin(targets.dim, tokens as f32 + longest);
+            let to = &mut bounds[(number * groups.len() + place) * GROUP..][..GROUP];
+            for (to, bound) in to.iter_mut().zip(of_lanes) {
+                *to = bound + margin;
+            }
         }
     }
     bounds
-}
-
-/// Bounds of the scores of one group's texts as they are computed, in vectors of so many dimensions.
-fn with_margin(
-    kernels: &Kernels,
-    attention: Attention,
-    query: &BoundQuery,
-    group: &BoundGroup,
-    dim: usize,
-    scratch: &mut [f32],
-) -> [f32; GROUP] {
-    let longest = group.tokens.iter().copied().fold(0.0, f32::max);
-    let margin = margin(dim, query.tokens() as f32 + longest);
-    kernels.bounds(attention, query, group, scratch).map(|bound| bound + margin)
 }

@@ -66,11 +66,6 @@ impl BoundQuery {
         query
     }
 
-    /// Number of tokens.
-    pub fn tokens(&self) -> usize {
-        self.tokens
-    }
-
     /// What the dot products of a panel read: its codes, the offset of each token, and those of the
     /// halves of each block.
     pub(super) fn panel(&self, panel: usize) -> (&[u32], &[i32], &[u32]) {

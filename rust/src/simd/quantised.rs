@@ -71,6 +71,7 @@ impl Limits {
 
     /// What a query's codes are held to where they meet bytes as they are stored, if this is what they are
     /// held to where they meet a screen's.
+    #[must_use]
     pub fn of_bytes(self) -> Self {
         if self == Self::QUERY_16_BITS { Self::QUERY_OF_BYTES_16_BITS } else { self }
     }
