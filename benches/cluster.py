@@ -1,9 +1,9 @@
 """Titles a second of one and of two Ray workers, and the memory that a worker adds; Linux.
 
-    python benches/cluster.py [--titles N] [--rounds N] [--targets NAME|FOLDER]
+    python benches/cluster.py [--titles N] [--rounds N] [--workers 1 2] [--targets NAME|FOLDER]
 
 The titles are composed of ESCO's labels, all different, and lie in Parquet files. Each worker has
-one processor, and what reads has another one. Rounds of one and of two workers take turns; a rate
+one processor, and what reads has another one. Rounds of so many workers take turns; a rate
 is that of the time in which all workers are busy, and the answers of all rounds are asserted equal.
 Beside the rate by the clock stands that by the processor time of the workers, which other programs
 on the machine disturb less.
@@ -31,7 +31,7 @@ import uwe
 from uwe.batch import Ranker
 from uwe.bench.speed import composed_labels
 
-K, BATCH, FILE = 5, 128, 128
+K, BATCH, FILE = 5, 128, 8192
 _REAL = 20_000  # more than ESCO has labels, with which composed ones begin
 _MEMORY = {"Pss": "shared_out", "Private_Clean": "own", "Private_Dirty": "own"}
 
@@ -99,6 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--titles", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--targets", default="esco-skills")
     given = parser.parse_args()
     # Ray takes what is set for its workers, and has them give way to all other programs.
@@ -114,21 +115,28 @@ def main() -> None:
         table = pa.table({"key": range(len(titles)), "title": titles})
         for first in range(0, len(titles), FILE):
             parquet.write_table(table.slice(first, FILE), folder / f"{first:08}.parquet")
-        ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, _temp_dir=place)
+        ray.init(
+            num_cpus=1 + max(given.workers),
+            include_dashboard=False,
+            log_to_driver=False,
+            _temp_dir=place,
+        )
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.wait_for_min_actors_s = 300
-        rates: dict[int, list[float]] = {1: [], 2: []}
+        rates: dict[int, list[float]] = {workers: [] for workers in given.workers}
         answers = None
-        for workers in (1, 2) * given.rounds:
+        for workers in given.workers * given.rounds:
             figures, found = measured(folder, given.targets, workers)
             assert answers is None or np.array_equal(found, answers)
             answers = found
             rates[workers].append(figures["titles_a_second"])
             print(json.dumps(figures), flush=True)
         ray.shutdown()
-    ratio = median(rates[2]) / median(rates[1])
-    print(f"{len(titles):,} titles: two workers are {ratio:.2f} times as fast as one")
+    first = given.workers[0]
+    for workers in given.workers[1:]:
+        ratio = median(rates[workers]) / median(rates[first])
+        print(f"{len(titles):,} titles: {workers} workers are {ratio:.2f} times as fast as {first}")
 
 
 if __name__ == "__main__":

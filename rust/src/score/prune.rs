@@ -1,8 +1,9 @@
 //! The best `k` by bounds first: whatever cannot be among them is never scored.
 //!
 //! Every text gets an upper bound from the screen of its segment. Those with the highest bounds are
-//! scored; the k-th best of their targets is the threshold; every text whose bound reaches it is bounded
-//! again, more closely, where its vectors are stored as bytes, and scored if that bound reaches it too. What comes out is what a scan of all targets would give, scores and ties included.
+//! scored; the k-th best of their targets is the threshold. Every other text whose bound reaches it gets a
+//! closer one where its vectors are stored as bytes, and is scored if that reaches it too. What comes out
+//! is what a scan of all targets would give, scores and ties included.
 
 use super::executor::{Executor, threads};
 use super::rows::Rows;
@@ -27,6 +28,9 @@ const GROUPS: usize = 32;
 
 /// Bounds held at a time, over all queries.
 const BOUNDS: usize = 1 << 23;
+
+/// Bytes that one task lays out to bound texts by what is stored of them, at most.
+const LAID_OUT: usize = 1 << 24;
 
 /// Texts that one task scores, unless there are more than some tasks a thread would take.
 const SCORED: usize = 32;
@@ -237,8 +241,8 @@ impl<'a> Wave<'a> {
         Some(best_of(targets, &scored, k).finish())
     }
 
-    /// Those texts whose score may reach the threshold by the bytes that are stored of them, of which a
-    /// bound takes a tenth of what a score takes; all, where there are few or they are stored otherwise.
+    /// Those texts whose score may reach the threshold by the bytes that are stored of them: such a bound
+    /// takes half of the time of a score. All, where they are few, or too long, or stored otherwise.
     fn reaching(
         &self,
         number: usize,
@@ -268,6 +272,9 @@ impl<'a> Wave<'a> {
                 row..row + tokens as usize
             };
             let rows: Vec<_> = texts.iter().map(rows).collect();
+            if rows.iter().any(|rows| rows.len() * dim * GROUP > LAID_OUT) {
+                return texts.to_vec();
+            }
             let tokens = byte_group(codes, scales, dim, &rows, group);
             let group = BoundGroup { codes: &group.codes, values: &group.values, tokens: &tokens };
             scratch.resize(query.scratch_len(), 0.0);
