@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import uwe
 from tiny_model import write_model
 from uwe import _core
 from uwe.errors import InputError
+from uwe.parallelism import one_blas_thread
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +71,20 @@ def test_the_core_takes_the_environment_from_the_start() -> None:
         check=True,
     )
     assert done.stdout == "5\n"
+
+
+def test_numpy_has_one_thread_as_long_as_any_call_wants_it() -> None:
+    def of_numpy() -> set[int]:
+        found = threadpool_info()
+        return {one["num_threads"] for one in found if one["user_api"] == "blas"}
+
+    with threadpool_limits(limits=3, user_api="blas"):
+        before = of_numpy()
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        assert of_numpy() <= {1}
+        first.__exit__(None, None, None)  # not in the order in which they came
+        assert of_numpy() <= {1}
+        second.__exit__(None, None, None)
+        assert of_numpy() == before

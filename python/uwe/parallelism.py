@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from uwe import _core
 from uwe.checks import positive
 from uwe.errors import InputError
 
-__all__ = ["available_threads", "set_threads", "set_worker_threads", "threads"]
+__all__ = ["available_threads", "one_blas_thread", "set_threads", "set_worker_threads", "threads"]
 
 VARIABLE = "UWE_THREADS"
 MOST = 1024  # far beyond any machine; far below what a system refuses in the midst of a call
 
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _chosen: int | None = None
+_lock = threading.Lock()
+_in_one: list[Any] = []
+"""Limits of NumPy's threads, one for each call that wants one thread; the first one set it."""
 
 
 def set_threads(count: int | None) -> None:
@@ -71,6 +78,44 @@ def threads() -> int:
             f"{text[:40]!r}: correct it, or unset it to use all processors"
         )
     return int(text)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep NumPy's matrix products to one thread, in all threads of the process.
+
+    After a product on several, those of OpenBLAS wait for the next one by spinning: of two
+    processors one is lost to whoever works in between. For small products among other work.
+    """
+    limits = _blas()
+    with _lock:
+        # The first one notes what to go back to.
+        _in_one.append(limits.limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _lock:
+            if len(_in_one) == 1:
+                _in_one.pop().restore_original_limits()
+            del _in_one[1:2]  # the first one is kept until the last
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    while _in_one:  # whoever asked is not here
+        _in_one.pop().restore_original_limits()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 @cache

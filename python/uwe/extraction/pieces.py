@@ -26,6 +26,7 @@ from uwe.extraction.findings import Word
 from uwe.extraction.segments import Segment, segments
 from uwe.extraction.skill_head import Marks, SkillHead, marked_spans, token_shapes
 from uwe.extraction.source import PlainText, plain_text
+from uwe.parallelism import one_blas_thread
 from uwe.ranking.foreign import unread_language
 from uwe.ranking.rank import Abbreviate, Featured, ranked_features
 
@@ -148,7 +149,7 @@ class PieceRanker:
                 for one, (_, left_out) in zip(plain, cut, strict=True)
             ]
         written = [line.text for line, _ in lines]
-        with gathered(Truncations(), apart=True):
+        with gathered(Truncations(), apart=True), one_blas_thread():
             vectors, places = self.model.encode_with_places(written)
             offsets = vectors.offsets
             shapes = token_shapes(written, places, offsets)
