@@ -87,10 +87,10 @@ def one_blas_thread() -> Iterator[None]:
     After a product on several, those of OpenBLAS wait for the next one by spinning: of two
     processors one is lost to whoever works in between. For small products among other work.
     """
-    limits = _blas()
+    blas = _blas()
     with _lock:
         # The first one notes what to go back to.
-        _in_one.append(limits.limit(limits=1, user_api="blas"))
+        _in_one.append(blas.limit(limits=1))
     try:
         yield
     finally:
@@ -104,7 +104,7 @@ def one_blas_thread() -> Iterator[None]:
 def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")
 
 
 def _after_fork_in_child() -> None:

@@ -119,8 +119,8 @@ class OnnxSession:
         self._alone = _ALONE if quick else 0
         self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
         self._idle: dict[tuple[int, int], ThreadPoolExecutor] = {}
-        """Threads that no call uses, by process and number: those of a parent are not there after
-        a fork."""
+        """The threads that no call uses, by process and number: those of a parent are not there
+        after a fork."""
 
     @property
     def threads(self) -> int:
@@ -167,9 +167,13 @@ class OnnxSession:
         pool = self._idle.pop(key, None) or ThreadPoolExecutor(workers)
         try:
             yield from pool.map(lambda ids: self._run(session, ids), batches)
-        finally:
-            if self._idle.setdefault(key, pool) is not pool:
-                pool.shutdown(wait=False)
+        except BaseException:  # also where whoever asked wants no more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        if key in self._idle:
+            pool.shutdown(wait=False)
+        else:
+            self._idle = {key: pool}
 
     def _run(
         self, session: onnxruntime.InferenceSession, ids: NDArray[np.int64]

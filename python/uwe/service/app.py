@@ -67,12 +67,18 @@ class Settings:
     local: bool = False
 
 
-def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
+def make_app(
+    settings: Settings,
+    spaces: Spaces | None = None,
+    *,
+    on_ready: Callable[[], None] = lambda: None,
+) -> FastAPI:
     """The application.
 
     Args:
         settings: What it serves.
         spaces: The target spaces, if they are open; otherwise they are opened when it starts.
+        on_ready: Called when everything is loaded, before the first request is taken.
     """
     metrics = Metrics()
 
@@ -85,6 +91,7 @@ def make_app(settings: Settings, spaces: Spaces | None = None) -> FastAPI:
             on_waiting=lambda operation, number: metrics.waiting.labels(operation).set(number),
         )
         await _warm(engine)
+        on_ready()
         app.state.engine = engine
         yield
         app.state.engine = None

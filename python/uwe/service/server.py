@@ -52,17 +52,15 @@ def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     spaces = Spaces(settings.spaces)  # errors now, and caches built once
     common: dict[str, Any] = {"host": host, "port": port, "http": BoundedHeads, **OPTIONS}
     if workers == 1:
-        app = make_app(settings, spaces)
-        _collect_less()
-        uvicorn.run(app, **common)
+        uvicorn.run(make_app(settings, spaces, on_ready=_collect_less), **common)
         return
     del spaces
     with tempfile.TemporaryDirectory(prefix="uwe-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ["UWE_THREADS"] = str(share)
         os.environ[_SETTINGS] = json.dumps(asdict(settings))
-        factory = "uwe.service.server:_worker_app"
-        config = uvicorn.Config(factory, factory=True, workers=workers, **common)
+        app = "uwe.service.server:_worker_app"
+        config = uvicorn.Config(app, factory=True, workers=workers, **common)
         _Workers(config, sockets=[config.bind_socket()]).run()
 
 
@@ -82,13 +80,12 @@ class _Workers(Multiprocess):
 def _worker_app() -> FastAPI:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = json.loads(os.environ.pop(_SETTINGS))
-    app = make_app(Settings(**{**settings, "spaces": tuple(settings["spaces"])}))
-    _collect_less()
-    return app
+    chosen = Settings(**{**settings, "spaces": tuple(settings["spaces"])})
+    return make_app(chosen, on_ready=_collect_less)
 
 
 def _collect_less() -> None:
-    """Keep the garbage collector from what stays, such as modules.
+    """Keep the garbage collector from what stays: modules, models, spaces.
 
     To look through that takes it up to a tenth of a second, in which all requests wait.
     """

@@ -252,7 +252,8 @@ impl<'a> Wave<'a> {
     ) -> Vec<usize> {
         let Question { kernels, scorer, queries, targets, .. } = *self.question;
         let dim = targets.dim;
-        if texts.len() < GROUP || !dim.is_multiple_of(BLOCK) {
+        let as_bytes = targets.segments.iter().any(|part| matches!(part.rows, Rows::I8(..)));
+        if texts.len() < GROUP || !dim.is_multiple_of(BLOCK) || !as_bytes {
             return texts.to_vec();
         }
         let block = &self.queries[number].block;

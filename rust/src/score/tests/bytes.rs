@@ -108,7 +108,8 @@ fn bounds_of_every_level_are_the_definitions() {
 #[test]
 fn codes_keep_their_limits() {
     let mut random = Random(4);
-    for limits in [Limits::TARGET, Limits::QUERY, Limits::QUERY_16_BITS] {
+    let of_bytes = Limits::QUERY_16_BITS.of_bytes();
+    for limits in [Limits::TARGET, Limits::QUERY, Limits::QUERY_16_BITS, of_bytes] {
         for extreme in [true, false] {
             let codes = codes(&mut random, 4 * BLOCK, limits, extreme);
             for block in codes.chunks(BLOCK) {
