@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+import uwe
 from uwe.encoder.config import ModelConfig
 from uwe.scorer import Scorer
 
@@ -61,3 +62,9 @@ def write_model(folder: Path, *, onnx_folder: str = "", **settings: Any) -> Path
     word_tokenizer().save(str(folder / "tokenizer.json"))
     onnx.save(table_encoder(), folder / onnx_folder / "model.onnx")
     return folder
+
+
+def write_roles(folder: Path) -> Path:
+    """A target cache whose model neither extracts nor is calibrated."""
+    model = uwe.load(write_model(folder / "model"))
+    return uwe.TargetCache.build(model, ["data", "baker", "spark"], path=folder / "roles.uwe").path

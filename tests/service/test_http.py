@@ -17,7 +17,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 import uwe
-from tiny_model import write_model
+from tiny_model import write_roles
 from uwe.service import engine as engine_module
 from uwe.service.app import Settings, make_app
 from uwe.service.logs import JsonLines
@@ -52,10 +52,7 @@ def skills(tmp_path_factory: pytest.TempPathFactory) -> uwe.TargetCache:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache whose model neither extracts nor is calibrated."""
-    folder = tmp_path_factory.mktemp("tiny")
-    model = uwe.load(write_model(folder / "model"))
-    return uwe.TargetCache.build(model, ["data", "baker", "spark"], path=folder / "roles.uwe").path
+    return write_roles(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from mcp.types import CallToolResult, Tool
 
 import uwe
 from cli_shell import Shell
-from tiny_model import write_model
+from tiny_model import write_roles
 from uwe.errors import CacheNotFoundError
 from uwe.service.engine import Engine
 from uwe.service.mcp import make_server
@@ -55,10 +55,7 @@ def skills(tmp_path_factory: pytest.TempPathFactory) -> uwe.TargetCache:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache whose model neither extracts nor is calibrated."""
-    folder = tmp_path_factory.mktemp("tiny")
-    model = uwe.load(write_model(folder / "model"))
-    return uwe.TargetCache.build(model, ["data", "baker", "spark"], path=folder / "roles.uwe").path
+    return write_roles(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,31 +22,11 @@ if TYPE_CHECKING:
     from uwe.ranking.readings import Hits
     from uwe.scorer import Scorer
 
-__all__ = ["Calibrations", "calibrations_of", "match_features"]
+__all__ = ["Calibrations", "match_features"]
 
 _NEAR = 0.05
 _SENTENCE_WORDS = 6
 _WORD = re.compile(r"[^\W_]+")
-_last: WeakKeyDictionary[TargetCache, Calibrations] = WeakKeyDictionary()
-
-
-def calibrations_of(targets: TargetCache, kind: str | None, scorer: Scorer) -> Calibrations:
-    """`Calibrations`, kept for the next call that asks the same of the targets.
-
-    Raises:
-        InputError: If `kind` is neither one of `KINDS` nor None.
-        DataError: As `TargetCache.calibrations`.
-        ModelError: As `TargetCache.calibrations`.
-    """
-    if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
-        raise InputError(
-            f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
-            "the queries are"
-        )
-    kept = _last.get(targets)
-    if kept is None or not kept.are_of(targets, kind, scorer):
-        kept = _last[targets] = Calibrations(targets, kind, scorer)
-    return kept
 
 
 class Calibrations:
@@ -57,24 +36,29 @@ class Calibrations:
         targets: The space, whose calibrations are taken.
         kind: One of `KINDS`, or None.
         scorer: What ranks.
+
+    Raises:
+        InputError: If `kind` is neither.
+        DataError: As `TargetCache.calibrations`.
+        ModelError: As `TargetCache.calibrations`.
     """
 
     def __init__(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> None:
-        self._source, self._kind, self._scorer = targets.calibrations, kind, scorer
+        if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
+            raise InputError(
+                f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
+                "the queries are"
+            )
+        self._kind = kind
         self._all = {
             name: one
-            for name, one in self._source.items()
+            for name, one in targets.calibrations.items()
             # A target stands out from others: of one alone nothing can be said.
             if len(targets) > 1 and one.scorer == str(scorer) and one.features == FEATURES
         }
         # ESCO's ids say what a space is of.
         first = targets.ids[0] if self._all else None
         self._short = "title" if (first or "").startswith("occupation/") else "keyword"
-
-    def are_of(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> bool:
-        """Whether they are what these arguments give."""
-        asked = self._kind == kind and self._scorer == scorer
-        return asked and self._source is targets.calibrations
 
     def __bool__(self) -> bool:
         return bool(self._all)

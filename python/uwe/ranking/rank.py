@@ -22,7 +22,7 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.confidence import Calibrations, calibrations_of, match_features
+from uwe.ranking.confidence import Calibrations, match_features
 from uwe.ranking.foreign import ForeignQueries
 from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.nearest import nearest_texts
@@ -290,7 +290,7 @@ def _stream(
     """`rank_stream`, which shows each block of queries to `seen`."""
     k = min(positive("k", k), max(1, len(cache)))
     chosen = chosen_scorer(cache, scorer)
-    calibrations = calibrations_of(cache, kind, chosen)
+    calibrations = Calibrations(cache, kind, chosen)
     keep = _Kept(k, _score_bound(min_score), _confidence_bound(min_confidence, calibrations))
     depth = max(k, BACKGROUND) if calibrations else k
     read = _reader(
