@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import flag, listed, path_of, text_of
+from uwe.columns import arrow
 from uwe.errors import InputError
 from uwe.extraction.extract import extract_many
 from uwe.extraction.findings import Extraction, Extractions
-from uwe.files.arrow import arrow
 from uwe.parallelism import set_worker_threads
 from uwe.ranking.matches import Ranking, Rankings
 from uwe.ranking.rank import Abbreviate, rank_many

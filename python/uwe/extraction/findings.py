@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from uwe.columns import arrow
 from uwe.extraction.page import to_html
-from uwe.files.arrow import arrow
 from uwe.markup import escaped
 
 if TYPE_CHECKING:

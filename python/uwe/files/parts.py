@@ -18,8 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from uwe.columns import arrow
 from uwe.errors import InputError
-from uwe.files.arrow import arrow
 from uwe.files.atomic import replaced_packed, replaced_path, write_text
 
 __all__ = ["Lines", "Parts", "Rows", "parts_of"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from uwe.files.arrow import arrow
+from uwe.columns import arrow
 from uwe.markup import cell, escaped
 
 if TYPE_CHECKING:
