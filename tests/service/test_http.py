@@ -370,6 +370,15 @@ def test_the_api_key(settings: Settings) -> None:
         assert client.get("/").status_code == 200
 
 
+def test_what_waits_for_the_service_is_told_once_it_can_answer(settings: Settings) -> None:
+    told: list[int] = []
+    app = make_app(settings, on_ready=lambda: told.append(1))
+    assert not told
+    with TestClient(app) as client:
+        assert told == [1]
+        assert client.get("/readyz").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/page.js", "/healthz", "/readyz", "/metrics"])
 def test_a_monitor_may_ask_for_heads(client: TestClient, path: str) -> None:
     asked, got = client.head(path), client.get(path)
