@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 import uwe
 from tiny_run import write_data, write_recipe
 from uwe.encoder.tokens import Encoder
-from uwe.errors import TrainingError
+from uwe.errors import InputError, ModelError, TrainingError
 from uwe.model.encoder import TorchEncoder
 from uwe.training.log import read_metrics
 from uwe.training.loop import interpolated, interruptible, learning_rate_share, train
@@ -238,6 +238,31 @@ def test_what_the_base_has_seen_the_model_has_seen(
     names = [s["name"] for s in json.loads((second.model / "uwe.json").read_text())["trained_on"]]
     assert names[0] == "older/J.edges.tsv.gz"
     assert "train/V.edges.tsv.gz" in names
+
+
+def test_a_model_learns_from_a_teacher_and_of_what_it_has_seen(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=8"])
+    teacher = train(recipe, out=tmp_path / "teacher", data=data, cpu=True).model
+    path = teacher / "uwe.json"
+    config = json.loads(path.read_text())
+    config["trained_on"] = [{"name": "older/J.edges.tsv.gz", "sha256": "ab" * 32}]
+    path.write_text(json.dumps(config))
+    lesson = f"teacher={{models=[{json.dumps(str(teacher))}], weight=0.5, graphs=['V']}}"
+    taught = read_recipe(recipe_path, changes=[lesson, "checkpoint_every=1"])
+    done = train(taught, out=tmp_path / "run", data=data, cpu=True)
+    names = [s["name"] for s in json.loads((done.model / "uwe.json").read_text())["trained_on"]]
+    assert "older/J.edges.tsv.gz" in names
+    assert "train/V.edges.tsv.gz" in names
+    recipe = read_recipe(recipe_path, changes=["optimizer.steps=2"])
+    other = train(recipe, out=tmp_path / "other", data=data, cpu=True).model
+    (other / "model.safetensors").replace(teacher / "model.safetensors")
+    with pytest.raises(InputError, match="the teacher that the run began with"):
+        train(taught, out=tmp_path / "run", data=data, resume=True, cpu=True)
+    plain = read_recipe(recipe_path, changes=[f"teacher.models=[{json.dumps(recipe.model.base)}]"])
+    with pytest.raises(ModelError, match="a teacher that"):
+        train(plain, out=tmp_path / "plain", data=data, cpu=True)
 
 
 @pytest.mark.parametrize(

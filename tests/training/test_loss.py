@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uwe import InputError
-from uwe.training.loss import many_to_many, one_direction
+from uwe.training.loss import distillation, many_to_many, one_direction
 
 
 def random_batch(seed: int, u: int, v: int, share: float) -> tuple[torch.Tensor, ...]:
@@ -113,3 +113,17 @@ def test_large_logits_stay_finite() -> None:
 def test_what_can_not_be_a_batch_is_refused(positives: torch.Tensor, words: str) -> None:
     with pytest.raises(InputError, match=words):
         many_to_many(torch.zeros(2, 3), positives, loss_temperature=1.0)
+
+
+def test_the_divergence_is_that_of_the_definition() -> None:
+    scores, taught = torch.rand(2, 4, 6, dtype=torch.float64).unbind()
+    wanted = 0.0
+    for ours, theirs in [(scores, taught), (scores.T, taught.T)]:
+        q, p = (ours / 0.3).softmax(dim=1), (theirs / 0.2).softmax(dim=1)
+        wanted += float((p * (p / q).log()).sum(dim=1).mean())
+    found = distillation(scores, taught, loss_temperature=0.3, teacher_temperature=0.2)
+    assert float(found) == pytest.approx(wanted, abs=1e-10)
+    same = distillation(scores * 1.5, scores, loss_temperature=0.3, teacher_temperature=0.2)
+    assert float(same) == pytest.approx(0.0, abs=1e-10)
+    with pytest.raises(InputError, match="one shape"):
+        distillation(scores, taught.T, loss_temperature=1.0, teacher_temperature=1.0)

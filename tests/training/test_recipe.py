@@ -97,6 +97,8 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("graph=[]", "graph"),
         ("graph={name='J'}", r"graph: .*: write \[\[graph\]\]"),
         ("optimizer.wise_ft_alpha=0", "wise_ft_alpha"),
+        ("teacher={weight=2}", "teacher.weight"),
+        ("teacher={graphs=['Z']}", "teacher.graphs: .*J.*Z"),
         ("graph.J.hard_negatives=0.95", "hard_negatives"),
         ('model.train_scorers={"soft:0.5"=1, pooled=nan}', "train_scorers"),
         ("validation.metrics=[]", "metrics"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from msgspec import structs
 
 from tiny_transformers import save_transformer
 from uwe import Scorer
 from uwe.model.encoder import TorchEncoder
+from uwe.model.folder import config_of, save_encoder
 from uwe.model.similarity import late_interaction_scores
 from uwe.training.batches import GraphBatch
 from uwe.training.loss import many_to_many
-from uwe.training.recipe import GraphRecipe, Recipe
+from uwe.training.recipe import GraphRecipe, Recipe, TeacherRecipe
 from uwe.training.step import accumulate_gradients
+from uwe.training.teacher import Teacher
 
 LEFT = ["data engineer", "nurse", "a cook who cooks for many", "clerk"]
 RIGHT = ["big data", "care", "cooking", "Data Engineer", "filing of letters"]
@@ -117,6 +121,34 @@ def test_in_float32_the_gradients_are_those_of_float64(folder: Path) -> None:
     encoder = encoder_of(folder, dtype=torch.float32)
     accumulate_gradients(encoder, *settings(cached=True))
     assert_equal(gradients(encoder), wanted, bound=1e-5)
+
+
+@pytest.mark.parametrize("queries", ["left", "right"])
+def test_a_teacher_draws_the_scores_to_its_own(folder: Path, tmp_path: Path, queries: str) -> None:
+    encoder = encoder_of(folder, dtype=torch.float32)
+    config = config_of(
+        encoder, name="teacher", language="en", licence="", base_model="x", trained_on=()
+    )
+    save_encoder(encoder, tmp_path, config)
+    drawn, recipe = settings(["soft:0.5"], queries)
+
+    def loss_of(weight: float, graph: str = "J", *, shift: float = 0.0) -> float:
+        lesson = TeacherRecipe(
+            models=(str(tmp_path),) * 2, weight=weight, temperature=0.2, graphs=("J",)
+        )
+        taught = structs.replace(recipe, teacher=lesson)
+        pupil = encoder_of(folder, dtype=torch.float32)
+        with torch.no_grad():
+            pupil.transformer.embeddings.word_embeddings.weight *= 1.0 + shift
+        batch = replace(drawn, graph=structs.replace(drawn.graph, name=graph))
+        return accumulate_gradients(pupil, batch, taught, Teacher(taught, "cpu"))
+
+    alone = accumulate_gradients(encoder, drawn, recipe)
+    # Where the scores agree there is nothing to learn.
+    assert loss_of(1.0) == pytest.approx(0.0, abs=1e-4)
+    assert loss_of(0.25) == pytest.approx(0.75 * alone, rel=1e-3)
+    assert loss_of(1.0, "V") == pytest.approx(alone, rel=1e-5)
+    assert loss_of(1.0, shift=9.0) > 1e-3
 
 
 def test_a_text_on_both_sides_is_encoded_once(

@@ -54,6 +54,7 @@ class Checkpoint:
         recipe: The recipe, as `Recipe.to_dict` has it.
         batches: Fingerprint of what is drawn.
         base: `encoder_sha256` of what the run began with.
+        teacher: That of its teacher; None if it has none.
         best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
         tensors: The optimizer's, as `named_state` gives them.
     """
@@ -62,6 +63,7 @@ class Checkpoint:
     recipe: dict[str, Any]
     batches: str
     base: str
+    teacher: str | None
     best: dict[str, Any] | None
     tensors: dict[str, torch.Tensor]
 
@@ -114,6 +116,7 @@ def _load(path: Path) -> Checkpoint:
             recipe=dict(state["recipe"]),
             batches=str(state["batches"]),
             base=str(state["base"]),
+            teacher=state.get("teacher"),
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )

@@ -35,6 +35,7 @@ from uwe.training.checkpoint import (
 from uwe.training.log import METRICS_FILE, MetricsLog, Reporter, smoothed
 from uwe.training.recipe import OptimizerRecipe, Recipe
 from uwe.training.step import accumulate_gradients
+from uwe.training.teacher import Teacher
 
 __all__ = ["Evaluate", "Trained", "interpolated", "interruptible", "learning_rate_share", "train"]
 
@@ -91,9 +92,13 @@ def train(
     # The fused attention's backward pass on a CPU takes four tenths of a step in bfloat16.
     attention = "eager" if recipe.precision == "bf16" and device == "cpu" else None
     encoder = _encoder(recipe, base, attention=attention).to(device)
+    teacher = None
+    if recipe.teacher.models:
+        shown.say(f"reading the teacher: {', '.join(recipe.teacher.models)}")
+        teacher = Teacher(recipe, device, attention=attention)
     shown.say(f"reading graphs of {data / recipe.graphs}")
     batches = RecipeBatches(recipe, data, encoder.count_tokens)
-    run = _Run(recipe, out, batches, encoder, base, evaluate, shown)
+    run = _Run(recipe, out, batches, encoder, teacher, base, evaluate, shown)
     if last is not None:
         run.restore(*last)
     with run_folder(recipe, out), interruptible() as interrupted:
@@ -109,17 +114,19 @@ class _Run:
         out: Path,
         batches: RecipeBatches,
         encoder: TorchEncoder,
+        teacher: Teacher | None,
         base: Path,
         evaluate: Evaluate | None,
         shown: Reporter,
     ) -> None:
         self._recipe, self._out, self._batches, self._shown = recipe, out, batches, shown
         self._encoder, self._base = encoder, encoder_sha256(encoder)
+        self._teacher = teacher
         self._optimizer = _adamw(encoder, recipe.optimizer)
         self._start: dict[str, torch.Tensor] = {}
         if recipe.optimizer.wise_ft_alpha < 1.0:
             self._start = {name: p.detach().clone() for name, p in encoder.named_parameters()}
-        # What the base has seen, this model has seen: its regimes hang on it.
+        # What the base and the teacher have seen, this model has seen: its regimes hang on it.
         declared = read_source_folder(base).config
         model = recipe.model
         self._config = config_of(
@@ -128,7 +135,11 @@ class _Run:
             language=model.language,
             licence=model.licence,
             base_model=model.base_model or _public_name(model.base),
-            trained_on=united_sources(batches.sources, declared.trained_on if declared else ()),
+            trained_on=united_sources(
+                batches.sources,
+                declared.trained_on if declared else (),
+                teacher.sources if teacher else (),
+            ),
         )
         self._evaluate = evaluate if recipe.validation.tasks else None
         self._step = 0
@@ -148,6 +159,10 @@ class _Run:
             raise InputError(
                 f"{self._recipe.model.base}: expected the model that the run began with, got "
                 f"another: {elsewhere}"
+            )
+        if checkpoint.teacher != (self._teacher.sha256 if self._teacher else None):
+            raise InputError(
+                f"expected the teacher that the run began with, got another: {elsewhere}"
             )
         if checkpoint.batches != self._batches.fingerprint():
             # The files of the graphs are equal, so it is what siblings come from.
@@ -209,7 +224,7 @@ class _Run:
         batch = self._batches.batch(self._step)
         self._optimizer.zero_grad(set_to_none=True)
         with _memory_errors(self._step + 1):
-            loss = accumulate_gradients(self._encoder, batch, self._recipe)
+            loss = accumulate_gradients(self._encoder, batch, self._recipe, self._teacher)
         parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         limit = settings.max_grad_norm or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
@@ -261,6 +276,7 @@ class _Run:
             recipe=self._recipe.to_dict(),
             batches=self._batches.fingerprint(),
             base=self._base,
+            teacher=self._teacher.sha256 if self._teacher else None,
             best=self._best,
             tensors=named_state(self._optimizer, self._encoder),
         )

@@ -28,7 +28,7 @@ else:
 
 __all__ = [
     "AugmentRecipe", "BatchRecipe", "GraphRecipe", "ModelRecipe", "OptimizerRecipe", "Recipe",
-    "ValidationRecipe", "read_recipe", "settings_of",
+    "TeacherRecipe", "ValidationRecipe", "read_recipe", "settings_of",
 ]  # fmt: skip
 
 FORMAT = 2
@@ -88,6 +88,15 @@ class GraphRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     augment: AugmentRecipe = AugmentRecipe()
 
 
+class TeacherRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[teacher]`: models whose mean scores of a batch are learned from."""
+
+    models: tuple[str, ...] = ()
+    weight: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    temperature: Positive = 0.05
+    graphs: tuple[str, ...] = ()
+
+
 class BatchRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[batches]`: memory and time of a step; the result is the same."""
 
@@ -126,6 +135,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     checkpoint_every: Natural = 500
     model: ModelRecipe
     graph: Annotated[tuple[GraphRecipe, ...], Meta(min_length=1)]
+    teacher: TeacherRecipe = TeacherRecipe()
     batches: BatchRecipe = BatchRecipe()
     optimizer: OptimizerRecipe
     validation: ValidationRecipe = ValidationRecipe()
@@ -137,6 +147,11 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise InputError(
                 f"expected each [[graph]] to have a name of its own, got {', '.join(names)}: "
                 "remove one, or rename its file"
+            )
+        if unknown := set(self.teacher.graphs) - set(names):
+            raise InputError(
+                f"teacher.graphs: expected names of graphs, of {', '.join(names)}, got "
+                f"{', '.join(sorted(unknown))}: correct it"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,7 +193,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 TABLES: dict[str, type[Struct]] = {
     "": Recipe, "model": ModelRecipe, "graph": GraphRecipe, "augment": AugmentRecipe,
-    "batches": BatchRecipe, "optimizer": OptimizerRecipe, "validation": ValidationRecipe,
+    "teacher": TeacherRecipe, "batches": BatchRecipe, "optimizer": OptimizerRecipe,
+    "validation": ValidationRecipe,
 }  # fmt: skip
 """The tables of a recipe by name, the top without one."""
 

@@ -18,20 +18,24 @@ import torch
 from uwe.graphs.graph import folded
 from uwe.model.encoder import TorchEncoder, chunks_by_length
 from uwe.training.batches import GraphBatch
-from uwe.training.loss import many_to_many
+from uwe.training.loss import distillation, many_to_many
 from uwe.training.recipe import Recipe
+from uwe.training.teacher import Teacher
 from uwe.training.tiles import Ragged, tiled_scores
 
 __all__ = ["accumulate_gradients"]
 
 
-def accumulate_gradients(encoder: TorchEncoder, batch: GraphBatch, recipe: Recipe) -> float:
+def accumulate_gradients(
+    encoder: TorchEncoder, batch: GraphBatch, recipe: Recipe, teacher: Teacher | None = None
+) -> float:
     """Add the gradients of a step to the parameters; its loss.
 
     Args:
         encoder: The model.
         batch: What was drawn.
         recipe: Through which scorers the loss goes, and how a batch is computed.
+        teacher: The model of the recipe's `[teacher]`, if it has one.
 
     Raises:
         InputError: If the tokenizer makes no token of a text.
@@ -62,7 +66,8 @@ def accumulate_gradients(encoder: TorchEncoder, batch: GraphBatch, recipe: Recip
         vectors.selected([place[folded(text)] for text in side])
         for side in (batch.left, batch.right)
     )
-    loss = _loss(left, right, batch, recipe)
+    taught = teacher.scores(batch) if teacher and teacher.teaches(batch) else None
+    loss = _loss(left, right, batch, recipe, taught)
     torch.autograd.backward(loss)
     assert leaf.grad is not None
     if not recipe.batches.gradient_cache:
@@ -76,7 +81,9 @@ def accumulate_gradients(encoder: TorchEncoder, batch: GraphBatch, recipe: Recip
     return float(loss.detach())
 
 
-def _loss(left: Ragged, right: Ragged, batch: GraphBatch, recipe: Recipe) -> torch.Tensor:
+def _loss(
+    left: Ragged, right: Ragged, batch: GraphBatch, recipe: Recipe, taught: torch.Tensor | None
+) -> torch.Tensor:
     device = left.values.device
     positives = torch.from_numpy(batch.positives).to(device)
     ignored = torch.from_numpy(batch.ignored).to(device)
@@ -89,7 +96,12 @@ def _loss(left: Ragged, right: Ragged, batch: GraphBatch, recipe: Recipe) -> tor
             scores = tiled_scores(left, right, scorer, tile_pairs=tile_pairs)
         else:
             scores = tiled_scores(right, left, scorer, tile_pairs=tile_pairs).T
-        total = total + weight * many_to_many(
-            scores, positives, loss_temperature=temperature, ignored=ignored
-        )
+        loss = many_to_many(scores, positives, loss_temperature=temperature, ignored=ignored)
+        if taught is not None:
+            divergence = distillation(
+                scores, taught, loss_temperature=temperature,
+                teacher_temperature=recipe.teacher.temperature,
+            )  # fmt: skip
+            loss = loss.lerp(divergence, recipe.teacher.weight)
+        total = total + weight * loss
     return total
