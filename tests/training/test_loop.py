@@ -250,14 +250,21 @@ def test_a_model_learns_from_a_teacher_and_of_what_it_has_seen(
     config["trained_on"] = [{"name": "older/J.edges.tsv.gz", "sha256": "ab" * 32}]
     path.write_text(json.dumps(config))
     lesson = f"teacher={{models=[{json.dumps(str(teacher))}], weight=0.5, graphs=['V']}}"
-    taught = read_recipe(recipe_path, changes=[lesson, "checkpoint_every=1"])
+    taught = read_recipe(recipe_path, changes=[lesson])
     done = train(taught, out=tmp_path / "run", data=data, cpu=True)
+    train(read_recipe(recipe_path), out=tmp_path / "untaught", data=data, cpu=True)
+    first = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("run", "untaught")]
+    for one, other in zip(*first, strict=True):
+        graph = next(iter(one["loss"]))
+        if one["step"] == 1 or graph == "V":
+            assert (one["loss"] == other["loss"]) is (graph == "J")
+    train(taught, out=tmp_path / "run", data=data, resume=True, cpu=True)
     names = [s["name"] for s in json.loads((done.model / "uwe.json").read_text())["trained_on"]]
     assert "older/J.edges.tsv.gz" in names
     assert "train/V.edges.tsv.gz" in names
     recipe = read_recipe(recipe_path, changes=["optimizer.steps=2"])
-    other = train(recipe, out=tmp_path / "other", data=data, cpu=True).model
-    (other / "model.safetensors").replace(teacher / "model.safetensors")
+    stranger = train(recipe, out=tmp_path / "other", data=data, cpu=True).model
+    (stranger / "model.safetensors").replace(teacher / "model.safetensors")
     with pytest.raises(InputError, match="the teacher that the run began with"):
         train(taught, out=tmp_path / "run", data=data, resume=True, cpu=True)
     plain = read_recipe(recipe_path, changes=[f"teacher.models=[{json.dumps(recipe.model.base)}]"])

@@ -124,13 +124,16 @@ def test_in_float32_the_gradients_are_those_of_float64(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("queries", ["left", "right"])
-def test_a_teacher_draws_the_scores_to_its_own(folder: Path, tmp_path: Path, queries: str) -> None:
+def test_a_teacher_draws_the_scores_to_its_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, queries: str
+) -> None:
     encoder = encoder_of(folder, dtype=torch.float32)
+    encoder.scorer = Scorer.parse("soft_query:0.5")  # whose sides differ
     config = config_of(
         encoder, name="teacher", language="en", licence="", base_model="x", trained_on=()
     )
     save_encoder(encoder, tmp_path, config)
-    drawn, recipe = settings(["soft:0.5"], queries)
+    drawn, recipe = settings(["soft_query:0.5"], queries)
 
     def loss_of(weight: float, graph: str = "J", *, shift: float = 0.0) -> float:
         lesson = TeacherRecipe(
@@ -148,7 +151,10 @@ def test_a_teacher_draws_the_scores_to_its_own(folder: Path, tmp_path: Path, que
     assert loss_of(1.0) == pytest.approx(0.0, abs=1e-4)
     assert loss_of(0.25) == pytest.approx(0.75 * alone, rel=1e-3)
     assert loss_of(1.0, "V") == pytest.approx(alone, rel=1e-5)
-    assert loss_of(1.0, shift=9.0) > 1e-3
+    far = loss_of(1.0, shift=9.0)
+    assert far > 1e-3
+    monkeypatch.setattr("uwe.training.teacher._MOST_TOKENS", 0)  # nothing is kept
+    assert loss_of(1.0, shift=9.0) == pytest.approx(far, rel=1e-4)
 
 
 def test_a_text_on_both_sides_is_encoded_once(

@@ -162,7 +162,8 @@ class _Run:
             )
         if checkpoint.teacher != (self._teacher.sha256 if self._teacher else None):
             raise InputError(
-                f"expected the teacher that the run began with, got another: {elsewhere}"
+                f"{', '.join(self._recipe.teacher.models)}: expected the teacher that the run "
+                f"began with, got another: {elsewhere}"
             )
         if checkpoint.batches != self._batches.fingerprint():
             # The files of the graphs are equal, so it is what siblings come from.

@@ -21,7 +21,7 @@ from uwe.training.batches import GraphBatch
 from uwe.training.loss import distillation, many_to_many
 from uwe.training.recipe import Recipe
 from uwe.training.teacher import Teacher
-from uwe.training.tiles import Ragged, tiled_scores
+from uwe.training.tiles import Ragged, graph_scores
 
 __all__ = ["accumulate_gradients"]
 
@@ -40,6 +40,7 @@ def accumulate_gradients(
     Raises:
         InputError: If the tokenizer makes no token of a text.
     """
+    taught = teacher.scores(batch) if teacher and teacher.teaches(batch) else None
     spelled: dict[str, str] = {}  # each text once, as it was spelled first
     for text in (*batch.left, *batch.right):
         spelled.setdefault(folded(text), text)
@@ -66,7 +67,6 @@ def accumulate_gradients(
         vectors.selected([place[folded(text)] for text in side])
         for side in (batch.left, batch.right)
     )
-    taught = teacher.scores(batch) if teacher and teacher.teaches(batch) else None
     loss = _loss(left, right, batch, recipe, taught)
     torch.autograd.backward(loss)
     assert leaf.grad is not None
@@ -92,10 +92,9 @@ def _loss(
     total = left.values.new_zeros(())
     tile_pairs = recipe.batches.tile_pairs
     for scorer, weight in recipe.model.loss_scorers:
-        if batch.graph.queries == "left":
-            scores = tiled_scores(left, right, scorer, tile_pairs=tile_pairs)
-        else:
-            scores = tiled_scores(right, left, scorer, tile_pairs=tile_pairs).T
+        scores = graph_scores(
+            left, right, scorer, queries=batch.graph.queries, tile_pairs=tile_pairs
+        )
         loss = many_to_many(scores, positives, loss_temperature=temperature, ignored=ignored)
         if taught is not None:
             divergence = distillation(

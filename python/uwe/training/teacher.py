@@ -9,13 +9,12 @@ import torch
 
 from uwe.encoder.config import TrainingSource
 from uwe.errors import ModelError
-from uwe.graphs.graph import folded
 from uwe.model.encoder import TorchEncoder, chunks_by_length
 from uwe.model.folder import base_folder, read_source_folder, united_sources
 from uwe.training.batches import GraphBatch
 from uwe.training.checkpoint import encoder_sha256
 from uwe.training.recipe import Recipe
-from uwe.training.tiles import Ragged, tiled_scores
+from uwe.training.tiles import Ragged, graph_scores
 
 __all__ = ["Teacher"]
 
@@ -33,7 +32,7 @@ class Teacher:
 
     Attributes:
         sources: What they were trained on, which their pupil learns of, too.
-        sha256: Of all that decides what they say.
+        sha256: Of all that decides what they say, and of what they declare.
 
     Raises:
         ModelError: If one is no model of `uwe train`: its scorer is unknown then.
@@ -54,8 +53,11 @@ class Teacher:
                     f"{folder}: expected a teacher that  uwe train  wrote, whose scorer is known, "
                     "got another model: train it on the same graphs first"
                 )
-            encoder = TorchEncoder.from_folder(folder, scorer=config.scorer, attention=attention)
+            encoder = TorchEncoder.from_folder(
+                folder, scorer=config.scorer, max_tokens=config.max_tokens, attention=attention
+            )
             self.sources = united_sources(self.sources, config.trained_on)
+            digest.update(config.to_json().encode())
             digest.update(encoder_sha256(encoder).encode())
             self._models.append(_Kept(encoder.to(device), recipe))
         self.sha256 = digest.hexdigest()
@@ -81,23 +83,23 @@ class _Kept:
     @torch.no_grad()
     def scores(self, batch: GraphBatch) -> torch.Tensor:
         left, right = self._encoded(batch.left), self._encoded(batch.right)
-        scorer, tile_pairs = self._encoder.scorer, self._recipe.batches.tile_pairs
-        if batch.graph.queries == "left":
-            return tiled_scores(left, right, scorer, tile_pairs=tile_pairs)
-        return tiled_scores(right, left, scorer, tile_pairs=tile_pairs).T
+        return graph_scores(
+            left, right, self._encoder.scorer, queries=batch.graph.queries,
+            tile_pairs=self._recipe.batches.tile_pairs,
+        )  # fmt: skip
 
     def _encoded(self, texts: Sequence[str]) -> Ragged:
         if self._tokens > _MOST_TOKENS:
             self._vectors.clear()
             self._tokens = 0
-        new = list({folded(t): t for t in texts if folded(t) not in self._vectors}.values())
+        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         ids = self._encoder.token_ids(new) if new else []
         most, half = self._recipe.batches.chunk_tokens, self._recipe.precision == "bf16"
         for chunk in chunks_by_length([len(row) for row in ids], most):
             with torch.autocast(self._encoder.device.type, torch.bfloat16, enabled=half):
                 values, lengths = self._encoder([ids[text] for text in chunk])
             for text, part in zip(chunk, values.half().split(lengths), strict=True):
-                self._vectors[folded(new[text])] = part.clone()
+                self._vectors[new[text]] = part
                 self._tokens += len(part)
-        parts = [self._vectors[folded(text)] for text in texts]
+        parts = [self._vectors[text] for text in texts]
         return Ragged(torch.cat(parts).float(), [len(part) for part in parts])

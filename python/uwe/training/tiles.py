@@ -21,7 +21,7 @@ import torch
 from uwe.errors import InputError
 from uwe.scorer import Scorer, checked_scorer
 
-__all__ = ["TILE_PAIRS", "Ragged", "tiled_scores"]
+__all__ = ["TILE_PAIRS", "Ragged", "graph_scores", "tiled_scores"]
 
 TILE_PAIRS = 1 << 20
 """Most pairs of tokens of a tile by default: 4 MB a tensor, of which some ten are alive at once."""
@@ -92,6 +92,15 @@ def tiled_scores(
         queries.values, targets.values, queries.lengths, targets.lengths, scorer, tile_pairs
     )
     return scores
+
+
+def graph_scores(
+    left: Ragged, right: Ragged, scorer: Scorer, *, queries: str, tile_pairs: int = TILE_PAIRS
+) -> torch.Tensor:
+    """(left, right): `tiled_scores` of a graph's nodes, of which `queries`, left or right, ask."""
+    if queries == "left":
+        return tiled_scores(left, right, scorer, tile_pairs=tile_pairs)
+    return tiled_scores(right, left, scorer, tile_pairs=tile_pairs).T
 
 
 class _Tiled(torch.autograd.Function):
