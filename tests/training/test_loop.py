@@ -253,8 +253,8 @@ def test_a_model_learns_from_a_teacher_and_of_what_it_has_seen(
     taught = read_recipe(recipe_path, changes=[lesson])
     done = train(taught, out=tmp_path / "run", data=data, cpu=True)
     train(read_recipe(recipe_path), out=tmp_path / "untaught", data=data, cpu=True)
-    first = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("run", "untaught")]
-    for one, other in zip(*first, strict=True):
+    logs = [read_metrics(tmp_path / run / "metrics.jsonl") for run in ("run", "untaught")]
+    for one, other in zip(*logs, strict=True):
         graph = next(iter(one["loss"]))
         if one["step"] == 1 or graph == "V":
             assert (one["loss"] == other["loss"]) is (graph == "J")

@@ -54,7 +54,7 @@ class Checkpoint:
         recipe: The recipe, as `Recipe.to_dict` has it.
         batches: Fingerprint of what is drawn.
         base: `encoder_sha256` of what the run began with.
-        teacher: That of its teacher; None if it has none.
+        teacher: `Teacher.sha256` of its teacher; None if it has none.
         best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
         tensors: The optimizer's, as `named_state` gives them.
     """

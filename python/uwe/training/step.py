@@ -35,7 +35,7 @@ def accumulate_gradients(
         encoder: The model.
         batch: What was drawn.
         recipe: Through which scorers the loss goes, and how a batch is computed.
-        teacher: The model of the recipe's `[teacher]`, if it has one.
+        teacher: The models of the recipe's `[teacher]`, if it has one.
 
     Raises:
         InputError: If the tokenizer makes no token of a text.

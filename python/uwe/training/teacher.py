@@ -42,7 +42,7 @@ class Teacher:
         self, recipe: Recipe, device: str | torch.device, *, attention: str | None = None
     ) -> None:
         self._recipe = recipe
-        self._models: list[_Kept] = []
+        self._models: list[_TeacherModel] = []
         self.sources: tuple[TrainingSource, ...] = ()
         digest = hashlib.sha256()
         for model in recipe.teacher.models:
@@ -59,7 +59,7 @@ class Teacher:
             self.sources = united_sources(self.sources, config.trained_on)
             digest.update(config.to_json().encode())
             digest.update(encoder_sha256(encoder).encode())
-            self._models.append(_Kept(encoder.to(device), recipe))
+            self._models.append(_TeacherModel(encoder.to(device), recipe))
         self.sha256 = digest.hexdigest()
 
     def teaches(self, batch: GraphBatch) -> bool:
@@ -72,7 +72,7 @@ class Teacher:
         return torch.stack([model.scores(batch) for model in self._models]).mean(dim=0)
 
 
-class _Kept:
+class _TeacherModel:
     """A model with the token vectors that it has made so far."""
 
     def __init__(self, encoder: TorchEncoder, recipe: Recipe) -> None:
