@@ -476,6 +476,50 @@ def test_a_space_that_was_rebuilt_is_served_anew(
         assert labels() == ["pastry chef"]
 
 
+def test_a_space_that_could_not_be_opened_is_tried_again(
+    skills: uwe.TargetCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uwe.service.spaces._LOOK_SECONDS", 0.0)
+    path = tmp_path / "own.uwe"
+    cache = uwe.TargetCache.build(skills.model, ["baker"], path=path)
+    spaces = Spaces([str(path)])
+    before = set(path.iterdir())
+    cache.append(["pastry chef"])
+    (new,) = set(path.glob("segment-*")) - before
+    new.rename(tmp_path / "on its way")
+    assert len(spaces.cache("own")) == 1
+    (tmp_path / "on its way").rename(new)
+    assert len(spaces.cache("own")) == 2
+
+
+def test_a_space_that_changes_while_it_is_opened_is_opened_again(
+    skills: uwe.TargetCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uwe.service.spaces._LOOK_SECONDS", 0.0)
+    path = tmp_path / "own.uwe"
+    cache = uwe.TargetCache.build(skills.model, ["baker"], path=path)
+    opened = Spaces._opened
+
+    def and_then_another(spaces: Spaces, source: str) -> uwe.TargetCache:
+        found = opened(spaces, source)
+        cache.append(["pastry chef"])
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spaces, "_opened", and_then_another)
+        spaces = Spaces([str(path)])
+    assert len(spaces.cache("own")) == 2
+
+
+def test_a_filter_of_thousands_of_columns_is_refused_in_one_line(client: TestClient) -> None:
+    where = {str(i): None for i in range(20_000)}
+    answer = client.post("/v1/rank", json={"query": "x", "where": where})
+    assert answer.status_code == 422
+    assert len(answer.content) < 10_000
+    wrong = {"query": "x", "where": {str(i): {} for i in range(20)}}
+    assert len(client.post("/v1/rank", json=wrong).json()["errors"]) == 20
+
+
 def test_spaces_share_a_model_and_say_what_is_wrong(
     skills: uwe.TargetCache, tmp_path: Path
 ) -> None:

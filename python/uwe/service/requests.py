@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -32,6 +33,9 @@ MOST_MATCHES = 1000
 MOST_WITH_WORDS = 1000
 """Matches of a request that get their words, which take longer than to rank them."""
 _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
+_MOST_COLUMNS = 20
+_MOST_WRONG = 20
+"""Wrong fields that an answer names."""
 
 _NOT_BLANK = r"[^\s\x1c-\x1f]"  # what str.strip leaves something of
 Query = Annotated[
@@ -62,10 +66,20 @@ Targets = Annotated[
     Name | None,
     Field(description="Name of a target space of `/v1/spaces`; the default is the first of them."),
 ]
+
+
+def _few_columns(given: Any) -> Any:
+    """As `_few_fields`, of columns: each wrong value is several errors."""
+    if isinstance(given, dict) and len(given) > _MOST_COLUMNS:
+        raise ValueError(f"expected at most {_MOST_COLUMNS} columns, got {len(given):,}")
+    return given
+
+
 Filter = Annotated[
     dict[Name, _Scalar | _Scalars] | None,
+    BeforeValidator(_few_columns),
     Field(
-        max_length=20,
+        max_length=_MOST_COLUMNS,
         description="Restricts the targets before they are scored: metadata columns and the value, "
         "or the values, that they may have. All columns must match.",
         examples=[{"skill_type": ["knowledge"]}],
@@ -218,7 +232,7 @@ def wrong_fields(
         whole: What is wrong where no field is.
     """
     found = []
-    for error in errors:
+    for error in islice(errors, _MOST_WRONG):
         parts, value = [], given
         for part in error["loc"][error["loc"][:1] == ("body",) :]:
             inside = isinstance(value, dict | list) and (

@@ -26,6 +26,8 @@ _log = logging.getLogger("uwe.service")
 
 _LOOK_SECONDS = 1.0
 """How often a folder is looked at, to see whether it was built again."""
+_LONGEST_WAIT = 60.0
+"""How rarely one that could not be opened is tried again at most, in seconds."""
 _FEW = 50
 """Values of a column that are listed."""
 
@@ -44,13 +46,15 @@ class _State(NamedTuple):
 class _Served:
     """One space: its cache, and what its files looked like when it was opened."""
 
-    def __init__(self, name: str, source: str, cache: TargetCache) -> None:
+    def __init__(self, name: str, source: str, cache: TargetCache, state: _State) -> None:
         self.name = name
         self.source = source
         self.cache = cache
         self.built_in = source in target_spaces()
-        self.state = _state(cache.path)
+        self.state = state
         self.looked = time.monotonic()
+        self.wait = _LOOK_SECONDS
+        self.failure: tuple[_State, str] | None = None
         self.description = _described(name, source, cache)
 
 
@@ -81,7 +85,8 @@ class Spaces:
                     f"them by  NAME=FOLDER"
                 )
             source = folder or name
-            self._served[name] = _Served(name, source, self._opened(source))
+            state = _state(Path(source))  # before: what changes meanwhile is seen later
+            self._served[name] = _Served(name, source, self._opened(source), state)
 
     @property
     def names(self) -> list[str]:
@@ -105,32 +110,42 @@ class Spaces:
     def cache(self, name: str | None) -> TargetCache:
         """The cache of a space, reopened if its folder was rebuilt or calibrated since.
 
-        Without a name it is that of the default. One that cannot be opened any more stays in use as
-        it was, and the log says so.
+        Without a name it is that of the default. One that cannot be opened stays in use as it was,
+        the log says so, and it is tried again, less and less often.
 
         Raises:
             UnknownNameError: If there is no such space.
         """
         served = self._served[self.name_of(name)]
         now = time.monotonic()
-        if served.built_in or now - served.looked < _LOOK_SECONDS:
+        if served.built_in or now - served.looked < served.wait:
             return served.cache
         with self._lock:
-            if now - served.looked < _LOOK_SECONDS:
+            if now - served.looked < served.wait:
                 return served.cache
             served.looked = now
             state = _state(served.cache.path)
-            if state != served.state:
-                served.state = state
+            if state == served.state:
+                served.wait, served.failure = _LOOK_SECONDS, None
+            else:
                 try:
                     cache = self._opened(str(served.cache.path))
                     served.description = _described(served.name, served.source, cache)
-                    served.cache = cache
                 except (UweError, OSError) as error:
-                    _log.warning("space %s stays as it was: %s", served.name, error)
+                    self._failed(served, state, str(error))
                 else:
+                    served.cache, served.state, served.failure = cache, state, None
+                    served.wait = _LOOK_SECONDS
                     _log.info("space %s was built again: opened", served.name)
         return served.cache
+
+    @staticmethod
+    def _failed(served: _Served, state: _State, reason: str) -> None:
+        if served.failure == (state, reason):
+            served.wait = min(2 * served.wait, _LONGEST_WAIT)
+            return
+        _log.warning("space %s stays as it was: %s", served.name, reason)
+        served.wait, served.failure = _LOOK_SECONDS, (state, reason)
 
     def descriptions(self) -> list[dict[str, Any]]:
         """What there is to know of each space, as `requests.Space` has it."""
