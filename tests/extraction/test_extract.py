@@ -12,6 +12,8 @@ import pytest
 import uwe
 from conftest import HashEncoder
 from uwe.errors import InputError
+from uwe.extraction.pieces import _lines
+from uwe.extraction.source import plain_text
 
 # For calls that a type checker would refuse.
 WRONGLY: Any = uwe
@@ -173,6 +175,40 @@ def test_a_very_long_text_says_what_was_left_out(skills: uwe.TargetCache) -> Non
     assert "SQL" in {finding.label for finding in found}
     assert found.left_out
     assert not uwe.extract(ADVERT, skills).left_out
+
+
+@pytest.mark.parametrize("words", ["bake bread and ", "word ", "sql, "])
+def test_a_line_without_end_is_cut_too(words: str) -> None:
+    lines, left_out = _lines(plain_text("Needed: SQL.\n" + words * (250_000 // len(words))))
+    assert 199_000 < sum(len(line.text) for line, _ in lines) <= 200_000
+    assert left_out
+    for line, items in lines:
+        assert all(line.text[a:b].strip() for a, b in items)
+
+
+@pytest.mark.parametrize("blanks", [599, 600, 601, 1_300, 1_900])
+@pytest.mark.parametrize("line", ["| Skill | good SQL{}x |", "good SQL{}x", "a, SQL,{}x"])
+def test_a_wide_gap_in_a_line_is_no_text(skills: uwe.TargetCache, line: str, blanks: int) -> None:
+    text = f"Requirements:\n{line.format(' ' * blanks)}\nAble to work well in a team\n"
+    found = uwe.extract(text, skills, min_confidence=0)
+    assert {"SQL", "work in teams"} <= {finding.label for finding in found}
+    for finding in found:
+        assert all(text[place.start : place.end] == place.text for place in finding.places)
+
+
+@pytest.mark.parametrize("blank", ["\xa0", "\u2009", "\u3000"])
+def test_words_end_at_any_blank(skills: uwe.TargetCache, blank: str) -> None:
+    text = f"- Knowledge of{blank}SQL{blank}and databases"
+    (sql,) = (f for f in uwe.extract(text, skills, min_confidence=0) if f.label == "SQL")
+    words = [word for place in sql.places for word in place.words]
+    assert words
+    assert all(word.text in text.split() for word in words)
+    assert all(text[word.start : word.end] == word.text for word in words)
+
+
+def test_one_target_stands_out_from_nothing() -> None:
+    with pytest.raises(InputError, match="two targets"):
+        uwe.extract(ADVERT, ["SQL"])
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", None, 5, b"bytes", ["list"]])

@@ -132,7 +132,7 @@ def test_the_kind_of_a_query_chooses_its_calibration(targets: uwe.TargetCache) -
     def first(query: str, kind: str | None = None, of: uwe.TargetCache = targets) -> Any:
         return uwe.rank(query, of, kind=kind, k=1)[0].confidence
 
-    short, long = "big data", "big data engineer of contract law"
+    short, long = "big-data chef's law-of-welding", "big data engineer of contract law"
     assert first(short) == first(short, "keyword") != first(short, "sentence")
     assert first(long) == first(long, "sentence") != first(long, "keyword")
     assert first(short, "span") is None
@@ -202,13 +202,19 @@ def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     ["", "[]", "{}", '{"version": 9, "calibrations": {}}', '{"version": 1, "calibrations": [1]}',
-     '{"version": 1, "calibrations": {"title": {"features": {"score": {"mean": NaN}}}}}'],
+     '{"version": 1, "calibrations": {"title": {"features": {"score": {"mean": NaN}}}}}',
+     '{"version": 1, "calibrations": {"title": {"features": {}, "bias": 1' + "0" * 400 + "}}}"],
 )  # fmt: skip
 def test_a_damaged_calibration_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(content)
     with pytest.raises(DataError, match=r"calibration\.json"):
         read_calibrations(file)
+
+
+def test_a_folder_is_no_calibration(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_calibrations(tmp_path)
 
 
 def test_a_filter_does_not_change_confidence(targets: uwe.TargetCache) -> None:
@@ -229,6 +235,8 @@ def test_what_is_kept_is_not_cut_with_what_is_left_out(targets: uwe.TargetCache)
 def test_of_one_target_alone_nothing_is_known() -> None:
     one = uwe.TargetCache.build(Calibrated(keyword=calibration(1)), ["data"], scorer=SOFT)
     assert uwe.rank("data", one)[0].confidence is None
+    with pytest.raises(InputError, match="two targets"):
+        uwe.rank("data", one, min_confidence=0.5)
 
 
 def test_a_small_space_has_confidence_too() -> None:

@@ -6,7 +6,8 @@ what a calibration looks at; what is made of it stands in `uwe.extraction.extrac
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -55,6 +56,7 @@ _MOST_LINES, _MOST_READ = 2_000, 200_000
 """Lines of a text that are read, and characters of them: a hundred pages, and bounded in memory."""
 _LONGEST_LINE = 600
 """Characters from which a line is cut in parts: some 150 tokens, of 256 that a model reads."""
+_WORD = re.compile(r"\S+")
 _WORDS, _OF_BEST = 4, 0.3
 """Words that earned a score: so many at most, each with this share of what the best one earned."""
 
@@ -210,15 +212,15 @@ class PieceRanker:
             norms.astype(np.float64),
             scorer=self.targets.scorer,
         ).sum(axis=1)
-        words: dict[int, list[float]] = {}
+        edges = [word.span() for word in _WORD.finditer(piece.text)]
+        words: dict[tuple[int, int], list[float]] = {}
         for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
-            if not token.special:
-                start = max(piece.text.rfind(" ", 0, token.start + 1) + 1, 0)
-                words.setdefault(start, []).append(share)
+            # The blank before a word may be part of its first token.
+            at = bisect_right(edges, token.start, key=lambda edge: edge[1])
+            if not token.special and at < len(edges):
+                words.setdefault(edges[at], []).append(share)
         found = []
-        for start, of_word in words.items():
-            end = piece.text.find(" ", start)
-            end = len(piece.text) if end < 0 else end
+        for (start, end), of_word in words.items():
             first, last = piece.span(plain, start, end)
             found.append(Word(piece.text[start:end], first, last, sum(of_word)))
         found.sort(key=lambda word: -word.share)
@@ -305,27 +307,37 @@ def _lines(
     found: list[tuple[Segment, list[tuple[int, int]]]] = []
     at: dict[int, int] = {}
     read = skipped = 0
+    left_out = []
     for number, segment in enumerate(segments(plain)):
         if segment.parent is not None:
             if segment.parent in at:
+                line, items = found[at[segment.parent]]
                 end = segment.offset + len(segment.text)
-                found[at[segment.parent]][1].append((segment.offset, end))
+                if end <= len(line.text):
+                    items.append((segment.offset, end))
         elif len(found) < _MOST_LINES and read < _MOST_READ:
             at[number] = len(found)
+            room = _MOST_READ - read
+            if len(segment.text) > room:
+                rest = len(segment.text) - room
+                left_out.append(f"{rest:,} characters of a line: pass a long text in parts")
+                segment = _part(segment, 0, room)
             found.append((segment, []))
             read += len(segment.text)
         else:
             skipped += 1
     parts = [part for line, items in found for part in _parts(line, items)]
-    rest = f"{skipped:,} lines at the end: pass a long text in parts"
-    return parts, (rest,) if skipped else ()
+    if skipped:
+        left_out.append(f"{skipped:,} lines at the end: pass a long text in parts")
+    return parts, tuple(left_out)
 
 
 def _parts(
     line: Segment, items: list[tuple[int, int]]
 ) -> Iterator[tuple[Segment, list[tuple[int, int]]]]:
     """A line in parts that a model reads whole, cut before an item or else at a blank."""
-    starts = sorted({start for start, _ in items})
+    items = sorted(items)
+    starts = [start for start, _ in items]
     first, length = 0, len(line.text)
     while first < length:
         last = length
@@ -334,16 +346,24 @@ def _parts(
             at = bisect_right(starts, limit) - 1
             blank = line.text.rfind(" ", first + 1, limit) + 1
             last = starts[at] if at >= 0 and starts[at] > first else blank or limit
-        part = Segment(
-            line.text[first:last],
-            line.start,
-            line.end,
-            line.line,
-            line.kind,
-            characters=line.characters[first:last],
-        )
-        yield part, [(a - first, b - first) for a, b in items if first <= a and b <= last]
+        text = line.text[first:last]
+        if text.strip():
+            begin = first + len(text) - len(text.lstrip())
+            end = first + len(text.rstrip())
+            own = items[bisect_left(starts, begin) : bisect_left(starts, end)]
+            yield _part(line, begin, end), [(a - begin, b - begin) for a, b in own if b <= end]
         first = last
+
+
+def _part(line: Segment, first: int, last: int) -> Segment:
+    return Segment(
+        line.text[first:last],
+        line.start,
+        line.end,
+        line.line,
+        line.kind,
+        characters=line.characters[first:last],
+    )
 
 
 @lru_cache(maxsize=4)

@@ -31,12 +31,13 @@ _IS_HTML = re.compile(
 )
 _HAS_BLOCKS = re.compile(r"<(?:p|div|li|t[dr]|h[1-6]|body)[\s>]", re.IGNORECASE)
 
-# Each alternative ends where another begins at the latest, so that nothing is read twice.
+# Each alternative ends where another begins at the latest, so that nothing is read twice. A tag has
+# so many parts at most, since the matcher remembers each of them.
 _TAG = (
     r"(?P<hidden><!--.*?(?:-->|\Z)|<(?P<raw>script|style|title)\b.*?(?:</(?P=raw)[^<>]*>?|\Z)"
     r"|<!\[CDATA\[|\]\]>|<[!?][^<>]*>)"
     r"|<(?P<close>/?)(?P<tag>[a-z][a-z\d:-]*)(?=[\s/>])"
-    r"""(?:[^<>=]+|=\s*(?:"[^"]*"|'[^']*')?)*(?P<tag_end>>?)"""
+    r"""(?:[^<>=]+|=\s*(?:"[^"]*"|'[^']*')?){0,2000}(?P<tag_end>>?)"""
     r"|(?P<blank>[^\S ]\s*|[ ]\s+)|(?P<entity>&(?:#?[a-z\d]{1,32});?)"
 )
 _MARKUP = (

@@ -50,10 +50,11 @@ class Calibrations:
                 "the queries are"
             )
         self._kind = kind
+        # A target stands out from others: of one alone nothing can be said.
+        self.single = len(targets) == 1
         self._all = {
             name: one
             for name, one in targets.calibrations.items()
-            # A target stands out from others: of one alone nothing can be said.
             if len(targets) > 1 and one.scorer == str(scorer) and one.features == FEATURES
         }
         # ESCO's ids say what a space is of.
@@ -69,7 +70,7 @@ class Calibrations:
             return self._all["default"]
         kind = self._kind
         if kind is None:
-            long = self._short != "title" and len(_WORD.findall(query)) >= _SENTENCE_WORDS
+            long = self._short != "title" and len(query.split()) >= _SENTENCE_WORDS
             kind = "sentence" if long else self._short
         return self._all.get(kind)
 

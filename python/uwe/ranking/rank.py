@@ -439,7 +439,7 @@ def _matches(
     confidences: list[float | None] = [None] * len(texts)
     calibration = calibrations.of(query)
     if calibration is None and keep.min_confidence > 0:
-        raise _no_calibration()
+        raise _no_calibration(calibrations)
     if calibration is not None:
         found = calibration.probabilities(match_features(query, hits, texts)).tolist()
         kept = [i for i in kept if found[i] >= keep.min_confidence]
@@ -492,11 +492,16 @@ def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
         return 0.0
     number = share("min_confidence", value)
     if not calibrations:
-        raise _no_calibration()
+        raise _no_calibration(calibrations)
     return number
 
 
-def _no_calibration() -> InputError:
+def _no_calibration(calibrations: Calibrations) -> InputError:
+    if calibrations.single:
+        return InputError(
+            "expected two targets or more for min_confidence, got one: a target stands out from "
+            "others, so add some, or pass min_score"
+        )
     return InputError(
         "expected targets with a calibration for min_confidence, found none for this model, scorer "
         "and kind of query: make one from labelled pairs with  uwe calibrate, or pass min_score"
