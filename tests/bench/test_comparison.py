@@ -87,6 +87,11 @@ def test_a_mean_is_of_shared_tasks_of_one_regime() -> None:
         compare(mixed, replace(FIRST), mean=["a/test", "b/val"])
 
 
+def test_a_task_counts_once_in_a_mean() -> None:
+    with pytest.raises(InputError, match="each once"):
+        compare(FIRST, replace(FIRST), mean=["a/test", "a/test"])
+
+
 def test_turned_round_the_difference_has_the_other_sign() -> None:
     (there,), (back,) = (compare(*pair).differences for pair in ((FIRST, SECOND), (SECOND, FIRST)))
     assert back.difference.mean == -there.difference.mean
@@ -162,7 +167,8 @@ def test_other_data_are_refused(changes: dict[str, object], message: str) -> Non
 
 def test_other_samples_are_refused() -> None:
     def limited(results: Results, seed: int) -> Results:
-        task = replace(results.tasks["a/test"], available=500)
+        words = tuple(np.random.default_rng(seed).integers(1, 9, 80).tolist())
+        task = replace(results.tasks["a/test"], available=500, query_words=words)
         tasks = {**results.tasks, "a/test": task}
         return replace(results, limit=80, seed=seed, tasks=tasks)
 
@@ -173,6 +179,12 @@ def test_other_samples_are_refused() -> None:
         compare(limited(FIRST, 1), limited(SECOND, 2))
     with pytest.raises(InputError, match="the same queries"):
         compare(FIRST, limited(SECOND, 0))
+    one, other = (
+        replace(r, tasks={t: replace(task, seed=seed) for t, task in r.tasks.items()})
+        for seed, r in enumerate((FIRST, SECOND))
+    )
+    with pytest.raises(InputError, match="the same queries"):
+        compare(one, other)
 
 
 def test_damaged_ranks_are_refused() -> None:

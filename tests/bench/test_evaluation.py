@@ -346,3 +346,16 @@ def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> 
     np.testing.assert_allclose(entry.values(METRICS), wanted.values, rtol=0, atol=1e-12)
     assert entry.regime.name in REGIMES
     assert all(case["ranked"][0]["words"] for case in entry.hardest)
+
+
+def test_the_words_of_the_hardest_queries_stand_in_them(tmp_path: Path) -> None:
+    task = RankingTask(
+        target_ids=["t0", "t1"], targets=["software developer", "baker"], query_ids=["q0"],
+        queries=["Sr. SWE (ML)"], relevant=[[0]],
+    )  # fmt: skip
+    write_task(tmp_path / "t", {"test": task})
+    (entry,) = uwe.evaluate("uwe-mini", tasks=str(tmp_path / "t"), splits="test").entries
+    (case,) = entry.hardest
+    words = [word for found in case["ranked"] for word in found["words"]]
+    assert words
+    assert {word for word, _ in words} <= {"[CLS]", "Sr.", "SWE", "(ML)", "[SEP]"}

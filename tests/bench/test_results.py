@@ -93,6 +93,13 @@ def test_results_join_only_on_the_same_data(
         both.joined(second)
     with pytest.raises(InputError, match="same queries"):
         first.joined(joinable(folder, "pooled", encoder, limit=5))
+    # Whatever was joined before: each figure has its own sample.
+    alone = joinable(folder, "max", encoder, limit=5, seed=1)
+    other = replace(first, limit=5, seed=0, tasks={}, entries=())
+    with pytest.raises(InputError, match="same queries"):
+        other.joined(alone).joined(joinable(folder, "pooled", encoder, limit=5, seed=0))
+    kept = replace(other, limit=7).joined(alone)
+    assert kept.joined(joinable(folder, "pooled", encoder, limit=5, seed=1)).entries
     task = some_task()
     write_task(folder, {"test": replace(task, targets=[*task.targets[:-1], "another"])})
     with pytest.raises(InputError, match="two versions"):

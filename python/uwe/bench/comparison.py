@@ -105,6 +105,10 @@ def compare(
         checked_metrics([metric])
     models = [text_of("each of models", name) for name in listed("models", models)]
     mean = [text_of("each of mean", key) for key in listed("mean", mean)]
+    if len(set(mean)) < len(mean):
+        raise InputError(
+            f"expected different tasks for their mean, got {', '.join(mean)}: name each once"
+        )
     mine, its = _sides(first, second, models)
     second = first if second is None else second
     shared = [task for task in mine if task in its]

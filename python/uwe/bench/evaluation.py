@@ -254,6 +254,7 @@ def _part(task: Task, data: TaskSplit, limit: int | None, seed: int, *, aliases:
         aliases=others,
         pairs=sum(map(len, relevant)),
         query_words=tuple(len(data.task.queries[i].split()) for i in chosen),
+        seed=seed if len(chosen) < available else None,
     )
     return _Part(task, data, chosen, data.aliases if others else None, record)
 

@@ -123,6 +123,7 @@ class TaskRecord:
         aliases: Other texts of targets that were scored too; 0 where labels alone are targets.
         pairs: Relevant (query, target) pairs.
         query_words: Words of each evaluated query.
+        seed: Of the sample under a limit; None for all queries, and in files of earlier releases.
     """
 
     name: str
@@ -142,6 +143,7 @@ class TaskRecord:
     aliases: int
     pairs: int
     query_words: tuple[int, ...] = field(repr=False)
+    seed: int | None = None
 
     @property
     def key(self) -> str:
@@ -388,15 +390,13 @@ def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> 
                 f"({mine.targets:,} and {its.targets:,} targets; SHA-256 differ): evaluate again "
                 "on one of them"
             )
-        if (first.limit, first.seed, mine.aliases) != (second.limit, second.seed, its.aliases) and (
-            mine.queries != mine.available
-            or its.queries != its.available
-            or mine.aliases != its.aliases
-        ):
+        # Not by what the results say, to which others may have been joined.
+        seeds = {mine.seed, its.seed} - {None}
+        if len(seeds) > 1 or (mine.query_words, mine.aliases) != (its.query_words, its.aliases):
             raise InputError(
-                f"{key}: expected results on the same queries and texts, got limits "
-                f"{first.limit} and {second.limit}, seeds {first.seed} and {second.seed}, "
-                f"{mine.aliases} and {its.aliases} aliases: evaluate again"
+                f"{key}: expected results on the same queries and texts, got {mine.queries:,} and "
+                f"{its.queries:,} queries, seeds {mine.seed} and {its.seed}, {mine.aliases} and "
+                f"{its.aliases} aliases: evaluate again"
             )
 
 

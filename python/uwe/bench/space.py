@@ -138,6 +138,7 @@ def prepared(
 class _EncodedSpace(PreparedSpace):
     """Token vectors in temporary caches: every target is encoded once, whatever the scorings."""
 
+    _abbreviations = False  # queries as they stand
     block = 1024  # equally long texts share a batch: more of them give fuller batches
 
     def __init__(
@@ -211,12 +212,16 @@ class _EncodedSpace(PreparedSpace):
             return None
         chosen = self._by_name[scoring]
         cache = self._caches[chosen.tokens]
-        found = explain(query, cache, target, scorer=chosen.scorer)
+        found = explain(
+            query, cache, target, scorer=chosen.scorer, abbreviations=self._abbreviations
+        )
         return [(word.text, word.share) for word in found.query_words]
 
 
 class _NamedSpace(_EncodedSpace):
     """As users rank a space with names: whole rankings, as there is no score of a target alone."""
+
+    _abbreviations = True
 
     def ranks(
         self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
