@@ -94,8 +94,15 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
             f"expected validation tasks of different names, got {', '.join(places)}: leave one out"
         )
     # A misspelt one is better found now than at the first validation.
-    for place in places.values():
-        chosen_splits(place, VALIDATION, data)
+    called: dict[str, str] = {}
+    for task, place in places.items():
+        (one, *_), *others = chosen_splits(place, VALIDATION, data)
+        if others:
+            raise InputError(
+                f"expected tasks to validate on, got {task}, which stands for several: name each "
+                "of them"
+            )
+        called[one.name] = task
     checked_metrics(settings.metrics)
 
     def measure(encoder: TorchEncoder) -> Mapping[str, Mapping[str, float]]:
@@ -103,7 +110,6 @@ def _validation(settings: ValidationRecipe, data: Path) -> Evaluate:
             encoder, tasks=list(places.values()), splits=VALIDATION, data=data,
             scorer=encoder.scorer, metrics=settings.metrics, limit=settings.limit,
         )  # fmt: skip
-        called = {Path(place).name: task for task, place in places.items()}
         return {
             called[results.tasks[entry.task].name]: {
                 name: interval.mean for name, interval in entry.metrics.items()

@@ -228,7 +228,11 @@ def test_a_change_without_end_is_refused(tmp_path: Path) -> None:
             read_recipe(tmp_path / "a.json", changes=[f"optimizer.steps={value}"])
 
 
-LINES = [DEEP, "[1]", "3", "null", "{", '{"step": 1e999}', '{"step": null}', "\udcff"]
+LINES = [
+    DEEP, "[1]", "3", "null", "{", '{"step": 1e999}', '{"step": null}', "\udcff",
+    '{"kind": "train", "step": 1}', '{"kind": "validation", "step": 1, "tasks": {"a": 1}}',
+    '{"kind": "train", "step": 1, "loss": {"J": "x"}, "learning_rate": 1, "gradient_norm": 1}',
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -236,7 +240,9 @@ def test_a_log_with_another_line_is_refused(tmp_path: Path, line: str) -> None:
     from uwe.training.log import read_metrics
 
     path = tmp_path / "metrics.jsonl"
-    path.write_text(f'{line}\n{{"step": 1}}\n', encoding="utf-8", errors="surrogateescape")
+    path.write_text(
+        f'{line}\n{{"kind": "other", "step": 1}}\n', encoding="utf-8", errors="surrogateescape"
+    )
     with pytest.raises(DataError):
         read_metrics(path)
 

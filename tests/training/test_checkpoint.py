@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tiny_run import write_data, write_recipe
 from uwe.errors import InputError, ModelError, TrainingError
-from uwe.training.checkpoint import run_folder
+from uwe.training.checkpoint import checkpoint_of, run_folder
 from uwe.training.log import read_metrics
 from uwe.training.loop import train
 from uwe.training.recipe import read_recipe
@@ -153,11 +153,26 @@ def test_a_damaged_checkpoint_says_how_to_go_on(
 def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Path) -> None:
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with (
-        run_folder(recipe, out),
+        run_folder(recipe, out, None),
         pytest.raises(InputError, match="no process goes on with"),
     ):
         train(recipe, out=out, data=data, resume=True, cpu=True)
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
+
+
+def test_a_run_that_went_on_meanwhile_is_not_overtaken(
+    data: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    train(recipe, out=out, data=data, cpu=True)
+    first, *_ = checkpoints = sorted((out / "checkpoints").iterdir())
+    read = (first, checkpoint_of(recipe, out, resume=True)[1])  # type: ignore[index]
+    assert len(checkpoints) > 1
+    monkeypatch.setattr("uwe.training.loop.checkpoint_of", lambda *_, **__: read)
+    before = (out / "metrics.jsonl").read_bytes()
+    with pytest.raises(InputError, match="same command again"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+    assert (out / "metrics.jsonl").read_bytes() == before
 
 
 def test_a_model_that_was_killed_between_two_names_comes_back(
@@ -167,7 +182,7 @@ def test_a_model_that_was_killed_between_two_names_comes_back(
     (out / ".model-abc-old").mkdir(parents=True)
     (out / ".model-abc").mkdir()
     (out / ".model-abc-old" / "it").touch()
-    with run_folder(read_recipe(recipe_path), out):
+    with run_folder(read_recipe(recipe_path), out, None):
         assert [path.name for path in (out / "model").iterdir()] == ["it"]
         assert not list(out.glob(".*"))
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 
 import uwe
 from tiny_run import write_data, write_recipe
+from tiny_transformers import ARCHITECTURES, save_transformer
 from uwe.encoder.tokens import Encoder
 from uwe.errors import InputError, ModelError, TrainingError
 from uwe.model.encoder import TorchEncoder
@@ -80,6 +81,38 @@ def test_it_learns_the_edges(data: Path, recipe_path: Path, tmp_path: Path) -> N
         "train/J.edges.tsv.gz", "train/V.edges.tsv.gz", "train/nodes.job.jsonl.gz",
         "train/nodes.sentence.jsonl.gz", "train/nodes.skill.jsonl.gz",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_frozen_layers_stay_those_of_the_base(
+    data: Path, recipe_path: Path, tmp_path: Path, architecture: str
+) -> None:
+    base = save_transformer(architecture, tmp_path / "base")
+    recipe = read_recipe(
+        recipe_path,
+        changes=[
+            f"model.base={json.dumps(str(base))}",
+            "optimizer.frozen_layers=1",
+            "optimizer.steps=2",
+            "optimizer.wise_ft_alpha=1",
+        ],
+    )
+    done = train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    before, after = weights(base), weights(done.model)
+    moved = {name for name in after if not torch.equal(before[name], after[name])}
+    below = ("embeddings.", "encoder.layer.0.", "layers.0.", "encoder.relative_attention_bias.")
+    assert not [name for name in moved if name.startswith(below)]
+    upper = {name for name in after if ".1." in name}
+    assert {name for name in upper if "key" not in name} <= moved  # a key's bias has no gradient
+
+
+def test_a_base_of_fewer_layers_than_are_frozen_is_refused(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    recipe = read_recipe(recipe_path, changes=["optimizer.frozen_layers=2"])
+    with pytest.raises(InputError, match=r"frozen_layers: .*2 layers"):
+        train(recipe, out=tmp_path / "run", data=data, cpu=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_was_killed_resumes_bit_by_bit(

@@ -101,6 +101,7 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("teacher={graphs=['Z']}", "teacher.graphs: .*J.*Z"),
         ("graph.J.hard_negatives=0.95", "hard_negatives"),
         ('model.train_scorers={"soft:0.5"=1, pooled=nan}', "train_scorers"),
+        ('model.train_scorers={"soft:0.5"=1e308, pooled=1e308}', "train_scorers"),
         ("validation.metrics=[]", "metrics"),
         ("name=", "name"),
         ("steps", "key=value"),

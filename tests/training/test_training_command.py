@@ -10,9 +10,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from bench.sample_task import some_task
 from cli_shell import Shell
 from tiny_run import write_data, write_recipe
 from tiny_written import write_texts
+from uwe.data.layout import write_task
 from uwe.extraction.skill_head import SkillHead
 
 
@@ -73,6 +75,7 @@ def test_validation_reads_val_splits_alone(shell: Shell, folder: Path) -> None:
     [
         ('validation.tasks=["skilnorm"]', "skillnorm"),
         ('validation.tasks=["held/none"]', "held/none"),
+        ('validation.tasks=["all"]', "stands for several"),
         ('validation.tasks=["a/mine", "b/mine"]', "validation tasks of different names"),
         ('validation.metrics=["PR@10"]', "PR@10"),
     ],
@@ -81,6 +84,8 @@ def test_a_validation_that_can_not_be_is_refused_at_the_start(
     shell: Shell, folder: Path, change: str, words: str
 ) -> None:
     out = folder / "refused-run"
+    for name in ("jobnorm", "skillnorm"):
+        write_task(folder / "data/workbench" / name, {"val": some_task(8, 8)})
     message = shell.error(
         "train", str(folder / "tiny.toml"), "--out", str(out), "--cpu",
         "--data", str(folder / "data"), "--set", "validation.tasks=[]", "--set", change,

@@ -225,11 +225,16 @@ def _check_same(recipe: Recipe, found: Recipe, where: Path) -> None:
 
 
 @contextmanager
-def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
+def run_folder(recipe: Recipe, out: Path, last: Path | None) -> Iterator[None]:
     """Hold the folder of a run for this process alone; make it, or clear it of half-written files.
 
+    Args:
+        recipe: What is run.
+        out: The folder.
+        last: The checkpoint that was read before, the last one then; None: there was none.
+
     Raises:
-        InputError: If another process trains in it.
+        InputError: If another process trains in it, or did since `last` was read.
         OSError: If the disk is full or refuses.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -242,6 +247,11 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
                 "it, or end it"
             )
         checkpoints, model = out / CHECKPOINTS, out / MODEL
+        if [path.name for path in _steps(checkpoints)[-1:]] != ([last.name] if last else []):
+            raise InputError(
+                f"{out}: expected a run that no process goes on with, found other checkpoints than "
+                "a moment ago: run the same command again, with  --resume"
+            )
         checkpoints.mkdir(exist_ok=True)
         for old in out.glob(f".{MODEL}-*-old"):
             if not model.exists():  # killed between two renames

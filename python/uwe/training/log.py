@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from uwe.checks import path_of
 from uwe.errors import DataError
 from uwe.files.atomic import write_lines
@@ -47,11 +49,29 @@ def _line(entry: Mapping[str, Any]) -> str:
     return json.dumps(entry, ensure_ascii=False)
 
 
+class _Entry(msgspec.Struct):
+    step: int
+
+
+class _Train(_Entry):
+    loss: dict[str, float]
+    learning_rate: float
+    gradient_norm: float
+
+
+class _Validation(_Entry):
+    tasks: dict[str, dict[str, float]]
+    mean: float
+
+
+_KINDS: dict[str, type[_Entry]] = {"train": _Train, "validation": _Validation}
+
+
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     """The lines of a log; a last one that was cut off is left out, and no file is no lines.
 
     Raises:
-        DataError: If another line is no JSON object with a step; with path and line.
+        DataError: If another line is no JSON object of `train`; with path and line.
         OSError: If it cannot be read.
     """
     path = path_of("path", path)
@@ -64,8 +84,7 @@ def read_metrics(path: str | Path) -> list[dict[str, Any]]:
     for number, line in enumerate([*lines, cut] if cut else lines, start=1):
         try:
             entry = json.loads(line)
-            if type(entry["step"]) is not int:
-                raise TypeError("step is no integer")
+            msgspec.convert(entry, _KINDS.get(entry["kind"], _Entry))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             if number > len(lines):
                 break

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def train(
     # The fused attention's backward pass on a CPU takes four tenths of a step in bfloat16.
     attention = "eager" if recipe.precision == "bf16" and device == "cpu" else None
     encoder = _encoder(recipe, base, attention=attention).to(device)
+    _freeze(encoder, recipe.optimizer.frozen_layers)
     teacher = None
     if recipe.teacher.models:
         shown.say(f"reading the teacher: {', '.join(recipe.teacher.models)}")
@@ -101,7 +103,7 @@ def train(
     run = _Run(recipe, out, batches, encoder, teacher, base, evaluate, shown)
     if last is not None:
         run.restore(*last)
-    with run_folder(recipe, out), interruptible() as interrupted:
+    with run_folder(recipe, out, last and last[0]), interruptible() as interrupted:
         return run.steps(interrupted)
 
 
@@ -295,6 +297,30 @@ def _encoder(recipe: Recipe, folder: Path, *, attention: str | None = None) -> T
     )
 
 
+def _freeze(encoder: TorchEncoder, layers: int) -> None:
+    """Leave the embeddings and this many of the lowest layers as they are; 0 trains all weights."""
+    if not layers:
+        return
+    count = getattr(encoder.transformer.config, "num_hidden_layers", None)
+    lists = (m for m in encoder.modules() if isinstance(m, torch.nn.ModuleList))
+    found = next((m for m in lists if len(m) == count), None)
+    if found is None:
+        raise InputError("optimizer.frozen_layers: expected a base whose layers are known: set 0")
+    if layers >= len(found):
+        raise InputError(
+            f"optimizer.frozen_layers: expected fewer than the {len(found)} layers of the base, "
+            f"got {layers}: lower it"
+        )
+    # In the order of the architecture: embeddings and their norm, then layer by layer.
+    first = next(found[layers].parameters())
+    for parameter in takewhile(lambda p: p is not first, encoder.parameters()):
+        parameter.requires_grad_(False)
+    # Those of positions too that all layers of MPNet share, which come after them.
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.requires_grad_(False)
+
+
 def _public_name(base: str) -> str:
     """What a base is called elsewhere, without where it lies on this machine."""
     return Path(base).expanduser().resolve().name if Path(base).expanduser().is_dir() else base
@@ -310,8 +336,9 @@ def learning_rate_share(step: int, recipe: OptimizerRecipe) -> float:
 
 def _adamw(encoder: TorchEncoder, recipe: OptimizerRecipe) -> torch.optim.AdamW:
     """AdamW over two groups: matrices of the transformer, and the rest without weight decay."""
-    matrices = [p for p in encoder.parameters() if p.ndim > 1]
-    others = [p for p in encoder.parameters() if p.ndim <= 1]
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim > 1]
+    others = [p for p in trained if p.ndim <= 1]
     groups = [
         {"params": matrices, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -55,6 +55,8 @@ class ModelRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def __post_init__(self) -> None:
         for name in (self.scorer, *self.train_scorers):
             Scorer.parse(name)
+        if not math.isfinite(sum(self.train_scorers.values())):
+            raise InputError("expected train_scorers of weights with a finite sum: lower them")
 
     @property
     def loss_scorers(self) -> list[tuple[Scorer, float]]:
@@ -106,9 +108,10 @@ class BatchRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class OptimizerRecipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[optimizer]`: AdamW, its schedule, and which weights are kept."""
+    """`[optimizer]`: AdamW, its schedule, and which weights are trained and kept."""
 
     steps: Count
+    frozen_layers: Natural = 0
     learning_rate: Positive = 1e-4
     warmup: Share = 0.1
     weight_decay: NotNegative = 0.01
