@@ -233,6 +233,14 @@ def test_a_delimiter_is_named_where_the_header_does_not_tell(tmp_path: Path) -> 
             list(read_queries(lines, delimiter=wrong))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("suffix", ["txt", "csv", "jsonl"])
+def test_lines_that_end_in_cr_alone_are_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(b"text\rbaker\rcook\r")
+    with pytest.raises(DataError, match="CR alone"):
+        list(read_queries(path))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("format_", ["lines", "jsonl", "csv"])
 def test_utf_16_is_named(format_: Format, encoding: str, tmp_path: Path) -> None:

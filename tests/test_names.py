@@ -85,7 +85,7 @@ def test_a_folder_beyond_a_missing_one_is_no_new_folder(tmp_path: Path) -> None:
     around = tmp_path / "missing" / ".." / "mine"
     with pytest.raises(InputError, match="exists already"), new_folder(around):
         pass
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="found work"):
         write_onet(OnetDatabase({"occupations": []}, {}), around)
     with pytest.raises(InputError, match="folder"):
         check_out(around, tmp_path / "graphs")

@@ -114,7 +114,14 @@ def test_another_name_is_an_error_that_lists_them(name: str) -> None:
             call(name)
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: gzip.compress(b"{}\n")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda b: b[: len(b) // 2],
+        lambda b: gzip.compress(b"{}\n"),
+        lambda b: b[:5000] + bytes([b[5000] ^ 0xFF, b[5001] ^ 0xFF]) + b[5002:],
+    ],
+)
 def test_a_damaged_installation_says_so(
     damage: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

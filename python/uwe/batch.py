@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import flag, listed, path_of, text_of
-from uwe.columns import arrow
+from uwe.columns import arrow, metadata_array
 from uwe.errors import InputError
 from uwe.extraction.extract import extract_many
 from uwe.extraction.findings import Extraction, Extractions
@@ -264,7 +264,7 @@ class Ranker(_Batch):
                 table = table.append_column(column, pa.nulls(len(table), kind))
             elif table[column].type != kind:
                 at = table.column_names.index(column)
-                table = table.set_column(at, column, table[column].cast(kind))
+                table = table.set_column(at, column, table[column].cast(kind, safe=False))
         return table
 
     @cached_property
@@ -272,7 +272,8 @@ class Ranker(_Batch):
         """The type of each metadata column; strings where all its values are None."""
         pa, core = arrow("uwe.batch"), self._cache.core
         types = {
-            name: pa.array(read_column(core, self._cache.path, name)).type for name in core.columns
+            name: metadata_array(read_column(core, self._cache.path, name)).type
+            for name in core.columns
         }
         return {
             name: pa.string() if pa.types.is_null(kind) else kind for name, kind in types.items()

@@ -132,6 +132,10 @@ def read_calibrations(path: Path, *, model: str = "") -> dict[str, Calibration]:
         return {}
     except UnicodeDecodeError as error:
         raise DataError(f"expected UTF-8, got {error}: calibrate again", path=path) from None
+    except OSError as error:
+        raise DataError(
+            f"cannot be read ({error}): make it a file that you may read", path=path
+        ) from None
     try:
         document = json.loads(content)
         if document["version"] != _VERSION:
@@ -141,7 +145,14 @@ def read_calibrations(path: Path, *, model: str = "") -> dict[str, Calibration]:
         return {
             str(kind): Calibration.from_dict(one) for kind, one in document["calibrations"].items()
         }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise DataError(
             f"expected calibrations, found something else ({error}): write the file again with  "
             "uwe calibrate, or remove it",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["arrow", "columns_of", "values_of"]
+__all__ = ["arrow", "columns_of", "metadata_array", "values_of"]
 
 _ROWS = 4096
 """Values that are held at once as Python objects."""
@@ -24,6 +24,15 @@ def arrow(needed_for: str) -> Any:
     except ModuleNotFoundError:
         raise MissingExtraError("arrow", needed_for) from None
     return pa
+
+
+def metadata_array(values: Sequence[Any]) -> Any:
+    """An Arrow array of metadata; numbers that fit into no type of Arrow's together are float64."""
+    pa = arrow("to_arrow")
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, OverflowError):
+        return pa.array([None if value is None else float(value) for value in values])
 
 
 def values_of(what: str, column: Any) -> Any:

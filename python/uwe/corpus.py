@@ -190,9 +190,7 @@ def read_targets(
         name = next((name for name in known if name in fields), known[0])
         label = _text(fields, name)
         del fields[name]
-        id_ = fields.pop(id_name, None)
-        if id_ is not None and not isinstance(id_, str):
-            raise InputError(f"expected {id_name!r} to be a text, got {id_!r}: write it in quotes")
+        id_ = _id(fields.pop(id_name, None), id_name, chosen)
         aliases = _aliases(fields.pop(aliases_name, None), aliases_name)
         for column, value in fields.items():
             if isinstance(value, list | dict):
@@ -331,6 +329,16 @@ def _taken(
             on_invalid(wrong)
             continue
         yield line, taken
+
+
+def _id(value: Any, name: str, format_: Format) -> str | None:
+    typed = format_ in ("parquet", "xlsx")
+    if typed and not isinstance(value, bool) and isinstance(value, int | float) and value % 1 == 0:
+        return str(int(value))  # where nobody can put it in quotes
+    if value is not None and not isinstance(value, str):
+        remedy = "store the column as text" if typed else "write it in quotes"
+        raise InputError(f"expected {name!r} to be a text, got {value!r}: {remedy}")
+    return value
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

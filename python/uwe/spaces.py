@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ def _read_space(name: str) -> TargetSpace:
     path = _ASSETS / entry["file"]
     try:
         content = gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"damaged ({error}): install uwe again", path=path) from None
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise DataError("its SHA-256 is not the one expected: install uwe again", path=path)

@@ -103,6 +103,7 @@ def test_a_wrong_append_changes_nothing(
         ({"kind": ["tool", 3]}, "'kind'"),
         ({"core": [0, 1]}, "got 0"),
         ({"note": ["new", 7]}, "got 7"),
+        ({"level": [1, 10**5000]}, "a float can hold"),
     ],
 )
 def test_an_append_has_the_kinds_of_the_cache(

@@ -66,6 +66,17 @@ def test_bulk_json_lines_keep_their_ids(shell: Shell) -> None:
     assert [word["text"] for word in first["matches"][0]["why"]] == ["[CLS]", "baker", "[SEP]"]
 
 
+def test_numbers_that_json_lacks_are_null(shell: Shell) -> None:
+    Path("n.jsonl").write_text('{"text": "baker", "v": NaN, "w": [1, -Infinity]}\n')
+    done = shell("rank", "-i", "n.jsonl", "-t", "roles.uwe", "--json", "--keep", "v", "--keep", "w")
+
+    def refused(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found = json.loads(done.stdout, parse_constant=refused)
+    assert found["input"] == {"v": None, "w": [1, None]}
+
+
 def test_an_invalid_entry_stops_after_what_precedes_it(shell: Shell) -> None:
     done = shell("rank", "-i", "-", "-t", "roles.uwe", "-k", "1", text=b"baker\n\n\xff\n", code=1)
     assert [line.split("\t")[0] for line in done.stdout.splitlines()] == ["baker"]

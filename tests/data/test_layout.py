@@ -93,6 +93,15 @@ def test_a_file_where_the_folder_should_be_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+def test_what_else_is_in_the_folder_is_kept(tmp_path: Path) -> None:
+    write_task(tmp_path / "mine", {"test": TASK})
+    (tmp_path / "mine/notes.md").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.md"):
+        write_task(tmp_path / "mine", {"val": TASK})
+    assert splits_of(tmp_path / "mine") == ["test"]
+    assert (tmp_path / "mine/notes.md").read_text() == "mine"
+
+
 def test_what_can_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     other = RankingTask(["t1", "t3"], TASK.targets, TASK.query_ids, TASK.queries, TASK.relevant)
     with pytest.raises(InputError, match="same targets"):

@@ -53,6 +53,29 @@ def test_an_invalid_row_stops_with_its_number_or_is_passed_over(tmp_path: Path) 
     assert [error.line for error in errors] == [2, 3]
 
 
+def test_a_row_that_is_no_utf_8_is_passed_over(tmp_path: Path) -> None:
+    texts = pa.array([b"baker", b"\xe9\xe8", b"cook"], pa.binary()).view(pa.string())
+    parquet.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    found = read_queries(tmp_path / "a.parquet")
+    assert next(found).text == "baker"
+    with pytest.raises(DataError, match=r"a\.parquet:2: expected UTF-8"):
+        next(found)
+    errors: list[DataError] = []
+    read = read_queries(tmp_path / "a.parquet", on_invalid=errors.append)
+    assert [(record.line, record.text) for record in read] == [(1, "baker"), (3, "cook")]
+    assert [error.line for error in errors] == [2]
+
+
+def test_ids_may_be_numbers(tmp_path: Path) -> None:
+    for numbers in ([7, None], [7.0, None]):
+        path = written(tmp_path / "a.parquet", label=["a", "b"], id=numbers)
+        assert read_targets(path).ids == ["7", None]
+    for wrong in (7.5, float("nan"), True):
+        path = written(tmp_path / "a.parquet", label=["a"], id=[wrong])
+        with pytest.raises(DataError, match="as text"):
+            read_targets(path)
+
+
 def test_what_is_no_parquet_is_told(tmp_path: Path) -> None:
     whole = written(tmp_path / "a.parquet", text=["a" * 99] * 9).read_bytes()
     for name, data in (

@@ -229,6 +229,11 @@ def test_nothing_else_is_replaced_and_a_failure_leaves_what_was(data: Any, tmp_p
     (out / "thesis.txt").unlink()
     build_graphs(data, out)
     before = bytes_of(out)
+    # Nor beside graphs: what somebody paid a language model for.
+    (out / "enriched.journal.jsonl").write_text("dear")
+    with pytest.raises(InputError, match="enriched"):
+        build_graphs(data, out)
+    (out / "enriched.journal.jsonl").unlink()
     (data / "onet" / "tools_used.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
     with pytest.raises(DataError, match="'O\\*NET-SOC Code'"):
         build_graphs(data, out)

@@ -256,6 +256,7 @@ def test_what_draws_otherwise_has_another_fingerprint() -> None:
         {"shares": [1, 2]},
         {"shares": [1, 2, 0]},
         {"shares": [1, 2, float("nan")]},
+        {"shares": [1, 1e308, 1e308]},
         {"seed": -1},
     ],
 )

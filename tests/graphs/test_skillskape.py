@@ -64,6 +64,7 @@ def test_sentences_join_the_skills_that_are_here(tmp_path: Path) -> None:
         ("1,Earn.,open(", "labels"),
         ("1,Earn.,__import__('os')", "labels"),
         ("1,Earn.,[1]", "labels"),
+        ("1,Earn.,{[1]: 2}", "labels"),
         ("1,Earn.,'x'", "labels"),
         ("1,Earn.", "3 values"),
     ],

@@ -79,6 +79,7 @@ def test_what_can_not_be_averaged_is_refused(base: Path, tmp_path: Path) -> None
         [(str(a), 1.0)],
         [(str(a), 1.0), (str(a), 0.0)],
         [(str(a), 1.0), (str(a), float("nan"))],
+        [(str(a), 1e308), (str(a), 1e308)],
         [(str(base), 1.0), (str(base), 1.0)],  # of no run: how are they compared?
         [(str(a), 1.0), (str(other), 1.0)],
         [(str(a), 1.0), (str(rescored), 1.0)],

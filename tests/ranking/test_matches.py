@@ -107,6 +107,19 @@ def test_a_ranking_is_a_table(skills: uwe.TargetCache) -> None:
     assert uwe.rank_many([], skills).to_arrow().num_rows == 0
 
 
+@pytest.mark.parametrize("numbers", [[2**53 + 1, 1.5], [2**64 - 1, -1], [2**63, None]])
+def test_a_table_has_numbers_of_any_size(skills: uwe.TargetCache, numbers: list[Any]) -> None:
+    pa = pytest.importorskip("pyarrow")
+    space = uwe.TargetCache.build(
+        skills.model, ["a", "b"], scorer="soft:0.5", metadata={"n": numbers}
+    )
+    column = uwe.rank("a", space).to_arrow()["metadata.n"]
+    assert pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    assert sorted(column.drop_null().to_pylist()) == sorted(
+        n if pa.types.is_integer(column.type) else float(n) for n in numbers if n is not None
+    )
+
+
 def test_a_query_without_a_match_is_a_row_of_the_table(skills: uwe.TargetCache) -> None:
     found, nothing = uwe.rank("spark", skills, k=2), uwe.rank("data chef", skills, min_score=9)
     assert not nothing

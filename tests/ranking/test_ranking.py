@@ -144,7 +144,9 @@ def test_a_filter_that_keeps_nothing_finds_nothing(skills: uwe.TargetCache, wher
     assert uwe.rank_many([QUERY, "chef"], skills, where=where) == [[], []]
 
 
-@pytest.mark.parametrize("where", [{"famly": "IT"}, [True], [10], "IT", {"level": "3"}])
+@pytest.mark.parametrize(
+    "where", [{"famly": "IT"}, [True], [10], "IT", {"level": "3"}, {"family": 10**5000}]
+)
 def test_a_filter_that_fits_nothing_is_an_error(skills: uwe.TargetCache, where: Any) -> None:
     with pytest.raises(InputError):
         uwe.rank(QUERY, skills, where=where)
@@ -218,6 +220,7 @@ def test_many_queries_rank_as_each_alone(skills: uwe.TargetCache) -> None:
 def test_an_emptied_space_has_no_matches(small_cache: uwe.TargetCache) -> None:
     empty = small_cache.remove([0, 1, 2, 3])
     assert uwe.rank_many(["chef", "law"], empty, k=10**30) == [[], []]
+    assert uwe.rank("chef", empty, where={"level": 1}) == []
 
 
 def test_equal_matches_hash_alike(skills: uwe.TargetCache) -> None:

@@ -97,7 +97,7 @@ class Filters:
         wanted_codes = []
         for value in self._listed(wanted):
             key = kinded(value, f"column {column!r}")
-            if key[0] not in kinds and key[0] != "None" and kinds != {"None"}:
+            if key[0] not in kinds and key[0] != "None" and kinds - {"None"}:
                 raise InputError(
                     f"column {column!r} holds {' and '.join(sorted(kinds))} values, got "
                     f"{value!r}, which is {key[0]}; columns are: "
@@ -137,6 +137,11 @@ def kinded(value: Any, what: str) -> tuple[str, Scalar]:
         return "None", None
     if isinstance(value, bool):
         return "boolean", value
+    if isinstance(value, int) and value.bit_length() > 1023:
+        # Python writes no number of thousands of digits, not even into a message.
+        raise InputError(
+            f"{what}: expected a number that a float can hold, got a larger one: write it as a text"
+        )
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return "number", value
     if isinstance(value, str):

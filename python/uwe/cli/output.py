@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from uwe.markup import aligned
@@ -34,9 +36,22 @@ def print_line(text: str) -> None:
 def as_json(value: Any, *, indent: int | None = None) -> str:
     """A JSON text, in one line without `indent`, which a terminal shows as it is.
 
-    What JSON has no type for, such as a date in Parquet, is written as a text.
+    What JSON has no type for, such as a date in Parquet, is written as a text; NaN and infinite
+    numbers, which it has not either, as null.
     """
-    return safe(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    write = partial(json.dumps, ensure_ascii=False, indent=indent, default=str, allow_nan=False)
+    try:
+        return safe(write(value))
+    except ValueError:
+        return safe(write(_finite(value)))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def print_json(value: Any, *, indent: int | None = None) -> None:

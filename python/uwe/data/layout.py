@@ -19,7 +19,7 @@ from typing import Any
 from uwe.checks import file_name, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.errors import DataError, InputError
-from uwe.files.atomic import replaced, settled, write_lines
+from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
 from uwe.files.hashing import file_sha256
 
 __all__ = [
@@ -172,7 +172,8 @@ def write_task(
 
     Raises:
         InputError: If there is no split, their targets differ, or an id is empty or has a tab or a
-            line end in it, which would break its judgements, or a split's name can name no file.
+            line end in it, which would break its judgements, or a split's name can name no file;
+            if the folder has something else in it.
         OSError: If the disk is full or refuses.
     """
     tasks = list(splits.values())
@@ -185,6 +186,7 @@ def write_task(
         raise InputError(f"expected ids without tabs and line ends, got {unfit!r}: rename it")
     if any(t.target_ids != tasks[0].target_ids or t.targets != tasks[0].targets for t in tasks):
         raise InputError("expected all splits of a task to have the same targets, got others")
+    check_nothing_lost(folder, (TARGETS, f"*{_QUERIES}", f"*{_QRELS}"), "a task")
     with replaced(folder) as new:
         first = tasks[0]
         write_lines(new / TARGETS, _texts(first.target_ids, first.targets, aliases))

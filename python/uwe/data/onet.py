@@ -17,8 +17,8 @@ from pathlib import Path
 
 from uwe.checks import path_of
 from uwe.data.tables import TableFile, find_files
-from uwe.errors import DataError, InputError
-from uwe.files.atomic import replaced, settled, write_lines
+from uwe.errors import DataError
+from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
 
 __all__ = ["ATTRIBUTION", "CODE", "TABLES", "OnetDatabase", "read_onet", "write_onet"]
 
@@ -223,11 +223,7 @@ def write_onet(database: OnetDatabase, folder: str | Path) -> None:
         OSError: If the disk is full or refuses.
     """
     folder = settled(folder)
-    if folder.is_dir() and any(not path.name.endswith(".csv.gz") for path in folder.iterdir()):
-        raise InputError(
-            f"{folder}: expected a new folder or one of O*NET's tables, which is replaced, found "
-            "something else in it: move that away"
-        )
+    check_nothing_lost(folder, [f"{table.name}.csv.gz" for table in TABLES], "O*NET's tables")
     with replaced(folder) as new:
         for table in TABLES:
             rows = database.tables[table.name]

@@ -21,8 +21,8 @@ _BUFFER = 1 << 20
 
 def parquet_rows(
     path: Path, known: Collection[str], columns: Collection[str] | None = None
-) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, a block at a time.
+) -> Iterator[dict[str, Any] | DataError]:
+    """The rows of a Parquet file, a block at a time; what is wrong with one that is no UTF-8.
 
     Args:
         path: The file.
@@ -43,8 +43,33 @@ def parquet_rows(
                 path=path,
             )
         wanted = None if columns is None else [name for name in names if name in columns]
+        row = 0
         for batch in file.iter_batches(_ROWS, columns=wanted):
-            yield from batch.to_pylist()
+            try:
+                rows = batch.to_pylist()
+            except ValueError:
+                rows = (_row(batch, i, path, row + i + 1) for i in range(len(batch)))
+            yield from rows
+            row += len(batch)
+
+
+def _row(batch: Any, i: int, path: Path, number: int) -> dict[str, Any] | DataError:
+    """One row of a batch that cannot be read as a whole."""
+    fields = {}
+    for name in batch.schema.names:
+        try:
+            fields[name] = batch[name][i].as_py()
+        except UnicodeDecodeError:  # noqa: PERF203
+            wrong = f"expected UTF-8 in {name!r}, got other bytes: convert them"
+            return DataError(wrong, path=path, line=number)
+        except ValueError as error:
+            raise DataError(
+                f"expected values of {name!r} that Python can hold, got another ({error}): write "
+                "it as another type, such as a timestamp in microseconds",
+                path=path,
+                line=number,
+            ) from None
+    return fields
 
 
 def parquet_types(path: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,6 +21,7 @@ from uwe.checks import path_of
 from uwe.errors import InputError
 
 __all__ = [
+    "check_nothing_lost",
     "new_folder",
     "replaced",
     "replaced_file",
@@ -37,6 +40,34 @@ def settled(path: str | Path) -> Path:
     """
     path = path_of("path", path)
     return path.resolve() if ".." in path.parts else path
+
+
+_OF_FILE_BROWSERS = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+def check_nothing_lost(folder: str | Path, patterns: Sequence[str], what: str) -> None:
+    """See that a folder that is to be replaced holds nothing but what is made anew.
+
+    Args:
+        folder: The folder, or nothing yet.
+        patterns: Of the names that are made anew.
+        what: What the error calls them.
+
+    Raises:
+        InputError: If something else is in it.
+    """
+    folder = settled(folder)
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    others = [
+        name
+        for name in names
+        if name not in _OF_FILE_BROWSERS and not any(map(partial(fnmatchcase, name), patterns))
+    ]
+    if others:
+        raise InputError(
+            f"{folder}: expected a new folder or one of {what}, which is replaced, found "
+            f"{', '.join(others[:3])} in it: move that away, or name another folder"
+        )
 
 
 # Of <fcntl.h> and <stdio.h>.

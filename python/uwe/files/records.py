@@ -110,7 +110,7 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
     """Line numbers, from 1, and lines; a byte order mark at the start is passed over.
 
     Raises:
-        DataError: If it is that of UTF-16.
+        DataError: If it is that of UTF-16, or lines end in CR alone.
         InputError: If a line is no bytes.
     """
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
@@ -126,6 +126,13 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
                 line=1,
             )
         text = line.decode("utf-8", "surrogateescape")
+        if number == 1 and "\r" in text.rstrip("\r") and not text.endswith("\n"):
+            raise DataError(
+                "expected lines that end in LF or CR LF, got CR alone, as old spreadsheets write: "
+                "convert it with  tr '\\r' '\\n'",
+                path=path,
+                line=1,
+            )
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 

@@ -18,7 +18,7 @@ from uwe.checks import file_name, listed, path_of, real_number
 from uwe.corpus import read_queries
 from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError, InputError
-from uwe.files.atomic import settled
+from uwe.files.atomic import check_nothing_lost
 from uwe.graphs.graph import Graph, Nodes, folded, plain
 
 __all__ = [
@@ -313,12 +313,8 @@ def _joined(
 
 def check_replaceable(out: Path) -> None:
     """InputError if something else than graphs would be lost."""
-    out = settled(out)
-    if out.is_dir() and any(out.iterdir()) and not any(out.glob(f"*{EDGES}")):
-        raise InputError(
-            f"{out}: expected a new folder or one of graphs, which is replaced, found something "
-            "else: name another, or empty it"
-        )
+    made = (f"*{EDGES}", NODES.format("*"), "heldout", "heldout_ids.tsv.gz")
+    check_nothing_lost(out, made, "graphs")
 
 
 def graph_name(name: str) -> str:

@@ -235,11 +235,14 @@ class StepSampler:
             raise InputError(f"expected graphs of different names, got {names}: rename them")
         self.seed = natural("seed", seed)
         found = np.asarray([1.0] * len(names) if shares is None else shares, dtype=np.float64)
-        if found.shape != (len(names),) or not (np.isfinite(found).all() and (found > 0).all()):
+        with np.errstate(over="ignore"):
+            total = found.sum()
+        if found.shape != (len(names),) or not (np.isfinite(total) and (found > 0).all()):
             raise InputError(
-                f"expected {len(names)} shares above 0, one a graph, got {shares}: correct them"
+                f"expected {len(names)} shares above 0 of a finite sum, one a graph, got {shares}: "
+                "correct them"
             )
-        self._bounds = np.cumsum(found / found.sum())
+        self._bounds = np.cumsum(found / total)
 
     def batch(self, number: int) -> Batch:
         """The batch of a step, the same whenever it is asked for."""

@@ -91,7 +91,7 @@ def _labels(fields: Mapping[str, object], path: Path, line: int) -> list[str]:
     if isinstance(labels, str) and "skills" in fields:
         try:
             labels = ast.literal_eval(labels)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             labels = None
     elif isinstance(labels, str):
         labels = [labels]

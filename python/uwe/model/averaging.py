@@ -49,6 +49,9 @@ def average_models(
     for model, share in models:
         if not (math.isfinite(share) and share > 0):
             raise InputError(f"{model}: expected a share above 0, got {share!r}: correct it")
+    total = sum(share for _, share in models)
+    if not math.isfinite(total):
+        raise InputError(f"expected shares of a finite sum, got {total}: lower them")
     folders = [base_folder(model) for model, _ in models]
     configs = [read_source_folder(folder).config for folder in folders]
     declared = [config for config in configs if config is not None]
@@ -61,7 +64,6 @@ def average_models(
                 f"{model}: expected the scorer, special tokens, longest text and width of the "
                 f"others, {_settings(first)}, got {_settings(config)}: average models of one kind"
             )
-    total = sum(share for _, share in models)
     with new_folder(Path(out)) as partial:
         averaged = _encoder(folders[0], first)
         sums: dict[str, torch.Tensor] = {}

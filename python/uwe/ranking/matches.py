@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from uwe.columns import arrow
+from uwe.columns import arrow, metadata_array
 from uwe.markup import cell, escaped
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
         columns[name] = pa.array(values, kinds.get(name, pa.string()))
     for name in next((match.metadata for match in matches if match), ()):
         values = [match and match.metadata[name] for match in matches]
-        columns[f"metadata.{name}"] = pa.array(values)
+        columns[f"metadata.{name}"] = metadata_array(values)
     return pa.table(columns)
 
 
