@@ -356,6 +356,6 @@ def test_the_words_of_the_hardest_queries_stand_in_them(tmp_path: Path) -> None:
     write_task(tmp_path / "t", {"test": task})
     (entry,) = uwe.evaluate("uwe-mini", tasks=str(tmp_path / "t"), splits="test").entries
     (case,) = entry.hardest
-    words = [word for found in case["ranked"] for word in found["words"]]
+    words = [word for found in case["ranked"] for word in found["words"] or ()]
     assert words
     assert {word for word, _ in words} <= {"[CLS]", "Sr.", "SWE", "(ML)", "[SEP]"}

@@ -206,11 +206,6 @@ def test_words_end_at_any_blank(skills: uwe.TargetCache, blank: str) -> None:
     assert all(text[word.start : word.end] == word.text for word in words)
 
 
-def test_one_target_stands_out_from_nothing() -> None:
-    with pytest.raises(InputError, match="two targets"):
-        uwe.extract(ADVERT, ["SQL"])
-
-
 @pytest.mark.parametrize("text", ["", " \n\t", None, 5, b"bytes", ["list"]])
 def test_no_text_is_refused(skills: uwe.TargetCache, text: Any) -> None:
     with pytest.raises(InputError):

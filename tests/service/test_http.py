@@ -511,6 +511,10 @@ def test_a_space_that_changes_while_it_is_opened_is_opened_again(
     assert len(spaces.cache("own")) == 2
 
 
+def test_a_filter_may_be_null(client: TestClient) -> None:
+    assert client.post("/v1/rank", json={"query": "x", "where": None}).status_code == 200
+
+
 def test_a_filter_of_thousands_of_columns_is_refused_in_one_line(client: TestClient) -> None:
     where = {str(i): None for i in range(20_000)}
     answer = client.post("/v1/rank", json={"query": "x", "where": where})

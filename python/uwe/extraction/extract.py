@@ -64,9 +64,8 @@ def extract(
         is said in `left_out`.
 
     Raises:
-        InputError: If the text is not a str, blank, or too long; if an argument is wrong; if there
-            is a single target; if the model has no skill head, or no calibration of places for the
-            cache's scorer.
+        InputError: If the text is not a str, blank, or too long; if an argument is wrong; if the
+            model has no skill head, or no calibration of places for the cache's scorer.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the model cannot be loaded, or its skill head is damaged.
         DataError: If its calibrations are damaged.
@@ -167,11 +166,6 @@ def extract_stream(
     ranker = PieceRanker(cache, where=where, abbreviations=abbreviations)
     calibration = ranker.model.calibrations.get("place")
     scorer = str(cache.scorer)
-    if len(cache) == 1:
-        raise InputError(
-            "expected two targets or more, got one: a target is found where it stands out from "
-            "others, so add some, even if they have nothing to do with it"
-        )
     if (
         calibration is None
         or calibration.features != PLACE_FEATURES

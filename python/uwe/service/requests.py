@@ -75,11 +75,14 @@ def _few_columns(given: Any) -> Any:
     return given
 
 
-Filter = Annotated[
-    dict[Name, _Scalar | _Scalars] | None,
+_Columns = Annotated[
+    dict[Name, _Scalar | _Scalars],
+    Field(max_length=_MOST_COLUMNS),
     BeforeValidator(_few_columns),
+]
+Filter = Annotated[
+    _Columns | None,
     Field(
-        max_length=_MOST_COLUMNS,
         description="Restricts the targets before they are scored: metadata columns and the value, "
         "or the values, that they may have. All columns must match.",
         examples=[{"skill_type": ["knowledge"]}],
