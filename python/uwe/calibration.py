@@ -100,7 +100,11 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, document: Any) -> Calibration:
-        """The calibration that `to_dict` wrote; ValueError, KeyError or TypeError for another."""
+        """The calibration that `to_dict` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError, OverflowError: If it is something else.
+        """
         features = dict(document["features"])
         columns = [
             np.array([float(one[part]) for one in features.values()])

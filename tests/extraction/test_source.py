@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -106,6 +107,19 @@ def test_places_rise_and_point_to_what_the_text_has(source: str) -> None:
 def test_what_is_no_text_is_refused(source: Any) -> None:
     with pytest.raises(InputError, match="text"):
         plain_text(source)
+
+
+def test_a_tag_may_have_hundreds_of_attributes() -> None:
+    attributes = " ".join(f'data-{i}="a > b"' for i in range(500))
+    assert plain_text(f"<p {attributes}>bake bread</p>").text.strip() == "bake bread"
+
+
+def test_a_tag_without_end_is_bounded() -> None:
+    tracemalloc.start()
+    plain_text("<p " + "=" * 300_000 + ">x</p>")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000_000  # 6 MB; 164 if the matcher remembers every part
 
 
 UNITS = [

@@ -476,16 +476,23 @@ def test_a_space_that_was_rebuilt_is_served_anew(
         assert labels() == ["pastry chef"]
 
 
-def test_a_space_that_could_not_be_opened_is_tried_again(
+@pytest.fixture
+def baker(
     skills: uwe.TargetCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> uwe.TargetCache:
+    """A cache that is looked at with every request."""
+    for name in ("_LOOK_SECONDS", "_RETRY_SECONDS"):
+        monkeypatch.setattr(f"uwe.service.spaces.{name}", 0.0)
+    return uwe.TargetCache.build(skills.model, ["baker"], path=tmp_path / "own.uwe")
+
+
+def test_a_space_that_could_not_be_opened_is_tried_again(
+    baker: uwe.TargetCache, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("uwe.service.spaces._LOOK_SECONDS", 0.0)
-    path = tmp_path / "own.uwe"
-    cache = uwe.TargetCache.build(skills.model, ["baker"], path=path)
-    spaces = Spaces([str(path)])
-    before = set(path.iterdir())
-    cache.append(["pastry chef"])
-    (new,) = set(path.glob("segment-*")) - before
+    spaces = Spaces([str(baker.path)])
+    before = set(baker.path.iterdir())
+    baker.append(["pastry chef"])
+    (new,) = set(baker.path.glob("segment-*")) - before
     new.rename(tmp_path / "on its way")
     assert len(spaces.cache("own")) == 1
     (tmp_path / "on its way").rename(new)
@@ -493,21 +500,18 @@ def test_a_space_that_could_not_be_opened_is_tried_again(
 
 
 def test_a_space_that_changes_while_it_is_opened_is_opened_again(
-    skills: uwe.TargetCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    baker: uwe.TargetCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("uwe.service.spaces._LOOK_SECONDS", 0.0)
-    path = tmp_path / "own.uwe"
-    cache = uwe.TargetCache.build(skills.model, ["baker"], path=path)
     opened = Spaces._opened
 
     def and_then_another(spaces: Spaces, source: str) -> uwe.TargetCache:
         found = opened(spaces, source)
-        cache.append(["pastry chef"])
+        baker.append(["pastry chef"])
         return found
 
     with monkeypatch.context() as patched:
         patched.setattr(Spaces, "_opened", and_then_another)
-        spaces = Spaces([str(path)])
+        spaces = Spaces([str(baker.path)])
     assert len(spaces.cache("own")) == 2
 
 

@@ -46,11 +46,11 @@ _OF_FILE_BROWSERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def check_nothing_lost(folder: str | Path, patterns: Sequence[str], what: str) -> None:
-    """See that a folder that is to be replaced holds nothing but what is made anew.
+    """Check that replacing a folder deletes nothing that is not written again.
 
     Args:
         folder: The folder, or nothing yet.
-        patterns: Of the names that are made anew.
+        patterns: The names that are written again, as `fnmatch` patterns.
         what: What the error calls them.
 
     Raises:

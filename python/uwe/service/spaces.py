@@ -26,8 +26,8 @@ _log = logging.getLogger("uwe.service")
 
 _LOOK_SECONDS = 1.0
 """How often a folder is looked at, to see whether it was built again."""
-_LONGEST_WAIT = 60.0
-"""How rarely one that could not be opened is tried again at most, in seconds."""
+_RETRY_SECONDS = 10.0
+"""The same of one that could not be opened: a try may load a model."""
 _FEW = 50
 """Values of a column that are listed."""
 
@@ -53,9 +53,12 @@ class _Served:
         self.built_in = source in target_spaces()
         self.state = state
         self.looked = time.monotonic()
-        self.wait = _LOOK_SECONDS
-        self.failure: tuple[_State, str] | None = None
+        self.failure = ""
         self.description = _described(name, source, cache)
+
+    def fresh(self, now: float) -> bool:
+        """Whether it was looked at a moment ago."""
+        return now - self.looked < (_RETRY_SECONDS if self.failure else _LOOK_SECONDS)
 
 
 class Spaces:
@@ -111,41 +114,34 @@ class Spaces:
         """The cache of a space, reopened if its folder was rebuilt or calibrated since.
 
         Without a name it is that of the default. One that cannot be opened stays in use as it was,
-        the log says so, and it is tried again, less and less often.
+        the log says so, and it is tried again later.
 
         Raises:
             UnknownNameError: If there is no such space.
         """
         served = self._served[self.name_of(name)]
         now = time.monotonic()
-        if served.built_in or now - served.looked < served.wait:
+        if served.built_in or served.fresh(now):
             return served.cache
         with self._lock:
-            if now - served.looked < served.wait:
+            if served.fresh(now):
                 return served.cache
             served.looked = now
             state = _state(served.cache.path)
-            if state == served.state:
-                served.wait, served.failure = _LOOK_SECONDS, None
-            else:
+            failure = ""
+            if state != served.state:
                 try:
                     cache = self._opened(str(served.cache.path))
                     served.description = _described(served.name, served.source, cache)
                 except (UweError, OSError) as error:
-                    self._failed(served, state, str(error))
+                    failure = str(error)
+                    if failure != served.failure:
+                        _log.warning("space %s stays as it was: %s", served.name, failure)
                 else:
-                    served.cache, served.state, served.failure = cache, state, None
-                    served.wait = _LOOK_SECONDS
+                    served.cache, served.state = cache, state
                     _log.info("space %s was built again: opened", served.name)
+            served.failure = failure
         return served.cache
-
-    @staticmethod
-    def _failed(served: _Served, state: _State, reason: str) -> None:
-        if served.failure == (state, reason):
-            served.wait = min(2 * served.wait, _LONGEST_WAIT)
-            return
-        _log.warning("space %s stays as it was: %s", served.name, reason)
-        served.wait, served.failure = _LOOK_SECONDS, (state, reason)
 
     def descriptions(self) -> list[dict[str, Any]]:
         """What there is to know of each space, as `requests.Space` has it."""
