@@ -24,6 +24,11 @@ WRONGLY: Any = uwe
 ALL = ("MAP", "MRR", "RP@3", "RP@10", "nDCG@5", "recall@4", "hit@2")
 
 
+def test_a_query_without_a_hit_has_a_gain_of_plain_zero() -> None:
+    found = uwe.score_metrics(np.array([[3.0, 1.0, 2.0]]), [[1]], metrics=["nDCG@1"])
+    assert not np.signbit(found.values).any()
+
+
 def test_by_hand() -> None:
     scores = [[0.9, 0.1, 0.5, 0.7], [0.1, 0.2, 0.2, 0.2], [1.0, 2.0, 3.0, 4.0]]
     found = uwe.score_metrics(

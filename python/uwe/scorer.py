@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypedDict, TypeVar
 
@@ -15,7 +14,7 @@ SOFT_SCORERS = ("soft_target", "soft_query", "soft")
 SCORERS = (*SOFT_SCORERS, "max", "pooled")
 """Names of all scorers; the first three attend and need a temperature."""
 
-_LARGEST_PIVOT = 1e30  # beyond, arithmetic in float32 ends
+_LARGEST = 1e30  # beyond, and below its inverse, arithmetic in float32 ends
 
 _Tokens = TypeVar("_Tokens", bound=Any)
 
@@ -38,8 +37,8 @@ class Scorer:
             tokens both weigh the same. Tokens, >= 0; None weighs both the same at any length.
 
     Raises:
-        InputError: If the name is unknown, the temperature is missing, not finite or <= 0, or the
-            pivot is not finite, < 0, or given to another scorer than `soft`.
+        InputError: If the name is unknown, the temperature is missing or not within 1e-30 and
+            1e30, or the pivot is not within 0 and 1e30, or given to another scorer than `soft`.
     """
 
     name: str
@@ -60,7 +59,7 @@ class Scorer:
                     f"{self.name}: leave it out"
                 )
             pivot = real_number(self.pivot)
-            if pivot is None or not 0 <= pivot <= _LARGEST_PIVOT:
+            if pivot is None or not 0 <= pivot <= _LARGEST:
                 raise InputError(
                     f"expected a pivot of 0 or more tokens, got {self.pivot!r}: pass a number"
                 )
@@ -74,9 +73,9 @@ class Scorer:
                 )
             return
         number = real_number(self.temperature)
-        if number is None or not math.isfinite(number) or number <= 0:
+        if number is None or not 1 / _LARGEST <= number <= _LARGEST:
             raise InputError(
-                f"expected a finite temperature > 0, got {self.temperature!r}: correct it"
+                f"expected a temperature from 1e-30 to 1e30, got {self.temperature!r}: correct it"
             )
         object.__setattr__(self, "temperature", number)
 

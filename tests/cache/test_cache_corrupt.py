@@ -6,6 +6,7 @@ Unverified, it gives wrong numbers or one of our errors, never a crash; `verify`
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -201,4 +202,7 @@ def test_what_a_resident_cache_reads_is_verified(path: Path) -> None:
     file.write_bytes(bytes(data))
     assert not TargetCache.open(path).core.resident
     with pytest.raises(CacheCorruptError):
+        TargetCache.open(path, resident=True)
+    os.truncate(file, 1 << 38)  # more than there is memory, and nothing on the disk
+    with pytest.raises(CacheCorruptError, match="bytes"):
         TargetCache.open(path, resident=True)

@@ -47,6 +47,26 @@ def test_append_refuses_other_columns(opened: TargetCache) -> None:
     assert TargetCache.open(opened.path).seal == other.seal
 
 
+def test_a_column_keeps_one_kind_whoever_appends(tmp_path: Path) -> None:
+    one = TargetCache.build(
+        Named("aaaa"), ["a"], path=tmp_path / "c", metadata={"x": [None]}, scorer=SOFT
+    )
+    one.append(["b"], metadata={"x": [1]})
+    with pytest.raises(InputError, match="one kind"):
+        one.append(["c"], metadata={"x": [None]}, ids=["1"]).append(["d"], metadata={"x": ["t"]})
+    with pytest.raises(InputError, match="one kind"):
+        one.append(["d"], metadata={"x": ["t"]})
+    assert TargetCache.open(one.path).metadata[2] == {"x": None}
+
+
+def test_an_id_that_another_process_removed_is_free(tmp_path: Path) -> None:
+    one = TargetCache.build(
+        Named("aaaa"), ["a", "b"], path=tmp_path / "c", ids=["1", "2"], scorer=SOFT
+    )
+    TargetCache.open(one.path).remove(ids=["2"])
+    assert list(one.append(["c"], ids=["2"]).labels) == ["a", "c"]
+
+
 def test_a_cache_that_comes_back_has_its_own_model(opened: TargetCache) -> None:
     assert opened.compact().model is opened.model
     TargetCache.build(Named("bbbb"), ["three"], path=opened.path, scorer=SOFT)

@@ -111,7 +111,7 @@ def test_a_temperature_becomes_a_float() -> None:
 
 
 @pytest.mark.parametrize(
-    "temperature", [0, -1.0, math.nan, math.inf, True, "0.5", b"1", [1], 10**400]
+    "temperature", [0, -1.0, math.nan, math.inf, True, "0.5", b"1", [1], 10**400, 1e31, 1e-31]
 )
 def test_a_bad_temperature_is_refused(temperature: Any) -> None:
     with pytest.raises(InputError, match="temperature"):

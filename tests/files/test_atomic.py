@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from uwe.errors import InputError
 from uwe.files import atomic
-from uwe.files.atomic import new_folder, replaced, write_lines
+from uwe.files.atomic import new_folder, replaced, set_aside, write_lines
 
 
 def names(folder: Path) -> list[str]:
@@ -158,3 +159,34 @@ def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already"), new_folder(tmp_path):
         pass
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_modes_are_those_of_the_umask_which_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", pytest.fail)  # it is the whole process's
+        write_lines(tmp_path / "lines", ["a"])
+        with replaced(tmp_path / "folder") as new:
+            (new / "inner").mkdir()
+            (new / "file").touch(mode=0o600)
+    finally:
+        monkeypatch.undo()
+        os.umask(before)
+    found = ["lines", "folder", "folder/inner", "folder/file"]
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in found]
+    assert modes == [0o640, 0o750, 0o750, 0o640]
+
+
+def test_what_is_set_aside_comes_back_on_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), set_aside(path):
+        raise KeyboardInterrupt
+    assert path.read_text() == "old"
+    with set_aside(path):
+        assert not path.exists()
+    with pytest.raises(KeyboardInterrupt), set_aside(path):
+        raise KeyboardInterrupt
+    assert not names(tmp_path)

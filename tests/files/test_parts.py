@@ -120,7 +120,7 @@ def test_a_kill_while_parts_are_removed_leaves_nothing_to_resume(
 ) -> None:
     out = tmp_path / "a.csv"
     with monkeypatch.context() as patch:
-        patch.setattr("shutil.rmtree", lambda *_, **__: None)
+        patch.setattr("uwe.files.parts._remove_parts", lambda _: None)
         run(out)
     assert (tmp_path / "a.csv.parts").exists()
     assert run(out) == [0, 1, 2, 3, 4]
@@ -145,3 +145,22 @@ def test_two_do_not_write_one_file(tmp_path: Path) -> None:
             run(out, resume=True)
         Lines().write(path, ["a"])
     assert out.read_text() == "a\n"
+
+
+def test_another_call_waits_until_the_parts_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, refused = tmp_path / "a.csv", []
+    unlink = Path.unlink
+
+    def slow(self: Path, missing_ok: bool = False) -> None:
+        if self.name == "000001":
+            with pytest.raises(InputError, match="another process"):
+                run(out, resume=True)
+            refused.append(self)
+        unlink(self, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", slow)
+    run(out)
+    assert refused
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]

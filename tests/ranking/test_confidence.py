@@ -161,6 +161,29 @@ def test_a_calibration_beside_the_cache_comes_first(tmp_path: Path) -> None:
     assert list(rebuilt.calibrations) == ["keyword"]
 
 
+def test_a_new_cache_never_has_the_calibration_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+
+    class Killed(BaseException):
+        pass
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.parent == tmp_path and path.exists():
+            raise Killed
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(Killed):
+        uwe.TargetCache.build(Calibrated(), ["other"], scorer=SOFT, path=own.path)
+    monkeypatch.undo()
+    other = uwe.TargetCache.open(own.path, model=Calibrated())
+    assert list(other.labels) == ["other"]
+    assert not other.calibrations
+    assert space(own.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
+
+
 def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) -> None:
     plain = uwe.TargetCache.build(HashEncoder(), LABELS, scorer=SOFT)
     for ranking in (uwe.rank("data", plain), uwe.rank("data", targets, scorer="pooled")):
@@ -219,8 +242,8 @@ def test_a_folder_is_no_calibration(tmp_path: Path) -> None:
 
 def test_a_filter_does_not_change_confidence(targets: uwe.TargetCache) -> None:
     whole = {m.index: m.confidence for m in uwe.rank("big data law", targets, k=13)}
-    for where in ([3], [1, 5, 6], [0, 3, 12]):
-        some = uwe.rank("big data law", targets, where=where, k=2)
+    for where, candidates in (([3], None), ([1, 5, 6], None), ([0, 3, 12], 13)):
+        some = uwe.rank("big data law", targets, where=where, candidates=candidates, k=2)
         assert some
         assert [m.confidence for m in some] == pytest.approx([whole[m.index] for m in some])
 

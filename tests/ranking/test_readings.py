@@ -345,3 +345,11 @@ def test_a_label_is_explained_by_its_best_reading(space: uwe.TargetCache) -> Non
     assert literal.read_as is None
     assert literal.score < by_label["art editor"].score
     assert str(literal).startswith("'AE' -> 'art editor': ")
+
+
+def test_a_query_that_a_target_has_is_read_as_it_stands_in_any_case() -> None:
+    targets = uwe.TargetCache.build(HashEncoder(), ["Café QA", "quality"], scorer="max")
+    for query in ("Café QA", "CAFÉ QA", "café qa"):
+        assert {m.read_as for m in uwe.rank(query, targets, abbreviations=ENTRIES)} == {None}
+    found = uwe.rank("Cafés QA", targets, abbreviations=ENTRIES)
+    assert {m.read_as for m in found} == {None, "Cafés quality assurance"}

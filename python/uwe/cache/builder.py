@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal, get_args
@@ -48,9 +49,8 @@ class TargetTexts:
         ids: Sequence[str | None] | None,
         aliases: Sequence[Sequence[str]] | None,
         metadata: Mapping[str, Sequence[Scalar]] | None,
-        kind: Callable[[str], str] = lambda _: "None",
     ) -> TargetTexts:
-        """Check what a user passed; `kind` gives the kind that a metadata column must have.
+        """Check what a user passed.
 
         Raises:
             InputError: Names the argument and the target.
@@ -72,11 +72,27 @@ class TargetTexts:
         for name, values in (metadata or {}).items():
             _check_name("the name of a metadata column", name)
             of_targets = _listed(f"metadata column {name!r}", values, count)
-            columns[name] = _column(name, of_targets, kind(name))
+            columns[name] = _column(name, of_targets)
         return cls(texts, _checked_ids(ids, count), columns)
 
-    def check_new(self, ids: Iterable[str | None]) -> None:
-        """InputError if an id is among `ids`, which are those of a cache."""
+    def check_new(
+        self, ids: Iterable[str | None], column: Callable[[str], Iterable[Scalar]]
+    ) -> None:
+        """Check that they can join the targets of a cache.
+
+        Args:
+            ids: Those of the cache.
+            column: Gives the values of a column there.
+
+        Raises:
+            InputError: If an id is there already, or a column holds another kind.
+        """
+        for name, values in self.columns.items():
+            i, value = next(((i, v) for i, v in enumerate(values) if v != "null"), (0, "null"))
+            there = next((known for known in column(name) if known is not None), None)
+            kind, expected = (kinded(one, name)[0] for one in (json.loads(value), there))
+            if "None" not in (kind, expected) and kind != expected:
+                raise _other_kind(name, i, expected, "the cache", value, kind)
         new = {known: i for i, known in enumerate(self.ids) if known is not None}
         for i, known in enumerate(ids if new else ()):
             if known is not None and known in new:
@@ -129,8 +145,9 @@ def write(
     targets: TargetTexts,
     block: int,
     progress: Progress,
+    at_commit: AbstractContextManager[None] | None = None,
 ) -> None:
-    """Encode about `block` texts at a time, in their order, and write them.
+    """Encode about `block` texts at a time, in their order, and write them; commit within a block.
 
     Whatever goes wrong, the folder stays as it was.
     """
@@ -147,7 +164,8 @@ def write(
                 done += len(vectors)
                 report(done)
         cuts.warn()
-        writer.commit()
+        with at_commit or nullcontext():
+            writer.commit()
     except BaseException:
         writer.abort()
         raise
@@ -183,10 +201,10 @@ def _check_name(what: str, name: object) -> None:
         raise InputError(f"{what}: expected a text that is not empty, got {name!r}: name it")
 
 
-def _column(name: str, values: list[Any], expected: str) -> list[str]:
-    """The values as JSON, all of the kind that is expected, or else of the first one's."""
+def _column(name: str, values: list[Any]) -> list[str]:
+    """The values as JSON, all of one kind."""
     # A filter refuses values of a kind that its column has not: one stray value would end that.
-    owner = "the cache"
+    expected, owner = "None", ""
     column = []
     for i, given in enumerate(values):
         what = f"metadata column {name!r}, target {i}"
@@ -194,12 +212,17 @@ def _column(name: str, values: list[Any], expected: str) -> list[str]:
         if kind == "text":
             text_of(what, value)
         column.append(json.dumps(value, ensure_ascii=False))
-        if "None" in (kind, expected):
-            if expected == "None" and kind != "None":
-                expected, owner = kind, f"target {i}"
-        elif kind != expected:
-            raise InputError(
-                f"{what}: expected a {expected} or None, as {owner} has, got {column[-1]}, a "
-                f"{kind}: a column holds one kind"
-            )
+        if expected == "None":
+            expected, owner = kind, f"target {i}"
+        elif kind not in ("None", expected):
+            raise _other_kind(name, i, expected, owner, column[-1], kind)
     return column
+
+
+def _other_kind(
+    name: str, target: int, expected: str, owner: str, value: str, kind: str
+) -> InputError:
+    return InputError(
+        f"metadata column {name!r}, target {target}: expected a {expected} or None, as {owner} "
+        f"has, got {value}, a {kind}: a column holds one kind"
+    )

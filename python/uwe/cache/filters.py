@@ -65,7 +65,7 @@ class Filters:
             array = np.asarray(where)
         except ValueError:
             array = np.empty((0, 0))
-        if array.ndim == 1 and len(array) == 0 and self._length > 0:
+        if array.ndim == 1 and len(array) == 0 and array.dtype != np.bool_:
             array = array.astype(np.int64)
         if array.ndim == 1 and array.dtype == np.bool_:
             if len(array) != self._length:

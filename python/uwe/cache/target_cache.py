@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, write
 from uwe.cache.columns import Lazy, read_aliases, read_column, read_metadata
-from uwe.cache.filters import Filters, Scalar, Where, kinded
+from uwe.cache.filters import Filters, Scalar, Where
 from uwe.calibration import (
     CALIBRATION_FILE,
     Calibration,
@@ -34,7 +34,7 @@ from uwe.errors import (
     InputError,
     ModelError,
 )
-from uwe.files.atomic import write_text
+from uwe.files.atomic import set_aside, write_text
 from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
@@ -227,8 +227,8 @@ class TargetCache:
             tokens=tokens,
             columns=list(targets.columns),
         )
-        write(writer, encode, targets, block, progress)
-        calibration_path(folder).unlink(missing_ok=True)  # it was of the cache before
+        before = set_aside(calibration_path(folder))  # it is of the cache before
+        write(writer, encode, targets, block, progress, at_commit=before)
         return cls(_core.TargetCache.open(str(folder)), folder, model, held)
 
     @classmethod
@@ -464,21 +464,19 @@ class TargetCache:
         """
         positive("block", block)
         check_progress(progress)
-        targets = TargetTexts.checked(
-            labels, ids=ids, aliases=aliases, metadata=metadata, kind=self._kind
-        )
+        targets = TargetTexts.checked(labels, ids=ids, aliases=aliases, metadata=metadata)
         if set(targets.columns) != set(self.columns):
             raise InputError(
                 f"expected metadata with the cache's columns {self.columns}, got "
                 f"{list(targets.columns)}"
             )
         targets = replace(targets, columns={name: targets.columns[name] for name in self.columns})
-        targets.check_new(self.ids)
         model = self.model
         writer = _core.CacheWriter.append(str(self._path))
         try:
-            # Under the lock: another process may have built another cache here meanwhile.
-            self._check_same_kind()
+            # Under the lock: another process may have changed the cache meanwhile.
+            now = self._same_space()
+            targets.check_new(now.ids, partial(read_column, now.core, now.path))
         except BaseException:
             writer.abort()
             raise
@@ -566,12 +564,6 @@ class TargetCache:
 
     # Inside.
 
-    def _kind(self, column: str) -> str:
-        """The kind of a column's values; "None" for one without any, or that is not there."""
-        values = self._column(column) if column in self.columns else []
-        kinds = (kinded(value, f"column {column!r}")[0] for value in values)
-        return next((kind for kind in kinds if kind != "None"), "None")
-
     def _reopened(self) -> TargetCache:
         now = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
@@ -582,7 +574,8 @@ class TargetCache:
         core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
         return type(self)(core, self._path, None, self._held)
 
-    def _check_same_kind(self) -> None:
+    def _same_space(self) -> TargetCache:
+        """What is at the folder now, if it can be joined by what this one takes."""
         now = self._now()
         self._check_fingerprint(
             now.fingerprint, "the cache was rebuilt with another model: open it again"
@@ -592,6 +585,7 @@ class TargetCache:
                 f"{self._path}: was built again since it was opened: expected the metadata columns "
                 f"{self.columns}, found {now.columns}: open it again"
             )
+        return now
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""

@@ -7,11 +7,11 @@ import errno
 import gzip
 import io
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = [
     "replaced_file",
     "replaced_packed",
     "replaced_path",
+    "set_aside",
     "settled",
     "write_lines",
     "write_text",
@@ -102,19 +103,21 @@ def replaced(folder: Path) -> Iterator[Path]:
 
     Raises:
         InputError: If `folder` is a file.
-        OSError: If the disk is full or refuses; then `folder` is as it was.
+        OSError: If the disk is full or refuses; then `folder` is as it was, but where the disk only
+            refuses to make the exchange last: then it is the new one, and the old one beside it.
     """
     folder = folder.resolve()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: expected a folder or nothing there, got a file: move it away")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new = _beside(folder)
+    new.mkdir()
     old = new.with_name(new.name + "-old")
     try:
         yield new
-        # As readable as other files: mkdtemp and safetensors make theirs for one user alone.
-        open_to = 0o777 & ~_umask()
+        open_to = new.stat().st_mode & 0o777
         for path in (*new.rglob("*"), new):
+            # As readable as other files: safetensors makes its own for one user alone.
             path.chmod(open_to if path.is_dir() else open_to & 0o666)
             _sync(path)
         if folder.exists() and _exchanged(new, folder):
@@ -123,12 +126,12 @@ def replaced(folder: Path) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(old)
             new.rename(folder)
-        _sync(folder.parent)
     except BaseException:
         if old != new and old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(new, ignore_errors=True)
         raise
+    _sync(folder.parent)  # before the old one goes: a power cut may bring its name back
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -218,18 +221,43 @@ def replaced_path(path: Path) -> Iterator[Path]:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
     path = path.resolve()  # a link stays one
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
+    new = _beside(path)
+    new.touch(exist_ok=False)
+    open_to = new.stat().st_mode & 0o777
     try:
         yield new
-        new.chmod(0o666 & ~_umask())
+        new.chmod(open_to)
         _sync(new)
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[None]:
+    """Nothing is at `path` during the block, nor after it; what was there comes back on an error.
+
+    A kill may leave it, as `<name>.old`.
+    """
+    old = path.with_name(f"{path.name}.old")
+    old.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        path.replace(old)
+    try:
+        yield
+    except BaseException:
+        with suppress(FileNotFoundError):
+            old.replace(path)
+        raise
+    with suppress(OSError):
+        old.unlink()
+
+
+def _beside(path: Path) -> Path:
+    """A new name in the same folder. Unlike those of `tempfile` it has the modes of the umask."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(4)}")
 
 
 def _sync(path: Path) -> None:
@@ -241,9 +269,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

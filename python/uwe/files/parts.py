@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -103,8 +103,12 @@ def parts_of(
             if job is None or not parts.whole:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        (folder / _JOB).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+        (folder / _JOB).unlink(missing_ok=True)  # first: from here on the parts are left over
+        # Another call may wait for the lock already, so nothing is removed after it is given back.
+        _remove_parts(folder)
+        with suppress(OSError):  # Windows refuses while it is open
+            (folder / _LOCK).unlink()
+            folder.rmdir()
 
 
 def _begun(folder: Path, job: Mapping[str, Any] | None, *, resume: bool) -> Parts:
@@ -134,12 +138,16 @@ def _begun(folder: Path, job: Mapping[str, Any] | None, *, resume: bool) -> Part
             f"{different} was {found[different]!r:.80}, not {job[different]!r:.80}: call it as "
             "then, or remove the folder to start over"
         )
-    for left in folder.iterdir():
-        if left.name != _LOCK:
-            left.unlink()
+    _remove_parts(folder)
     if job is not None:
         write_text(folder / _JOB, json.dumps(job, indent=1))
     return Parts(folder)
+
+
+def _remove_parts(folder: Path) -> None:
+    for left in folder.iterdir():
+        if left.name != _LOCK:
+            left.unlink()
 
 
 class Lines:

@@ -374,13 +374,6 @@ def _reader(
         if subset is not None and len(subset) == 0:
             nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
             return [(Found(nothing, none, nothing, none),) * 2] * len(vectors)
-        if count is not None:
-            proposed = propose(vectors, cache, count=count, subset=subset)
-            few = [
-                best(vectors.part(i, i + 1), subset=of, with_labels=calibrated)[0]
-                for i, of in enumerate(proposed)
-            ]
-            return list(zip(few, few, strict=True))
         found = of_some(vectors, subset, with_labels=calibrated)
         space = of_some(vectors, None) if subset is not None and calibrated else found
         return list(zip(found, space, strict=True))
@@ -388,6 +381,12 @@ def _reader(
     def of_some(
         vectors: TokenVectors, subset: NDArray[np.int64] | None, *, with_labels: bool = False
     ) -> list[Found]:
+        if count is not None:
+            proposed = propose(vectors, cache, count=count, subset=subset)
+            return [
+                best(vectors.part(i, i + 1), subset=of, with_labels=with_labels)[0]
+                for i, of in enumerate(proposed)
+            ]
         if near is None:
             return best(vectors, subset=subset, with_labels=with_labels)
         k = min(depth, len(cache) if subset is None else len(subset))

@@ -22,11 +22,16 @@ pub(super) fn map(path: &Path) -> Result<Mmap> {
 
 /// Reads a whole file into memory of its own, which nothing that happens to the file can change.
 ///
+/// One of another length than `expected` comes back mapped: it is not worth the memory.
+///
 /// # Errors
 /// As [`map`]; [`Error::Interrupted`].
-pub(super) fn hold(path: &Path, check: Check) -> Result<Mmap> {
+pub(super) fn hold(path: &Path, expected: u64, check: Check) -> Result<Mmap> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     let len = file.metadata().map_err(Error::io(path))?.len();
+    if len != expected {
+        return map(path);
+    }
     // Memory of the system, so that it starts at a page as a mapping does.
     let len = usize::try_from(len).map_err(std::io::Error::other).map_err(Error::io(path))?;
     let mut bytes = MmapMut::map_anon(len).map_err(Error::io(path))?;

@@ -271,9 +271,14 @@ impl TargetCache {
         unit
     }
 
-    /// Whether a target has this text, in whatever ASCII case.
+    /// Whether a target has this text, in whatever case.
     pub fn has_text(&self, text: &str) -> bool {
-        self.any_text(|own| own.eq_ignore_ascii_case(text.as_bytes()))
+        if text.is_ascii() {
+            return self.any_text(|own| own.eq_ignore_ascii_case(text.as_bytes()));
+        }
+        let lower = text.to_lowercase();
+        let same = |own: &str| own.to_lowercase() == lower;
+        self.any_text(|own| !own.is_ascii() && std::str::from_utf8(own).is_ok_and(same))
     }
 
     /// Whether a text of a target has this word of ASCII letters and digits, in whatever case.
