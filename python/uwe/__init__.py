@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache as TargetCache
     from uwe.encoder.loading import load as load
     from uwe.encoder.text_encoder import TextEncoder as TextEncoder
-    from uwe.encoder.text_encoder import TruncationWarning as TruncationWarning
     from uwe.encoder.tokens import TokenVectors as TokenVectors
+    from uwe.encoder.truncation import TruncationWarning as TruncationWarning
     from uwe.errors import CacheCorruptError as CacheCorruptError
     from uwe.errors import CacheError as CacheError
     from uwe.errors import CacheFormatError as CacheFormatError
@@ -79,7 +79,8 @@ _MODULES = {
     "bench.evaluation": "evaluate",
     "cache.target_cache": "TargetCache",
     "encoder.loading": "load",
-    "encoder.text_encoder": "TextEncoder TruncationWarning",
+    "encoder.text_encoder": "TextEncoder",
+    "encoder.truncation": "TruncationWarning",
     "encoder.tokens": "TokenVectors",
     "errors": (
         "CacheCorruptError CacheError CacheFormatError CacheMismatchError CacheNotFoundError "

@@ -14,15 +14,6 @@ from numpy.typing import NDArray
 
 from uwe.errors import DataError
 
-__all__ = [
-    "CALIBRATION_FILE",
-    "FEATURES",
-    "KINDS",
-    "Calibration",
-    "calibrations_json",
-    "read_calibrations",
-]
-
 CALIBRATION_FILE = "calibration.json"
 """Its name in a model's folder."""
 

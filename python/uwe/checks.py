@@ -14,11 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.columns import values_of
 from uwe.errors import InputError
 
-__all__ = [
-    "file_name", "flag", "floats", "is_unicode", "listed", "natural", "path_of", "positive",
-    "real_number", "text_of", "texts_of",
-]  # fmt: skip
-
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
 

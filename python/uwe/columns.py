@@ -7,8 +7,6 @@ from typing import Any
 
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["arrow", "columns_of", "metadata_array", "values_of"]
-
 _ROWS = 4096
 """Values that are held at once as Python objects."""
 

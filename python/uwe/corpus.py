@@ -13,7 +13,6 @@ from urllib.parse import unquote
 from uwe.checks import file_name, path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.files.records import (
-    FORMATS,
     Format,
     checked,
     decoded,
@@ -21,17 +20,6 @@ from uwe.files.records import (
     format_of,
     lines_of,
 )
-
-__all__ = [
-    "FORMATS",
-    "Format",
-    "RankingTask",
-    "Record",
-    "TargetTable",
-    "read_queries",
-    "read_targets",
-    "read_task",
-]
 
 _ALIAS_SEPARATOR = re.compile(r"[|\r\n]")
 _GRADE = re.compile(r"\d{1,9}")

@@ -10,20 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "CacheCorruptError",
-    "CacheError",
-    "CacheFormatError",
-    "CacheMismatchError",
-    "CacheNotFoundError",
-    "DataError",
-    "InputError",
-    "MissingExtraError",
-    "ModelError",
-    "TrainingError",
-    "UweError",
-]
-
 
 class UweError(Exception):
     """Base of all errors raised by `uwe`; one comes out of a pickle, or a pool, as it went in."""

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Explanation", "Word", "cells", "explain", "explain_many"]
-
 
 @dataclass(frozen=True)
 class Word:

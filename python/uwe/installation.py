@@ -19,8 +19,6 @@ from typing import Any
 
 from uwe.errors import ModelError, UweError
 
-__all__ = ["examine", "report"]
-
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 _AGAIN = "run  pip install --force-reinstall uwe"
 

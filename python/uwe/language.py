@@ -12,7 +12,6 @@ from uwe.checks import text_of
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-__all__ = ["LANGUAGES", "LanguageWarning", "foreign", "guess_language"]
 
 LANGUAGES = {
     "am": "Amharic", "ar": "Arabic", "be": "Belarusian", "bg": "Bulgarian", "bn": "Bengali",

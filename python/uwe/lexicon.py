@@ -13,8 +13,6 @@ from pathlib import Path
 from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError
 
-__all__ = ["UNKNOWN", "Abbreviations", "checked_abbreviations", "with_unknown_words"]
-
 UNKNOWN = "?"
 """How an unknown word is read: every tokenizer has this token, and it says nothing."""
 

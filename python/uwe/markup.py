@@ -9,8 +9,6 @@ import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 
-__all__ = ["aligned", "cell", "document", "escaped"]
-
 # Characters that HTML cannot hold: controls but tab and line ends, half characters, noncharacters.
 _UNFIT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 

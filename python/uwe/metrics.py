@@ -21,9 +21,6 @@ from uwe.scorer import Scorer, core_scorer
 if TYPE_CHECKING:
     from uwe.ranking.queries import Targets
 
-__all__ = [
-    "DEFAULT_METRICS", "QueryMetrics", "cache_metrics", "checked_metrics", "score_metrics",
-]  # fmt: skip
 
 DEFAULT_METRICS = ("MAP", "RP@10", "MRR")
 """What WorkBench reports for its ranking tasks."""

@@ -14,8 +14,6 @@ from uwe import _core
 from uwe.checks import positive
 from uwe.errors import InputError
 
-__all__ = ["available_threads", "one_blas_thread", "set_threads", "set_worker_threads", "threads"]
-
 VARIABLE = "UWE_THREADS"
 MOST = 1024  # far beyond any machine; far below what a system refuses in the midst of a call
 

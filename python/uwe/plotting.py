@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "check_drawing", "drawing", "plain_ticks"]
 
 FORMATS = (".svg", ".png", ".pdf")
 

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 from uwe.errors import InputError
 
-__all__ = ["Progress", "check_progress", "reporting"]
-
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar on standard error if that is a terminal, or a callable that takes
 the number of items that are done and of all items."""

@@ -8,8 +8,6 @@ from typing import Any, TypedDict, TypeVar
 from uwe.checks import real_number, text_of
 from uwe.errors import InputError
 
-__all__ = ["SCORERS", "CoreScorer", "Scorer", "checked_scorer", "core_scorer"]
-
 SOFT_SCORERS = ("soft_target", "soft_query", "soft")
 SCORERS = (*SOFT_SCORERS, "max", "pooled")
 """Names of all scorers; the first three attend and need a temperature."""

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from uwe.encoder.tokens import Encoder
     from uwe.progress import Progress
 
-__all__ = ["TargetSpace", "cache_folder", "space_cache", "target_space", "target_spaces"]
 
 _ASSETS = Path(__file__).parent / "assets" / "spaces"
 _POLL_SECONDS = 0.1

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from uwe.training.loop import Evaluate, Trained
     from uwe.training.recipe import Recipe, ValidationRecipe
 
-__all__ = ["train"]
 
 VALIDATION = "val"
 """The only split that a recipe's validation reads."""

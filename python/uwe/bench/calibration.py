@@ -14,20 +14,6 @@ from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = [
-    "FOLDS",
-    "JudgedMatches",
-    "Reliability",
-    "conformal_threshold",
-    "cross_validated",
-    "expected_calibration_error",
-    "fit",
-    "highest",
-    "judged",
-    "rescaled",
-    "risk_threshold",
-]
-
 _OTHERS = 0.3
 """Weight of a match that is not its query's best: ten of one query say less than ten queries."""
 _STRENGTH = 0.1  # C of scikit-learn: how little the weights are shrunk

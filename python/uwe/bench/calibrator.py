@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from uwe.ranking.rank import Abbreviate
     from uwe.scorer import Scorer
 
-__all__ = ["RISKS", "Calibrated", "calibrate", "check_calibrated", "target_finder"]
 
 RISKS = (0.05, 0.1, 0.2)
 """Shares of queries with a wrong first match that a `min_confidence` is given for."""

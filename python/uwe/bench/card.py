@@ -13,8 +13,6 @@ from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError
 from uwe.graphs.builder import GRAPHS, WRITTEN_GRAPHS
 
-__all__ = ["model_card"]
-
 # What the graphs of `uwe data graphs` are made of.
 _SOURCES = (
     "ESCO: “This service uses the ESCO classification of the European Commission.” Adapted.",

@@ -20,8 +20,6 @@ from uwe.checks import listed, text_of
 from uwe.errors import InputError
 from uwe.metrics import checked_metrics
 
-__all__ = ["Comparison", "Difference", "compare"]
-
 
 @dataclass(frozen=True)
 class Difference:

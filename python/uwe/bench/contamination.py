@@ -15,8 +15,6 @@ from uwe.data.layout import TaskSplit
 from uwe.encoder.config import TrainingSource
 from uwe.graphs.audit import TrainingEdges, found_pairs, read_training
 
-__all__ = ["COINCIDENCE", "HELD_OUT", "Auditor"]
-
 COINCIDENCE = 0.05
 """Share of pairs that other relations may have in common with a task that is clean."""
 HELD_OUT = 0.001

@@ -40,8 +40,6 @@ from uwe.metrics import checked_metrics
 from uwe.progress import Progress, check_progress, reporting
 from uwe.scorer import Scorer
 
-__all__ = ["evaluate"]
-
 _WHOLE = 64
 """Queries all of whose scores are held at once."""
 _HARDEST, _SHOWN = 10, 5

@@ -32,20 +32,6 @@ from uwe.extraction.source import plain_text
 from uwe.plotting import drawing
 from uwe.ranking.rank import rank_many
 
-__all__ = [
-    "EXTRACTORS",
-    "ExtractionResult",
-    "Extractor",
-    "Figures",
-    "Finding",
-    "Measure",
-    "draw_extraction",
-    "evaluate_extraction",
-    "sentence_extractor",
-    "sentences",
-    "uwe_extractor",
-]
-
 Finding: TypeAlias = tuple[str, float, Sequence[tuple[int, int]]]
 """A label, its score, and the places [start, end) that it was found in, the best first."""
 Extractor: TypeAlias = Callable[[str], Iterable[Finding]]

@@ -13,7 +13,6 @@ from uwe.bench.tasks import PAIRWISE, TASKS
 if TYPE_CHECKING:
     from uwe.bench.results import Entry, Results, TaskRecord
 
-__all__ = ["FRONT", "entries_of", "figure_table", "figure_tables", "measured_tasks"]
 
 FRONT = ("MAP", "RP@10")
 """The metrics of WorkBench."""

@@ -13,8 +13,6 @@ from typing import Any
 from uwe import _core
 from uwe.parallelism import available_threads
 
-__all__ = ["machine", "peak_bytes", "versions"]
-
 # What may take part in the figures; those that are not installed are left out.
 _PACKAGES = (
     "numpy", "onnxruntime", "tokenizers", "bm25s", "scikit-learn", "sentence-transformers",

@@ -9,9 +9,6 @@ from statistics import fmean
 from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.bench.tasks import PAPER_TASKS, TASKS
 
-__all__ = ["Mean", "means"]
-
-
 _Figure = tuple[Entry, TaskRecord]
 
 

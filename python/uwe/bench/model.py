@@ -15,17 +15,6 @@ from uwe.encoder.tokens import Encoder
 from uwe.errors import InputError
 from uwe.scorer import SOFT_SCORERS, Scorer
 
-__all__ = [
-    "ALL_SCORINGS",
-    "TEMPERATURES",
-    "BenchModel",
-    "EncoderModel",
-    "Scoring",
-    "ScoringModel",
-    "TaskModel",
-    "checked_scorings",
-]
-
 ScoreBlock = Callable[[Sequence[str]], NDArray[np.float32]]
 """Queries in, scores out: (queries, targets), float32, finite; higher is better."""
 

@@ -17,8 +17,6 @@ from uwe.data.layout import TaskSplit
 from uwe.errors import DataError, InputError
 from uwe.spaces import target_space
 
-__all__ = ["CATEGORIES", "case_splits", "read_cases"]
-
 CATEGORIES = {
     "lexical": "a word of the query, in another sense, is in a label; read pairwise",
     "case": "other capitals; read hit@1",

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from uwe.bench.calibration import expected_calibration_error
 from uwe.plotting import drawing
 
-__all__ = ["draw_reliability"]
-
 _BINS = 10
 _POINTS = 200
 """Points of a curve: more cannot be told apart."""

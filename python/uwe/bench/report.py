@@ -17,8 +17,6 @@ from uwe.bench.results import METRICS, Entry, HardQuery, Results, TaskRecord, re
 from uwe.bench.tables import Figure, Section, Table, page, to_markdown
 from uwe.errors import InputError
 
-__all__ = ["Report", "read_report", "summary"]
-
 REGIMES = {
     "clean": "no training edge comes from what made the task, and at most 5 % of its pairs from "
     "elsewhere",

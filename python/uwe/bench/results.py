@@ -24,21 +24,6 @@ from uwe.checks import path_of, text_of
 from uwe.errors import DataError, InputError, MissingExtraError
 from uwe.files.atomic import write_text
 
-__all__ = [
-    "METRICS",
-    "REGIMES",
-    "Entry",
-    "HardQuery",
-    "Interval",
-    "ModelRecord",
-    "RankedTarget",
-    "Regime",
-    "Results",
-    "TaskRecord",
-    "check_same_queries",
-    "read_results",
-]
-
 FORMAT, VERSION = "uwe-bench", 1
 
 METRICS = (

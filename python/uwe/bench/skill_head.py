@@ -12,8 +12,6 @@ from uwe.bench.statistics import roc_auc
 from uwe.data.marked_lines import CLASSES, MarkedLines
 from uwe.extraction.skill_head import Marks, SkillHead, marked_spans
 
-__all__ = ["HeadFigures", "evaluate_head"]
-
 _THRESHOLDS = np.arange(0.15, 0.7, 0.025)
 
 

@@ -32,8 +32,6 @@ from uwe.ranking.queries import Found, best_targets, encode_queries
 from uwe.ranking.readings import best_of_readings
 from uwe.scorer import CoreScorer, Scorer, core_scorer
 
-__all__ = ["PreparedSpace", "Relevant", "prepared", "ranked_by_names"]
-
 Count = Callable[[int], object]
 _Given = tuple[_core.TargetCache, NDArray[np.float32], NDArray[np.int64]]
 

@@ -35,16 +35,6 @@ from uwe.spaces import target_space
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = [
-    "K",
-    "TorchBlocks",
-    "check_equal",
-    "composed_labels",
-    "contestants",
-    "in_turns",
-    "measure_speed",
-    "texts_of_tokens",
-]
 
 K = 10
 _SCORER = Scorer("soft", temperature=0.5)

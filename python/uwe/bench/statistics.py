@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.bench.results import Interval
 from uwe.errors import InputError
 
-__all__ = ["bootstrap", "bootstrap_mean", "bootstrap_sums", "roc_auc", "sign_flip"]
-
 SAMPLES = 10_000
 _BOUNDS = (0.025, 0.975)
 _LARGE = 16

@@ -14,8 +14,6 @@ from uwe.markup import aligned, cell, document, escaped
 if TYPE_CHECKING:
     from uwe.bench.results import Interval
 
-__all__ = ["Figure", "Section", "Table", "markdown_rows", "page", "to_markdown"]
-
 
 @dataclass(frozen=True)
 class Figure:

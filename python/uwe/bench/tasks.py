@@ -17,18 +17,6 @@ from uwe.data.layout import TARGETS, TaskSplit, data_folder, read_split, splits_
 from uwe.data.typed import SPLIT, read_typed
 from uwe.errors import DataError, InputError
 
-__all__ = [
-    "GROUPS",
-    "PAIRWISE",
-    "PAPER_TASKS",
-    "TASKS",
-    "TYPED_TASKS",
-    "Task",
-    "chosen_splits",
-    "chosen_tasks",
-    "task_named",
-]
-
 PAPER_TASKS = ("job2skill", "skill2job", "jobnorm", "skillextract", "skillnorm", "skillsim")
 """The six tasks of the paper (arXiv 2511.07969), over which alone a macro mean is one."""
 

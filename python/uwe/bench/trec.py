@@ -29,8 +29,6 @@ from uwe.corpus import RankingTask
 from uwe.errors import InputError
 from uwe.files.atomic import replaced_path
 
-__all__ = ["new_run", "write_qrels"]
-
 AddBlock = Callable[[Sequence[int], NDArray[np.int64], NDArray[np.float32]], None]
 
 _UNSAFE = re.compile(r"[\s%]")

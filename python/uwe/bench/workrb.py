@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.adapters.resolve import bench_model
-from uwe.bench.adapters.workrb import from_workrb, input_type
+from uwe.bench.adapters.workrb import from_workrb as from_workrb
+from uwe.bench.adapters.workrb import input_type
 from uwe.bench.model import BenchModel, EncoderModel, Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.data.layout import read_split
@@ -26,8 +27,6 @@ from uwe.scorer import Scorer
 if TYPE_CHECKING:
     from workrb.models.base import ModelInterface
     from workrb.tasks import RankingTask
-
-__all__ = ["from_workrb", "workrb_model", "workrb_task"]
 
 
 def workrb_model(

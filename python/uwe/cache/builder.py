@@ -18,8 +18,6 @@ from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.progress import Progress, reporting
 
-__all__ = ["Dtype", "TargetTexts", "Tokens", "check_form", "check_model", "write"]
-
 Dtype = Literal["float32", "float16", "int8"]
 """How unit vectors are stored."""
 

@@ -32,7 +32,6 @@ from uwe.files.hashing import file_sha256
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["index_path", "propose"]
 
 _FORMAT = 1
 # hnswlib's own recommendation for high recall at hundreds of dimensions; a fixed seed and one

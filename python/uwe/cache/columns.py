@@ -14,8 +14,6 @@ from uwe import _core
 from uwe.cache.filters import Scalar
 from uwe.errors import CacheCorruptError
 
-__all__ = ["Lazy", "read_aliases", "read_column", "read_metadata"]
-
 T = TypeVar("T")
 _CHUNK = 4096
 _NESTED = (list, dict)

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["Filters", "Scalar", "Where", "kinded"]
-
 Scalar = str | int | float | bool | None
 """A metadata value."""
 

@@ -39,8 +39,6 @@ from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
 
-__all__ = ["TargetCache", "calibration_path"]
-
 
 class TargetCache:
     """The targets of one space: their token vectors, labels, ids, aliases and metadata.

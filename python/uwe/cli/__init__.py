@@ -6,8 +6,6 @@ import sys
 
 from uwe.cli.signals import arm
 
-__all__ = ["main"]
-
 
 def main() -> None:
     """Run the command that the process was started with; never returns."""

@@ -32,8 +32,6 @@ from uwe.cli.data.app import app as data
 from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
 from uwe.cli.train import app as training
 
-__all__ = ["app", "main"]
-
 app = typer.Typer(
     name="uwe",
     help="Rank skills, occupations or labels of yours for any text, and say why.",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from uwe.cli.guard import say
-from uwe.corpus import Format
 from uwe.errors import InputError, UweError
+from uwe.files.records import Format
 
 if TYPE_CHECKING:
     from uwe.cache.filters import Where

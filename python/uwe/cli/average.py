@@ -9,8 +9,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.errors import InputError
 
-__all__ = ["average_command"]
-
 
 def average_command(
     models: Annotated[

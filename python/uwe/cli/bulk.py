@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.corpus import Record
 
-__all__ = ["Answer", "Form", "Texts", "check_file", "show", "text_of_cell", "write", "write_one"]
 
 T = TypeVar("T")
 Find = Callable[[Iterator[str]], Iterator[T]]

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.corpus import TargetTable
 
-__all__ = ["app"]
 
 app = typer.Typer(help="Build and keep target caches.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.corpus import Record
 
-__all__ = ["calibrate_command"]
 
 _NONE = "NONE"
 

@@ -8,8 +8,6 @@ from uwe.cli import arguments, output
 from uwe.cli.guard import FAILED
 from uwe.installation import examine, report
 
-__all__ = ["doctor_command"]
-
 
 def doctor_command(as_json: arguments.AsJson = False) -> None:
     """Print what is installed and whether ranking works; end with 1 if it does not.

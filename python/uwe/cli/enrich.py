@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from uwe.enrich.enrichment import Enrichable, Enriched
     from uwe.enrich.llm import LLM
 
-__all__ = ["enrich_command"]
-
 
 def enrich_command(
     graphs: Annotated[str, typer.Argument(help="A folder of training graphs.")],

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from uwe.corpus import Record
     from uwe.explanation import Explanation
 
-__all__ = ["explain_command"]
-
 
 def explain_command(
     query: Annotated[str | None, typer.Argument(help="The text that was ranked.")] = None,

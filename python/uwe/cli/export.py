@@ -10,8 +10,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.encoder.config import WeightForm
 
-__all__ = ["export_command"]
-
 
 def export_command(
     source: Annotated[

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.extraction.findings import Extraction
 
-__all__ = ["extract_command"]
 
 _LONGEST_FILE = 1 << 24
 """Bytes of one text; a file that is longer holds something else."""

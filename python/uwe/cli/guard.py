@@ -18,8 +18,6 @@ from uwe.cli.output import one_line, safe
 from uwe.cli.signals import INTERRUPTED, hear, leave
 from uwe.errors import UweError
 
-__all__ = ["EXIT_CODES", "FAILED", "guarded", "say"]
-
 P = ParamSpec("P")
 
 FAILED, BROKEN, PIPE_CLOSED = 1, 70, 141

@@ -10,8 +10,6 @@ from uwe.cli.serve import ServedSpaces, api_key_of
 from uwe.cli.signals import leave
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["mcp_command"]
-
 _HOST, _PORT = "127.0.0.1", 8001
 
 

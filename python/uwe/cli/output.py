@@ -12,8 +12,6 @@ from typing import Any
 
 from uwe.markup import aligned
 
-__all__ = ["as_json", "one_line", "print_json", "print_line", "print_table", "safe"]
-
 # C0 but tabs and line feeds, DEL, C1, separators of lines, and what turns the order of characters.
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation
     from uwe.ranking.matches import Match
 
-__all__ = ["Ranked", "as_line", "form", "print_table"]
 
 _COLUMNS = {
     "query": "string", "rank": "int32", "label": "string", "score": "float32",

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from uwe.explanation import Explanation
     from uwe.ranking.matches import Match
 
-__all__ = ["rank_command"]
 
 _BLOCK = 64
 _PART = 128 * _BLOCK

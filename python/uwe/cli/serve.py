@@ -10,8 +10,6 @@ import typer
 from uwe.checks import path_of
 from uwe.errors import InputError, MissingExtraError
 
-__all__ = ["ServedSpaces", "api_key_of", "serve_command"]
-
 ServedSpaces = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,8 +56,9 @@ def serve_command(
       uwe serve -t esco-occupations -t roles=./roles.uwe --port 8080 --workers 2
     """
     try:
-        from uwe.service.app import DEFAULT_SPACES, Settings
+        from uwe.service.app import Settings
         from uwe.service.server import serve
+        from uwe.service.spaces import DEFAULT_SPACES
     except ModuleNotFoundError as error:
         raise MissingExtraError("serve", "uwe serve") from error
     settings = Settings(

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import signal
 
-__all__ = ["INTERRUPTED", "arm", "hear", "leave"]
-
 INTERRUPTED = 130
 """Exit code of a process that Ctrl-C ended."""
 

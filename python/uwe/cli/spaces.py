@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uwe.cli import arguments, output
 
-__all__ = ["spaces_command"]
-
 
 def spaces_command(as_json: arguments.AsJson = False) -> None:
     """List the built-in target spaces.

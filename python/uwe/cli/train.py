@@ -17,8 +17,6 @@ from uwe.cli.guard import guarded
 if TYPE_CHECKING:
     from uwe.graphs.inspect import GraphFacts, Leak, Overlap
 
-__all__ = ["app", "inspect_command"]
-
 
 class _RecipeFirst(TyperGroup):
     """`uwe train RECIPE` is `uwe train run RECIPE`."""

@@ -14,8 +14,6 @@ from uwe.data.typed import TYPED_SETS, no_label, typed_lines
 from uwe.errors import DataError
 from uwe.spaces import target_space
 
-__all__ = ["MarkedPlace", "MarkedText", "marked_sets", "read_adverts", "read_skillspan"]
-
 
 @dataclass(frozen=True)
 class MarkedPlace:

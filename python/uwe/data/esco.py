@@ -16,20 +16,6 @@ from uwe.checks import listed
 from uwe.data.esco_files import Tables, find_tables
 from uwe.errors import DataError, InputError
 
-__all__ = [
-    "ATTRIBUTION",
-    "EscoRelease",
-    "Group",
-    "Occupation",
-    "Older",
-    "Relation",
-    "Skill",
-    "SkillRelation",
-    "newest_release",
-    "read_esco",
-    "read_releases",
-]
-
 ATTRIBUTION = "This service uses the ESCO classification of the European Commission."
 URI_PREFIX = "http://data.europa.eu/esco/"
 

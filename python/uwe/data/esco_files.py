@@ -12,8 +12,6 @@ from uwe.checks import path_of, text_of
 from uwe.data.tables import TableFile, find_files
 from uwe.errors import DataError, InputError
 
-__all__ = ["Tables", "find_tables"]
-
 _KINDS = (
     "skills", "occupations", "occupationSkillRelations", "skillSkillRelations",
     "broaderRelationsSkillPillar", "broaderRelationsOccPillar", "ISCOGroups", "skillGroups",

@@ -14,8 +14,6 @@ from typing import Any
 from uwe.data.esco import Concept, ConceptT, EscoRelease, Group
 from uwe.files.atomic import write_lines
 
-__all__ = ["write_spaces"]
-
 _STEP, _OTHER = " > ", " | "
 
 

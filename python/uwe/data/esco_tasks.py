@@ -20,8 +20,6 @@ from uwe.data.esco import Concept, EscoRelease
 from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 
-__all__ = ["EscoTask", "concept_targets", "esco_tasks", "write_tasks"]
-
 Queries = Iterable[tuple[str, Iterable[int]]]
 
 # The release that the table of tasks has under this name; of others tasks lie in a folder of

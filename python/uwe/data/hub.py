@@ -23,8 +23,6 @@ from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 from uwe.errors import DataError, InputError, MissingExtraError
 
-__all__ = ["HUB_TASKS", "HubTask", "Imported", "esco_of", "hub_task", "import_hub_task"]
-
 # What WorkRB calls them in its code, by our name of the split. Never `train`.
 _SPLITS = {"val": "validation", "test": "test"}
 

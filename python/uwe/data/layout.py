@@ -22,15 +22,6 @@ from uwe.errors import DataError, InputError
 from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
 from uwe.files.hashing import file_sha256
 
-__all__ = [
-    "TaskSplit",
-    "check_no_split_lost",
-    "data_folder",
-    "read_split",
-    "splits_of",
-    "write_task",
-]
-
 ENVIRONMENT = "UWE_DATA"
 TARGETS = "targets.jsonl.gz"
 _QUERIES, _QRELS = ".queries.jsonl.gz", ".qrels.tsv.gz"

@@ -19,15 +19,6 @@ from uwe.extraction.skill_head import token_shapes
 from uwe.files.records import checked, entries_of, lines_of
 from uwe.progress import Progress
 
-__all__ = [
-    "CLASSES",
-    "MarkedLines",
-    "encode_marked_lines",
-    "marked_rows",
-    "read_marked_lines",
-    "read_written_lines",
-]
-
 CLASSES = ("skills", "knowledge")
 
 _WRITTEN = ("id", "label", "sentence", "sentence without the label's words", "name", "other name")

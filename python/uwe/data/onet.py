@@ -20,8 +20,6 @@ from uwe.data.tables import TableFile, find_files
 from uwe.errors import DataError
 from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
 
-__all__ = ["ATTRIBUTION", "CODE", "TABLES", "OnetDatabase", "read_onet", "write_onet"]
-
 ATTRIBUTION = (
     "This product includes information from the O*NET Database by the U.S. Department of Labor, "
     "Employment and Training Administration (USDOL/ETA), used under the CC BY 4.0 license. O*NET® "

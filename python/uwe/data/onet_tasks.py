@@ -8,8 +8,6 @@ from uwe.corpus import RankingTask
 from uwe.data.onet import CODE, OnetDatabase
 from uwe.data.rules import fold_targets, ranking_task
 
-__all__ = ["onet_tasks"]
-
 _Queries = Iterator[tuple[str, list[str]]]
 """Texts, each with the ids of its targets."""
 

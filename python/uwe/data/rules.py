@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from uwe.corpus import RankingTask
 from uwe.errors import InputError
 
-__all__ = ["TargetList", "fold_targets", "ranking_task"]
-
 
 @dataclass(frozen=True)
 class TargetList:

@@ -14,8 +14,6 @@ from typing import Literal, cast
 from uwe.errors import DataError
 from uwe.files.records import checked, decoded, entries_of, lines_of
 
-__all__ = ["MORE", "TableFile", "find_files", "tabbed_rows"]
-
 MORE = " ..."
 """Ends the name of a last column that stands for one value or several."""
 

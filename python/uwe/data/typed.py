@@ -17,16 +17,6 @@ from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError
 from uwe.spaces import TargetSpace, target_space
 
-__all__ = [
-    "NO_ANSWER",
-    "SPLIT",
-    "TYPED_SETS",
-    "TypedSet",
-    "read_typed",
-    "typed_lines",
-    "typed_queries",
-]
-
 NO_ANSWER = "NONE"
 """Stands for the answers of a query to which the space has none."""
 SPLIT = "val"

@@ -11,14 +11,6 @@ from uwe.checks import real_number
 from uwe.errors import InputError, ModelError
 from uwe.scorer import Scorer
 
-__all__ = [
-    "FORMAT",
-    "WEIGHT_FORMS",
-    "ModelConfig",
-    "TrainingSource",
-    "WeightForm",
-]
-
 FORMAT = 1
 """Version of `uwe.json` that this release writes, and the newest that it reads."""
 

@@ -17,8 +17,6 @@ from uwe.encoder.text_encoder import (
 )
 from uwe.errors import InputError, ModelError
 
-__all__ = ["SHIPPED_MODEL", "load"]
-
 SHIPPED_MODEL = "uwe-mini"
 """Name of the model that is installed with the package."""
 

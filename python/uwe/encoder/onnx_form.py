@@ -8,8 +8,6 @@ rank.
 
 from __future__ import annotations
 
-__all__ = ["has_external_data"]
-
 # For each kind of message the fields that may lead to a tensor, and what kind they are.
 _LEADS: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},

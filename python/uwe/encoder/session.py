@@ -29,7 +29,6 @@ from uwe.parallelism import threads
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxSession", "PinnedFile", "open_session"]
 
 # Numbers in a layer's output (tokens times width) up to which products of bytes are done before
 # other threads are awake: 42 tokens of MiniLM.

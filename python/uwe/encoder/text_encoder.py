@@ -18,14 +18,13 @@ from uwe.checks import path_of, positive, texts_of
 from uwe.encoder.config import ModelConfig
 from uwe.encoder.session import OnnxSession, PinnedFile
 from uwe.encoder.tokens import TokenVectors
-from uwe.encoder.truncation import Truncations, TruncationWarning, gathered
+from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError, ModelError
 from uwe.progress import Progress, check_progress, reporting
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["TextEncoder", "Token", "TruncationWarning", "tokenizer_errors"]
 
 CONFIG_FILE, TOKENIZER_FILE, ONNX_FILE = "uwe.json", "tokenizer.json", "model.onnx"
 SKILL_HEAD_FILE = "skill_head.npz"

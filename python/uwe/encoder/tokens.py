@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from uwe.checks import floats, natural
 from uwe.errors import InputError
 
-__all__ = ["Encoder", "TokenVectors", "checked_vectors"]
-
 
 @dataclass(frozen=True, eq=False)
 class TokenVectors:

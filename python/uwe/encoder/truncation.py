@@ -10,8 +10,6 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Literal
 
-__all__ = ["TruncationWarning", "Truncations", "gathered", "warn_caller"]
-
 Kind = Literal["texts", "queries", "targets"]
 
 _REMEDIES: dict[Kind, tuple[str, str]] = {

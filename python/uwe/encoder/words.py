@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from uwe.checks import listed
 from uwe.errors import InputError
 
-__all__ = ["WordGroups", "words_of"]
-
 
 @dataclass(frozen=True)
 class WordGroups:

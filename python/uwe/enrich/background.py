@@ -16,8 +16,6 @@ from uwe.errors import InputError
 from uwe.graphs.files import WEAK, graph_paths, read_edges
 from uwe.graphs.graph import folded, plain
 
-__all__ = ["RELATION", "Background", "Fact", "read_background"]
-
 RELATION = "enriched"
 """How the relations of edges, and the ids of texts, begin that this package made."""
 

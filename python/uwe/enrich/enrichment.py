@@ -32,8 +32,6 @@ from uwe.graphs.graph import folded
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.rank import rank_stream
 
-__all__ = ["PROVENANCE", "Enrichable", "Enriched", "check_out", "enrich", "read_enrichable"]
-
 TOP_K = 50
 """How far down the round trip looks: of tens of thousands of labels, room for every label that
 means nearly the same."""

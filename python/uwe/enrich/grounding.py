@@ -13,8 +13,6 @@ from itertools import chain, islice
 from uwe.enrich.background import RELATION, Background, Fact
 from uwe.errors import InputError
 
-__all__ = ["Example", "Grounder", "Grounding", "rare_skills"]
-
 MOST = {"aliases": 10, "jobs": 8, "broader": 4, "examples": 3}
 """How much of each is taken: a grounding has to fit a prompt many times over."""
 

@@ -8,8 +8,6 @@ import json
 import re
 from urllib.parse import quote
 
-__all__ = ["Hider"]
-
 HIDDEN = "[key]"
 _RUN = 8
 """Characters in a row of a key that are hidden; a shorter key is hidden as a whole word."""

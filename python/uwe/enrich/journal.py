@@ -18,8 +18,6 @@ from filelock import lock_descriptor
 from uwe.checks import path_of
 from uwe.errors import DataError, InputError
 
-__all__ = ["Journal"]
-
 _START = b'{"key": '
 """How every line begins: a file of something else is not cut."""
 

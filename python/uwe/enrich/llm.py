@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-__all__ = ["LLM", "Estimate", "Unusable", "estimate", "read_endpoint"]
 
 URL, KEY, MODEL = "UWE_LLM_URL", "UWE_LLM_KEY", "UWE_LLM_MODEL"
 Unusable = Literal["schema", "refused"]

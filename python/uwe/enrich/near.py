@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-__all__ = ["NearTexts", "runs_of", "words_of"]
-
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _RUN = 3
 

@@ -13,8 +13,6 @@ from typing import Any, Literal
 from uwe.enrich.grounding import Grounding
 from uwe.graphs.graph import plain
 
-__all__ = ["LISTS", "PROMPT_VERSION", "Candidate", "Kind", "messages_for", "parse_answer"]
-
 PROMPT_VERSION = "1"
 """Counted up with every change of a word below: it is part of provenance."""
 

@@ -16,16 +16,6 @@ from uwe.enrich.near import NearTexts, runs_of, words_of
 from uwe.enrich.prompt import Candidate
 from uwe.graphs.graph import folded
 
-__all__ = [
-    "Queries",
-    "Validator",
-    "benchmark_queries",
-    "has_form",
-    "has_length",
-    "is_copy",
-    "is_english",
-]
-
 LENGTHS = {"sentence": (3, 60), "alias": (1, 10), "title": (1, 8)}
 """Words of each kind of text, at least and at most."""
 _CHARACTERS = {"sentence": 500, "alias": 100, "title": 80}

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.ranking.queries import Targets
 
-__all__ = ["MIN_CONFIDENCE", "extract", "extract_many", "extract_stream", "extraction_of"]
 
 MIN_CONFIDENCE = 0.5
 """What a finding has at least, unless another number is asked for."""

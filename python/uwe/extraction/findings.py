@@ -13,7 +13,6 @@ from uwe.markup import escaped
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Extraction", "Extractions", "Finding", "Place", "Word", "place_rows"]
 
 # How JupyterLab and VS Code say that a notebook is light or dark, whatever the system is.
 _THEMES = """

@@ -18,7 +18,6 @@ from uwe.markup import document, escaped
 if TYPE_CHECKING:
     from uwe.extraction.findings import Extraction, Finding, Place, Word
 
-__all__ = ["to_html"]
 
 _FOLDER = Path(__file__).parent
 _HEADING = re.compile(r"#{1,6} +")

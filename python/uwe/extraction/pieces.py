@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["PLACE_FEATURES", "Piece", "PieceRanker", "Pieces"]
 
 PLACE_FEATURES = (
     *FEATURES,

@@ -15,8 +15,6 @@ from itertools import pairwise
 from uwe.extraction.sentences import sentence_spans
 from uwe.extraction.source import PlainText, plain_text
 
-__all__ = ["Segment", "segments", "split_sentences"]
-
 # Bullets: dots, arrows, boxes, ticks, stars and emoji, and the private letters of Word's fonts.
 _SYMBOLS = "•‣⁃∙⋅←-⇿■-➿⤀-⥿⬀-⯿\ue000-\uf8ff\ufe0f\U0001f300-\U0001faff"
 _BULLET = re.compile(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["sentence_spans"]
-
 # A full stop after one of these ends no sentence.
 _ABBREVIATION = re.compile(
     r"approx|ca|cf|co|dept|dr|e\.g|eg|esp|est|excl|fig|i\.e|ie|incl|max|min|mr|mrs|ms|no|nr|pos|prof|"

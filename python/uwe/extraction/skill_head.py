@@ -19,8 +19,6 @@ from uwe.checks import floats
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import ModelError
 
-__all__ = ["SHAPES", "Marks", "SkillHead", "marked_spans", "token_shapes"]
-
 SHAPES = 7
 """Features of a token beside its vector, which knows no capitals: see `token_shapes`."""
 _CONTINUES, _PUNCTUATION, _SPECIAL = 4, 5, 6

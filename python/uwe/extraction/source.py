@@ -13,8 +13,6 @@ from collections.abc import Sequence
 
 from uwe.errors import InputError
 
-__all__ = ["PlainText", "plain_text"]
-
 # What begins and ends a paragraph. `br` and `tr` begin a line alone.
 _BLOCK = re.compile(
     r"address|article|aside|blockquote|body|caption|center|d[dlt]|details|div|fieldset|figcaption|"

@@ -10,8 +10,6 @@ from typing import Any
 from uwe.columns import arrow
 from uwe.errors import DataError
 
-__all__ = ["parquet_rows", "parquet_types"]
-
 _ROWS = 64
 """Rows that are held at once: texts may be long."""
 

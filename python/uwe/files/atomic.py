@@ -20,19 +20,6 @@ from typing import BinaryIO, cast
 from uwe.checks import path_of
 from uwe.errors import InputError
 
-__all__ = [
-    "check_nothing_lost",
-    "new_folder",
-    "replaced",
-    "replaced_file",
-    "replaced_packed",
-    "replaced_path",
-    "set_aside",
-    "settled",
-    "write_lines",
-    "write_text",
-]
-
 
 def settled(path: str | Path) -> Path:
     """A path without `..`: what is looked at before writing has to be where is written.

@@ -6,8 +6,6 @@ import gzip
 import hashlib
 from pathlib import Path
 
-__all__ = ["file_sha256"]
-
 _BLOCK = 1 << 20
 
 

@@ -22,8 +22,6 @@ from uwe.columns import arrow
 from uwe.errors import InputError
 from uwe.files.atomic import replaced_packed, replaced_path, write_text
 
-__all__ = ["Lines", "Parts", "Rows", "parts_of"]
-
 _JOB, _LOCK = "job.json", "lock"
 _OURS = re.compile(r"lock|job\.json|\d{6,}|\.(job\.json|\d{6,})-\w+")
 """Names in the folder; those with a point are what a kill leaves."""

@@ -22,11 +22,6 @@ from uwe.errors import DataError, InputError
 from uwe.files.arrow import parquet_rows
 from uwe.files.xlsx import xlsx_rows
 
-__all__ = [
-    "FORMATS", "Format", "checked", "decoded", "entries_in", "entries_of", "format_of", "lines_of",
-    "suffix_of",
-]  # fmt: skip
-
 Format = Literal["lines", "csv", "jsonl", "parquet", "xlsx"]
 FORMATS: tuple[Format, ...] = ("lines", "csv", "jsonl", "parquet", "xlsx")
 """`lines`: one text a line; `csv`: a header, then rows; `jsonl`: one JSON object a line; `parquet`

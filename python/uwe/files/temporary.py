@@ -8,8 +8,6 @@ import tempfile
 import weakref
 from pathlib import Path
 
-__all__ = ["TemporaryFolder"]
-
 
 class TemporaryFolder:
     """Made at once, removed with the last reference to it, or when the process ends.

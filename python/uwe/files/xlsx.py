@@ -11,8 +11,6 @@ from typing import Any
 
 from uwe.errors import DataError, MissingExtraError
 
-__all__ = ["xlsx_rows"]
-
 _MOST_CELLS = 1 << 24
 """From the first to the last row and column: calamine holds all of them, also the empty ones, and
 ends the process where memory is full."""

@@ -18,8 +18,6 @@ from uwe.files.hashing import file_sha256
 from uwe.graphs.files import read_edges
 from uwe.graphs.graph import folded
 
-__all__ = ["TrainingEdges", "found_pairs", "read_training"]
-
 _EDGES, _NODES = "*.edges.tsv.gz", "nodes.*.jsonl.gz"
 
 

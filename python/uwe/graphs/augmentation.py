@@ -13,8 +13,6 @@ from uwe.checks import natural
 from uwe.errors import InputError
 from uwe.lexicon import Abbreviations
 
-__all__ = ["CHANGES", "augmented"]
-
 _AUGMENTATION = 2
 """Sets these draws apart from those of a batch, and of its padding, with the same number."""
 

@@ -22,8 +22,6 @@ from uwe.graphs.graph import plain
 from uwe.graphs.onet import add_onet
 from uwe.graphs.skillskape import RELATION, add_sentences, read_sentences
 
-__all__ = ["BuiltGraphs", "build_graphs"]
-
 
 @dataclass(frozen=True)
 class BuiltGraphs:

@@ -13,8 +13,6 @@ from uwe.files.atomic import write_lines
 from uwe.graphs.files import EDGES, NODES, graph_name
 from uwe.graphs.graph import plain
 
-__all__ = ["GRAPHS", "WRITTEN_GRAPHS", "GraphBuilder"]
-
 GRAPHS = {
     "J": ("job", "skill"),
     "V": ("skill", "sentence"),

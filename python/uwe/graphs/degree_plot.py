@@ -17,7 +17,6 @@ from uwe.plotting import drawing, plain_ticks
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_degrees", "plot_degrees"]
 
 _COLUMNS = 3
 _WIDTH, _HEIGHT = 3.4, 2.8  # of a panel, in inches

@@ -12,8 +12,6 @@ from uwe.data.rules import ranking_task
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import folded
 
-__all__ = ["add_esco", "held_out", "heldout_ids", "heldout_tasks", "secret_texts"]
-
 
 def held_out(uri: str) -> str:
     """The split of a concept by hash of its URI: 5 % test, 5 % val, the rest train."""

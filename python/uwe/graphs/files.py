@@ -21,11 +21,6 @@ from uwe.errors import DataError, InputError
 from uwe.files.atomic import check_nothing_lost
 from uwe.graphs.graph import Graph, Nodes, folded, plain
 
-__all__ = [
-    "EDGES", "NODES", "WEAK", "Edges", "check_replaceable", "graph_files", "graph_name",
-    "graph_paths", "read_edges", "read_graphs", "read_nodes",
-]  # fmt: skip
-
 WEAK = "(weak)"
 """How relations end that join what is related without meaning the same, such as is-a."""
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from uwe.errors import InputError
 
-__all__ = ["Adjacency", "Graph", "Nodes", "folded", "offsets", "plain"]
-
 
 @dataclass(frozen=True, eq=False)
 class Nodes:

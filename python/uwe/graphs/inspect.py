@@ -18,17 +18,6 @@ from uwe.graphs.audit import found_pairs, read_training
 from uwe.graphs.files import graph_paths
 from uwe.graphs.graph import Graph, Nodes, folded
 
-__all__ = [
-    "GraphFacts",
-    "Leak",
-    "Overlap",
-    "SideFacts",
-    "degrees_of",
-    "find_leaks",
-    "find_overlaps",
-    "graph_facts",
-]
-
 HEAD = 0.01
 """Which share of the nodes, those with most edges, is called the head."""
 

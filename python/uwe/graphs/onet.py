@@ -8,8 +8,6 @@ from uwe.data.onet import CODE, OnetDatabase
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import folded, plain
 
-__all__ = ["add_onet"]
-
 IMPORTANT = 3.5
 """From which importance on (of 1 to 5) an occupation is joined to a skill or knowledge element."""
 

@@ -12,8 +12,6 @@ from uwe.errors import InputError
 from uwe.graphs.graph import Graph
 from uwe.graphs.sampler import Batch, Indices, between
 
-__all__ = ["SentencePadder"]
-
 _PADDING = 1
 """Sets these draws apart from those of a batch with the same seed and number."""
 

@@ -14,8 +14,6 @@ from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.files import graph_name, read_graphs
 from uwe.graphs.graph import Graph, folded, plain
 
-__all__ = ["import_pairs"]
-
 PAIR = "pair"
 """The relation of the texts of one row."""
 

@@ -19,8 +19,6 @@ from uwe.errors import InputError
 from uwe.graphs.graph import Adjacency, Graph
 from uwe.graphs.siblings import Siblings
 
-__all__ = ["Batch", "BatchSampler", "StepSampler", "between"]
-
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Random = np.random.Generator

@@ -16,8 +16,6 @@ from uwe.data.esco import EscoRelease, read_releases
 from uwe.data.onet import OnetDatabase, read_onet
 from uwe.graphs.graph import Nodes, offsets
 
-__all__ = ["Siblings", "broader_of", "read_broader", "siblings_of"]
-
 _CODED = (
     re.compile(r"(onet/\d\d-\d\d)\d\d\.\d\d"),  # the minor group of SOC
     re.compile(r"(onet-dwa/.+)\.D\d+"),  # the intermediate work activity

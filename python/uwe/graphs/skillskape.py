@@ -12,8 +12,6 @@ from uwe.files.records import checked, entries_of, format_of, lines_of
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import plain
 
-__all__ = ["add_sentences", "read_sentences"]
-
 RELATION = "skillskape-train"
 
 

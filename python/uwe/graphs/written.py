@@ -23,8 +23,6 @@ from uwe.graphs.esco import held_out, secret_texts
 from uwe.graphs.files import check_replaceable
 from uwe.graphs.graph import folded, plain
 
-__all__ = ["ATTRIBUTION", "WrittenGraphs", "build_written_graphs"]
-
 ATTRIBUTION = "uwe written texts and uwe lexicon, written by a large language model, CC BY 4.0."
 NO_CONCEPT = "NONE"
 """Stands for the concept of a term to which ESCO has none."""

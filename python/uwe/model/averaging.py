@@ -15,8 +15,6 @@ from uwe.files.atomic import new_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import base_folder, read_source_folder, save_encoder, united_sources
 
-__all__ = ["average_models"]
-
 
 def average_models(
     models: Sequence[tuple[str, float]], out: str | Path, *, name: str | None = None

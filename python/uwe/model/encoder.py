@@ -19,7 +19,6 @@ from uwe.scorer import Scorer, checked_scorer
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["TorchEncoder", "chunks_by_length", "load_tokenizer", "load_transformer"]
 
 # Without the second, transformers asks on the terminal whether to run what a folder brings.
 _OWN_CODE = {"local_files_only": True, "trust_remote_code": False}

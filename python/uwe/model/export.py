@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from uwe.model.encoder import TorchEncoder
 
-__all__ = ["Exported", "export"]
 
 # Batch and length of the probes that are compared with torch, and of those that show how large
 # activations are.

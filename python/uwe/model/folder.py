@@ -23,10 +23,6 @@ from uwe.errors import ModelError
 if TYPE_CHECKING:
     from uwe.model.encoder import TorchEncoder
 
-__all__ = [
-    "SourceFolder", "base_folder", "config_of", "disk_errors", "quiet", "read_source_folder",
-    "save_encoder", "united_sources",
-]  # fmt: skip
 
 _OTHER_FORMS = ["*.h5", "*.ot", "*.msgpack", "*.onnx", "*.py"]
 """Weights of other libraries, and code, which are never read."""

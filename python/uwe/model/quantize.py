@@ -23,8 +23,6 @@ from onnx import TensorProto, helper, numpy_helper
 from uwe.encoder.config import WeightForm
 from uwe.encoder.session import open_session
 
-__all__ = ["column_ranges", "quantize"]
-
 # Smaller tensors (biases, norms, constants of the graph) stay float32: they weigh nothing.
 _LEAST_STORED = 4096
 # Columns of a normalised input differ in size, and one fixed scale would leave small ones a few

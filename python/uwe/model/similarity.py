@@ -17,8 +17,6 @@ from uwe.scorer import Scorer, checked_scorer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["late_interaction_scores", "similarity_function"]
-
 
 def late_interaction_scores(
     queries: torch.Tensor,

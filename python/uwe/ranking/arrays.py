@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.ranking.queries import Targets
 
-__all__ = ["TopK", "late_interaction", "scores", "top_k"]
 
 _BLOCK = 64
 """Queries that are encoded and scored at once."""

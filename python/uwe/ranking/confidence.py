@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from uwe.ranking.readings import Hits
     from uwe.scorer import Scorer
 
-__all__ = ["Calibrations", "match_features"]
 
 _NEAR = 0.05
 _SENTENCE_WORDS = 6

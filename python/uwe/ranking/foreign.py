@@ -13,7 +13,6 @@ from uwe.language import LANGUAGES, LanguageWarning, foreign
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["ForeignQueries", "unread_language"]
 
 _LEAST = 0.02
 """Share of the queries that has to be foreign: a guess is wrong about one English title in 400."""

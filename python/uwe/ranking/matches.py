@@ -12,8 +12,6 @@ from uwe.markup import cell, escaped
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Match", "Ranking", "Rankings"]
-
 
 @dataclass(frozen=True)
 class Match:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.encoder.tokens import TokenVectors
 
-__all__ = ["NamedTexts", "NearestTexts", "nearest_texts"]
 
 _AXES, _TEXTS = 128, 150
 """Axes that are compared, and texts that are proposed for a query. On the pieces of adverts against

@@ -26,18 +26,6 @@ if TYPE_CHECKING:
     Targets = TargetCache | Sequence[str]
     """A target space, or labels, which the shipped model encodes at each call."""
 
-__all__ = [
-    "Found",
-    "Targets",
-    "best_targets",
-    "chosen_scorer",
-    "encode_queries",
-    "encoded",
-    "several",
-    "subset_of",
-    "target_cache",
-]
-
 
 class Found(NamedTuple):
     """The best targets of one query, best first.

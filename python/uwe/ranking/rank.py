@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.ranking.queries import Targets
 
-__all__ = ["Abbreviate", "Featured", "rank", "rank_many", "rank_stream", "ranked_features"]
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""

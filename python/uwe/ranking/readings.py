@@ -16,7 +16,6 @@ from uwe.ranking.queries import Found
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
 
-__all__ = ["BACKGROUND", "Hits", "best_of_readings", "readings_of"]
 
 BACKGROUND = 10
 """Best scores of a space that say how far a match stands out."""

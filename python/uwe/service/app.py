@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from fastapi_offline import FastAPIOffline
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -22,7 +23,7 @@ from uwe.language import guess_language
 from uwe.service.engine import Engine
 from uwe.service.lane import FullError, StoppedError
 from uwe.service.limits import NO_KEY, Limits
-from uwe.service.metrics import CONTENT_TYPE_LATEST, Metrics
+from uwe.service.metrics import Metrics
 from uwe.service.problems import problem
 from uwe.service.requests import (
     Explained,
@@ -36,8 +37,6 @@ from uwe.service.requests import (
     wrong_fields,
 )
 from uwe.service.spaces import DEFAULT_SPACES, Spaces, UnknownNameError
-
-__all__ = ["DEFAULT_SPACES", "Settings", "make_app"]
 
 _PAGE = Path(__file__).parent / "page"
 _DESCRIPTION = """Ranks skills, occupations or labels of your own for titles and sentences, finds

@@ -24,8 +24,6 @@ from uwe.service.lane import Lane
 from uwe.service.requests import MOST_WITH_WORDS, ExplainRequest, ExtractRequest, RankRequest
 from uwe.service.spaces import Spaces, UnknownNameError
 
-__all__ = ["Engine"]
-
 _TOGETHER = 64
 """Queries of a batch: as many as keep two cores busy."""
 _MOST_WAITING_TEXTS = 64

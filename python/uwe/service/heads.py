@@ -6,8 +6,6 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["BoundedHeads"]
-
 _MOST_BYTES = 65_536
 _MOST_SECONDS = 20.0
 

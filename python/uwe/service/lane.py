@@ -14,8 +14,6 @@ import anyio
 
 from uwe.errors import UweError
 
-__all__ = ["FullError", "Lane", "StoppedError"]
-
 _LINGER_SECONDS = 0.003
 """How long a batch waits for as many jobs as the last one had: a large batch costs less a job."""
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from uwe.service.metrics import Metrics
 
-__all__ = ["NO_KEY", "BodyTooLargeError", "Limits", "carries_key"]
 
 _log = logging.getLogger("uwe.service")
 _GONE = 499

@@ -9,8 +9,6 @@ from typing import Any
 from uwe.errors import InputError
 from uwe.service.logs import LOG_CONFIG
 
-__all__ = ["OPTIONS", "check_address", "is_loopback"]
-
 OPTIONS: dict[str, Any] = {
     "log_config": LOG_CONFIG,
     "access_log": False,

@@ -6,8 +6,6 @@ import json
 import logging
 from datetime import datetime, timezone
 
-__all__ = ["LOG_CONFIG", "JsonLines"]
-
 
 class JsonLines(logging.Formatter):
     """A record as one line of JSON; what was passed as `extra={"fields": {...}}` stands in it."""

@@ -50,8 +50,6 @@ from uwe.service.requests import (
 )
 from uwe.service.spaces import Spaces, name_and_folder
 
-__all__ = ["make_server", "serve_http", "serve_stdio"]
-
 _log = logging.getLogger("uwe.service")
 
 _MOST_BYTES = 1_000_000

@@ -9,8 +9,6 @@ from typing import Any
 from pydantic_core import to_json
 from starlette.responses import Response
 
-__all__ = ["problem"]
-
 
 def problem(
     scope: Mapping[str, Any],

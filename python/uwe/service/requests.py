@@ -15,18 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-__all__ = [
-    "ExplainRequest",
-    "Explained",
-    "ExtractRequest",
-    "Extracted",
-    "Problem",
-    "RankRequest",
-    "Ranked",
-    "SpaceList",
-    "wrong_fields",
-]
-
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
 MOST_TEXTS, MOST_TEXT_CHARACTERS = 8, 100_000
 MOST_MATCHES = 1000

@@ -22,8 +22,6 @@ from uwe.service.heads import BoundedHeads
 from uwe.service.listening import OPTIONS, check_address, is_loopback
 from uwe.service.spaces import Spaces
 
-__all__ = ["serve"]
-
 _SETTINGS = "UWE_SERVICE_SETTINGS"
 """Environment variable that tells workers their settings; the key comes with it, to them alone."""
 _YOUNG_OBJECTS = 5000

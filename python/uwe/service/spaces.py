@@ -18,8 +18,6 @@ from uwe.errors import InputError, UweError
 from uwe.extraction.extract import extract_stream
 from uwe.spaces import space_cache, target_space, target_spaces
 
-__all__ = ["DEFAULT_SPACES", "Spaces", "UnknownNameError", "name_and_folder"]
-
 DEFAULT_SPACES = ("esco-skills", "esco-occupations")
 
 _log = logging.getLogger("uwe.service")

@@ -22,8 +22,6 @@ from uwe.graphs.siblings import Siblings, read_broader, siblings_of
 from uwe.model.folder import united_sources
 from uwe.training.recipe import GraphRecipe, Recipe
 
-__all__ = ["GraphBatch", "RecipeBatches"]
-
 
 @dataclass(frozen=True, eq=False)
 class GraphBatch:

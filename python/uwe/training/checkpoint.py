@@ -32,11 +32,6 @@ from uwe.model.folder import disk_errors, save_encoder
 from uwe.training.batches import GraphBatch
 from uwe.training.recipe import Recipe, read_recipe, settings_of
 
-__all__ = [
-    "MODEL", "Checkpoint", "checkpoint_of", "encoder_sha256", "keep_model", "named_state",
-    "restore_state", "run_folder", "save_checkpoint", "save_failed_step",
-]  # fmt: skip
-
 FORMAT = 2
 CHECKPOINTS, MODEL, RECIPE = "checkpoints", "model", "recipe.json"
 _NAME = re.compile(r"step-(\d{6,})")

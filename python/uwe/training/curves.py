@@ -13,7 +13,6 @@ from uwe.training.log import METRICS_FILE, read_metrics, smoothed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["RunLog", "draw_curves", "read_run"]
 
 _STYLES = ("-", "--", ":", "-.")
 

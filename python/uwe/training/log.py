@@ -16,8 +16,6 @@ from uwe.errors import DataError
 from uwe.files.atomic import write_lines
 from uwe.progress import Progress
 
-__all__ = ["METRICS_FILE", "MetricsLog", "Reporter", "read_metrics", "smoothed"]
-
 METRICS_FILE = "metrics.jsonl"
 
 _NEW = 0.05

@@ -38,8 +38,6 @@ from uwe.training.recipe import OptimizerRecipe, Recipe
 from uwe.training.step import accumulate_gradients
 from uwe.training.teacher import Teacher
 
-__all__ = ["Evaluate", "Trained", "interpolated", "interruptible", "learning_rate_share", "train"]
-
 Evaluate = Callable[[TorchEncoder], Mapping[str, Mapping[str, float]]]
 """Gives the metrics of each task of the recipe's validation, from 0 to 1."""
 

@@ -10,8 +10,6 @@ import torch
 
 from uwe.errors import InputError
 
-__all__ = ["distillation", "many_to_many", "one_direction"]
-
 
 def many_to_many(
     scores: torch.Tensor,

@@ -26,10 +26,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = [
-    "AugmentRecipe", "BatchRecipe", "GraphRecipe", "ModelRecipe", "OptimizerRecipe", "Recipe",
-    "TeacherRecipe", "ValidationRecipe", "read_recipe", "settings_of",
-]  # fmt: skip
 
 FORMAT = 2
 """Version of recipes that this release reads."""

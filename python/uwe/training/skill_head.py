@@ -27,8 +27,6 @@ from uwe.extraction.skill_head import POOLED_LENGTH, SHAPES, VECTOR_SCALE
 from uwe.files.atomic import replaced_path
 from uwe.progress import Progress, reporting
 
-__all__ = ["HeadNetwork", "HeadRecipe", "train_head"]
-
 
 @dataclass(frozen=True)
 class HeadRecipe:

@@ -23,8 +23,6 @@ from uwe.training.recipe import Recipe
 from uwe.training.teacher import Teacher
 from uwe.training.tiles import Ragged, graph_scores
 
-__all__ = ["accumulate_gradients"]
-
 
 def accumulate_gradients(
     encoder: TorchEncoder, batch: GraphBatch, recipe: Recipe, teacher: Teacher | None = None

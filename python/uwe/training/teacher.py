@@ -16,8 +16,6 @@ from uwe.training.checkpoint import encoder_sha256
 from uwe.training.recipe import Recipe
 from uwe.training.tiles import Ragged, graph_scores
 
-__all__ = ["Teacher"]
-
 _MOST_TOKENS = 2_000_000
 """Most token vectors of a model that are kept: labels come again. Of 768 axes they take 3 GB."""
 

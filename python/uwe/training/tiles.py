@@ -21,8 +21,6 @@ import torch
 from uwe.errors import InputError
 from uwe.scorer import Scorer, checked_scorer
 
-__all__ = ["TILE_PAIRS", "Ragged", "graph_scores", "tiled_scores"]
-
 TILE_PAIRS = 1 << 20
 """Most pairs of tokens of a tile by default: 4 MB a tensor, of which some ten are alive at once."""
 

@@ -19,14 +19,6 @@ from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError, MissingExtraError, ModelError
 from uwe.scorer import Scorer
 
-__all__ = [
-    "Vectors",
-    "callable_model",
-    "load_sentence_transformers",
-    "sentence_transformers_model",
-    "uwe_model",
-]
-
 _PROBE = ("data engineer, Python and SQL", "bakes bread and pastry")
 _WANTED = (
     "uwe.TokenVectors, one array of shape (texts, dim), or a list with an array of shape "

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from uwe.bench.model import ScoreBlock, ScoringModel
 from uwe.errors import MissingExtraError
 
-__all__ = ["bm25", "tfidf"]
-
 _K1, _B = 1.5, 0.75
 _GRAMS = (1, 3)
 

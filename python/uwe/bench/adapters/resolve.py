@@ -20,8 +20,6 @@ from uwe.encoder.loading import SHIPPED_MODEL, load
 from uwe.encoder.text_encoder import CONFIG_FILE, TextEncoder
 from uwe.errors import InputError
 
-__all__ = ["bench_model"]
-
 _LEXICAL = {"bm25": bm25, "tfidf": tfidf}
 _PREFIX = "sentence-transformers:"
 _ACCEPTED = (

@@ -20,7 +20,6 @@ from uwe.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from workrb.models.base import ModelInterface
 
-__all__ = ["INPUT_TYPES", "from_workrb", "input_type", "on_tasks"]
 
 INPUT_TYPES = {
     "job title": "job_title",

@@ -7,8 +7,6 @@ import typer
 from uwe.cli.bench import audit, card, compare, extraction, report, run, speed, tasks
 from uwe.cli.guard import guarded
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Evaluate models on WorkBench, and draw what came out.",
     no_args_is_help=True,

@@ -9,8 +9,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.cli.bench.options import Data, Splits, Tasks
 
-__all__ = ["audit_command"]
-
 
 def audit_command(
     model: Annotated[

@@ -10,8 +10,6 @@ import typer
 from uwe.cli import output
 from uwe.cli.bench.options import check_out
 
-__all__ = ["card_command"]
-
 
 def card_command(
     model: Annotated[str, typer.Argument(help="A folder that  uwe export  made.")],

@@ -9,8 +9,6 @@ import typer
 
 from uwe.cli import arguments, output
 
-__all__ = ["compare_command"]
-
 
 def compare_command(
     first: Annotated[str, typer.Argument(metavar="RESULT", help="A result of  uwe bench run.")],

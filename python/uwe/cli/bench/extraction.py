@@ -12,8 +12,6 @@ from uwe.cli.bench.options import Data, check_out
 from uwe.cli.guard import say
 from uwe.errors import InputError
 
-__all__ = ["extraction_command"]
-
 
 def extraction_command(
     extractor: Annotated[

@@ -10,8 +10,6 @@ import typer
 
 from uwe.errors import InputError
 
-__all__ = ["Data", "Models", "Scorers", "Splits", "Tasks", "check_out"]
-
 Data = Annotated[
     str | None,
     typer.Option(metavar="FOLDER", help="The data folder; the default is what UWE_DATA names."),

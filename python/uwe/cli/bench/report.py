@@ -11,8 +11,6 @@ from uwe.cli import output
 from uwe.cli.bench.options import check_out
 from uwe.errors import InputError
 
-__all__ = ["report_command"]
-
 
 def report_command(
     files: Annotated[

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from uwe.bench.model import BenchModel
     from uwe.bench.results import Results
 
-__all__ = ["print_results", "run_command"]
-
 
 def run_command(
     model: Models = None,

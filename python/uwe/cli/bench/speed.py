@@ -9,8 +9,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.cli.guard import say
 
-__all__ = ["speed_command"]
-
 
 def speed_command(
     threads: Annotated[

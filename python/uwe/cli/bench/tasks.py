@@ -13,7 +13,6 @@ from uwe.cli.bench.options import Data
 if TYPE_CHECKING:
     from uwe.bench.tasks import Task
 
-__all__ = ["tasks_command"]
 
 _WIDTH = 100
 

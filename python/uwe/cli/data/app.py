@@ -7,8 +7,6 @@ import typer
 from uwe.cli.data import esco, graphs, hub, onet, pairs
 from uwe.cli.guard import guarded
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Make tasks, target spaces and training graphs from what publishers ship.",
     no_args_is_help=True,

@@ -9,8 +9,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.cli.data.tasks import Out, folder_of, print_left_out, print_splits, sizes_of
 
-__all__ = ["import_esco"]
-
 Sources = Annotated[
     list[str],
     typer.Argument(

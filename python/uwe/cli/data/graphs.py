@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from uwe.graphs.build import BuiltGraphs
     from uwe.graphs.written import WrittenGraphs
 
-__all__ = ["graphs"]
 
 Out = Annotated[
     str,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from uwe.data.esco import EscoRelease
     from uwe.data.hub import HubTask, Imported
 
-__all__ = ["import_workrb"]
 
 Tasks = Annotated[
     list[str] | None,

@@ -9,8 +9,6 @@ import typer
 from uwe.cli import arguments, output
 from uwe.cli.data.tasks import Out, folder_of, print_splits, sizes_of
 
-__all__ = ["import_onet"]
-
 Source = Annotated[
     str,
     typer.Argument(

@@ -8,8 +8,6 @@ import typer
 
 from uwe.cli import arguments, output
 
-__all__ = ["import_pairs"]
-
 Source = Annotated[
     str, typer.Argument(metavar="FILE.csv", help="With a header; may be packed, .gz.")
 ]

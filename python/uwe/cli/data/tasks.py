@@ -14,7 +14,6 @@ from uwe.cli import output
 if TYPE_CHECKING:
     from uwe.corpus import RankingTask
 
-__all__ = ["Out", "folder_of", "print_left_out", "print_splits", "sizes_of"]
 
 Out = Annotated[
     str | None,
