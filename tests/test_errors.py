@@ -19,6 +19,7 @@ from uwe.errors import (
     InputError,
     MissingExtraError,
     UweError,
+    extra,
 )
 
 ARGUMENTS: dict[type, tuple[tuple[Any, ...], dict[str, Any]]] = {
@@ -84,6 +85,13 @@ def test_what_pythons_own_classes_promise_is_kept() -> None:
     assert isinstance(pickle.loads(pickle.dumps(CacheNotFoundError("x"))), FileNotFoundError)
     assert issubclass(MissingExtraError, ImportError)
     assert all(issubclass(kind, UweError) for kind in ARGUMENTS)
+
+
+@pytest.mark.parametrize(("module", "told"), [("nothing_such", True), ("uwe.nothing_such", False)])
+def test_a_module_of_our_own_is_no_missing_extra(module: str, told: bool) -> None:
+    with pytest.raises(ImportError) as caught, extra("ann", "candidates="):
+        importlib.import_module(module)
+    assert isinstance(caught.value, MissingExtraError) is told
 
 
 def test_paths_of_data_errors_stay_paths() -> None:

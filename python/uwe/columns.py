@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 _ROWS = 4096
 """Values that are held at once as Python objects."""
@@ -17,10 +17,8 @@ def arrow(needed_for: str) -> Any:
     Raises:
         MissingExtraError: If it is not installed.
     """
-    try:
+    with extra("arrow", needed_for):
         import pyarrow as pa
-    except ModuleNotFoundError:
-        raise MissingExtraError("arrow", needed_for) from None
     return pa
 
 

@@ -7,6 +7,8 @@ permission) pass through as `OSError` with their path.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +98,18 @@ class MissingExtraError(UweError, ImportError):
     def __init__(self, extra: str, needed_for: str) -> None:
         super().__init__(f"{needed_for} needs the extra '{extra}': run  pip install 'uwe[{extra}]'")
         self.extra = extra
+
+
+@contextmanager
+def extra(name: str, needed_for: str) -> Iterator[None]:
+    """Say which extra an import within needs; one of our own modules that fails is a bug, and told.
+
+    Raises:
+        MissingExtraError: If a library is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").startswith("uwe"):
+            raise
+        raise MissingExtraError(name, needed_for) from error

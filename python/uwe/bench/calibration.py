@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uwe.bench.statistics import roc_auc
 from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 _OTHERS = 0.3
 """Weight of a match that is not its query's best: ten of one query say less than ten queries."""
@@ -321,10 +321,8 @@ def _check_sorts(matches: JudgedMatches) -> None:
 def _logistic(
     features: NDArray[np.float64], matches: JudgedMatches, c: float
 ) -> tuple[NDArray[np.float64], float]:
-    try:
+    with extra("bench", "a calibration"):
         from sklearn.linear_model import LogisticRegression
-    except ModuleNotFoundError:
-        raise MissingExtraError("bench", "a calibration") from None
     model = LogisticRegression(C=c, max_iter=1000)
     found = model.fit(features, matches.right, sample_weight=matches.match_weight)
     return found.coef_[0], float(found.intercept_[0])

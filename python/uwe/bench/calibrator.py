@@ -21,7 +21,7 @@ from uwe.bench.calibration import (
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer
 from uwe.ranking.rank import ranked_features
@@ -192,10 +192,8 @@ def _best(
     matches: JudgedMatches, bases: list[Calibration], scorer: str
 ) -> tuple[Calibration, NDArray[np.float64]]:
     """The calibration with the least log loss, and the confidence of every match without it."""
-    try:
+    with extra("bench", "a calibration"):
         from sklearn.metrics import log_loss
-    except ModuleNotFoundError:
-        raise MissingExtraError("bench", "a calibration") from None
 
     tried: list[Calibration | None] = [*bases]
     if not bases or len(matches) > _RESCALED:

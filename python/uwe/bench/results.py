@@ -21,7 +21,7 @@ from uwe.bench.figures import figure_tables
 from uwe.bench.model import BenchModel
 from uwe.bench.tasks import PAIRWISE
 from uwe.checks import path_of, text_of
-from uwe.errors import DataError, InputError, MissingExtraError
+from uwe.errors import DataError, InputError, extra
 from uwe.files.atomic import write_text
 
 FORMAT, VERSION = "uwe-bench", 1
@@ -291,10 +291,8 @@ class Results:
             DataError: If it is no result of this format, or lacks something.
             MissingExtraError: If msgspec of the extra `bench` is missing.
         """
-        try:
+        with extra("bench", "reading results"):
             import msgspec
-        except ImportError:
-            raise MissingExtraError("bench", "reading results") from None
         path, again = path_of("path", path), "evaluate again"
         text = text_of("a result", text)
         try:

@@ -21,7 +21,7 @@ from uwe.bench.model import BenchModel, EncoderModel, Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.data.layout import read_split
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 from uwe.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def workrb_task(
 @functools.cache
 def _classes() -> tuple[type, type]:
     """A model class and a task class that derive from WorkRB's."""
-    try:
+    with extra("bench", "WorkRB"):
         import torch
         from workrb.models.base import ModelInterface
         from workrb.tasks.abstract.ranking_base import (
@@ -108,8 +108,6 @@ def _classes() -> tuple[type, type]:
             RankingTaskGroup,
         )
         from workrb.types import LabelType, Language, ModelInputType
-    except ImportError as error:
-        raise MissingExtraError("bench", "WorkRB") from error
 
     class UweModel(ModelInterface):  # type: ignore[misc]
         name = ""  # WorkRB has properties here; an attribute that the constructor sets will do

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.encoder.tokens import TokenVectors
-from uwe.errors import CacheError, MissingExtraError
+from uwe.errors import CacheError, extra
 from uwe.files.atomic import replaced_path, write_text
 from uwe.files.hashing import file_sha256
 
@@ -263,8 +263,6 @@ def _seal_path(path: Path) -> Path:
 
 
 def _library() -> Any:
-    try:
+    with extra("ann", "candidates="):
         import hnswlib
-    except ImportError as error:
-        raise MissingExtraError("ann", "candidates=") from error
     return hnswlib

@@ -8,7 +8,7 @@ import typer
 
 from uwe.cli.serve import ServedSpaces, api_key_of
 from uwe.cli.signals import leave
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 _HOST, _PORT = "127.0.0.1", 8001
 
@@ -46,11 +46,9 @@ def mcp_command(
       uwe mcp -t esco-skills
       uwe mcp -t roles=./roles.uwe --http --port 8080
     """
-    try:
+    with extra("mcp", "uwe mcp"):
         from uwe.service.mcp import serve_http, serve_stdio
         from uwe.service.spaces import DEFAULT_SPACES
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("mcp", "uwe mcp") from error
     if not http:
         for name, value in (("--host", host), ("--port", port), ("--api-key-file", api_key_file)):
             if value is not None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uwe.checks import path_of
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 ServedSpaces = Annotated[
     list[str] | None,
@@ -55,12 +55,10 @@ def serve_command(
       uwe serve
       uwe serve -t esco-occupations -t roles=./roles.uwe --port 8080 --workers 2
     """
-    try:
+    with extra("serve", "uwe serve"):
         from uwe.service.app import Settings
         from uwe.service.server import serve
         from uwe.service.spaces import DEFAULT_SPACES
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("serve", "uwe serve") from error
     settings = Settings(
         spaces=tuple(spaces or DEFAULT_SPACES),
         most_bytes=most_bytes,

@@ -21,7 +21,7 @@ from uwe.data.esco import EscoRelease, read_esco
 from uwe.data.esco_tasks import concept_targets
 from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
-from uwe.errors import DataError, InputError, MissingExtraError
+from uwe.errors import DataError, InputError, extra
 
 # What WorkRB calls them in its code, by our name of the split. Never `train`.
 _SPLITS = {"val": "validation", "test": "test"}
@@ -199,10 +199,8 @@ class _Repository:
 
 def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, Any]:
     """All splits of the repository, by the hub's names."""
-    try:
+    with extra("bench", "the Hugging Face hub"):
         from datasets import load_dataset
-    except ImportError as error:
-        raise MissingExtraError("bench", "the Hugging Face hub") from error
     if mirror is None:
         source, cache, remedy = task.repository, None, (
             "connect to the network, log in with  hf auth login  if it asks for an account, or "
@@ -286,10 +284,8 @@ def _sentences(repository: _Repository, esco: EscoRelease | None) -> Made:
 
 def _pairs(repository: _Repository, _: EscoRelease | None) -> Made:
     """Pairs of related skills; every skill of the set is a target. WorkRB splits them itself."""
-    try:
+    with extra("bench", "WorkRB's split of SkillMatch-1K"):
         from sklearn.model_selection import train_test_split
-    except ImportError as error:
-        raise MissingExtraError("bench", "WorkRB's split of SkillMatch-1K") from error
     rows = list(repository.rows("test", skill_a=str, skill_b=str, related=int))
     skills = sorted({skill for row in rows for skill in row[:2]})
     number = {skill: i for i, skill in enumerate(skills)}

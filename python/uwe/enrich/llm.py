@@ -19,7 +19,7 @@ from uwe.enrich.grounding import Grounding
 from uwe.enrich.hiding import Hider
 from uwe.enrich.journal import Journal
 from uwe.enrich.prompt import PROMPT_VERSION, Candidate, messages_for, parse_answer
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 if TYPE_CHECKING:
     import httpx2
@@ -307,11 +307,9 @@ def _client(url: str, key: str, timeout: float, lost: Callable[[], object]) -> o
     An answer whose body is not complete in time, or that is no chat completion, is an attempt that
     failed, and is made again.
     """
-    try:
+    with extra("enrich", "uwe enrich"):
         import httpx2
         import openai
-    except ImportError:
-        raise MissingExtraError("enrich", "uwe enrich") from None
 
     class InTime(httpx2.SyncByteStream):
         # The client's own timeout is for each read: a byte now and then would keep it waiting.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from uwe.errors import DataError, MissingExtraError
+from uwe.errors import DataError, extra
 
 _MOST_CELLS = 1 << 24
 """From the first to the last row and column: calamine holds all of them, also the empty ones, and
@@ -33,10 +33,8 @@ def xlsx_rows(path: Path) -> Iterator[list[Any]]:
         MissingExtraError: If python-calamine is not installed.
         OSError: If the file cannot be read.
     """
-    try:
+    with extra("xlsx", "reading Excel's .xlsx"):
         import python_calamine as calamine
-    except ModuleNotFoundError:
-        raise MissingExtraError("xlsx", "reading Excel's .xlsx") from None
     with path.open("rb") as file:
         try:
             _check_size(file, path)

@@ -16,7 +16,7 @@ from uwe.checks import floats
 from uwe.encoder.config import TrainingSource
 from uwe.encoder.text_encoder import TextEncoder, tokenizer_errors
 from uwe.encoder.tokens import TokenVectors
-from uwe.errors import InputError, MissingExtraError, ModelError
+from uwe.errors import InputError, ModelError, extra
 from uwe.scorer import Scorer
 
 _PROBE = ("data engineer, Python and SQL", "bakes bread and pastry")
@@ -82,10 +82,8 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
         MissingExtraError: If sentence-transformers is not installed.
         ModelError: If it cannot load the model.
     """
-    try:
+    with extra("bench", "a model of sentence-transformers"):
         import sentence_transformers as library
-    except ImportError:
-        raise MissingExtraError("bench", "a model of sentence-transformers") from None
     folder = Path(source).expanduser()
     path = str(folder) if folder.is_dir() else source
     try:

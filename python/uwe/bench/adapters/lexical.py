@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.bench.model import ScoreBlock, ScoringModel
-from uwe.errors import MissingExtraError
+from uwe.errors import extra
 
 _K1, _B = 1.5, 0.75
 _GRAMS = (1, 3)
@@ -30,11 +30,9 @@ def bm25(name: str = "bm25") -> ScoringModel:
     Raises:
         MissingExtraError: If bm25s or scipy is not installed.
     """
-    try:
+    with extra("bench", "BM25"):
         import bm25s
         from scipy import sparse
-    except ImportError:
-        raise MissingExtraError("bench", "BM25") from None
 
     def prepare(targets: Sequence[str]) -> ScoreBlock:
         index = bm25s.BM25(k1=_K1, b=_B, method="robertson")
@@ -66,10 +64,8 @@ def tfidf(name: str = "tfidf") -> ScoringModel:
     Raises:
         MissingExtraError: If scikit-learn is not installed.
     """
-    try:
+    with extra("bench", "TF-IDF"):
         from sklearn.feature_extraction.text import TfidfVectorizer
-    except ImportError:
-        raise MissingExtraError("bench", "TF-IDF") from None
 
     def prepare(targets: Sequence[str]) -> ScoreBlock:
         vectorizer = TfidfVectorizer(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uwe.bench.model import ScoreBlock, ScoringModel, TaskModel
 from uwe.checks import positive
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, extra
 
 if TYPE_CHECKING:
     from workrb.models.base import ModelInterface
@@ -83,10 +83,8 @@ def from_workrb(
         InputError: If it is no model of WorkRB, or a type is unknown to WorkRB.
         MissingExtraError: If WorkRB is not installed.
     """
-    try:
+    with extra("bench", "a model of WorkRB"):
         from workrb.models.base import ModelInterface
-    except ImportError as error:
-        raise MissingExtraError("bench", "a model of WorkRB") from error
     if not isinstance(model, ModelInterface):
         raise InputError(
             f"expected a model of WorkRB (a ModelInterface), got {type(model).__name__}: pass "
