@@ -87,10 +87,6 @@ TABLES: dict[str, list[str]] = {
         _SKILL,
         f"{TRAIN}\t2.C.1\tLaw\tIM\t3.49\t8\t08/2023",
     ],
-    "Related Occupations.txt": [
-        "O*NET-SOC Code\tRelated O*NET-SOC Code\tRelatedness Tier\tIndex",
-        f"{TRAIN}\t{TEST}\tPrimary-Short\t1",
-    ],
 }
 
 

@@ -47,7 +47,6 @@ class Table:
         blank: Columns that may be blank, and that early releases lack.
         refers: Columns that name a row of another table, by its key.
         joins: Columns that the text database has in another file: file and column they share.
-        domain: Column that gets the name of the file: `Skills`.
         number: Column of numbers.
         only: A column of the text database, and the value of rows that are kept.
     """
@@ -59,7 +58,6 @@ class Table:
     blank: tuple[str, ...] = ()
     refers: tuple[tuple[str, str], ...] = ()
     joins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    domain: str = ""
     number: str = ""
     only: tuple[str, str] = ("", "")
 
@@ -69,29 +67,23 @@ TABLES: tuple[Table, ...] = (
     Table("occupations", ("Occupation Data.txt",), (CODE, "Title", "Description"), key=CODE),
     Table(
         "alternate_titles", ("Alternate Titles.txt",),
-        (CODE, "Alternate Title", "Short Title", "Source(s)"),
-        blank=("Short Title", "Source(s)"), refers=_OF_OCCUPATION,
+        (CODE, "Alternate Title", "Short Title"), blank=("Short Title",), refers=_OF_OCCUPATION,
     ),
     Table(
         "reported_titles", ("Sample of Reported Titles.txt",), (CODE, "Reported Job Title"),
         refers=_OF_OCCUPATION,
     ),
     Table(
-        "task_statements", ("Task Statements.txt",), (CODE, "Task ID", "Task", "Task Type"),
-        key="Task ID", blank=("Task Type",), refers=_OF_OCCUPATION,
+        "task_statements", ("Task Statements.txt",), (CODE, "Task ID", "Task"), key="Task ID",
+        refers=_OF_OCCUPATION,
     ),
     Table(
         "content_model", ("Content Model Reference.txt",),
         ("Element ID", "Element Name", "Description"), key="Element ID", blank=("Description",),
     ),
     Table(
-        "dwa_reference", ("DWA Reference.txt",),
-        ("Element ID", "Element Name", "IWA ID", "IWA Title", "DWA ID", "DWA Title"),
-        key="DWA ID", refers=(("Element ID", "content_model"),),
-        joins={
-            "Element Name": ("Content Model Reference.txt", "Element ID"),
-            "IWA Title": ("IWA Reference.txt", "IWA ID"),
-        },
+        "dwa_reference", ("DWA Reference.txt",), ("IWA Title", "DWA ID", "DWA Title"),
+        key="DWA ID", joins={"IWA Title": ("IWA Reference.txt", "IWA ID")},
     ),
     Table(
         "tasks_to_dwas", ("Tasks to DWAs.txt",), ("Task ID", "DWA ID"),
@@ -99,8 +91,7 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "technology_skills", ("Technology Skills.txt",),
-        (CODE, "Example", "Commodity Code", "Commodity Title", "Hot Technology", "In Demand"),
-        blank=("Hot Technology", "In Demand"), refers=_OF_OCCUPATION,
+        (CODE, "Example", "Commodity Code", "Commodity Title"), refers=_OF_OCCUPATION,
     ),
     Table(
         "tools_used", ("Tools Used.txt",), (CODE, "Example", "Commodity Code", "Commodity Title"),
@@ -108,14 +99,9 @@ TABLES: tuple[Table, ...] = (
     ),
     Table(
         "skill_knowledge_importance", ("Skills.txt", "Knowledge.txt"),
-        (CODE, "Element ID", "Element Name", "Data Value", "Domain"),
-        refers=(*_OF_OCCUPATION, ("Element ID", "content_model")), domain="Domain",
-        number="Data Value", only=("Scale ID", IMPORTANCE),
-    ),
-    Table(
-        "related_occupations", ("Related Occupations.txt",),
-        (CODE, "Related O*NET-SOC Code", "Relatedness Tier", "Index"),
-        refers=(*_OF_OCCUPATION, ("Related O*NET-SOC Code", "occupations")),
+        (CODE, "Element ID", "Data Value"),
+        refers=(*_OF_OCCUPATION, ("Element ID", "content_model")), number="Data Value",
+        only=("Scale ID", IMPORTANCE),
     ),
 )  # fmt: skip
 """What is kept of the database, in the order of reading: a table refers to earlier ones."""
@@ -292,8 +278,9 @@ def _text_rows(
         return files[name].rows("tabs", required)
 
     only, wanted = table.only
-    elsewhere = {"", table.domain, *table.blank, *table.joins}
-    required = [column for column in (*table.columns, only) if column not in elsewhere]
+    elsewhere = {"", *table.blank, *table.joins}
+    needed = (*table.columns, only, *(shared for _, shared in table.joins.values()))
+    required = [column for column in needed if column not in elsewhere]
     joined: dict[str, dict[str, str]] = {}
     for name in table.files:
         for line, row in rows(name, required):
@@ -314,8 +301,6 @@ def _text_rows(
                         line=line,
                     )
                 row[column] = joined[column][row[shared]]
-            if table.domain:
-                row[table.domain] = name.removesuffix(".txt")
             yield place, line, row
 
 
