@@ -12,7 +12,6 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +34,8 @@ QUERIES = ["bake pastry", "CAFE\u0301 spark", "nothing known", "law law"]
 SOURCE = TrainingSource("train/J.edges.tsv.gz", "0" * 64)
 
 
-def encoder(source: object, **settings: Any) -> EncoderModel:
-    model = bench_model(source, **settings)
+def encoder(source: object) -> EncoderModel:
+    model = bench_model(source)
     assert isinstance(model, EncoderModel)
     return model
 
@@ -66,18 +65,9 @@ def test_a_model_folder_is_read_as_text_and_as_path(tmp_path: Path) -> None:
         assert (model.scorer, model.trained_on) == (scorer, (SOURCE,))
 
 
-def test_a_name_of_ones_own_wins(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "m")
-    assert encoder(folder, name="other").name == "other"
-    assert encoder(lambda texts: np.ones((len(texts), 2)), name="ones").name == "ones"
-    with pytest.raises(InputError, match="name"):
-        bench_model("uwe-mini", name=" ")
-
-
 def test_what_is_one_already_passes() -> None:
     model = BenchModel(name="x", kind="workrb")
     assert bench_model(model) is model
-    assert bench_model(model, name="y") == replace(model, name="y")
 
 
 # --- lexical
@@ -262,7 +252,7 @@ def test_sentence_transformers_give_one_vector_a_text(minilm: Path) -> None:
     expected = loaded.encode(TARGETS)
     np.testing.assert_allclose(model.encoder.encode(TARGETS).values, expected, atol=1e-5)
     # Encoding leaves traces in its tokenizer, and none in the fingerprint.
-    assert encoder(loaded, name="object").fingerprint == model.fingerprint != ""
+    assert encoder(loaded).fingerprint == model.fingerprint != ""
     loaded.max_seq_length = 5
     assert encoder(loaded).fingerprint != model.fingerprint
     with torch.no_grad():

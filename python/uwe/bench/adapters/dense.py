@@ -26,14 +26,14 @@ _WANTED = (
 )
 
 
-def uwe_model(encoder: TextEncoder, name: str | None = None) -> EncoderModel:
+def uwe_model(encoder: TextEncoder) -> EncoderModel:
     """One of our models, loaded, with its own scorer and what it says it was trained on.
 
     Raises:
         ModelError: If its files cannot be read.
     """
     return EncoderModel(
-        name=name or encoder.config.name,
+        name=encoder.config.name,
         kind="uwe",
         source=encoder.source,
         fingerprint=encoder.fingerprint,
@@ -43,7 +43,7 @@ def uwe_model(encoder: TextEncoder, name: str | None = None) -> EncoderModel:
     )
 
 
-def callable_model(source: Any, name: str | None = None) -> EncoderModel:
+def callable_model(source: Any) -> EncoderModel:
     """Anything with `encode(texts)`, or that can be called so.
 
     It is asked for two short texts at once, which tells whether it gives one vector a text and
@@ -65,7 +65,7 @@ def callable_model(source: Any, name: str | None = None) -> EncoderModel:
         isinstance(file, TrainingSource) for file in trained_on
     )
     return EncoderModel(
-        name=name or called,
+        name=called,
         kind="callable",
         fingerprint=fingerprint if isinstance(fingerprint, str) else "",
         trained_on=trained_on if declared else (),
@@ -75,7 +75,7 @@ def callable_model(source: Any, name: str | None = None) -> EncoderModel:
     )
 
 
-def load_sentence_transformers(source: str, name: str | None = None) -> EncoderModel:
+def load_sentence_transformers(source: str) -> EncoderModel:
     """A folder that sentence-transformers wrote, or an id on the hub.
 
     Raises:
@@ -96,7 +96,7 @@ def load_sentence_transformers(source: str, name: str | None = None) -> EncoderM
             "wrote, or an id on the hub"
         ) from error
     return sentence_transformers_model(
-        model, name or folder.name or source, f"sentence-transformers:{source}"
+        model, folder.name or source, f"sentence-transformers:{source}"
     )
 
 

@@ -21,7 +21,7 @@ _K1, _B = 1.5, 0.75
 _GRAMS = (1, 3)
 
 
-def bm25(name: str = "bm25") -> ScoringModel:
+def bm25() -> ScoringModel:
     """Okapi BM25 (Robertson's idf, k1 1.5, b 0.75) by bm25s.
 
     Ranks as rank_bm25's Okapi, which WorkRB takes, wherever no word stands in more than half of
@@ -55,10 +55,10 @@ def bm25(name: str = "bm25") -> ScoringModel:
         return score
 
     settings = f"bm25 robertson k1={_K1} b={_B} nfkd lower split"
-    return _model(name, "bm25", settings, prepare)
+    return _model("bm25", settings, prepare)
 
 
-def tfidf(name: str = "tfidf") -> ScoringModel:
+def tfidf() -> ScoringModel:
     """Cosine of TF-IDF over runs of one to three characters, by scikit-learn.
 
     Raises:
@@ -80,12 +80,12 @@ def tfidf(name: str = "tfidf") -> ScoringModel:
         return score
 
     settings = f"tfidf char {_GRAMS[0]}-{_GRAMS[1]} nfkd lower cosine"
-    return _model(name, "tfidf", settings, prepare)
+    return _model("tfidf", settings, prepare)
 
 
-def _model(name: str, kind: str, settings: str, prepare: Any) -> ScoringModel:
+def _model(kind: str, settings: str, prepare: Any) -> ScoringModel:
     return ScoringModel(
-        name=name,
+        name=kind,
         kind=kind,
         source=kind,
         fingerprint=hashlib.sha256(settings.encode()).hexdigest(),

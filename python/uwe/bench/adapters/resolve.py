@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +27,7 @@ _ACCEPTED = (
 )
 
 
-def bench_model(source: object, *, name: str | None = None) -> BenchModel:
+def bench_model(source: object) -> BenchModel:
     """Make a model that can be evaluated.
 
     Args:
@@ -36,40 +35,36 @@ def bench_model(source: object, *, name: str | None = None) -> BenchModel:
             `sentence-transformers:` and a folder or hub id. Or an object: a `uwe.TextEncoder`, a
             SentenceTransformer, a model of WorkRB's, a `BenchModel`, or whatever has
             `encode(texts)` or is called so and gives vectors (see `callable_model`).
-        name: What results call it; None takes the model's own.
 
     Raises:
         InputError: If it is nothing of that, or does not give vectors.
         ModelError: If a model cannot be loaded.
         MissingExtraError: If it needs a library that is not installed.
     """
-    if name is not None and (not isinstance(name, str) or not name.strip()):
-        raise InputError(f"expected a name for the model, got {name!r}: leave it out, or give one")
     if isinstance(source, str | Path):
-        return _named(source, name)
+        return _named(source)
     if isinstance(source, BenchModel):
-        return source if name is None else replace(source, name=name)
+        return source
     if isinstance(source, TextEncoder):
-        return uwe_model(source, name)
+        return uwe_model(source)
     if callable(getattr(source, "compute_rankings", None)):
-        made: BenchModel = on_tasks(cast("Any", source))
-        return made if name is None else replace(made, name=name)
+        return on_tasks(cast("Any", source))
     if _is_of_sentence_transformers(source):
-        return sentence_transformers_model(source, name)
+        return sentence_transformers_model(source)
     if callable(getattr(source, "encode", None)) or callable(source):
-        return callable_model(source, name)
+        return callable_model(source)
     raise InputError(
         f"expected a model, got {type(source).__name__}: pass {_ACCEPTED}, or an object with "
         "encode(texts)"
     )
 
 
-def _named(source: str | Path, name: str | None) -> BenchModel:
+def _named(source: str | Path) -> BenchModel:
     text = str(source)
     if isinstance(source, str) and text in _LEXICAL:
-        return _LEXICAL[text](name or text)
+        return _LEXICAL[text]()
     if isinstance(source, str) and text.startswith(_PREFIX) and text != _PREFIX:
-        return load_sentence_transformers(text.removeprefix(_PREFIX), name)
+        return load_sentence_transformers(text.removeprefix(_PREFIX))
     folder = Path(text)
     is_folder = bool(text.strip()) and folder.is_dir()
     if text != SHIPPED_MODEL and not is_folder and "/" not in text:
@@ -79,7 +74,7 @@ def _named(source: str | Path, name: str | None) -> BenchModel:
             f"{text}: expected a model folder of uwe, got one of sentence-transformers: pass "
             f"{_PREFIX}{text}"
         )
-    return uwe_model(load(source), name)
+    return uwe_model(load(source))
 
 
 def _is_of_sentence_transformers(source: object) -> bool:
