@@ -268,9 +268,7 @@ def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer
         best = cosines.argmax(axis=1)
         chosen[np.arange(m), best] = cosines[np.arange(m), best] / m
         return chosen
-    if scorer.temperature is None:
-        raise InputError(f"scorer '{scorer.name}' needs a temperature, got none: give one")
-    logits = query_norms[:, None] * cosines * norms / scorer.temperature
+    logits = query_norms[:, None] * cosines * norms / (scorer.temperature or 1.0)
     of_query = {"soft_target": 0.0, "soft_query": 1.0}.get(scorer.name, scorer.query_weight(m))
     by_target: Floats = _softmax(logits, axis=1) * cosines / m
     by_query: Floats = _softmax(logits, axis=0) * cosines / n
@@ -301,17 +299,16 @@ def _explained(
 ) -> Explanation:
     aliases = targets.aliases[index]
     label = targets.labels[index]
-    best, best_text = None, 0
+    every = []
     for number in range(1 + len(aliases)):
         units, norms = targets.core.token_vectors(index, number)
         pairs = cells(vectors, units.astype(np.float64), norms.astype(np.float64), scorer=scorer)
         if scorer.name == "pooled":
             pairs = _of_stored_mean(pairs, vectors, targets.core.pooled_vector(index, number))
-        # Strictly better: the label wins a tie, as it does in the ranking.
-        if best is None or pairs.sum() > best.sum():
-            best, best_text = pairs, number
-    if best is None:  # never: a target has its label
-        raise InputError(f"target {index} has no text")
+        every.append(pairs)
+    # The first of equals: the label wins a tie, as it does in the ranking.
+    best_text = max(range(len(every)), key=lambda number: float(every[number].sum()))
+    best = every[best_text]
     text = aliases[best_text - 1] if best_text else label
     if targets.core.tokens == "pooled":
         columns = WordGroups((text,), (False,), np.zeros(1, dtype=np.int64))

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiny_graphs import graph_of
-from uwe.errors import InputError
 from uwe.graphs.graph import Graph, Nodes
 from uwe.graphs.padding import SentencePadder
 from uwe.graphs.sampler import BatchSampler
@@ -125,27 +124,6 @@ def test_nothing_is_padded_where_every_sentence_matches() -> None:
     never = SentencePadder(sentences(), count_tokens, 64, probability=0)
     batch = BatchSampler(never.graph, 8).batch(0)
     assert never.texts(batch, 0) == [never.graph.right.texts[i] for i in batch.right]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"max_tokens": 0}, "max_tokens"),
-        ({"probability": 1.1}, "probability"),
-        ({"probability": "x"}, "probability"),
-        ({"probability": float("nan")}, "probability"),
-        ({"seed": -1}, "seed"),
-    ],
-)
-def test_wrong_arguments_are_refused(arguments: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        SentencePadder(sentences(), count_tokens, **{"max_tokens": 64, **arguments})
-
-
-def test_a_batch_of_another_graph_is_refused() -> None:
-    other = graph_of([(0, 0), (1, 1)], name="J")
-    with pytest.raises(InputError, match="V, got one of J"):
-        SentencePadder(sentences(), count_tokens, 64).texts(BatchSampler(other, 2).batch(0), 0)
 
 
 @pytest.mark.slow

@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from uwe.checks import natural, positive
-from uwe.errors import InputError
 from uwe.graphs.graph import Graph
-from uwe.graphs.sampler import Batch, Indices, between
+from uwe.graphs.sampler import Batch, Indices
 
 _PADDING = 1
 """Sets these draws apart from those of a batch with the same seed and number."""
@@ -30,9 +28,6 @@ class SentencePadder:
         max_tokens: How many of them it reads.
         probability: That a sentence is joined with another, from 0 to 1.
         seed: At least 0.
-
-    Raises:
-        InputError: If an argument is otherwise.
     """
 
     def __init__(
@@ -46,9 +41,7 @@ class SentencePadder:
     ) -> None:
         self.graph = graph
         self.count_tokens = count_tokens
-        self.max_tokens = positive("max_tokens", max_tokens)
-        self.probability = between("probability", probability, 1.0)
-        self.seed = natural("seed", seed)
+        self.max_tokens, self.probability, self.seed = max_tokens, probability, seed
         self._name = zlib.crc32(graph.name.encode())
 
     def texts(self, batch: Batch, number: int) -> list[str]:
@@ -57,16 +50,8 @@ class SentencePadder:
         Args:
             batch: A batch of this graph.
             number: Its number.
-
-        Raises:
-            InputError: If it is of another graph.
         """
-        if batch.graph != self.graph.name:
-            raise InputError(
-                f"expected a batch of graph {self.graph.name}, got one of {batch.graph}: pass its "
-                "own"
-            )
-        rng = np.random.default_rng([self.seed, self._name, natural("number", number), _PADDING])
+        rng = np.random.default_rng([self.seed, self._name, number, _PADDING])
         known = self.graph.right.texts
         own = [known[node] for node in batch.right]
         # All that is random is drawn first, so that it does not depend on how texts are counted.

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import natural, positive, real_number
 from uwe.errors import InputError
 from uwe.graphs.graph import Adjacency, Graph
 from uwe.graphs.siblings import Siblings
@@ -22,6 +21,9 @@ from uwe.graphs.siblings import Siblings
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Random = np.random.Generator
+
+_EXPONENT = 0.5
+"""Between 0, where the heads come no more often than the tail, and 1, as often as their edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,25 +49,23 @@ class BatchSampler:
     """Draws batches of a graph.
 
     Anchors are drawn from both sides in equal parts, none twice, in proportion to their degree (the
-    sum of their edges' weights) to the power of `degree_exponent`. Each brings a neighbour, in
-    proportion to the weight of the edge times the neighbour's degree to the power of
-    `degree_exponent - 1`. So with 1 nodes come as often as they have edges, and 0 has the heads
-    come no more often than the tail. What is missing to `size` a side, as neighbours coincide, is
-    filled with nodes that have a neighbour in the batch.
+    sum of their edges' weights) to the power of `_EXPONENT`. Each brings a neighbour, in proportion
+    to the weight of the edge times the neighbour's degree to the power of `_EXPONENT - 1`. What is
+    missing to `size` a side, as neighbours coincide, is filled with nodes that have a neighbour in
+    the batch.
 
     Every node of a batch has a positive in it; nodes without one in the graph are never drawn.
 
     Args:
         graph: What is drawn from.
-        size: Nodes a side.
-        degree_exponent: From 0 to 1.
+        size: Nodes a side, at least 2.
         seed: At least 0.
         hard_negatives: The share of the anchors, from 0 to 0.9, that are siblings of other anchors
             of their side, as far as there are some.
         siblings: Which left nodes are siblings, and which right ones; None for a side without.
 
     Raises:
-        InputError: If an argument is out of its range, or a batch is larger than the graph.
+        InputError: If a batch is larger than the graph.
     """
 
     def __init__(
@@ -73,29 +73,15 @@ class BatchSampler:
         graph: Graph,
         size: int,
         *,
-        degree_exponent: float = 0.5,
         seed: int = 0,
         hard_negatives: float = 0.0,
         siblings: tuple[Siblings | None, Siblings | None] = (None, None),
     ) -> None:
         self.graph = graph
-        self.size = positive("size", size)
-        if self.size < 2:
-            raise InputError("expected size to be at least 2, got 1: a node alone has no negatives")
-        self.degree_exponent = between("degree_exponent", degree_exponent, 1.0)
-        self.seed = natural("seed", seed)
-        self.hard_negatives = between("hard_negatives", hard_negatives, 0.9)
+        self.size, self.seed, self.hard_negatives = size, seed, hard_negatives
         self._siblings = siblings
-        if self.hard_negatives and siblings == (None, None):
-            raise InputError("expected siblings, as hard_negatives is above 0, got none: pass some")
         degrees = []
         for side, nodes in enumerate((graph.left, graph.right)):
-            groups = siblings[side]
-            if groups is not None and len(groups) != len(nodes):
-                raise InputError(
-                    f"graph {graph.name}: expected siblings of {len(nodes)} nodes of kind "
-                    f"{nodes.kind}, got those of {len(groups)}: make them of these nodes"
-                )
             degree = np.zeros(len(nodes))
             np.add.at(degree, graph.edges[:, side], graph.weights)
             if self.size > (count := int(np.count_nonzero(degree))):
@@ -106,19 +92,14 @@ class BatchSampler:
                 )
             degrees.append(degree)
         self._sides = tuple(
-            _Side(graph.adjacency[side], degrees[side], degrees[1 - side], self.degree_exponent)
-            for side in (0, 1)
+            _Side(graph.adjacency[side], degrees[side], degrees[1 - side]) for side in (0, 1)
         )
         self._name = zlib.crc32(graph.name.encode())
 
     def batch(self, number: int) -> Batch:
-        """Batch `number`, the same whenever it is asked for.
-
-        Raises:
-            InputError: If the number is no integer >= 0.
-        """
+        """Batch `number`, from 0, the same whenever it is asked for."""
         # The name keeps graphs with the same seed from drawing alike.
-        rng = np.random.default_rng([self.seed, self._name, natural("number", number)])
+        rng = np.random.default_rng([self.seed, self._name, number])
         chosen = (
             np.zeros(len(self.graph.left), np.bool_),
             np.zeros(len(self.graph.right), np.bool_),
@@ -132,7 +113,7 @@ class BatchSampler:
     def fingerprint(self) -> str:
         """sha256 of the graph and all settings: samplers that draw alike have the same."""
         digest = hashlib.sha256(self.graph.fingerprint().encode())
-        settings = (self.size, self.degree_exponent, self.seed, self.hard_negatives)
+        settings = (self.size, _EXPONENT, self.seed, self.hard_negatives)
         digest.update(repr(settings).encode())
         for siblings in self._siblings:
             digest.update(b"-" if siblings is None else siblings.fingerprint().encode())
@@ -213,11 +194,11 @@ class StepSampler:
 
     Args:
         samplers: One a graph, with names that differ.
-        shares: How often each is taken, in proportion; None: all alike.
+        shares: How often each is taken, in proportion, above 0; None: all alike.
         seed: At least 0; it chooses the graph. The samplers have their own.
 
     Raises:
-        InputError: If an argument is otherwise.
+        InputError: If the sum of the shares is infinite.
     """
 
     def __init__(
@@ -228,23 +209,17 @@ class StepSampler:
         seed: int = 0,
     ) -> None:
         self.samplers = list(samplers)
-        names = [sampler.graph.name for sampler in self.samplers]
-        if not names or len(set(names)) != len(names):
-            raise InputError(f"expected graphs of different names, got {names}: rename them")
-        self.seed = natural("seed", seed)
-        found = np.asarray([1.0] * len(names) if shares is None else shares, dtype=np.float64)
+        self.seed = seed
+        found = np.ones(len(samplers)) if shares is None else np.asarray(shares, dtype=np.float64)
         with np.errstate(over="ignore"):
             total = found.sum()
-        if found.shape != (len(names),) or not (np.isfinite(total) and (found > 0).all()):
-            raise InputError(
-                f"expected {len(names)} shares above 0 of a finite sum, one a graph, got {shares}: "
-                "correct them"
-            )
+        if not np.isfinite(total):
+            raise InputError(f"expected shares of a finite sum, got {shares}: correct them")
         self._bounds = np.cumsum(found / total)
 
     def batch(self, number: int) -> Batch:
         """The batch of a step, the same whenever it is asked for."""
-        rng = np.random.default_rng([self.seed, natural("number", number)])
+        rng = np.random.default_rng([self.seed, number])
         chosen = int(np.searchsorted(self._bounds, rng.random() * self._bounds[-1], side="right"))
         return self.samplers[chosen].batch(number)
 
@@ -263,22 +238,17 @@ class _Side:
         adjacency: Its edges.
         degrees: (nodes,), float64: sums of their weights.
         others: (nodes,), float64: the same of the other side.
-        exponent: The degrees'.
     """
 
     def __init__(
-        self,
-        adjacency: Adjacency,
-        degrees: NDArray[np.float64],
-        others: NDArray[np.float64],
-        exponent: float,
+        self, adjacency: Adjacency, degrees: NDArray[np.float64], others: NDArray[np.float64]
     ) -> None:
         self.adjacency = adjacency
-        self.anchor_weights = np.where(degrees > 0, degrees**exponent, 0.0)
+        self.anchor_weights = np.where(degrees > 0, degrees**_EXPONENT, 0.0)
         self.others = len(others)
         with np.errstate(divide="ignore"):
             self._rarity = 1 / self.anchor_weights
-            towards = np.where(others > 0, others ** (exponent - 1), 0.0)
+            towards = np.where(others > 0, others ** (_EXPONENT - 1), 0.0)
         shares = adjacency.weights * towards[adjacency.others]
         owner = np.repeat(np.arange(len(degrees)), np.diff(adjacency.offsets))
         sums = np.bincount(owner, shares, len(degrees))
@@ -318,10 +288,3 @@ class _Side:
         found = np.zeros(len(others), np.bool_)
         found[self.adjacency.others[places[within][first]]] = True
         return found
-
-
-def between(name: str, value: float, most: float) -> float:
-    """`value` as a float; InputError unless it is a number from 0 to `most`."""
-    if (number := real_number(value)) is None or not 0 <= number <= most:
-        raise InputError(f"expected {name} from 0 to {most:g}, got {value!r}: correct it")
-    return number

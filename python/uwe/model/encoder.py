@@ -53,10 +53,6 @@ class TorchEncoder(torch.nn.Module):
         self._called = getattr(source_tokenizer, "name_or_path", "") or "the model"
         self.scorer = checked_scorer(scorer)
         self.max_tokens = positive("max_tokens", max_tokens)
-        if special_tokens not in ("keep", "drop"):
-            raise InputError(
-                f"expected special_tokens 'keep' or 'drop', got {special_tokens!r}: correct it"
-            )
         self.special_tokens = special_tokens
         self.dim = int(self.transformer.config.hidden_size)
 

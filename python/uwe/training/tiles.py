@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from uwe.errors import InputError
 from uwe.scorer import Scorer, checked_scorer
 
 TILE_PAIRS = 1 << 20
@@ -36,14 +35,6 @@ class Ragged:
 
     values: torch.Tensor
     lengths: list[int]
-
-    def __post_init__(self) -> None:
-        if self.values.ndim != 2 or sum(self.lengths) != len(self.values):
-            raise InputError(
-                f"expected {sum(self.lengths)} token vectors, got shape {tuple(self.values.shape)}"
-            )
-        if min(self.lengths, default=0) < 1:
-            raise InputError("expected at least one text, and a token vector in each, got none")
 
     def pooled(self) -> torch.Tensor:
         """(texts, d): the mean of each text's raw vectors."""
