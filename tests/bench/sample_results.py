@@ -40,7 +40,7 @@ def plain_record(key: str, queries: int, /, **changes: Any) -> TaskRecord:
     record = TaskRecord(
         name=name, split=split, paper="", substitute=False, space="", measures="", licence="",
         deviations=(), notes=(), seals={"targets": "a" * 64}, queries=queries, available=queries,
-        left_out=0, targets=50, aliases=0, pairs=queries, query_words=(1,) * queries,
+        left_out=0, targets=50, aliases=0, pairs=queries, query_words=(1,) * queries, seed=None,
     )  # fmt: skip
     return replace(record, **changes)
 
@@ -146,6 +146,7 @@ def _task(key: str, seed: int) -> TaskRecord:
         seals={"targets.jsonl.gz": "12" * 32, f"{split}.queries.jsonl.gz": "34" * 32},
         queries=queries, available=available, left_out=1, targets=13939, aliases=0,
         pairs=sum(map(len, rows)), query_words=tuple(rng.geometric(0.4, queries).tolist()),
+        seed=None,
     )  # fmt: skip
 
 
@@ -160,13 +161,13 @@ def _hardest(key: str, model: str, precision: np.ndarray) -> tuple[dict[str, Any
                 "label": f"{words[i % len(words)]} {noun}",
                 "score": 0.81 - 0.07 * i,
                 "relevant": i == 3,
-                **({"words": [[w, 1 / len(words)] for w in words]} if model != "bm25" else {}),
+                "words": None if model == "bm25" else [[w, 1 / len(words)] for w in words],
             }
             for i, noun in enumerate(("supervision", "equipment", "law", "techniques", "rules"))
         ]
         relevant = [{"label": "apply procedures", "rank": 812}, {"label": "be precise", "rank": 95}]
         found.append(
             {"id": f"q{number}", "query": query, "AP": float(precision[number]),
-             "relevant": relevant, "ranked": ranked}
+             "answers": len(relevant), "relevant": relevant, "ranked": ranked}
         )  # fmt: skip
     return tuple(found)

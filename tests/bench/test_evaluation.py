@@ -19,7 +19,8 @@ from bench.sample_task import some_folder, some_task
 from conftest import HashEncoder
 from tiny_model import write_model
 from uwe.bench.model import ALL_SCORINGS, Scoring, ScoringModel
-from uwe.bench.results import METRICS, REGIMES, Results
+from uwe.bench.report import REGIMES
+from uwe.bench.results import METRICS, Results
 from uwe.corpus import RankingTask, read_task
 from uwe.data.layout import write_task
 from uwe.encoder.tokens import TokenVectors

@@ -182,7 +182,7 @@ def test_hostile_texts_are_shown_as_they_are() -> None:
     results = sample_results()
     one = results.entries[0]
     hard = {
-        "id": HOSTILE, "query": HOSTILE, "AP": 0.1,
+        "id": HOSTILE, "query": HOSTILE, "AP": 0.1, "answers": 1,
         "relevant": [{"label": HOSTILE, "rank": 3}],
         "ranked": [{"label": HOSTILE, "score": 1.0, "relevant": False, "words": [(HOSTILE, 0.5)]}],
     }  # fmt: skip

@@ -158,8 +158,7 @@ def test_the_best_step_is_kept(data: Path, recipe_path: Path, tmp_path: Path) ->
         value = next(values)
         return {"anything": {"MAP": value, "RP@10": value}}
 
-    changes = ["optimizer.ema_decay=0", "optimizer.wise_ft_alpha=1"]
-    recipe = read_recipe(recipe_path, changes=changes)
+    recipe = read_recipe(recipe_path, changes=["optimizer.wise_ft_alpha=1"])
     done = train(recipe, out=tmp_path / "run", data=data, evaluate=evaluate, cpu=True)
     assert (done.step, done.steps) == (8, 12)
     assert_same(done.model, tmp_path / "run/checkpoints/step-000008")

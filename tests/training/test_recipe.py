@@ -105,7 +105,6 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("validation.metrics=[]", "metrics"),
         ("name=", "name"),
         ("steps", "key=value"),
-        ("optimizer.ema_decay=0.9", "unknown key 'ema_decay'"),
     ],
 )
 def test_what_is_wrong_is_named(path: Path, change: str, words: str) -> None:

@@ -265,12 +265,12 @@ def _hardest(results: Results) -> list[Section]:
 def _query(query: HardQuery) -> Section:
     rows = []
     for number, target in enumerate(query["ranked"], 1):
-        words = sorted(target.get("words") or (), key=lambda pair: -pair[1])[:_WORDS]
+        words = sorted(target["words"] or (), key=lambda pair: -pair[1])[:_WORDS]
         shares = ", ".join(f"{word} {100 * share:.0f} %" for word, share in words)
         relevant = "relevant" if target["relevant"] else ""
         rows.append((f"{number:,}", target["label"], relevant, shares))
     first = [f"{target['rank']:,}: {target['label']}" for target in query["relevant"]]
-    more = query.get("answers", len(first)) - len(first)
+    more = query["answers"] - len(first)
     return Section(
         f"{query['query']} (AP {100 * query['AP']:.1f})",
         (

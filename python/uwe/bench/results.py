@@ -34,8 +34,6 @@ METRICS = (
 
 _CAPTION = "Per cent, with 95 % bootstrap intervals over queries"
 
-REGIMES = ("clean", "held-out", "seen", "undeclared")
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -108,7 +106,7 @@ class TaskRecord:
         aliases: Other texts of targets that were scored too; 0 where labels alone are targets.
         pairs: Relevant (query, target) pairs.
         query_words: Words of each evaluated query.
-        seed: Of the sample under a limit; None for all queries, and in files of earlier releases.
+        seed: Of the sample under a limit; None for all queries.
     """
 
     name: str
@@ -128,7 +126,7 @@ class TaskRecord:
     aliases: int
     pairs: int
     query_words: tuple[int, ...] = field(repr=False)
-    seed: int | None = None
+    seed: int | None
 
     @property
     def key(self) -> str:
@@ -141,27 +139,16 @@ class _Expected(TypedDict):
     rank: int
 
 
-class _Found(TypedDict):
+class RankedTarget(TypedDict):
+    """A target that came first, with its score; `words` as in `HardQuery`."""
+
     label: str
     score: float
     relevant: bool
-
-
-class RankedTarget(_Found, total=False):
-    """A target that came first, with its score; `words` as in `HardQuery`."""
-
     words: list[tuple[str, float]] | None
 
 
-class _Query(TypedDict):
-    id: str
-    query: str
-    AP: float
-    relevant: list[_Expected]
-    ranked: list[RankedTarget]
-
-
-class HardQuery(_Query, total=False):
+class HardQuery(TypedDict):
     """A query with a low average precision, and what was ranked instead; see `hardest`.
 
     `answers` is how many relevant targets it has, `relevant` the best five of them, `ranked` what
@@ -169,7 +156,12 @@ class HardQuery(_Query, total=False):
     tell.
     """
 
+    id: str
+    query: str
+    AP: float
     answers: int
+    relevant: list[_Expected]
+    ranked: list[RankedTarget]
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _load(path: Path) -> Checkpoint:
             recipe=dict(state["recipe"]),
             batches=str(state["batches"]),
             base=str(state["base"]),
-            teacher=state.get("teacher"),
+            teacher=state["teacher"],
             best=state["best"],
             tensors=load_file(path / _TENSORS),
         )

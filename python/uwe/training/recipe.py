@@ -172,10 +172,6 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"{path}: this release reads recipes of format {FORMAT}, got {found!r}: set format "
                 f"= {FORMAT} and correct the keys that it names then, or update uwe"
             )
-        optimizer = fields.get("optimizer")
-        if isinstance(optimizer, dict) and optimizer.get("ema_decay") == 0:
-            # Runs wrote it down before the setting left; 0 had no effect.
-            fields["optimizer"] = {k: v for k, v in optimizer.items() if k != "ema_decay"}
         try:
             recipe = msgspec.convert(fields, cls)
         except msgspec.ValidationError as error:
