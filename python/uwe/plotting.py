@@ -40,7 +40,7 @@ _UNDATED: dict[str, dict[str, Any]] = {
 _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 
 
-def check_drawing(path: str | Path, extra: str = "train") -> None:
+def check_drawing(path: str | Path) -> None:
     """Refuse early what could not be drawn in the end.
 
     Raises:
@@ -50,17 +50,12 @@ def check_drawing(path: str | Path, extra: str = "train") -> None:
     if Path(path).suffix not in FORMATS:
         raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
     if not find_spec("matplotlib"):
-        raise MissingExtraError(extra, "a plot")
+        raise MissingExtraError("train", "a plot")
 
 
 @contextmanager
 def drawing(
-    path: str | Path,
-    size: tuple[float, float],
-    *,
-    title: str,
-    description: str = "",
-    extra: str = "train",
+    path: str | Path, size: tuple[float, float], *, title: str, description: str = ""
 ) -> Iterator[Figure]:
     """A figure to draw on, which is a file when the block ends well.
 
@@ -71,7 +66,6 @@ def drawing(
         size: Width and height in inches.
         title: What the file says that it is, for those who do not see it.
         description: What it says of the figure then: the numbers.
-        extra: The extra of this package that brings matplotlib to who draws this.
 
     Raises:
         InputError: If the path ends otherwise.
@@ -79,7 +73,7 @@ def drawing(
         OSError: If the file cannot be written.
     """
     path = Path(path)
-    check_drawing(path, extra)
+    check_drawing(path)
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.figure import Figure
 

@@ -229,18 +229,15 @@ def highest(matches: JudgedMatches, confidence: NDArray[np.float64]) -> NDArray[
     return found
 
 
-def expected_calibration_error(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10
-) -> float:
-    """Mean distance of confidence and accuracy over bins of equal width (Naeini et al., 2015).
+def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Mean distance of confidence and accuracy over ten equal bins (Naeini et al., 2015).
 
     Args:
         confidence: (n,), from 0 to 1.
         right: (n,).
-        bins: How many.
     """
-    number = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    surplus = np.bincount(number, confidence - right, minlength=bins)
+    number = np.minimum((confidence * 10).astype(np.int64), 9)
+    surplus = np.bincount(number, confidence - right, minlength=10)
     return float(np.abs(surplus).sum() / max(1, len(confidence)))
 
 

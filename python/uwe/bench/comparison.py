@@ -74,7 +74,6 @@ def compare(
     models: Sequence[str] = (),
     metric: str = "MAP",
     mean: Sequence[str] = (),
-    seed: int = 0,
 ) -> Comparison:
     """Compare two models, scorers or runs, query by query.
 
@@ -86,7 +85,6 @@ def compare(
             where there is no choice.
         metric: `MAP`, `MRR`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for k.
         mean: Keys of tasks, such as `jobnorm/val`, whose mean difference is wanted too.
-        seed: Of the bootstrap and of the signs.
 
     Raises:
         InputError: If a name fits nothing or several, both are the same, they share no task, a
@@ -122,15 +120,15 @@ def compare(
         second=other,
         metric=metric,
         differences=tuple(
-            _difference(mine[key], its[key], first.tasks[key], metric, seed) for key in shared
+            _difference(mine[key], its[key], first.tasks[key], metric) for key in shared
         ),
         unpaired=tuple(task for task in {**mine, **its} if task not in shared),
-        mean=_mean(mine, its, mean, metric, seed) if mean else None,
+        mean=_mean(mine, its, mean, metric) if mean else None,
     )
 
 
 def _mean(
-    mine: dict[str, Entry], its: dict[str, Entry], tasks: Sequence[str], metric: str, seed: int
+    mine: dict[str, Entry], its: dict[str, Entry], tasks: Sequence[str], metric: str
 ) -> Interval:
     for task in tasks:
         if task not in mine or task not in its:
@@ -146,10 +144,10 @@ def _mean(
                 "those of one"
             )
     values = [its[t].values([metric])[0] - mine[t].values([metric])[0] for t in tasks]
-    return bootstrap_mean(values, seed=seed)
+    return bootstrap_mean(values, seed=0)
 
 
-def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str, seed: int) -> Difference:
+def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str) -> Difference:
     if [len(ranks) for ranks in mine.ranks] != [len(ranks) for ranks in its.ranks]:
         raise InputError(
             f"{mine.task}: expected the same relevant targets query by query, got others: a result "
@@ -164,8 +162,8 @@ def _difference(mine: Entry, its: Entry, task: TaskRecord, metric: str, seed: in
         sampled_from=task.available if task.queries < task.available else None,
         first=before,
         second=after,
-        difference=bootstrap(difference[None], seed=seed)[0],
-        p=sign_flip(difference, seed=seed),
+        difference=bootstrap(difference[None], seed=0)[0],
+        p=sign_flip(difference, seed=0),
         regimes=(mine.regime.name, its.regime.name),
     )
 

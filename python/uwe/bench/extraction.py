@@ -114,7 +114,6 @@ def evaluate_extraction(
     texts: Sequence[MarkedText],
     *,
     threshold: float | None = None,
-    seed: int = 0,
 ) -> ExtractionResult:
     """Measure an extractor on texts whose places are marked.
 
@@ -122,7 +121,6 @@ def evaluate_extraction(
         extractor: Called once for each text.
         texts: At least one marked place among them.
         threshold: The least score that counts for the figures `default`; None counts all.
-        seed: Of the bootstrap over texts.
 
     Returns:
         Micro precision, recall and F1 with 95 % intervals (10,000 bootstraps over texts).
@@ -147,8 +145,8 @@ def evaluate_extraction(
     return ExtractionResult(
         texts=len(texts),
         seconds=seconds / len(texts),
-        labels=_measure(by_label, threshold, seed) if with_labels else None,
-        places=_measure(by_place, threshold, seed),
+        labels=_measure(by_label, threshold) if with_labels else None,
+        places=_measure(by_place, threshold),
     )
 
 
@@ -232,7 +230,7 @@ class _Lines:
         return self._marked.isdisjoint(self._of(start, end))
 
 
-def _measure(counted: Sequence[_Counted], threshold: float | None, seed: int) -> Measure:
+def _measure(counted: Sequence[_Counted], threshold: float | None) -> Measure:
     found, right, recalled = (
         np.sort(np.concatenate([getattr(each, name) for each in counted]))
         for name in ("found", "right", "recalled")
@@ -251,19 +249,19 @@ def _measure(counted: Sequence[_Counted], threshold: float | None, seed: int) ->
     # The highest of equal ones. Without a finding there is no curve, and all figures are 0.
     best = float(thresholds[f1.argmax()]) if len(thresholds) else threshold
     return Measure(
-        default=_figures(counted, threshold, seed),
-        best=_figures(counted, best, seed),
+        default=_figures(counted, threshold),
+        best=_figures(counted, best),
         thresholds=tuple(thresholds.tolist()),
         precision=tuple(precision.tolist()),
         recall=tuple(recall.tolist()),
     )
 
 
-def _figures(counted: Sequence[_Counted], threshold: float | None, seed: int) -> Figures:
+def _figures(counted: Sequence[_Counted], threshold: float | None) -> Figures:
     # Not minus infinity, which stands for never.
     least = -np.finfo(np.float64).max if threshold is None else threshold
     counts = np.array([each.at(least) for each in counted])
-    precision, recall, f1 = bootstrap_sums(counts[:, :4], _metrics, seed=seed)
+    precision, recall, f1 = bootstrap_sums(counts[:, :4], _metrics, seed=0)
     found, right, marked, recalled, idle = counts.sum(axis=0).tolist()
     return Figures(
         threshold=threshold,

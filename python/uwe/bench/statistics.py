@@ -45,7 +45,7 @@ def bootstrap(values: ArrayLike, *, seed: int, samples: int = SAMPLES) -> list[I
     return [Interval(*numbers) for numbers in rows]
 
 
-def bootstrap_mean(tasks: Sequence[ArrayLike], *, seed: int, samples: int = SAMPLES) -> Interval:
+def bootstrap_mean(tasks: Sequence[ArrayLike], *, seed: int) -> Interval:
     """Mean of the tasks' means, each task counting alike, and its 95 % interval.
 
     Queries are drawn within each task, so that every draw has as many of each as there are.
@@ -53,16 +53,14 @@ def bootstrap_mean(tasks: Sequence[ArrayLike], *, seed: int, samples: int = SAMP
     Args:
         tasks: (queries,), float64, of each; NaN leaves a query out.
         seed: Of the draws.
-        samples: How many draws.
 
     Raises:
-        InputError: If there is no task, one has no query left, a value is infinite, or `samples`
-            is below 1.
+        InputError: If there is no task, one has no query left, or a value is infinite.
     """
     if not tasks:
         raise InputError("expected at least one task, got none")
     found = [
-        _means(np.asarray(values)[None], [seed, number], samples)
+        _means(np.asarray(values)[None], [seed, number], SAMPLES)
         for number, values in enumerate(tasks)
     ]
     mean = sum(float(means[0]) for means, _ in found) / len(tasks)
@@ -75,7 +73,6 @@ def bootstrap_sums(
     metrics: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     seed: int,
-    samples: int = SAMPLES,
 ) -> list[Interval]:
     """Metrics of sums over texts, such as micro F1, and their 95 % intervals.
 
@@ -85,26 +82,24 @@ def bootstrap_sums(
         counts: (texts, counts) of each text.
         metrics: Takes sums, (draws, counts), float64, and gives (draws, metrics).
         seed: Of the draws.
-        samples: How many draws.
 
     Returns:
         One interval a metric; its `mean` is the metric of the sums over all texts.
 
     Raises:
-        InputError: If there is no text, a count is infinite or NaN, or `samples` is below 1.
+        InputError: If there is no text, or a count is infinite or NaN.
     """
     rows = np.ascontiguousarray(counts, dtype=np.float64)
     if rows.ndim != 2:
         raise InputError(f"expected counts of (texts, counts), got shape {rows.shape}")
-    _check_samples(samples)
     _check_finite(rows)
     rng = np.random.default_rng(seed)
     shares = np.full(len(rows), 1 / len(rows))
     size = max(1, _HELD // len(rows))
     drawn = np.concatenate(
         [
-            metrics(rng.multinomial(len(rows), shares, size=min(size, samples - start)) @ rows)
-            for start in range(0, samples, size)
+            metrics(rng.multinomial(len(rows), shares, size=min(size, SAMPLES - start)) @ rows)
+            for start in range(0, SAMPLES, size)
         ]
     )
     low, high = np.quantile(drawn, _BOUNDS, axis=0).tolist()

@@ -35,6 +35,7 @@ _ENCODING_VERSION = 1
 # Bounds what batches of long texts take that run side by side: attention needs heads * tokens *
 # length floats.
 _BATCH_TOKENS = 4096
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class TextEncoder:
         self,
         texts: Iterable[str],
         *,
-        batch_size: int = 64,
+        batch_size: int = _BATCH,
         progress: Progress = False,
     ) -> TokenVectors:
         """Token vectors of each text, in the order of the texts.
@@ -207,13 +208,12 @@ class TextEncoder:
         return self._encode(texts, batch_size, progress, None)
 
     def encode_with_places(
-        self, texts: Iterable[str], *, batch_size: int = 64, progress: Progress = False
+        self, texts: Iterable[str], *, progress: Progress = False
     ) -> tuple[TokenVectors, NDArray[np.int64]]:
         """`encode`, and where each token stands in its text.
 
         Args:
             texts: As in `encode`, like all that follows.
-            batch_size: Most texts of a batch.
             progress: True for a bar, or a callable.
 
         Returns:
@@ -228,7 +228,7 @@ class TextEncoder:
             TruncationWarning: As `encode`.
         """
         places: list[NDArray[np.int64]] = []
-        vectors = self._encode(texts, batch_size, progress, places)
+        vectors = self._encode(texts, _BATCH, progress, places)
         return vectors, np.concatenate(places)
 
     def _encode(

@@ -118,7 +118,7 @@ def read_broader(data: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 def broader_of(
-    release: EscoRelease | None, database: OnetDatabase | None = None
+    release: EscoRelease, database: OnetDatabase | None = None
 ) -> dict[str, tuple[str, ...]]:
     """What is directly broader, for ids as `uwe data graphs` gives them.
 
@@ -126,13 +126,12 @@ def broader_of(
     technology or tool of O*NET's its commodities.
     """
     found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    if release is not None:
-        for skill in release.skills.values():
-            for uri in release.broader.get(skill.uri, ()):
-                found[skill.id][uri] = None
-        for occupation in release.occupations.values():
-            if occupation.isco_group:
-                found[occupation.id][f"isco/{occupation.isco_group}"] = None
+    for skill in release.skills.values():
+        for uri in release.broader.get(skill.uri, ()):
+            found[skill.id][uri] = None
+    for occupation in release.occupations.values():
+        if occupation.isco_group:
+            found[occupation.id][f"isco/{occupation.isco_group}"] = None
     if database is not None:
         for table in _EXAMPLES:
             ids = database.example_ids(table)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Without the second, transformers asks on the terminal whether to run what a folder brings.
 _OWN_CODE = {"local_files_only": True, "trust_remote_code": False}
 
+_CHUNK_TOKENS = 4096
+"""Most tokens that are encoded at once, padding included."""
+
 
 class TorchEncoder(torch.nn.Module):
     """Texts to token vectors in torch.
@@ -171,7 +174,7 @@ class TorchEncoder(torch.nn.Module):
             return list(self.tokenizer.encode("").ids)
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str], *, chunk_tokens: int = 4096) -> TokenVectors:
+    def encode(self, texts: Sequence[str]) -> TokenVectors:
         """Token vectors of each text, as `uwe.TextEncoder.encode` gives them.
 
         In evaluation mode, whatever the mode is; on the device that the model is on.
@@ -182,7 +185,7 @@ class TorchEncoder(torch.nn.Module):
         training = self.training
         self.eval()
         try:
-            for chunk in chunks_by_length([len(row) for row in ids], chunk_tokens):
+            for chunk in chunks_by_length([len(row) for row in ids], _CHUNK_TOKENS):
                 vectors, lengths = self([ids[i] for i in chunk])
                 rows = vectors.float().cpu().numpy()
                 for i, part in zip(chunk, np.split(rows, np.cumsum(lengths)[:-1]), strict=True):

@@ -76,11 +76,6 @@ class Lane(Generic[K, T, R]):
         """Jobs of the batch before."""
         self._enough = asyncio.Event()
 
-    @property
-    def waiting(self) -> int:
-        """How many items wait."""
-        return self._waiting
-
     async def submit(self, key: K, items: Sequence[T]) -> list[R]:
         """The result of each item.
 
