@@ -88,7 +88,7 @@ def test_esco_says_what_is_broader(tmp_path: Path) -> None:
 
 def test_onet_says_what_examples_are(tmp_path: Path) -> None:
     database = read_onet(tiny_onet.write_zip(tmp_path / "onet.zip"))
-    release = read_esco(tiny_esco.write_zip(tmp_path / tiny_esco.NAME))
+    release = read_esco(tiny_esco.write_zip(tmp_path / tiny_esco.NAME, tiny_esco.tables()))
     broader = broader_of(release, database)
     ids = database.example_ids("technology_skills")
     for row in database.tables["technology_skills"]:

@@ -1,7 +1,7 @@
 """The commands put together, and what they share: exit codes, errors in one line, signals.
 
 typer reads the options from type annotations, and brings completion for shells. Its plain help is
-used, which needs no rich.
+used, without the frames that rich draws.
 """
 
 from __future__ import annotations

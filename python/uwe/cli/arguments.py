@@ -37,6 +37,10 @@ Model = Annotated[
         help="Model folder or hub id; the default is that of the cache, or else the shipped one.",
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="The data folder; the default is $UWE_DATA."),
+]
 ScorerName = Annotated[
     str | None,
     typer.Option(

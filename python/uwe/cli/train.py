@@ -44,10 +44,7 @@ def run_command(
             "--out", "-o", metavar="FOLDER", help="Folder of the run; the default is runs/NAME."
         ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="The data folder; the default is $UWE_DATA."),
-    ] = None,
+    data: arguments.Data = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,10 +96,7 @@ def skill_head_command(
         str, typer.Option("--out", "-o", metavar="FILE", help="The file that is written.")
     ],
     model: arguments.Model = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="The data folder; the default is $UWE_DATA."),
-    ] = None,
+    data: arguments.Data = None,
     seed: Annotated[int, typer.Option(help="Of the weights and the order.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: arguments.AsJson = False,

@@ -1,6 +1,6 @@
 """Target spaces of an ESCO release: skills and occupations with aliases and metadata.
 
-A space is one file of JSON lines, as `uwe.corpus.read_targets` and `uwe cache build --from` take
+A space is one file of JSON lines, as `uwe.corpus.read_targets` and `uwe cache build --input` take
 it. Its targets stand in WorkBench's order: that of the labels as ESCO spells them.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
 
 Queries = Iterable[tuple[str, Iterable[int]]]
+Made = tuple[TargetList, dict[str, Queries]]
+"""Targets, and the queries of each split."""
 
 # The release that the table of tasks has under this name; of others tasks lie in a folder of
 # their own.
@@ -113,37 +115,28 @@ def write_tasks(tasks: Sequence[EscoTask], out: Path) -> list[Path]:
     return folders
 
 
-def _job2skill(
-    release: EscoRelease, left_out: Counter[str]
-) -> tuple[TargetList, dict[str, Queries]]:
-    targets, index = concept_targets(release.skills.values())
-    jobs = _grouped(
-        (release.occupations[occupation].spelling, index[skill])
-        for occupation, skill in _pairs(release, left_out)
-    )
-    left_out["occupations without a skill"] += len(release.occupations) - len(
-        {relation.occupation for relation in release.relations}
-    )
-    return targets, {"test": jobs.items()}
+def _job2skill(release: EscoRelease, left_out: Counter[str]) -> Made:
+    pairs = list(_pairs(release, left_out))
+    left_out["occupations without a skill"] += len(release.occupations) - len(dict(pairs))
+    return _asked(release.occupations, release.skills, pairs)
 
 
-def _skill2job(
-    release: EscoRelease, left_out: Counter[str]
-) -> tuple[TargetList, dict[str, Queries]]:
-    targets, index = concept_targets(release.occupations.values())
-    skills = _grouped(
-        (release.skills[skill].spelling, index[occupation])
-        for occupation, skill in _pairs(release, left_out)
-    )
-    left_out["skills without an occupation"] += len(release.skills) - len(
-        {relation.skill for relation in release.relations}
-    )
-    return targets, {"test": skills.items()}
+def _skill2job(release: EscoRelease, left_out: Counter[str]) -> Made:
+    pairs = [(skill, occupation) for occupation, skill in _pairs(release, left_out)]
+    left_out["skills without an occupation"] += len(release.skills) - len(dict(pairs))
+    return _asked(release.skills, release.occupations, pairs)
 
 
-def _skillnorm(
-    release: EscoRelease, left_out: Counter[str]
-) -> tuple[TargetList, dict[str, Queries]]:
+def _asked(
+    queries: Mapping[str, Concept], answers: Mapping[str, Concept], pairs: Iterable[tuple[str, str]]
+) -> Made:
+    """Concepts by the URIs of others that they are paired with."""
+    targets, index = concept_targets(answers.values())
+    found = _grouped((queries[query].spelling, index[answer]) for query, answer in pairs)
+    return targets, {"test": found.items()}
+
+
+def _skillnorm(release: EscoRelease, left_out: Counter[str]) -> Made:
     """The first alias of each skill is for validation, the others for the test.
 
     An alias of several skills is for validation if it is the first of one of them.
@@ -173,9 +166,7 @@ def _skillnorm(
     return targets, {**splits}
 
 
-def _skillsim(
-    release: EscoRelease, left_out: Counter[str]
-) -> tuple[TargetList, dict[str, Queries]]:
+def _skillsim(release: EscoRelease, left_out: Counter[str]) -> Made:
     """1,000 skills by hash, of those that a relation begins with; a tenth is for validation."""
     related: dict[str, list[str]] = {}
     for relation in release.skill_relations:

@@ -7,7 +7,6 @@ aliases, `JE` jobs (titles) to skills; a graph without an edge is not written.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections import Counter
@@ -282,13 +281,10 @@ def _write(
     provenance: dict[tuple[str, str, str], dict[str, Any]] = {}
     for each in candidates:
         name, left_kind, right_kind = _GRAPHS[each.kind]
-        text = _id(each.text)
+        other = left_kind if right_kind == "skill" else right_kind
+        text = graphs.text_node(other, RELATION, each.text, _RELATION)
+        graphs.node("skill", each.skill, skills[each.skill], "skill")
         left, right = (text, each.skill) if right_kind == "skill" else (each.skill, text)
-        for kind, id_ in ((left_kind, left), (right_kind, right)):
-            if id_ == text:
-                graphs.node(kind, id_, each.text, _RELATION)
-            else:
-                graphs.node(kind, id_, skills[each.skill], "skill")
         graphs.edge(name, left, right, _RELATION)
         entry = {
             "graph": name,
@@ -306,9 +302,3 @@ def _write(
         ordered = (provenance[edge] for edge in sorted(provenance))
         write_lines(new / PROVENANCE, (json.dumps(each, ensure_ascii=False) for each in ordered))
     return {name: relations.total() for name, relations in sorted(graphs.relations().items())}
-
-
-def _id(text: str) -> str:
-    """The id of a node that is nothing but its text."""
-    digest = hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
-    return f"{RELATION}/{digest[:12]}"

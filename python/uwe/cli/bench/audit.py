@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Data, Splits, Tasks
+from uwe.cli.bench.options import Splits, Tasks
 
 
 def audit_command(
@@ -19,7 +19,7 @@ def audit_command(
     ],
     task: Tasks = None,
     split: Splits = None,
-    data: Data = None,
+    data: arguments.Data = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Count a task's (query, target) pairs in the training edges of a model: its regimes.

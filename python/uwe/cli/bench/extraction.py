@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Data, check_out
+from uwe.cli.bench.options import check_out
 from uwe.cli.guard import say
 from uwe.errors import InputError
 
@@ -25,7 +25,7 @@ def extraction_command(
     threshold: Annotated[
         float, typer.Option(metavar="SCORE", help="The least score of a finding that counts.")
     ] = 0.5,
-    data: Data = None,
+    data: arguments.Data = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", metavar="FILE", help="Where the result goes (JSON)."),

@@ -10,10 +10,6 @@ import typer
 
 from uwe.errors import InputError
 
-Data = Annotated[
-    str | None,
-    typer.Option(metavar="FOLDER", help="The data folder; the default is what UWE_DATA names."),
-]
 Models = Annotated[
     list[str] | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Data, Models, Scorers, Splits, Tasks, check_out
+from uwe.cli.bench.options import Models, Scorers, Splits, Tasks, check_out
 from uwe.cli.guard import say
 from uwe.errors import InputError
 
@@ -22,7 +22,7 @@ def run_command(
     task: Tasks = None,
     split: Splits = None,
     scorer: Scorers = None,
-    data: Data = None,
+    data: arguments.Data = None,
     out: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Data
 
 if TYPE_CHECKING:
     from uwe.bench.tasks import Task
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _WIDTH = 100
 
 
-def tasks_command(data: Data = None, as_json: arguments.AsJson = False) -> None:
+def tasks_command(data: arguments.Data = None, as_json: arguments.AsJson = False) -> None:
     """List the tasks: sizes of what is in the data folder, sources, licences, deviations.
 
     Example:
