@@ -61,7 +61,7 @@ def test_an_interruption_leaves_what_was_done(
             raise KeyboardInterrupt
         return whole.prepare(texts)
 
-    monkeypatch.setitem(resolve._LEXICAL, "tfidf", lambda _: replace(whole, prepare=prepare))
+    monkeypatch.setitem(resolve._LEXICAL, "tfidf", lambda: replace(whole, prepare=prepare))
     Path("r.json").write_text("what was there")
     found = run("run", "-m", "bm25", "-m", "tfidf", "-o", "r.json", "--quiet", code=130)
     assert "r.partial.json has what was measured until then: 4 figures of MAP" in found.stderr
