@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from uwe.corpus import Format, Record, read_queries, read_targets, read_task
+from uwe.corpus import Record, read_queries, read_targets, read_task
 from uwe.errors import DataError, InputError
 from uwe.files import records
+from uwe.files.records import Format
 
 
 def texts(records: Iterator[Record]) -> list[tuple[int, str]]:

@@ -17,7 +17,8 @@ from tokenizers import processors
 
 from tiny_model import TABLE, WORDS, word_tokenizer, write_model
 from uwe.encoder.loading import load
-from uwe.encoder.text_encoder import TextEncoder, Token, TruncationWarning
+from uwe.encoder.text_encoder import TextEncoder, Token
+from uwe.encoder.truncation import TruncationWarning
 from uwe.errors import InputError, ModelError
 from uwe.scorer import Scorer
 
