@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uwe import InputError
 from uwe.training.loss import distillation, many_to_many, one_direction
 
 
@@ -105,6 +106,15 @@ def test_large_logits_stay_finite() -> None:
     assert bool(scores.grad.isfinite().all())
 
 
+@pytest.mark.parametrize(
+    ("positives", "words"),
+    [(torch.zeros(2, 3, dtype=torch.bool), "edge"), (torch.ones(3, 2, dtype=torch.bool), "shape")],
+)
+def test_what_can_not_be_a_batch_is_refused(positives: torch.Tensor, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        many_to_many(torch.zeros(2, 3), positives, loss_temperature=1.0)
+
+
 def test_the_divergence_is_that_of_the_definition() -> None:
     scores, taught = torch.rand(2, 4, 6, dtype=torch.float64).unbind()
     wanted = 0.0
@@ -115,3 +125,5 @@ def test_the_divergence_is_that_of_the_definition() -> None:
     assert float(found) == pytest.approx(wanted, abs=1e-10)
     same = distillation(scores * 1.5, scores, loss_temperature=0.3, teacher_temperature=0.2)
     assert float(same) == pytest.approx(0.0, abs=1e-10)
+    with pytest.raises(InputError, match="one shape"):
+        distillation(scores, taught.T, loss_temperature=1.0, teacher_temperature=1.0)

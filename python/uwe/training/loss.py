@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from uwe.errors import InputError
+
 
 def many_to_many(
     scores: torch.Tensor,
@@ -26,7 +28,17 @@ def many_to_many(
 
     Returns:
         (), the sum of the two directions.
+
+    Raises:
+        InputError: If the shapes differ, or no pair is positive.
     """
+    if positives.shape != scores.shape or (ignored is not None and ignored.shape != scores.shape):
+        raise InputError(
+            f"expected scores, positives and ignored of one shape, got {tuple(scores.shape)} and "
+            f"{tuple(positives.shape)}"
+        )
+    if not bool(positives.any()):
+        raise InputError("expected at least one edge among the nodes of a batch, got none")
     forward = one_direction(scores / loss_temperature, positives, ignored=ignored)
     turned = None if ignored is None else ignored.T
     return forward + one_direction(scores.T / loss_temperature, positives.T, ignored=turned)
@@ -76,7 +88,15 @@ def distillation(
 
     Returns:
         (), >= 0: the mean over left nodes plus the mean over right nodes.
+
+    Raises:
+        InputError: If the shapes differ.
     """
+    if scores.shape != taught.shape:
+        raise InputError(
+            f"expected scores and taught of one shape, got {tuple(scores.shape)} and "
+            f"{tuple(taught.shape)}"
+        )
     logits, wanted = scores / loss_temperature, taught.detach() / teacher_temperature
     total = scores.new_zeros(())
     for axis in (1, 0):
