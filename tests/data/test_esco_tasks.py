@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,10 +259,14 @@ def test_the_command_tells_errors_in_one_line(
     assert "file" in shell.error(*import_, "--out", "file")
     assert not (shell.folder / "uwe-data").exists()
 
-    def refuse(**given: object) -> str:
-        raise PermissionError(13, "Permission denied", str(given["dir"]))
+    mkdir = Path.mkdir
 
-    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    def refuse(self: Path, *arguments: Any, **options: Any) -> None:
+        if self.parent.name == "workbench":
+            raise PermissionError(13, "Permission denied", str(self.parent))
+        mkdir(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
     assert "no/workbench: Permission denied: name another" in shell.error(*import_, "--out", "no")
 
 
