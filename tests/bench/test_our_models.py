@@ -22,14 +22,15 @@ FOLDERS = {
     "uwe-mini-clean": ROOT / "models" / "uwe-mini-clean",
 }
 GRAPHS = {
-    "uwe-mini": {"train_full": 5, "written_full": 7},
+    "uwe-mini": {"train": 5, "train_full": 5, "written_clean": 7, "written_full": 7},
     "uwe-mini-clean": {"train": 5, "written_clean": 7},
 }
 CLEAN = ("skillextract_house", "skillextract_tech", "jobnorm")
 REGIMES: dict[str, dict[str, tuple[str, ...]]] = {
     "uwe-mini": {
         "clean": CLEAN,
-        "held-out": ("skillextract_skillskape", "heldout_job2skill", "heldout_skill2job"),
+        "held-out": ("skillextract_skillskape", "onet_alttitle"),
+        "seen": ("skillnorm", "heldout_job2skill", "heldout_skill2job"),
     },
     "uwe-mini-clean": {
         "clean": (*CLEAN, "skillnorm", "heldout_job2skill", "heldout_skill2job"),
