@@ -187,6 +187,12 @@ def test_refuses_wrong_options_at_the_first_batch(
         Ranker(tiny, column="title", skip_invalid=skip_invalid, **wrong)(titles())
 
 
+@pytest.mark.parametrize("wrong", [{"where": {"nowhere": 1}}, {"abbreviations": 3}])
+def test_an_extractor_skips_no_wrong_option(skills: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        Extractor(skills, skip_invalid=True, **wrong)(pa.table({"text": [ADVERT]}))
+
+
 def test_refuses_wrong_tables(tiny: Path) -> None:
     for wrong in ({"title": TITLES}, TITLES, None, "baker"):
         with pytest.raises(InputError, match="batch_format"):

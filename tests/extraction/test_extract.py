@@ -225,6 +225,16 @@ def test_a_wrong_bound_is_refused(skills: uwe.TargetCache, bound: Any) -> None:
         uwe.extract(ADVERT, skills, min_confidence=bound)
 
 
+@pytest.mark.parametrize("wrong", [{"where": {"nowhere": 1}}, {"abbreviations": 3}])
+def test_a_wrong_option_is_refused_at_the_call(
+    skills: uwe.TargetCache, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError):
+        WRONGLY.extract_many([], skills, **wrong)
+    with pytest.raises(InputError):
+        WRONGLY.extract_stream([ADVERT], skills, **wrong)
+
+
 def test_several_texts_are_no_text(skills: uwe.TargetCache) -> None:
     with pytest.raises(InputError):
         uwe.extract_many(ADVERT, skills)

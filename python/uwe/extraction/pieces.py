@@ -27,8 +27,10 @@ from uwe.extraction.findings import Word
 from uwe.extraction.segments import Segment, segments
 from uwe.extraction.skill_head import Marks, SkillHead, marked_spans, token_shapes
 from uwe.extraction.source import PlainText, plain_text
+from uwe.lexicon import checked_abbreviations
 from uwe.parallelism import one_blas_thread
 from uwe.ranking.foreign import unread_language
+from uwe.ranking.queries import subset_of
 from uwe.ranking.rank import Abbreviate, Featured, ranked_features
 
 if TYPE_CHECKING:
@@ -116,8 +118,9 @@ class PieceRanker:
         abbreviations: A table.
 
     Raises:
-        InputError: If the model has no skill head.
+        InputError: If the model has no skill head, or `where` or `abbreviations` is wrong.
         ModelError: If its skill head is damaged.
+        DataError: If a file of abbreviations is wrong.
     """
 
     def __init__(
@@ -136,7 +139,10 @@ class PieceRanker:
             )
         self.model, self.targets = model, targets
         self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)
-        self._where, self._abbreviations = where, abbreviations
+        # Checked here: a text without lines is never ranked, and an error then is one of the call.
+        self._where = subset_of(targets, where)
+        table = checked_abbreviations(abbreviations)
+        self._abbreviations = False if table is None else table
 
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """The ranked pieces of each of some texts."""
