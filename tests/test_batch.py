@@ -17,6 +17,7 @@ from uwe.errors import CacheNotFoundError, InputError
 from uwe.parallelism import set_worker_threads
 
 pa = pytest.importorskip("pyarrow")
+pyarrow_compute = pytest.importorskip("pyarrow.compute")
 TITLES = ["data engineer", "baker", "Spark baker, data", "engineers"]
 ADVERT = "Requirements:\n- Good knowledge of SQL\n- Able to work well in a team\n"
 
@@ -120,6 +121,25 @@ def test_takes_other_forms_of_a_table(tiny: Path) -> None:
         assert ranker(table.set_column(1, "title", table["title"].cast(kind))).num_rows == 4
     polars = pytest.importorskip("polars")
     assert ranker(polars.from_arrow(table)).to_pylist() == expected
+
+
+def test_keeps_columns_that_arrow_takes_no_rows_of(tiny: Path) -> None:
+    """Views of texts and bytes, which polars gives, also nested; and encoded runs."""
+    polars = pytest.importorskip("polars")
+    columns = {
+        "text": ["ä", None, "b", "b"],
+        "bytes": [b"a", b"b", None, b"\xff"],
+        "list": [["a", None], [], None, ["b"]],
+        "pair": [{"x": "a", "y": 1}, {"x": None, "y": 2}, None, {"x": "b", "y": 3}],
+        "array": polars.Series([["a", "b"]] * 4, dtype=polars.Array(polars.String, 2)),
+    }
+    frame = polars.DataFrame({"title": TITLES, **columns})
+    found = Ranker(tiny, column="title", k=2)(frame)
+    for name in columns:
+        assert found[name].to_pylist() == [v for v in frame[name].to_list() for _ in range(2)]
+    runs = pyarrow_compute.run_end_encode(pa.array(["a", "a", "b", "b"]))
+    found = Ranker(tiny, column="title", k=1)(titles(runs=runs))
+    assert found["runs"].to_pylist() == ["a", "a", "b", "b"]
 
 
 def test_a_pickle_has_the_options_and_no_cache(tiny: Path) -> None:

@@ -124,7 +124,7 @@ class _Batch(ABC):
         keep = self._keep
         if keep is None:
             keep = {name: name for name in table.column_names if name != self._column}
-        kept = {name: _column(table, column) for column, name in keep.items()}
+        kept = {name: _takeable(_column(table, column)) for column, name in keep.items()}
         texts = _column(table, self._column)
         kind = texts.type.value_type if pa.types.is_dictionary(texts.type) else texts.type
         if str(kind) not in _TEXTS:
@@ -343,3 +343,32 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
         names = ", ".join(map(repr, table.column_names)) or "none"
         raise InputError(f"expected one column {name!r}, got the columns {names}: correct it")
     return table[name]
+
+
+def _takeable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in a type whose rows can be taken; Arrow takes no views and no encoded runs."""
+    pa = arrow("uwe.batch")
+    if pa.types.is_run_end_encoded(column.type):
+        from pyarrow.compute import run_end_decode
+
+        column = run_end_decode(column)
+    return column.cast(_without_views(column.type))
+
+
+def _without_views(kind: pa.DataType) -> pa.DataType:
+    """A type without views of texts and bytes, which polars gives, also in lists and structs."""
+    pa = arrow("uwe.batch")
+    types = pa.types
+    if types.is_string_view(kind):
+        return pa.large_string()
+    if types.is_binary_view(kind):
+        return pa.large_binary()
+    if types.is_struct(kind):
+        return pa.struct([field.with_type(_without_views(field.type)) for field in kind])
+    if types.is_list(kind):
+        return pa.list_(_without_views(kind.value_type))
+    if types.is_large_list(kind):
+        return pa.large_list(_without_views(kind.value_type))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_without_views(kind.value_type), kind.list_size)
+    return kind
