@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import HashEncoder
-from uwe.cache.target_cache import TargetCache
+from uwe.cache.target_cache import TargetCache, calibration_path
 from uwe.errors import CacheError, CacheMismatchError, InputError
 from uwe.scorer import Scorer
 
@@ -45,6 +45,23 @@ def test_append_refuses_other_columns(opened: TargetCache) -> None:
     with pytest.raises(CacheError, match="open it again"):
         opened.append(["four"])
     assert TargetCache.open(opened.path).seal == other.seal
+
+
+def test_a_calibration_is_of_the_targets_that_were_opened(opened: TargetCache) -> None:
+    other = TargetCache.build(Named("bbbb"), ["three"], path=opened.path, scorer=SOFT)
+    with pytest.raises(CacheMismatchError, match="open it again"):
+        opened.calibrated({})
+    same = TargetCache.build(Named("aaaa"), ["one", "three"], path=opened.path, scorer=SOFT)
+    for old in (opened, other):
+        with pytest.raises(CacheError, match="open it again"):
+            old.calibrated({})
+    longer = same.append(["four"])
+    with pytest.raises(CacheError, match="open it again"):
+        same.calibrated({})
+    assert not calibration_path(opened.path).exists()
+    assert longer.calibrated({}).seal == longer.seal
+    assert calibration_path(opened.path).exists()
+    assert len(longer.append(["five"])) == 4, "the lock is free again"
 
 
 def test_a_column_keeps_one_kind_whoever_appends(tmp_path: Path) -> None:

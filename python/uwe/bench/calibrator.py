@@ -108,7 +108,8 @@ def calibrate(
         InputError: If the queries are too few, one is blank, a target is unknown, all best matches
             are wrong, or the cache is that of a built-in space.
         MissingExtraError: If scikit-learn is not installed (extra `bench`).
-        CacheMismatchError: If the cache was built with another model.
+        CacheMismatchError: If the cache was built with another model, or meanwhile is.
+        CacheError: If the cache was changed or built again since it was opened.
         ModelError: If the cache's model cannot be loaded.
         OSError: If the file cannot be written; then what was there is as it was.
     """

@@ -549,11 +549,23 @@ class TargetCache:
             The same targets, newly opened.
 
         Raises:
+            CacheMismatchError: If the cache was built again with another model since this one was
+                opened.
+            CacheError: If it was changed or built again since then, or another writer is at work.
             OSError: If the disk is full or refuses.
         """
-        write_text(
-            calibration_path(self._path), calibrations_json(calibrations, model=self.fingerprint)
-        )
+        text = calibrations_json(calibrations, model=self.fingerprint)
+        lock = _core.CacheWriter.append(str(self._path))
+        try:
+            # Under the lock: a calibration holds for the targets that it was fitted on alone.
+            if self._same_space().seal != self.seal:
+                raise CacheError(
+                    f"{self._path}: expected the targets of when it was opened, found a cache that "
+                    "was changed or built again since: open it again, and calibrate that"
+                )
+            write_text(calibration_path(self._path), text)
+        finally:
+            lock.abort()
         return self._reopened()
 
     def verify(self) -> None:
