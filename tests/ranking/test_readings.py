@@ -113,6 +113,15 @@ def test_a_text_of_the_space_is_left_alone(space: uwe.TargetCache, query: str) -
     )
 
 
+@pytest.mark.parametrize("query", ["SWE\n", "  SWE", "Chef\tde  QA\r\n", "ABE\u0301 QA"])
+def test_a_text_of_the_space_has_any_blanks_and_accents(query: str) -> None:
+    labels = [*LABELS, "chef de QA", "AB\u00c9 QA"]
+    space = uwe.TargetCache.build(HashEncoder(), labels, scorer="max")
+    literal = uwe.rank(query, space, k=ALL, abbreviations=False)
+    assert uwe.rank(query, space, k=ALL, abbreviations=TABLE) == literal
+    assert list(uwe.rank_stream(iter([query]), space, k=ALL, abbreviations=TABLE)) == [literal]
+
+
 def test_without_abbreviations_it_is_taken_as_it_stands(space: uwe.TargetCache) -> None:
     plain = uwe.rank("QA Mgr", space, k=ALL, abbreviations=False)
     assert all(match.read_as is None for match in plain)

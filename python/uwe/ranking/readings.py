@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,8 +53,9 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
 
     That is the query but for short words in capitals that nobody knows: neither the table nor a
     text of the space has them, and the model's tokenizer cuts them to pieces. The others have
-    abbreviations written out. A query that is, in whatever case, a text of the space has no other;
-    without a table there is the query alone.
+    abbreviations written out. A query that is, in whatever case, with whatever blanks and however
+    its accents are encoded, a text of the space has no other; without a table there is the query
+    alone.
     """
     if table is None:
         return (query,)
@@ -63,9 +65,18 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
 
     first = with_unknown_words(query, known)
     others = table.readings(first)
-    if others and targets.core.has_text(query):
-        return (first,)
+    # Of most queries nothing is changed, and no text has to be looked for.
+    if (others or first != query) and _is_text(query, targets):
+        return (query,)
     return (first, *others)
+
+
+def _is_text(query: str, targets: TargetCache) -> bool:
+    """Whether a target has this text; lines of files end in a blank, and macOS splits accents."""
+    if targets.core.has_text(query):
+        return True
+    plain = unicodedata.normalize("NFC", " ".join(query.split()))
+    return plain != query and targets.core.has_text(plain)
 
 
 def _is_whole(word: str, targets: TargetCache) -> bool:
