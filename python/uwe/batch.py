@@ -254,17 +254,14 @@ class Ranker(_Batch):
         return rank_many(texts, cache, **self._options)
 
     def _table(self, texts: list[Any], found: list[Any]) -> pa.Table:
-        pa = arrow("uwe.batch")
         pairs = zip(texts, found, strict=True)
-        table = Rankings(Ranking(text) if of is None else of for text, of in pairs).to_arrow()
+        rankings = (Ranking(text) if of is None else of for text, of in pairs)
+        table = Rankings(rankings, self._types).to_arrow()
         for name, kind in self._types.items():
-            # Its type follows from the matches, and it is missing where there are none.
-            column = f"metadata.{name}"
-            if column not in table.column_names:
-                table = table.append_column(column, pa.nulls(len(table), kind))
-            elif table[column].type != kind:
-                at = table.column_names.index(column)
-                table = table.set_column(at, column, table[column].cast(kind, safe=False))
+            # Its type in the table follows from the matches.
+            at = table.column_names.index(f"metadata.{name}")
+            column = table.column(at).cast(kind, safe=False)
+            table = table.set_column(at, table.column_names[at], column)
         return table
 
     @cached_property

@@ -131,6 +131,12 @@ def test_a_query_without_a_match_is_a_row_of_the_table(skills: uwe.TargetCache) 
     assert set(first.values()) == set(last.values()) == {None}
     assert table["metadata.level"].to_pylist()[1] == found[0].metadata["level"]
     assert nothing.to_arrow()["rank"].to_pylist() == [None]
+    for of_nothing in (nothing, uwe.rank_many([], skills), uwe.Rankings([nothing])):
+        assert of_nothing.to_arrow().column_names == table.column_names
+    assert pickle.loads(pickle.dumps(nothing)).to_arrow().column_names == table.column_names
+    rest = uwe.rank("spark", uwe.TargetCache.build(HashEncoder(), ["spark"], scorer="max"))
+    both = uwe.Rankings([rest, found]).to_arrow()
+    assert both["metadata.level"].to_pylist() == [None, *(m.metadata["level"] for m in found)]
 
 
 def test_a_notebook_shows_a_ranking_and_an_explanation(skills: uwe.TargetCache) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from uwe.columns import arrow, metadata_array
@@ -52,22 +53,35 @@ class Ranking(list[Match]):
     Args:
         query: The text that was ranked.
         matches: Best first.
+        columns: The metadata columns of the space, which a table has without a match, too.
     """
 
-    def __init__(self, query: str, matches: Iterable[Match] = ()) -> None:
+    def __init__(
+        self, query: str, matches: Iterable[Match] = (), columns: Iterable[str] = ()
+    ) -> None:
         super().__init__(matches)
         self.query = query
+        self.columns = tuple(columns)
 
     def to_arrow(self) -> pa.Table:
         """`Rankings.to_arrow` for this query alone."""
-        return _arrow([self])
+        return _arrow([self], self.columns)
 
     def _repr_html_(self) -> str:
         return _html([self])
 
 
 class Rankings(list[Ranking]):
-    """One `Ranking` for each query, in their order."""
+    """One `Ranking` for each query, in their order.
+
+    Args:
+        rankings: Those of each query.
+        columns: As in `Ranking`.
+    """
+
+    def __init__(self, rankings: Iterable[Ranking] = (), columns: Iterable[str] = ()) -> None:
+        super().__init__(rankings)
+        self.columns = tuple(columns)
 
     def to_arrow(self) -> pa.Table:
         """All matches as one table, which pandas and polars take.
@@ -83,13 +97,13 @@ class Rankings(list[Ranking]):
         Raises:
             MissingExtraError: If pyarrow is not installed.
         """
-        return _arrow(self)
+        return _arrow(self, self.columns)
 
     def _repr_html_(self) -> str:
         return _html(self)
 
 
-def _arrow(rankings: list[Ranking]) -> pa.Table:
+def _arrow(rankings: list[Ranking], columns_of_space: tuple[str, ...]) -> pa.Table:
     pa = arrow("to_arrow")
     rows: list[tuple[int, str, int | None, Match | None]] = []
     for number, of_query in enumerate(rankings):
@@ -106,8 +120,10 @@ def _arrow(rankings: list[Ranking]) -> pa.Table:
     for name in ("label", "score", "confidence", "index", "id", "alias", "read_as"):
         values = [match and getattr(match, name) for match in matches]
         columns[name] = pa.array(values, kinds.get(name, pa.string()))
-    for name in next((match.metadata for match in matches if match), ()):
-        values = [match and match.metadata[name] for match in matches]
+    of_matches = (match.metadata for match in matches if match)
+    of_queries = (of_query.columns for of_query in rankings)
+    for name in dict.fromkeys(chain(columns_of_space, *of_queries, *of_matches)):
+        values = [match and match.metadata.get(name) for match in matches]
         columns[f"metadata.{name}"] = metadata_array(values)
     return pa.table(columns)
 

@@ -193,7 +193,7 @@ def rank_many(
         abbreviations=abbreviations,
         block=_BLOCK,
     )
-    found = Rankings()
+    found = Rankings(columns=cache.columns)
     with reporting(progress, len(texts), "Ranking") as report, gathered(cuts):
         for matches in stream:
             found.append(matches)
@@ -468,7 +468,7 @@ def _matches(
         )
         for i, label, id_, index, metadata in rows
     )
-    return Ranking(query, matches)
+    return Ranking(query, matches, core.columns)
 
 
 def _iterable(queries: Any) -> Iterable[str]:
