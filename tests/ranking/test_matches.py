@@ -83,6 +83,18 @@ def test_arrays_of_nothing_have_a_shape(skills: uwe.TargetCache) -> None:
 
 
 @pytest.mark.parametrize("call", [uwe.scores, uwe.top_k])
+def test_a_result_that_does_not_fit_into_memory_is_refused(
+    skills: uwe.TargetCache, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "zeros", full)
+    with pytest.raises(InputError, match="fewer queries at a time"):
+        call(QUERIES, skills)
+
+
+@pytest.mark.parametrize("call", [uwe.scores, uwe.top_k])
 @pytest.mark.parametrize("queries", ["chef", b"chef", 7, None, [" "], [3]])
 def test_wrong_queries_are_refused(skills: uwe.TargetCache, call: Any, queries: Any) -> None:
     with pytest.raises(InputError):

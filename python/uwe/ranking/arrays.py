@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from uwe.cache.filters import Where
     from uwe.ranking.queries import Targets
 
+
+_Number = TypeVar("_Number", np.int64, np.float32)
 
 _BLOCK = 64
 """Queries that are encoded and scored at once."""
@@ -61,7 +63,8 @@ def top_k(
         that is less.
 
     Raises:
-        InputError: As `rank_many`; if token vectors have another width than the cache's.
+        InputError: As `rank_many`; if token vectors have another width than the cache's, or the
+            arrays do not fit into memory.
         CacheMismatchError: As `rank`.
         ModelError: As `rank`.
 
@@ -72,10 +75,11 @@ def top_k(
     queries = several(queries)
     chosen, k, subset = chosen_scorer(cache, scorer), positive("k", k), subset_of(cache, where)
     k = min(k, len(cache) if subset is None else len(subset))
+    shape, remedy = (len(queries), k), "ask for a smaller k"
     best = TopK(
-        np.zeros((len(queries), k), dtype=np.int64),
-        np.zeros((len(queries), k), dtype=np.float32),
-        np.zeros((len(queries), k), dtype=np.int64),
+        _zeros(shape, np.int64, remedy),
+        _zeros(shape, np.float32, remedy),
+        _zeros(shape, np.int64, remedy),
     )
     for start, end, vectors in encoded(queries, cache, block=_BLOCK):
         if k:
@@ -121,19 +125,24 @@ def scores(
     queries = several(queries)
     chosen, subset = chosen_scorer(cache, scorer), subset_of(cache, where)
     shape = len(queries), len(cache) if subset is None else len(subset)
-    try:
-        block = np.zeros(shape, dtype=np.float32)
-    except MemoryError:
-        raise InputError(
-            f"expected a block of scores that fits into memory, got {shape[0]} queries and "
-            f"{shape[1]} targets: pass fewer queries at a time, or call top_k"
-        ) from None
+    block = _zeros(shape, np.float32, "call top_k")
     for start, end, vectors in encoded(queries, cache, block=_BLOCK):
         if shape[1]:
             block[start:end] = _core.cache_scores(
                 cache.core, vectors.values, vectors.offsets, **core_scorer(chosen), subset=subset
             )
     return block
+
+
+def _zeros(shape: tuple[int, int], dtype: type[_Number], remedy: str) -> NDArray[_Number]:
+    """Room for the result; InputError if it does not fit into memory."""
+    try:
+        return np.zeros(shape, dtype=dtype)
+    except MemoryError:
+        raise InputError(
+            f"expected a result that fits into memory, got {shape[0]} queries and {shape[1]} "
+            f"targets of each: pass fewer queries at a time, or {remedy}"
+        ) from None
 
 
 def late_interaction(
