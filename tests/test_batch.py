@@ -214,7 +214,8 @@ def test_an_extractor_skips_no_wrong_option(skills: Path, wrong: dict[str, Any])
 
 
 def test_refuses_wrong_tables(tiny: Path) -> None:
-    for wrong in ({"title": TITLES}, TITLES, None, "baker"):
+    column = pa.array(TITLES)
+    for wrong in ({"title": TITLES}, TITLES, None, "baker", column, pa.chunked_array([column])):
         with pytest.raises(InputError, match="batch_format"):
             Ranker(tiny, column="title")(wrong)
     lists = pa.table({"title": [["baker"]]})

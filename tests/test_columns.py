@@ -160,6 +160,7 @@ def test_metadata_that_is_no_table_is_told() -> None:
     for metadata, word in (
         (pl.Series(["x"]), "Series"),
         (pa.array(["x"]), "Array"),
+        (pl.LazyFrame({"a": ["x"]}), "LazyFrame"),
         (twice, "different names"),
         (pd.DataFrame([["x", "y"]], columns=["a", "a"]), "different names"),
         (pd.DataFrame([["x"]]), "got 0"),

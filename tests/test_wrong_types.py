@@ -36,7 +36,7 @@ WRONG: list[Any] = [
     iter([None]),
     np.zeros(3), np.zeros((2, 2), dtype=bool), np.array(["x"]), np.array([1, None]), np.nan,
     np.array([[1.0], [2.0]]), Path("x"), Path("a\0b"), range(3), lambda *_: None, ..., 1j,
-    np.datetime64("2020"), [10**30], [-1], [2.0], [True, "a"],
+    np.datetime64("2020"), [10**30], [-1], [2.0], [True, "a"], np.array("x"),
 ]  # fmt: skip
 
 

@@ -115,12 +115,15 @@ class _Batch(ABC):
     def _parts(self, batch: Any) -> Iterator[pa.Table]:
         """What `__call__` gives, some rows of the batch at a time; at least one table."""
         pa = arrow("uwe.batch")
-        if not hasattr(batch, "__arrow_c_stream__") and not hasattr(batch, "__arrow_c_array__"):
+        try:
+            if not hasattr(batch, "__arrow_c_stream__") and not hasattr(batch, "__arrow_c_array__"):
+                raise TypeError("not of Arrow")
+            table = pa.table(batch)
+        except (pa.ArrowException, TypeError, ValueError) as error:
             raise InputError(
-                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__}: with Ray, "
-                'pass batch_format="pyarrow"'
-            )
-        table = pa.table(batch)
+                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__} ({error}): "
+                'with Ray, pass batch_format="pyarrow"'
+            ) from None
         keep = self._keep
         if keep is None:
             keep = {name: name for name in table.column_names if name != self._column}

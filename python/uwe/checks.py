@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -125,12 +125,35 @@ def listed(what: str, values: object) -> list[Any]:
         MissingExtraError: As `uwe.columns.values_of`.
     """
     values = values_of(what, values)
-    if isinstance(values, Iterable) and not isinstance(values, str | bytes | Mapping):
-        try:
-            return list(values)
-        except TypeError:  # an array without an axis
-            pass
+    if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
+        return list(values)
     raise InputError(f"expected {what} to be a list, got {values!r:.80}: pass a list, even of one")
+
+
+def iterated(what: str, values: object, single: str) -> Iterator[Any]:
+    """An iterator over `values`, if they are several: `listed` without holding them all.
+
+    Args:
+        what: What messages call them.
+        values: As in `listed`.
+        single: The function that takes one of them.
+
+    Raises:
+        InputError: As `listed`.
+        MissingExtraError: As `listed`.
+    """
+    values = values_of(what, values)
+    if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
+        return iter(values)
+    raise InputError(
+        f"expected {what} as an iterable of texts, got {values!r:.80}: pass a list, or one text to "
+        f"{single}"
+    )
+
+
+def is_iterable(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether it can be iterated over; an array without an axis claims so and cannot."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def flag(name: str, value: object) -> bool:

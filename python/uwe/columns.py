@@ -70,12 +70,14 @@ def columns_of(what: str, table: Any) -> Any:
         table: One of pandas or polars, or what has `__arrow_c_stream__`.
 
     Raises:
-        InputError: If two columns have one name.
+        InputError: If two columns have one name, or the table has no rows yet.
         MissingExtraError: As `values_of`.
     """
     ours = _origin(table) in ("pandas", "polars") and hasattr(type(table), "columns")
     if isinstance(table, Mapping) or not (ours or hasattr(table, "__arrow_c_stream__")):
         return table
+    if ours and type(table).__name__ == "LazyFrame":
+        raise InputError(f"{what}: expected a table, got a LazyFrame of polars: collect() it")
     if not ours:
         pa = arrow("taking Arrow data")
         try:

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 
-from uwe.checks import path_of, text_of
+from uwe.checks import is_iterable, path_of, text_of
 from uwe.errors import DataError, InputError
 
 UNKNOWN = "?"
@@ -261,7 +261,7 @@ def _checked_readings(typed: object, readings: object) -> tuple[str, ...]:
 
 
 def _checked_words(words: object, table: Mapping[str, object]) -> frozenset[str]:
-    if isinstance(words, str) or not isinstance(words, Iterable):
+    if isinstance(words, str) or not is_iterable(words):
         raise InputError(f"expected words as a list of entries, got {words!r}: pass a list")
     listed = list(words)
     for word in listed:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
-from uwe.checks import floats, listed
+from uwe.checks import floats, is_iterable, listed
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.progress import Progress, check_progress, reporting
@@ -162,7 +162,7 @@ def _ragged(
     relevant: Iterable[Sequence[int]], targets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Relevant indices of all queries one after the other, and where each query's begin."""
-    if not isinstance(relevant, Iterable):
+    if not is_iterable(relevant):
         raise InputError(
             "expected for each query a list of its relevant targets, got "
             f"{type(relevant).__name__}: pass relevant=[[0, 7], [], ...]"

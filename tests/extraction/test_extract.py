@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 import uwe
@@ -236,10 +237,9 @@ def test_a_wrong_option_is_refused_at_the_call(
 
 
 def test_several_texts_are_no_text(skills: uwe.TargetCache) -> None:
-    with pytest.raises(InputError):
-        uwe.extract_many(ADVERT, skills)
-    with pytest.raises(InputError):
-        WRONGLY.extract_many(None, skills)
+    for wrong in (ADVERT, None, {ADVERT: 1}, np.array(ADVERT)):
+        with pytest.raises(InputError, match="iterable"):
+            WRONGLY.extract_many(wrong, skills)
 
 
 def test_a_model_that_sees_no_skills_is_refused(skills: uwe.TargetCache) -> None:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from uwe.calibration import Calibration
-from uwe.checks import share, texts_of
-from uwe.columns import values_of
+from uwe.checks import iterated, share, texts_of
 from uwe.encoder.truncation import warn_caller
 from uwe.errors import InputError
 from uwe.extraction.findings import Extraction, Extractions, Finding, Place
@@ -117,7 +116,7 @@ def extract_many(
         ModelError: As `extract`.
     """
     check_progress(progress)
-    texts = list(_iterable(texts))
+    texts = list(iterated("texts", texts, "extract"))
     stream = extract_stream(
         texts,
         targets,
@@ -160,7 +159,7 @@ def extract_stream(
         CacheMismatchError: As `extract`.
         ModelError: As `extract`.
     """
-    source, cache = iter(_iterable(texts)), target_cache(targets)
+    source, cache = iterated("texts", texts, "extract"), target_cache(targets)
     bound = MIN_CONFIDENCE if min_confidence is None else share("min_confidence", min_confidence)
     ranker = PieceRanker(cache, where=where, abbreviations=abbreviations)
     calibration = ranker.model.calibrations.get("place")
@@ -284,13 +283,3 @@ def _apart(
             taken.insert(at, place[0])
             kept.append(place)
     return kept
-
-
-def _iterable(texts: Any) -> Iterable[str]:
-    texts = values_of("texts", texts)
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise InputError(
-            f"expected several texts, got {type(texts).__name__}: call extract, or pass a list"
-        )
-    found: Iterable[str] = texts
-    return found

@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from uwe.checks import is_unicode, path_of
+from uwe.checks import is_iterable, is_unicode, path_of
 from uwe.errors import DataError, InputError
 from uwe.files.arrow import parquet_rows
 from uwe.files.xlsx import xlsx_rows
@@ -77,7 +77,7 @@ def suffix_of(path: Path | None) -> str:
 def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
     """Lines of bytes; a damaged archive is a DataError."""
     if not isinstance(source, str | PathLike):
-        if isinstance(source, bytes) or not isinstance(source, Iterable):
+        if isinstance(source, bytes) or not is_iterable(source):
             raise InputError(f"expected a file, or lines of bytes, got {source!r}: name a file")
         yield source
         return

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
 from uwe.cache.columns import read_metadata
-from uwe.checks import positive, share, texts_of
-from uwe.columns import values_of
+from uwe.checks import iterated, positive, share, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -176,7 +175,7 @@ def rank_many(
         LanguageWarning: Once, as `rank`, if 2 % of the queries or more are such.
     """
     check_progress(progress)
-    texts = list(_iterable(queries))
+    texts = list(iterated("queries", queries, "rank"))
     cache = target_cache(targets)
     cuts, foreign = Truncations("queries"), ForeignQueries(cache)
     stream = _stream(
@@ -248,7 +247,7 @@ def rank_stream(
         TruncationWarning: Once, for the first block with a query that is too long for the model.
         LanguageWarning: Once, as `rank_many`, by the queries until then.
     """
-    source, cache = _iterable(queries), target_cache(targets)
+    source, cache = iterated("queries", queries, "rank"), target_cache(targets)
     foreign = ForeignQueries(cache)
 
     def seen(block: Sequence[str]) -> None:
@@ -469,20 +468,6 @@ def _matches(
         for i, label, id_, index, metadata in rows
     )
     return Ranking(query, matches, core.columns)
-
-
-def _iterable(queries: Any) -> Iterable[str]:
-    queries = values_of("queries", queries)
-    if isinstance(queries, str | bytes):
-        raise InputError(
-            f"expected several queries, got one {type(queries).__name__}: call rank, or pass a list"
-        )
-    if not isinstance(queries, Iterable):
-        raise InputError(
-            f"expected an iterable of queries, got {type(queries).__name__}: pass a list of texts"
-        )
-    found: Iterable[str] = queries
-    return found
 
 
 def _confidence_bound(value: float | None, calibrations: Calibrations) -> float:
