@@ -96,6 +96,8 @@ def test_python_and_every_format_give_the_same(own: Shell) -> None:
     found = uwe.calibrate(answers, cache)
     assert found.to_dict() == wanted
     assert file.read_text() == content
+    numbers = {query: np.array([index[t]] if t in index else []) for query, t in rows}
+    assert uwe.calibrate(numbers, cache).to_dict() == wanted
     again = uwe.TargetCache.open("own.uwe")
     assert uwe.rank("spark", found.targets) == uwe.rank("spark", again)
 
@@ -159,9 +161,11 @@ def test_what_cannot_be_calibrated_is_refused(own: Shell) -> None:
     shared = SharedCache.open("own.uwe")
     with pytest.raises(InputError, match="shared"):
         uwe.calibrate({query: [] for query, _ in pairs(60)}, shared)
-    for answers in (["spark"], {query: "spark" for query, _ in pairs(60)}):
+    for names in ("spark", b"\0", np.array(0), [True], [1.0]):
         with pytest.raises(InputError, match="expected"):
-            uwe.calibrate(answers, cache)
+            uwe.calibrate(dict.fromkeys((query for query, _ in pairs(60)), names), cache)
+    with pytest.raises(InputError, match="mapping"):
+        uwe.calibrate(["spark"], cache)
     assert not calibration_path(Path("own.uwe")).exists()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from uwe.bench.calibration import (
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES
+from uwe.checks import is_iterable
 from uwe.errors import InputError, extra
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer
@@ -127,7 +130,7 @@ def calibrate(
     find = target_finder(targets)
     accepted = []
     for query, names in answers.items():
-        if isinstance(names, str) or not isinstance(names, Collection):
+        if isinstance(names, str | bytes) or not is_iterable(names):
             raise InputError(f"expected a list of targets for {query!r}, got {names!r}: correct it")
         accepted.append({index for name in names for index in find(name)})
     chosen = str(chosen_scorer(targets, scorer))
@@ -177,8 +180,10 @@ def target_finder(targets: TargetCache) -> Callable[[object], list[int]]:
         found: list[int] = []
         if isinstance(name, str):
             found = targets.find(name) or by_id.get(name, [])
-        elif isinstance(name, int) and not isinstance(name, bool):
-            found = [name] if 0 <= name < len(targets) else []
+        elif not isinstance(name, bool):
+            with suppress(TypeError):
+                index = operator.index(name)  # type: ignore[arg-type]
+                found = [index] if 0 <= index < len(targets) else []
         if not found:
             raise InputError(
                 f"expected the label, the id or the index of a target, got {name!r}, which no "
