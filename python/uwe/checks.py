@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, SupportsFloat, SupportsIndex, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -186,10 +186,14 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
 
 def real_number(value: object) -> float | None:
     """A real number as float; None for anything else, `True` and text included."""
-    if isinstance(value, bool | str | bytes):
-        return None
+    if isinstance(value, np.generic | np.ndarray):
+        # They would become floats of booleans, texts and times, too.
+        real = value.ndim == 0 and value.dtype.kind in "iuf"
+    else:
+        # `float` alone takes whatever has text in it, such as bytes.
+        real = isinstance(value, SupportsFloat | SupportsIndex) and not isinstance(value, bool)
     try:
-        return float(value)  # type: ignore[arg-type]
+        return float(value) if real else None  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -63,6 +63,8 @@ def test_a_target_that_is_not_there_is_an_error(small_cache: TargetCache, index:
         ({"kind": {"a": 1}}, "got {'a': 1}"),
         ([True, False], "mask"),
         (np.zeros(0, dtype=bool), "mask"),
+        ([True, False, 1, 1], "got both"),
+        ([0, np.True_], "got both"),
         ([0, 4], "got 4"),
         ([-1], "got -1"),
         ([0.5], "integer indices"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +159,23 @@ def test_min_score_is_the_least_that_is_kept(skills: uwe.TargetCache) -> None:
     assert uwe.rank(QUERY, skills, k=ALL, min_score=everything[3].score) == everything[:4]
     assert uwe.rank(QUERY, skills, k=2, min_score=-2) == everything[:2]
     assert uwe.rank(QUERY, skills, min_score=1.1) == []
+    for of_one in (np.float32(1.1), np.int8(2), Decimal("1.1"), Fraction(11, 10), np.array(1.1)):
+        assert uwe.rank(QUERY, skills, min_score=of_one) == []
     for huge in (1e300, 10**400, float("inf")):
         assert uwe.rank(QUERY, skills, min_score=huge) == []
         assert uwe.rank(QUERY, skills, min_score=-huge) == everything[:10]
 
 
-@pytest.mark.parametrize("bad", [float("nan"), "0.5", True, [0.5]])
+@pytest.mark.parametrize(
+    "bad",
+    [float("nan"), "0.5", b"0.5", bytearray(b"0.5"), True, np.True_, np.array(True), np.str_("0.5"),
+     np.array("0.5"), [0.5], np.array([0.5]), np.timedelta64(1, "s"), 1j],
+)  # fmt: skip
 def test_any_other_min_score_is_an_error(skills: uwe.TargetCache, bad: Any) -> None:
     with pytest.raises(InputError, match="min_score"):
         uwe.rank(QUERY, skills, min_score=bad)
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.rank(QUERY, skills, min_confidence=bad)
 
 
 @pytest.mark.parametrize("text", ["soft:0.5:4", "pooled", "max"])

@@ -77,6 +77,11 @@ class Filters:
                 "expected a mask of booleans or integer indices, one-dimensional, got shape "
                 f"{array.shape} of {array.dtype}"
             )
+        # NumPy makes numbers of the booleans among them.
+        if not isinstance(where, np.ndarray) and any(isinstance(i, bool | np.bool_) for i in where):
+            raise InputError(
+                "expected a mask of booleans alone or indices alone, got both: pass one of them"
+            )
         outside = (array < 0) | (array >= self._length)
         if outside.any():
             raise InputError(

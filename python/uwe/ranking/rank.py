@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
 from uwe.cache.columns import read_metadata
-from uwe.checks import iterated, positive, share, texts_of
+from uwe.checks import iterated, positive, real_number, share, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
@@ -495,13 +495,10 @@ def _score_bound(value: float | None) -> float:
     """The bound in the precision of the scores, so that a score that is passed back is kept."""
     if value is None:
         return -math.inf
-    try:
-        number = math.nan if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    except OverflowError:
-        number = math.inf if value > 0 else -math.inf
-    if math.isnan(number):
+    number = real_number(value)
+    if number is None and isinstance(value, int) and not isinstance(value, bool):
+        number = math.inf if value > 0 else -math.inf  # beyond every float
+    if number is None or math.isnan(number):
         raise InputError(f"expected min_score to be a number or None, got {value!r}: correct it")
     with np.errstate(over="ignore"):
         return float(np.float32(number))
