@@ -40,12 +40,17 @@ def set_threads(count: int | None) -> None:
         InputError: If `count` is neither None nor an integer from 1 to 1024.
     """
     global _chosen
-    chosen = None if count is None else positive("count", count)
-    if chosen is not None and chosen > MOST:
-        raise InputError(f"expected count to be at most {MOST} threads, got {chosen}: correct it")
-    _chosen = chosen
+    _chosen = None if count is None else checked_threads("count", count)
     available_threads.cache_clear()
     _core.set_threads(threads())
+
+
+def checked_threads(name: str, count: object) -> int:
+    """`count` as an int, if it is an integer from 1 to 1024; InputError otherwise."""
+    chosen = positive(name, count)
+    if chosen > MOST:
+        raise InputError(f"expected {name} to be at most {MOST} threads, got {chosen}: correct it")
+    return chosen
 
 
 def set_worker_threads() -> None:

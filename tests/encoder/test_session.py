@@ -25,7 +25,7 @@ from uwe.parallelism import available_threads
 TITLES = ["data engineer", "pastry baker with night shifts", "lawyer", "Leiter Einkauf 🚀"]
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", np.float64(1)])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", np.float64(1), 1025, 10**10])
 def test_bad_threads_are_refused(tmp_path: Path, threads: Any) -> None:
     folder = write_model(tmp_path)
     with pytest.raises(InputError, match="threads"):

@@ -38,7 +38,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     Raises:
         ModelError: If there is no such model, a file is missing or malformed, or the hub cannot
             be reached.
-        InputError: If `source` is neither text nor path, or `threads` is no integer >= 1.
+        InputError: If `source` is neither text nor path, or `threads` is no integer from 1 to 1024.
     """
     if source is None or (isinstance(source, str) and source == SHIPPED_MODEL):
         return TextEncoder(_ASSETS / SHIPPED_MODEL, source=SHIPPED_MODEL, threads=threads)

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import positive
 from uwe.errors import ModelError
-from uwe.parallelism import threads
+from uwe.parallelism import checked_threads, threads
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -108,7 +107,7 @@ class OnnxSession:
             a batch of few tokens.
 
     Raises:
-        InputError: If `threads` is no integer >= 1.
+        InputError: If `threads` is no integer from 1 to 1024.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class OnnxSession:
         self._file = file if isinstance(file, PinnedFile) else PinnedFile(file)
         self.path = self._file.path
         self.dim = dim
-        self._threads = None if threads is None else positive("threads", threads)
+        self._threads = None if threads is None else checked_threads("threads", threads)
         self._alone = _ALONE if quick else 0
         self._made: dict[int, tuple[int, onnxruntime.InferenceSession]] = {}
         self._idle: dict[tuple[int, int], ThreadPoolExecutor] = {}

@@ -73,7 +73,7 @@ class TextEncoder:
 
     Raises:
         ModelError: If a file is missing or `uwe.json` is malformed.
-        InputError: If `threads` is no integer >= 1, or `folder` no path.
+        InputError: If `threads` is no integer from 1 to 1024, or `folder` no path.
     """
 
     def __init__(
