@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from collections.abc import Sequence
@@ -190,6 +191,12 @@ def test_a_build_over_a_cache_replaces_it(small_cache: TargetCache, encoder: Has
     assert list(TargetCache.open(small_cache.path).labels) == ["one"]
     assert list(small_cache.labels) == LABELS, "readers keep what they opened"
     assert len(list(small_cache.path.iterdir())) == 3
+
+
+def test_a_copy_is_the_cache_itself(encoder: HashEncoder) -> None:
+    cache = TargetCache.build(encoder, ["a"], scorer="pooled")
+    assert copy.copy(cache) is cache
+    assert copy.deepcopy({"space": cache})["space"] is cache
 
 
 def test_a_pickle_holds_the_path(small_cache: TargetCache, monkeypatch: pytest.MonkeyPatch) -> None:

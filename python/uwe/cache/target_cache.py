@@ -621,6 +621,14 @@ class TargetCache:
             indices.update(found)
         return sorted(indices)
 
+    def __copy__(self) -> TargetCache:
+        """Itself, for it never changes; a pickle would lose its model and temporary folder."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any], /) -> TargetCache:
+        """As `__copy__`."""
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self).open, resident=self._core.resident), (str(self._path),)
 
