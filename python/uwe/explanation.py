@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import listed, natural, texts_of
+from uwe.encoder.truncation import Truncations, gathered
 from uwe.encoder.words import WordGroups, words_of
 from uwe.errors import InputError
 from uwe.lexicon import checked_abbreviations
@@ -171,6 +172,9 @@ def explain(
             state of the cache, or the query is blank.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the cache's model cannot be loaded.
+
+    Warns:
+        TruncationWarning: If the model cut the query because it is too long for it.
     """
     found = explain_many(query, targets, [target], scorer=scorer, abbreviations=abbreviations)
     return found[0]
@@ -200,6 +204,9 @@ def explain_many(
         InputError: As `explain`.
         CacheMismatchError: As `explain`.
         ModelError: As `explain`.
+
+    Warns:
+        TruncationWarning: As `explain`.
     """
     cache = target_cache(targets)
     if not isinstance(query, str):
@@ -211,7 +218,16 @@ def explain_many(
     chosen = chosen_scorer(cache, scorer)
     texts_of("queries", [query], "query")
     readings = readings_of(query, cache, checked_abbreviations(abbreviations))
-    encoded = {text: encode_queries([text], cache)[0].astype(np.float64) for text in readings}
+    cuts = Truncations("queries")
+    with gathered(cuts):
+        vectors = [encode_queries(readings[:1], cache)[0]]
+        # What is cut of a reading is none of the user's text.
+        with gathered(Truncations(), apart=True):
+            vectors += [encode_queries([text], cache)[0] for text in readings[1:]]
+    cuts.warn()
+    encoded = {
+        text: of_text.astype(np.float64) for text, of_text in zip(readings, vectors, strict=True)
+    }
     rows = {text: words_of(cache.model, text, len(encoded[text])) for text in readings}
 
     def explained(target: str | int | Match, index: int) -> Explanation:

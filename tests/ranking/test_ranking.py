@@ -281,6 +281,10 @@ def test_readings_that_are_cut_are_not_told(tmp_path: Path) -> None:
     with pytest.warns(uwe.TruncationWarning, match="^text 0 ") as caught:
         uwe.rank(queries[0], cache, abbreviations={"Mgr": "baker"})
     assert "more" not in str(caught[0].message)
+    told = str(caught[0].message)
+    with pytest.warns(uwe.TruncationWarning) as caught:
+        uwe.explain(queries[0], cache, "baker", abbreviations={"Mgr": "baker"})
+    assert [str(warning.message) for warning in caught] == [told]
 
 
 def test_progress_counts_to_the_end(skills: uwe.TargetCache) -> None:
