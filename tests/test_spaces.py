@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import io
 import json
+import pickle
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -44,6 +45,15 @@ def test_each_is_complete(name: str) -> None:
     table = space.table()
     assert table.labels == list(space.labels)
     assert len(table.aliases) == len(space)
+
+
+def test_what_is_done_to_one_leaves_the_next_alone() -> None:
+    space, again = uwe.target_space("esco-skills"), uwe.target_space("esco-skills")
+    assert space == again
+    assert hash(space) == hash(again)
+    assert pickle.loads(pickle.dumps(space)) == space
+    space.metadata.clear()  # type: ignore[attr-defined]  # a mapping that never changes, in types
+    assert uwe.target_space("esco-skills") == again
 
 
 def test_110_skills_have_no_official_uri() -> None:

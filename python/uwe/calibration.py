@@ -41,7 +41,7 @@ FEATURES = (
 _VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """Logistic regression on standardised features of a match.
 
@@ -62,6 +62,15 @@ class Calibration:
     bias: float
     scorer: str
     fitted_on: str
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Calibration):
+            return NotImplemented
+        # Arrays give an answer for each number, and dictionaries forget the order.
+        return (self.features, self.to_dict()) == (other.features, other.to_dict())
+
+    def __hash__(self) -> int:
+        return hash((self.features, self.bias, self.scorer, self.fitted_on))
 
     def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of matches whose features are (matches, features): (matches,), float64."""

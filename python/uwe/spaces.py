@@ -12,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -77,7 +77,7 @@ class TargetSpace:
     labels: tuple[str, ...]
     ids: tuple[str, ...]
     aliases: tuple[tuple[str, ...], ...] | None
-    metadata: Mapping[str, tuple[str, ...]]
+    metadata: Mapping[str, tuple[str, ...]] = field(hash=False)
     licence: str
     attribution: str
     sha256: str
@@ -112,7 +112,9 @@ def target_space(name: str) -> TargetSpace:
         DataError: If the installed file is damaged.
     """
     _entry(name)
-    return _read_space(name)
+    space = _read_space(name)
+    # Whoever changes the columns changes their own: the space is read once for the process.
+    return replace(space, metadata=dict(space.metadata))
 
 
 @cache

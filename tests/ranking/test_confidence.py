@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ class Calibrated(HashEncoder):
     def __init__(self, **calibrations: Calibration) -> None:
         super().__init__()
         self.calibrations = calibrations
+
+
+def test_calibrations_of_the_same_numbers_are_equal() -> None:
+    one = calibration(1)
+    assert (one, hash(one)) == (calibration(1), hash(calibration(1)))
+    assert one not in (calibration(2), replace(one, weights=one.weights + 1), None)
+    assert {"title": one} == {"title": Calibration.from_dict(one.to_dict())}
 
 
 def space(
