@@ -238,6 +238,20 @@ def test_whatever_is_passed_is_answered_or_refused(
     assert not wrong, "\n".join(wrong)
 
 
+def test_an_error_shows_the_beginning_of_what_came(public: dict[str, Call]) -> None:
+    long = ["x"] * 100_000
+    for name, wrong in (
+        ("rank_many", {"queries": [long]}), ("rank_many", {"k": long}),
+        ("rank_many", {"min_confidence": long}), ("top_k", {"queries": [long]}),
+        ("extract_many", {"texts": [long]}), ("build", {"labels": [long]}),
+        ("find", {"label": long}), ("open", {"path": long}), ("evaluate", {"aliases": long}),
+    ):  # fmt: skip
+        function, good = public[name]
+        with pytest.raises(UweError) as caught:
+            function(**{**good, **wrong})
+        assert len(str(caught.value)) < 300, name
+
+
 def test_all_that_is_public_is_walked(public: dict[str, Call]) -> None:
     functions = {name for name in uwe.__all__ if callable(getattr(uwe, name)) and name[0].islower()}
     assert functions - {"simd_level", "target_spaces", "threads", "train"} <= set(public)

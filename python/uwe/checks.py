@@ -33,7 +33,9 @@ def _integer(name: str, value: object, least: int) -> int:
     except TypeError:
         number = -1
     if number < least:
-        raise InputError(f"expected {name} to be an integer >= {least}, got {value!r}: correct it")
+        raise InputError(
+            f"expected {name} to be an integer >= {least}, got {value!r:.80}: correct it"
+        )
     return number
 
 
@@ -47,7 +49,7 @@ def file_name(what: str, name: object) -> str:
             separates folders or that no name may hold.
     """
     if not isinstance(name, str):
-        raise InputError(f"expected {what} to be a text, got {name!r}: correct it")
+        raise InputError(f"expected {what} to be a text, got {name!r:.80}: correct it")
     fits = is_unicode(name) and len(name.encode()) <= _LONGEST_NAME
     leads_away = name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name)
     if not fits or leads_away or not name.strip():
@@ -65,7 +67,7 @@ def path_of(what: str, path: object) -> Path:
         InputError: Otherwise, or if it has a character in it that no path has.
     """
     if not isinstance(path, str | os.PathLike):
-        raise InputError(f"expected {what} to be a path, got {path!r}: pass a text or a Path")
+        raise InputError(f"expected {what} to be a path, got {path!r:.80}: pass a text or a Path")
     made = Path(path)
     try:
         fits = b"\0" not in os.fsencode(made)
@@ -79,7 +81,7 @@ def path_of(what: str, path: object) -> Path:
 def text_of(what: str, text: object) -> str:
     """`text` if it is a str that has a form in UTF-8; InputError otherwise."""
     if not isinstance(text, str):
-        raise InputError(f"expected {what} to be a text, got {text!r}: pass a str")
+        raise InputError(f"expected {what} to be a text, got {text!r:.80}: pass a str")
     if not is_unicode(text):
         raise InputError(
             f"expected {what} to be a text, got the lone surrogate in {text[:40]!r}: decode its "
@@ -160,7 +162,7 @@ def flag(name: str, value: object) -> bool:
     """`value` as a bool, if it is one of Python's or NumPy's, or 0 or 1; InputError otherwise."""
     if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
         return bool(value)
-    raise InputError(f"expected {name} to be True or False, got {value!r}: correct it")
+    raise InputError(f"expected {name} to be True or False, got {value!r:.80}: correct it")
 
 
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
@@ -202,5 +204,7 @@ def share(name: str, value: object) -> float:
     """A number from 0 to 1 as float; InputError for anything else."""
     number = real_number(value)
     if number is None or not 0 <= number <= 1:
-        raise InputError(f"expected {name} to be a number from 0 to 1, got {value!r}: correct it")
+        raise InputError(
+            f"expected {name} to be a number from 0 to 1, got {value!r:.80}: correct it"
+        )
     return number
