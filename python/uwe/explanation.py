@@ -220,7 +220,7 @@ def explain_many(
     readings = readings_of(query, cache, checked_abbreviations(abbreviations))
     cuts = Truncations("queries")
     with gathered(cuts):
-        vectors = [encode_queries(readings[:1], cache)[0]]
+        vectors = [encode_queries([readings[0]], cache)[0]]
         # What is cut of a reading is none of the user's text.
         with gathered(Truncations(), apart=True):
             vectors += [encode_queries([text], cache)[0] for text in readings[1:]]
