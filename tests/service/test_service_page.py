@@ -234,12 +234,12 @@ def test_focus_lights_up_what_the_pointer_would(visit: Visit, cache: TargetCache
     assert shown(page, ".on, .earned") == parts(ADVERT, [])
     page.focus("#text")
     page.keyboard.press("Control+Home")
-    for _ in range(3):  # to the line of the payments
+    for _ in range(4):  # to the line of the work areas
         page.keyboard.press("ArrowDown")
     for _ in range(3):
         page.keyboard.press("ArrowRight")
-    expect(page.locator("#list .on .label")).to_have_text(["process payments"])
-    expect(page.locator("#here")).to_contain_text("process payments")
+    expect(page.locator("#list .on .label")).to_have_text(["maintain work area cleanliness"])
+    expect(page.locator("#here")).to_contain_text("maintain work area cleanliness")
 
 
 def test_texts_are_shown_as_they_are(visit: Visit) -> None:
