@@ -38,7 +38,8 @@ impl Segment {
         hold: Option<Check>,
     ) -> Result<Self> {
         let path = folder::segment(root, &stored.sha256);
-        let map = hold.map_or_else(|| map::map(&path), |check| map::hold(&path, stored.bytes, check))?;
+        let map =
+            hold.map_or_else(|| map::map(&path), |check| map::hold(&path, stored.bytes, check))?;
         let damaged = |what: String| {
             Error::corrupt(
                 &path,

@@ -266,7 +266,7 @@ impl Metric {
             Self::Ndcg(k) => {
                 let found: f64 = ranks.iter().filter(|&&rank| rank <= k).map(|&r| gain(r)).sum();
                 let ideal: f64 = (1..=k.min(ranks.len() as u64)).map(gain).sum();
-                (found + 0.0) / ideal  // the sum of nothing is -0.0
+                (found + 0.0) / ideal // the sum of nothing is -0.0
             }
             Self::Hit(k) => f64::from(u8::from(ranks[0] <= k)),
         }
