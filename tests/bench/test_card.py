@@ -102,3 +102,18 @@ def test_the_sources_of_graphs_are_named(graph: str) -> None:
     assert ("ESCO classification of the European Commission" in text) == (graph != "my")
     assert ("uwe written texts and uwe lexicon: CC BY 4.0" in text) == (graph == "W")
     assert ("my: data of others" in text) == (graph == "my")
+
+
+def test_what_is_read_is_never_written_over(shell: Shell, tmp_path: Path) -> None:
+    write_model(tmp_path / "mine")
+    result = tmp_path / "result.json"
+    sample_results(models=("uwe-mini",)).save(result)
+    for out in (result, tmp_path / "mine" / "model.onnx"):
+        before = out.read_bytes()
+        said = shell.error("bench", "card", str(tmp_path / "mine"), str(result), "-o", str(out))
+        assert "another file" in said
+        assert out.read_bytes() == before
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"category": "a", "query": "baker", "wanted": "bake bread"}\n')
+    assert "another file" in shell.error("bench", "run", "--task", str(cases), "-o", str(cases))
+    assert cases.read_text().startswith("{")

@@ -39,9 +39,10 @@ def card_command(
     from uwe.encoder.loading import load
     from uwe.files.atomic import write_text
 
-    target = Path(model) / "README.md" if out is None else Path(out)
-    loaded = load(Path(model))
-    check_out(str(target))
+    folder = Path(model)
+    target = folder / "README.md" if out is None else Path(out)
+    loaded = load(folder)
+    check_out(str(target), *files, *(file for file in folder.iterdir() if file.suffix != ".md"))
     results = [read_results(path) for path in files]
     text = model_card(loaded.config, loaded.fingerprint, results, shown=metric or ["MAP", "RP@10"])
     write_text(target, text)

@@ -42,12 +42,12 @@ Scorers = Annotated[
 ]  # fmt: skip
 
 
-def check_out(out: str | None, source: str | None = None) -> None:
+def check_out(out: str | None, *sources: str | Path | None) -> None:
     """InputError if a result cannot be written there: better before hours of work than after.
 
     Args:
         out: The file of the result, or None.
-        source: What is read meanwhile, which is no place to write to; - is standard input.
+        sources: What is read meanwhile, which is no place to write to; - is standard input.
     """
     if out is None:
         return
@@ -56,7 +56,7 @@ def check_out(out: str | None, source: str | None = None) -> None:
         raise InputError(f"{out}: expected a file for the result, got a folder: name a file in it")
     if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
         raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
-    if source not in (None, "-") and Path(str(source)).resolve() == path.resolve():
+    if path.resolve() in [Path(s).resolve() for s in sources if s not in (None, "-")]:
         raise InputError(f"{out}: expected another file than the one that is read: name one")
     if not path.parent.is_dir():
         raise InputError(f"{out}: expected a folder to write into, found none: make it first")

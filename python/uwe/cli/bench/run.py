@@ -64,7 +64,7 @@ def run_command(
     from uwe.bench.evaluation import evaluate
     from uwe.bench.results import METRICS
 
-    check_out(out)
+    check_out(out, *(task or ()))
     kept = _Kept(out, quiet=quiet)
     try:
         for each, scorers in _models(model or ["uwe-mini"], scorer):
