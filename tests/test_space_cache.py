@@ -310,3 +310,11 @@ def test_the_cache_folder_is_the_users_unless_moved(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("UWE_CACHE_DIR", "~no-such-user/x")
     with pytest.raises(InputError, match="UWE_CACHE_DIR"):
         spaces.cache_folder()
+
+    def homeless(*_: object, **__: object) -> Path:
+        raise RuntimeError("could not determine the home directory for '~/.cache'")
+
+    monkeypatch.delenv("UWE_CACHE_DIR")
+    monkeypatch.setattr(platformdirs, "user_cache_path", homeless)  # as in some containers
+    with pytest.raises(InputError, match="UWE_CACHE_DIR"):
+        spaces.cache_folder()

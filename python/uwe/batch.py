@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -115,15 +116,15 @@ class _Batch(ABC):
     def _parts(self, batch: Any) -> Iterator[pa.Table]:
         """What `__call__` gives, some rows of the batch at a time; at least one table."""
         pa = arrow("uwe.batch")
-        try:
-            if not hasattr(batch, "__arrow_c_stream__") and not hasattr(batch, "__arrow_c_array__"):
-                raise TypeError("not of Arrow")
-            table = pa.table(batch)
-        except (pa.ArrowException, TypeError, ValueError) as error:
+        table = None
+        if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
+            with suppress(pa.ArrowException, TypeError, ValueError):  # a column, not a table
+                table = pa.table(batch)
+        if table is None:
             raise InputError(
-                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__} ({error}): "
-                'with Ray, pass batch_format="pyarrow"'
-            ) from None
+                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__}: with Ray, "
+                'pass batch_format="pyarrow"'
+            )
         keep = self._keep
         if keep is None:
             keep = {name: name for name in table.column_names if name != self._column}

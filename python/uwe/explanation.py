@@ -284,7 +284,8 @@ def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer
         best = cosines.argmax(axis=1)
         chosen[np.arange(m), best] = cosines[np.arange(m), best] / m
         return chosen
-    logits = query_norms[:, None] * cosines * norms / (scorer.temperature or 1.0)
+    assert scorer.temperature is not None  # a scorer that attends has one
+    logits = query_norms[:, None] * cosines * norms / scorer.temperature
     of_query = {"soft_target": 0.0, "soft_query": 1.0}.get(scorer.name, scorer.query_weight(m))
     by_target: Floats = _softmax(logits, axis=1) * cosines / m
     by_query: Floats = _softmax(logits, axis=0) * cosines / n

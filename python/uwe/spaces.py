@@ -151,18 +151,18 @@ def _read_space(name: str) -> TargetSpace:
 
 def cache_folder() -> Path:
     """Where caches of built-in spaces are kept: `UWE_CACHE_DIR`, or the user's cache folder."""
-    chosen = os.environ.get("UWE_CACHE_DIR", "").strip()
-    if chosen:
-        try:
-            return Path(chosen).expanduser()
-        except RuntimeError:  # an unknown user, or one without a home
-            raise InputError(
-                f"UWE_CACHE_DIR is {chosen}, but there is no home for its '~': set the environment "
-                "variable to another folder"
-            ) from None
     import platformdirs
 
-    return platformdirs.user_cache_path("uwe", appauthor=False)
+    chosen = os.environ.get("UWE_CACHE_DIR", "").strip()
+    try:
+        if chosen:
+            return Path(chosen).expanduser()
+        return platformdirs.user_cache_path("uwe", appauthor=False)
+    except RuntimeError:  # an unknown user, or one without a home
+        raise InputError(
+            f"UWE_CACHE_DIR is {chosen or 'not set'}, and this user has no home folder: set the "
+            "environment variable to a folder"
+        ) from None
 
 
 def space_cache(

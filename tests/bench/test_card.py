@@ -117,3 +117,8 @@ def test_what_is_read_is_never_written_over(shell: Shell, tmp_path: Path) -> Non
     cases.write_text('{"category": "a", "query": "baker", "wanted": "bake bread"}\n')
     assert "another file" in shell.error("bench", "run", "--task", str(cases), "-o", str(cases))
     assert cases.read_text().startswith("{")
+    targets = tmp_path / "task" / "targets.jsonl.gz"
+    targets.parent.mkdir()
+    targets.touch()
+    said = shell.error("bench", "run", "--task", str(targets.parent), "-o", str(targets))
+    assert "another file" in said

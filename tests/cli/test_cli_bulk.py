@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import uwe
 from cli_shell import Shell
 
@@ -117,6 +119,18 @@ def test_a_cut_text_is_told_once(shell: Shell) -> None:
 
 def test_nothing_in_nothing_out(shell: Shell) -> None:
     assert shell("rank", "-i", "-", "-t", "roles.uwe", text="").output == ""
+
+
+@pytest.mark.parametrize("command", ["rank", "extract"])
+def test_a_table_of_abbreviations_is_not_written_over(shell: Shell, command: str) -> None:
+    (shell.folder / "queries.txt").write_text("chef\n")
+    table = shell.folder / "table.tsv"
+    table.write_text("QA\tquality assurance\n")
+    said = shell.error(
+        command, "--input", "queries.txt", "--abbreviations", "table.tsv", "-o", "table.tsv"
+    )
+    assert "another file" in said
+    assert table.read_text() == "QA\tquality assurance\n"
 
 
 def test_a_file_without_queries_is_told(shell: Shell) -> None:

@@ -37,6 +37,12 @@ Model = Annotated[
         help="Model folder or hub id; the default is that of the cache, or else the shipped one.",
     ),
 ]
+NewModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="SOURCE", help="Model folder or hub id; the default is the shipped one."
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(metavar="FOLDER", help="The data folder; the default is $UWE_DATA."),

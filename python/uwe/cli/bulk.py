@@ -213,7 +213,9 @@ class Form(Generic[T]):
         return {**answer.place, **self.entry(answer.found), **kept}
 
 
-def check_file(out: str | None, source: str | None, *, resume: bool) -> None:
+def check_file(
+    out: str | None, source: str | None, abbreviations: str | None, *, resume: bool
+) -> None:
     """What can be wrong with `--output`: better before the work than after.
 
     Raises:
@@ -234,7 +236,7 @@ def check_file(out: str | None, source: str | None, *, resume: bool) -> None:
             f"cannot tell the form of {out} by its suffix; known are {', '.join(_SUFFIXES)}, all "
             "but the last with or without .gz: rename it"
         )
-    check_out(out, source)
+    check_out(out, source, abbreviations)
     if suffix == ".parquet":
         Rows({})
 

@@ -61,7 +61,7 @@ def build(
     label_field: LabelField = None,
     id_field: IdField = None,
     aliases_field: AliasesField = None,
-    model: arguments.Model = None,
+    model: arguments.NewModel = None,
     scorer: arguments.ScorerName = None,
     dtype: Annotated[
         Literal["float32", "float16", "int8"],

@@ -105,7 +105,7 @@ def rank_command(
         )
     if out is not None and as_json:
         raise typer.BadParameter("the suffix of --output says the form: leave --json out")
-    bulk.check_file(out, source, resume=resume)
+    bulk.check_file(out, source, abbreviations, resume=resume)
     space = arguments.open_targets(targets, model)
     given: dict[str, Any] = {
         "k": k,

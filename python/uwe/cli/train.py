@@ -95,7 +95,7 @@ def skill_head_command(
     out: Annotated[
         str, typer.Option("--out", "-o", metavar="FILE", help="The file that is written.")
     ],
-    model: arguments.Model = None,
+    model: arguments.NewModel = None,
     data: arguments.Data = None,
     seed: Annotated[int, typer.Option(help="Of the weights and the order.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,

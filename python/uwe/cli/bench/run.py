@@ -64,7 +64,8 @@ def run_command(
     from uwe.bench.evaluation import evaluate
     from uwe.bench.results import METRICS
 
-    check_out(out, *(task or ()))
+    tasks = list(map(Path, task or ()))
+    check_out(out, *tasks, *(file for each in tasks for file in each.glob("*.gz")))
     kept = _Kept(out, quiet=quiet)
     try:
         for each, scorers in _models(model or ["uwe-mini"], scorer):
