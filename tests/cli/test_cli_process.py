@@ -65,10 +65,14 @@ def limited(command: list[str], **settings: Any) -> subprocess.CompletedProcess[
     )
 
 
+PRINTING = [["rank", "data", "-t", "c.uwe"], ["--help"], ["rank", "--help"], ["--version"]]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk")
-def test_a_full_disk_says_what_to_do(cache: Path) -> None:
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_full_disk_says_what_to_do(cache: Path, command: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        ran = limited(["rank", "data", "-t", str(cache)], stdout=full)
+        ran = limited(command, stdout=full, cwd=cache.parent)
     assert ran.returncode == 1
     assert ran.stderr == (
         "uwe: error: No space left on device: make room on the disk, or name a place on another "
@@ -181,6 +185,15 @@ def test_a_broken_pipe_ends_quietly(cache: Path, tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(timeout=60) == 141
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_a_pipe_that_is_broken_before_a_word_ends_quietly(cache: Path, command: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = limited(command, stdout=writer, cwd=cache.parent)
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (141, "")
 
 
 def test_ctrl_c_ends_quietly(cache: Path) -> None:

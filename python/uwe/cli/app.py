@@ -29,7 +29,7 @@ from uwe.cli import (
 )
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
-from uwe.cli.guard import EXIT_CODES, FAILED, guarded, say
+from uwe.cli.guard import EXIT_CODES, FAILED, ending, guarded, say
 from uwe.cli.train import app as training
 
 app = typer.Typer(
@@ -89,4 +89,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    app(prog_name="uwe")
+    with ending():  # what typer prints itself, such as help, is not guarded as commands are
+        app(prog_name="uwe")

@@ -9,7 +9,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TextIO
 
 import typer
@@ -34,30 +35,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            hear()
-            _show_messages()
-            command(*args, **kwargs)
-            sys.stdout.flush()
-        except (typer.BadParameter, typer.Exit):
-            # typer shows the usage and ends with its own code, 2 or what was asked for.
-            raise
-        except BrokenPipeError:
-            _discard_output()
-            sys.exit(PIPE_CLOSED)
-        except KeyboardInterrupt:
-            leave()
-            _discard_output()
-            sys.exit(INTERRUPTED)
-        except (UweError, OSError, MemoryError) as error:
-            _fail(_text(error), FAILED)
-        except Exception as error:
-            if os.environ.get("UWE_DEBUG"):
-                raise
-            _fail(
-                f"unexpected {type(error).__name__}: {error}: please report this; UWE_DEBUG=1 "
-                "shows where it happened",
-                BROKEN,
-            )
+            with ending():
+                hear()
+                _show_messages()
+                command(*args, **kwargs)
         finally:
             leave()
 
@@ -66,6 +47,38 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         r"^( *)(Examples?:)$", "\\1\b\n\\1\\2", command.__doc__ or "", flags=re.MULTILINE
     )
     return run
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """What the block prints is written; an error ends the process with its exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (typer.BadParameter, typer.Exit):
+        # typer shows the usage and ends with its own code, 2 or what was asked for.
+        raise
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(PIPE_CLOSED)
+    except KeyboardInterrupt:
+        leave()
+        _discard_output()
+        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer has another code for it
+            sys.exit(PIPE_CLOSED)
+        raise
+    except (UweError, OSError, MemoryError) as error:
+        _fail(_text(error), FAILED)
+    except Exception as error:
+        if os.environ.get("UWE_DEBUG"):
+            raise
+        _fail(
+            f"unexpected {type(error).__name__}: {error}: please report this; UWE_DEBUG=1 shows "
+            "where it happened",
+            BROKEN,
+        )
 
 
 def say(message: str) -> None:
