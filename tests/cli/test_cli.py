@@ -122,6 +122,8 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["rank", "a", "--input", "-"],
         ["rank", "a", "-k", "many"],
         ["rank", "a", "--nothing"],
+        ["rank", "a", "-t", "roles.uwe", "-k", "1", "-k", "2"],
+        ["rank", "a", "-t", "roles.uwe", "--targets=roles.uwe"],
         ["rank", "-i", "titles.txt", "-t", "roles.uwe", "--field", "title"],
         ["rank", "a", "-t", "roles.uwe", "--field", "title"],
         ["explain", "a", "b", "-t", "roles.uwe", "--skip-invalid"],

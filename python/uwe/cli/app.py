@@ -29,32 +29,30 @@ from uwe.cli import (
 )
 from uwe.cli.bench.app import app as bench
 from uwe.cli.data.app import app as data
-from uwe.cli.guard import EXIT_CODES, FAILED, ending, guarded, say
+from uwe.cli.guard import EXIT_CODES, FAILED, Commands, ending, say
 from uwe.cli.train import app as training
 
-app = typer.Typer(
+app = Commands(
     name="uwe",
     help="Rank skills, occupations or labels of yours for any text, and say why.",
     epilog=EXIT_CODES,
-    rich_markup_mode=None,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.command("rank")(guarded(ranking.rank_command))
-app.command("extract")(guarded(extract.extract_command))
-app.command("explain")(guarded(explanation.explain_command))
+app.add("rank", ranking.rank_command)
+app.add("extract", extract.extract_command)
+app.add("explain", explanation.explain_command)
 app.add_typer(caches.app, name="cache")
-app.command("calibrate")(guarded(calibrate.calibrate_command))
-app.command("spaces")(guarded(spaces.spaces_command))
-app.command("serve")(guarded(serve.serve_command))
-app.command("mcp")(guarded(mcp.mcp_command))
-app.command("doctor")(guarded(doctor.doctor_command))
-app.command("average")(guarded(average.average_command))
-app.command("export")(guarded(export.export_command))
+app.add("calibrate", calibrate.calibrate_command)
+app.add("spaces", spaces.spaces_command)
+app.add("serve", serve.serve_command)
+app.add("mcp", mcp.mcp_command)
+app.add("doctor", doctor.doctor_command)
+app.add("average", average.average_command)
+app.add("export", export.export_command)
 app.add_typer(data, name="data")
 app.add_typer(bench, name="bench")
 app.add_typer(training, name="train")
-app.command("enrich")(guarded(enrich.enrich_command))
+app.add("enrich", enrich.enrich_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.guard import guarded
+from uwe.cli.guard import Commands
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
     from uwe.corpus import TargetTable
 
 
-app = typer.Typer(help="Build and keep target caches.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Build and keep target caches.")
 
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="The cache's folder.")]
 Name = Annotated[
@@ -232,4 +232,4 @@ def _print_info(cache: TargetCache, as_json: bool) -> None:
 
 
 for command in (build, info, append, remove, compact, verify):
-    app.command(command.__name__)(guarded(command))
+    app.add(command.__name__, command)

@@ -11,9 +11,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec, TextIO
+from typing import Any, ParamSpec, TextIO
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 from uwe.cli.output import one_line, safe
 from uwe.cli.signals import INTERRUPTED, hear, leave
@@ -27,6 +28,31 @@ EXIT_CODES = (
     "2 wrong usage; 70 a bug in uwe (UWE_DEBUG=1 shows where); 130 interrupted; 141 whoever read "
     "the output stopped reading."
 )
+
+
+class Commands(typer.Typer):
+    """Commands by their names, each of them guarded."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(no_args_is_help=True, rich_markup_mode=None, **settings)
+
+    def add(self, name: str, command: Callable[..., None]) -> None:
+        """Add a command."""
+        self.command(name, cls=_Once)(guarded(command))
+
+
+class _Once(TyperCommand):
+    """A command that refuses an option of one value that comes twice: one would go unheeded."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        for option in given:
+            single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
+            if single and given.count(option) > 1 and not ctx.resilient_parsing:
+                raise typer.BadParameter(
+                    "expected once, got several: leave out all but one", ctx, option
+                )
+        return super().parse_args(ctx, args)
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:

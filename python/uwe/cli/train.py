@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from uwe.cli import arguments, output
-from uwe.cli.guard import guarded
+from uwe.cli.guard import Commands
 
 if TYPE_CHECKING:
     from uwe.graphs.inspect import GraphFacts, Leak, Overlap
@@ -27,12 +27,10 @@ class _RecipeFirst(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
+app = Commands(
     cls=_RecipeFirst,
     help="Train a model on bipartite graphs (extra: train).  uwe train RECIPE  is  uwe train run "
     "RECIPE.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 
@@ -306,7 +304,7 @@ def _print_leaks(leaks: Sequence[Leak] | None) -> None:
     output.print_table(["task/split", "pairs", "found", "share"], rows, right="123")
 
 
-app.command("run")(guarded(run_command))
-app.command("skill-head")(guarded(skill_head_command))
-app.command("report")(guarded(report_command))
-app.command("inspect")(guarded(inspect_command))
+app.add("run", run_command)
+app.add("skill-head", skill_head_command)
+app.add("report", report_command)
+app.add("inspect", inspect_command)

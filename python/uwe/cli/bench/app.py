@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import typer
-
 from uwe.cli.bench import audit, card, compare, extraction, report, run, speed, tasks
-from uwe.cli.guard import guarded
+from uwe.cli.guard import Commands
 
-app = typer.Typer(
-    help="Evaluate models on WorkBench, and draw what came out.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.command("tasks")(guarded(tasks.tasks_command))
-app.command("run")(guarded(run.run_command))
-app.command("extraction")(guarded(extraction.extraction_command))
-app.command("audit")(guarded(audit.audit_command))
-app.command("compare")(guarded(compare.compare_command))
-app.command("report")(guarded(report.report_command))
-app.command("card")(guarded(card.card_command))
-app.command("speed")(guarded(speed.speed_command))
+app = Commands(help="Evaluate models on WorkBench, and draw what came out.")
+app.add("tasks", tasks.tasks_command)
+app.add("run", run.run_command)
+app.add("extraction", extraction.extraction_command)
+app.add("audit", audit.audit_command)
+app.add("compare", compare.compare_command)
+app.add("report", report.report_command)
+app.add("card", card.card_command)
+app.add("speed", speed.speed_command)

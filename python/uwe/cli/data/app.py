@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import typer
-
 from uwe.cli.data import esco, graphs, hub, onet, pairs
-from uwe.cli.guard import guarded
+from uwe.cli.guard import Commands
 
-app = typer.Typer(
-    help="Make tasks, target spaces and training graphs from what publishers ship.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-importing = typer.Typer(
-    help="Read what a publisher ships, or pairs of your own, into the data folder.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
+app = Commands(help="Make tasks, target spaces and training graphs from what publishers ship.")
+importing = Commands(
+    help="Read what a publisher ships, or pairs of your own, into the data folder."
 )
 app.add_typer(importing, name="import")
-importing.command("esco")(guarded(esco.import_esco))
-importing.command("onet")(guarded(onet.import_onet))
-importing.command("pairs")(guarded(pairs.import_pairs))
-importing.command("workrb")(guarded(hub.import_workrb))
-app.command("graphs")(guarded(graphs.graphs))
+importing.add("esco", esco.import_esco)
+importing.add("onet", onet.import_onet)
+importing.add("pairs", pairs.import_pairs)
+importing.add("workrb", hub.import_workrb)
+app.add("graphs", graphs.graphs)
