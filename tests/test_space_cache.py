@@ -257,7 +257,7 @@ def test_a_child_forked_while_building_keeps_nobody_waiting(folder: Path) -> Non
         os.waitpid(child, 0)
 
 
-@pytest.mark.parametrize("place", ["file/below", "file"])
+@pytest.mark.parametrize("place", ["file/below", "file", "/proc"])
 def test_a_folder_that_can_not_be_written_says_what_to_do(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -287,6 +287,8 @@ def _only_builder(path: Path) -> Iterator[None]:
     lock = FileLock(path.with_suffix(".lock"), poll_interval=_POLL_SECONDS)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        # filelock takes a folder in which nothing can be made for one whose lock another holds.
+        Path(lock.lock_file).touch()
         try:
             lock.acquire(blocking=False)
         except Timeout:
