@@ -173,10 +173,21 @@ def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     assert caught.value.path == path
 
 
-@pytest.mark.parametrize("header", [b"a,a\n", b"a,\n", b'"a"b\n'])
+@pytest.mark.parametrize("header", [b"a,a\n", b",\n", b'"a"b\n'])
 def test_a_header_must_name_each_column_once(header: bytes) -> None:
     with pytest.raises(DataError, match="line 1: expected"):
         list(read_queries([header, b"1,2\n"], format="csv", on_invalid=lambda _: None))
+
+
+@pytest.mark.parametrize(
+    "table", [b",text,id\n0,chef,a\n1,baker,b\n", b"text;id;\nchef;a;\nbaker;b;see above\n"]
+)
+def test_columns_without_a_name_are_passed_over(table: bytes) -> None:
+    lines = table.splitlines(keepends=True)
+    fields = [{"text": "chef", "id": "a"}, {"text": "baker", "id": "b"}]
+    assert [record.fields for record in read_queries(lines, format="csv")] == fields
+    found = read_targets(lines, format="csv")
+    assert (found.labels, found.ids, found.metadata) == (["chef", "baker"], ["a", "b"], {})
 
 
 @pytest.mark.parametrize("header", ["title", "titel", "label text"])

@@ -251,7 +251,8 @@ def _csv_entries(
             continue
         if header is None:
             header = [name.strip() for name in row]
-            problem = _wrong_header(header or [taken[0][1].strip()], known) or problem
+            named = [name for name in header if name]  # others are notes, or numbers of rows
+            problem = _wrong_header(named or [taken[0][1].strip()], known) or problem
             if problem:
                 raise DataError(problem, path=path, line=line)
             continue
@@ -261,7 +262,7 @@ def _csv_entries(
                 f"{delimiter!r} in it in quotes"
             )
         if not problem:
-            yield line, dict(zip(header, row, strict=True))
+            yield line, {name: cell for name, cell in zip(header, row, strict=True) if name}
             continue
         yield line, DataError(problem, path=path, line=line)
         if len(taken) > 1:
@@ -310,7 +311,7 @@ def _wrong_header(header: list[str], known: Collection[str]) -> str:
             f"expected a header with columns such as {', '.join(map(repr, sorted(known)))}, got "
             f"{', '.join(map(repr, header))}: {remedy}"
         )
-    if len(set(header)) != len(header) or "" in header:
+    if len(set(header)) != len(header):
         return f"expected a header of different names, got {header}"
     return ""
 
