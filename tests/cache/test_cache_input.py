@@ -273,6 +273,9 @@ def test_the_model_is_checked_by_its_fingerprint(
             TargetCache.open(path, model=other)
         assert caught.value.expected == "f00d"
         assert caught.value.found == getattr(other, "fingerprint", "")
+        assert f"got {getattr(other, 'source', 'HashEncoder')}, not some/model: " in str(
+            caught.value
+        )
 
     loaded: list[str] = []
 

@@ -249,3 +249,6 @@ def test_a_model_that_sees_no_skills_is_refused(skills: uwe.TargetCache) -> None
     other = uwe.TargetCache.build(uwe.load(), SKILLS, scorer="pooled")
     with pytest.raises(InputError, match="scorer"):
         uwe.extract(ADVERT, other)
+    pooled = uwe.TargetCache.build(uwe.load(), SKILLS, tokens="pooled")
+    with pytest.raises(InputError, match="pooled tokens"):
+        uwe.extract(ADVERT, pooled)

@@ -205,6 +205,21 @@ def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) 
             uwe.rank("data", targets, min_confidence=wrong)  # type: ignore[arg-type]
 
 
+def test_the_models_calibration_is_for_caches_of_all_tokens(tmp_path: Path) -> None:
+    pooled = uwe.TargetCache.build(
+        Calibrated(keyword=calibration(1)),
+        LABELS,
+        scorer=SOFT,
+        tokens="pooled",
+        path=tmp_path / "p",
+    )
+    assert {match.confidence for match in uwe.rank("data", pooled)} == {None}
+    with pytest.raises(InputError, match="min_confidence"):
+        uwe.rank("data", pooled, min_confidence=0.5)
+    own = pooled.calibrated({"default": calibration(2)})
+    assert None not in {match.confidence for match in uwe.rank("data", own)}
+
+
 def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
     rankings = uwe.rank_many(["big data", "law"], targets, k=2)
     rankings.append(uwe.rank("law", targets, k=1, kind="span"))

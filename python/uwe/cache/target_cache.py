@@ -25,7 +25,7 @@ from uwe.calibration import (
 )
 from uwe.checks import listed, path_of, positive, text_of
 from uwe.encoder.loading import load
-from uwe.encoder.tokens import Encoder, TokenVectors
+from uwe.encoder.tokens import Encoder, TokenVectors, name_of
 from uwe.errors import (
     CacheCorruptError,
     CacheError,
@@ -292,7 +292,8 @@ class TargetCache:
     def calibrations(self) -> dict[str, Calibration]:
         """What makes `Match.confidence`, by the kind of query; empty if nothing is calibrated.
 
-        Those of the file beside it that `uwe calibrate` wrote, or else the model's.
+        Those of the file beside it that `uwe calibrate` wrote, or else, where the cache has all
+        tokens, the model's, which were fitted on such.
 
         Raises:
             DataError: If that file is not a calibration, or is for another model.
@@ -300,7 +301,8 @@ class TargetCache:
         """
         if self._calibrations is None:
             own = read_calibrations(calibration_path(self._path), model=self.fingerprint)
-            self._calibrations = own or dict(getattr(self.model, "calibrations", {}))
+            fits = not own and self._core.tokens == "all"
+            self._calibrations = dict(getattr(self.model, "calibrations", {})) if fits else own
         return self._calibrations
 
     # What it holds.
@@ -599,7 +601,8 @@ class TargetCache:
 
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""
-        remedy = f"got {model!r}: pass the right one, or build the cache again"
+        built = self._manifest["model"]["source"] or "the one that built it"
+        remedy = f"got {name_of(model)}, not {built}: pass that, or build the cache again"
         self._check_fingerprint(found, remedy)
 
     def _check_fingerprint(self, found: str, remedy: str) -> None:

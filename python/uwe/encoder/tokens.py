@@ -109,6 +109,11 @@ class Encoder(Protocol):
         ...
 
 
+def name_of(model: object) -> str:
+    """What messages call a model: its source, or its class where it has none."""
+    return str(getattr(model, "source", "") or type(model).__name__)
+
+
 def checked_vectors(vectors: object, texts: int) -> TokenVectors:
     """What an encoder returned for a number of texts, once it is sure to be that.
 

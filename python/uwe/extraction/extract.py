@@ -16,6 +16,7 @@ import numpy as np
 
 from uwe.calibration import Calibration
 from uwe.checks import iterated, share, texts_of
+from uwe.encoder.tokens import name_of
 from uwe.encoder.truncation import warn_caller
 from uwe.errors import InputError
 from uwe.extraction.findings import Extraction, Extractions, Finding, Place
@@ -63,7 +64,7 @@ def extract(
 
     Raises:
         InputError: If the text is not a str, blank, or too long; if an argument is wrong; if the
-            model has no skill head, or no calibration of places for the cache's scorer.
+            model has no skill head, or no calibration of places for the cache's scorer and tokens.
         CacheMismatchError: If the cache was built with another model.
         ModelError: If the model cannot be loaded, or its skill head is damaged.
         DataError: If its calibrations are damaged.
@@ -168,10 +169,12 @@ def extract_stream(
         calibration is None
         or calibration.features != PLACE_FEATURES
         or calibration.scorer != scorer
+        or cache.core.tokens != "all"
     ):
         raise InputError(
-            f"expected a model with a calibration of places for the scorer {scorer}, found none "
-            f"for {ranker.model!r}: use a shipped model, and a cache with its scorer"
+            f"expected a model with a calibration of places for the scorer {scorer} and "
+            f"{cache.core.tokens} tokens, found none for {name_of(ranker.model)}: use a shipped "
+            "model, and a cache of all tokens with its scorer"
         )
     return _extractions(source, ranker, calibration, bound)
 

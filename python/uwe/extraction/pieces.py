@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from uwe.calibration import FEATURES
 from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
-from uwe.encoder.tokens import TokenVectors
+from uwe.encoder.tokens import TokenVectors, name_of
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError
 from uwe.explanation import cells
@@ -134,8 +134,8 @@ class PieceRanker:
         path = model.folder / SKILL_HEAD_FILE if isinstance(model, TextEncoder) else Path()
         if not isinstance(model, TextEncoder) or not path.is_file():
             raise InputError(
-                f"expected targets whose model has a skill head, got {model!r}: use the shipped "
-                "model, or train a head with  uwe train skill-head"
+                f"expected targets whose model has a skill head, got {name_of(model)}: use the "
+                "shipped model, or train a head with  uwe train skill-head"
             )
         self.model, self.targets = model, targets
         self._head = _read_head(path, path.stat().st_mtime_ns, model.dim)

@@ -486,8 +486,9 @@ def _no_calibration(calibrations: Calibrations) -> InputError:
             "others, so add some, or pass min_score"
         )
     return InputError(
-        "expected targets with a calibration for min_confidence, found none for this model, scorer "
-        "and kind of query: make one from labelled pairs with  uwe calibrate, or pass min_score"
+        "expected targets with a calibration for min_confidence, found none for this model, its "
+        "tokens, scorer and kind of query: make one from labelled pairs with  uwe calibrate, or "
+        "pass min_score"
     )
 
 
