@@ -141,6 +141,7 @@ def load_elsewhere(
         timeout=120,
         check=True,
     )
+    assert ran.stderr == "", "what the hub's client says of its tries is not told"
     results: dict[str, Any] = json.loads(ran.stdout)
     return results
 
@@ -195,6 +196,16 @@ def test_a_missing_folder_is_named(source: str) -> None:
 def test_a_home_of_nobody_is_named(source: str | Path) -> None:
     with pytest.raises(ModelError, match="no-such-user/model"):
         load(source)
+
+
+def test_what_would_lie_in_a_folder_that_is_here_is_no_hub_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)
+    with pytest.raises(ModelError, match="expected a model folder"):
+        load("runs/typo")
 
 
 def test_a_path_object_never_means_the_hub(tmp_path: Path) -> None:

@@ -152,16 +152,19 @@ def test_a_folder_wins_and_a_package_has_a_folder(
         ("package:uwe_nowhere/model", "pip install uwe-nowhere"),
         ("./nowhere", "found none"),
         ("nowhere", "found none"),
+        ("runs/typo", "found none"),
         ("some/where", "no route"),
     ],
 )
 def test_what_is_not_there_is_said_so(
-    base: str, message: str, monkeypatch: pytest.MonkeyPatch
+    base: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError("no route")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    monkeypatch.chdir(tmp_path)
+    Path("runs").mkdir()
     with pytest.raises(ModelError, match=message):
         base_folder(base)
 

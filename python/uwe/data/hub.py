@@ -7,10 +7,8 @@ them.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +19,7 @@ from uwe.data.esco import EscoRelease, read_esco
 from uwe.data.esco_tasks import concept_targets
 from uwe.data.layout import check_no_split_lost, write_task
 from uwe.data.rules import TargetList, fold_targets, ranking_task
+from uwe.encoder.loading import quiet_hub
 from uwe.errors import DataError, InputError, extra
 
 # What WorkRB calls them in its code, by our name of the split. Never `train`.
@@ -216,7 +215,7 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
                 path=source,
             )
     try:
-        with _quiet():
+        with quiet_hub():
             splits: Mapping[str, Any] = load_dataset(
                 source, task.config, cache_dir=cache, trust_remote_code=False
             )
@@ -228,18 +227,6 @@ def _loaded(task: HubTask, mirror: Path | None, scratch: str) -> Mapping[str, An
         reason = error.__cause__ or error
         raise DataError(f"cannot be read: {reason}: {remedy}", path=source) from error
     return splits
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the hub's lines about each of its tries: the last error says it all."""
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _titles(repository: _Repository, esco: EscoRelease | None) -> Made:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from uwe.calibration import CALIBRATION_FILE
@@ -23,6 +25,8 @@ SHIPPED_MODEL = "uwe-mini"
 _ASSETS = Path(__file__).parents[1] / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
+_log = logging.getLogger(__name__)
+
 
 def load(source: str | Path | None = None, *, threads: int | None = None) -> TextEncoder:
     """Load a model; its files are read at first use.
@@ -32,7 +36,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             `tokenizer.json`, and `model.onnx` or `onnx/model.onnx` (and `calibration.json` and
             `skill_head.npz`, if it is to be confident and to extract); or `"organisation/name"` on
             the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
-            the hub.
+            the hub, and what would lie in one that exists is never asked of it.
         threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
@@ -48,9 +52,26 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
         )
     folder = _expanded(path_of("source", source))
-    if isinstance(source, str) and not folder.is_dir() and _HUB_ID.fullmatch(source):
+    if isinstance(source, str) and not folder.is_dir() and is_hub_id(source):
         return TextEncoder(_download(source), source=source, threads=threads)
     return TextEncoder(folder, threads=threads)
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether it can be one; what would lie in a folder that is here is a path with a slip."""
+    return bool(_HUB_ID.fullmatch(source)) and not Path(source).parent.is_dir()
+
+
+@contextmanager
+def quiet_hub() -> Iterator[None]:
+    """Without the hub's lines about each of its tries: the last error says it all."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _expanded(source: Path) -> Path:
@@ -64,7 +85,7 @@ def _expanded(source: Path) -> Path:
 
 def _download(repository: str) -> Path:
     """Folder in the hub's cache that holds the model's files, all of one commit."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import (
         EntryNotFoundError,
         HFValidationError,
@@ -73,9 +94,12 @@ def _download(repository: str) -> Path:
     )
 
     def fetch(name: str, revision: str | None = None) -> Path:
-        return Path(hf_hub_download(repository, name, revision=revision))
+        with quiet_hub():
+            return Path(hf_hub_download(repository, name, revision=revision))
 
     try:
+        if try_to_load_from_cache(repository, CONFIG_FILE) is None:
+            _log.info("%s: no folder here: asking the hub for it", repository)
         folder = fetch(CONFIG_FILE).parent
         commit = folder.name
         fetch(TOKENIZER_FILE, commit)
@@ -93,8 +117,8 @@ def _download(repository: str) -> Path:
         ) from None
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"'{repository}': no such folder, and the hub cannot be reached: {error}: connect to "
-            "the network, or pass a folder that holds the model"
+            f"'{repository}': no such folder, and the hub cannot be reached: connect to the "
+            "network, or pass a folder that holds the model"
         ) from error
     except EntryNotFoundError as error:
         raise ModelError(

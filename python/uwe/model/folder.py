@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from uwe.encoder.config import ModelConfig, TrainingSource
+from uwe.encoder.loading import is_hub_id, quiet_hub
 from uwe.encoder.text_encoder import CONFIG_FILE, TOKENIZER_FILE
 from uwe.errors import ModelError
 
@@ -53,14 +54,15 @@ def base_folder(base: str) -> Path:
     folder = Path(base).expanduser()
     if folder.is_dir():
         return folder
-    if base.count("/") != 1 or base.startswith((".", "/", "~")):
+    if not is_hub_id(base):
         raise ModelError(f"{base}: expected a model folder, found none: correct the path")
     from huggingface_hub import snapshot_download
 
     try:
-        found = Path(snapshot_download(base, ignore_patterns=[*_OTHER_FORMS, "*.bin"]))
-        if not any(found.rglob("*.safetensors")):  # the older form, of which most are copies
-            found = Path(snapshot_download(base, ignore_patterns=_OTHER_FORMS))
+        with quiet_hub():
+            found = Path(snapshot_download(base, ignore_patterns=[*_OTHER_FORMS, "*.bin"]))
+            if not any(found.rglob("*.safetensors")):  # the older form, of which most are copies
+                found = Path(snapshot_download(base, ignore_patterns=_OTHER_FORMS))
     except Exception as error:  # whatever the network makes its many layers raise
         raise ModelError(
             f"{base}: the hub cannot give it: {error}: pass a folder that has it"
