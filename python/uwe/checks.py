@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -76,6 +77,18 @@ def path_of(what: str, path: object) -> Path:
     if not fits:
         raise InputError(f"expected {what} to be a path, got {str(path)[:80]!r}: correct it")
     return made
+
+
+def real_path(path: str | Path) -> Path:
+    """Where a path leads by its links, whether or not something is there.
+
+    Raises:
+        OSError: If they lead in a circle; `Path.resolve` raises what its Python pleases.
+    """
+    found = Path(os.path.realpath(path))
+    if found.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return found
 
 
 def text_of(what: str, text: object) -> str:

@@ -116,6 +116,21 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ["rank", "data", "-t", "roles.uwe", "-o", "round.jsonl"],
+        ["rank", "-i", "round.jsonl", "-t", "roles.uwe", "-o", "found.jsonl"],
+        ["extract", "tiny/uwe.json", "--html", "round.jsonl"],
+        ["train", "report", "round.jsonl"],
+        ["enrich", "tiny", "-o", "round.jsonl"],
+    ],
+)
+def test_links_in_a_circle_say_what_to_do(shell: Shell, command: list[str]) -> None:
+    Path("round.jsonl").symlink_to("round.jsonl")
+    assert "its links lead in a circle" in shell.error(*command)
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["rank"],

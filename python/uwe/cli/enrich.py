@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uwe.checks import positive
+from uwe.checks import positive, real_path
 from uwe.cli import arguments, output
 from uwe.cli.guard import say
 from uwe.errors import InputError
@@ -96,7 +96,7 @@ def enrich_command(
     from uwe.enrich.enrichment import check_out, enrich, read_enrichable
 
     check_out(Path(out), Path(graphs))
-    if journal is not None and Path(journal).resolve().is_relative_to(Path(out).resolve()):
+    if journal is not None and real_path(journal).is_relative_to(real_path(out)):
         raise InputError(
             f"{journal}: expected a journal outside {out}, which is replaced: name another"
         )

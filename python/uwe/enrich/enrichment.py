@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from uwe.cache.target_cache import TargetCache
-from uwe.checks import natural, positive
+from uwe.checks import natural, positive, real_path
 from uwe.data.esco import newest_release
 from uwe.encoder.tokens import Encoder
 from uwe.enrich.background import RELATION, Background, read_background
@@ -133,7 +133,7 @@ def read_enrichable(
 def check_out(out: Path, graphs: Path) -> None:
     """InputError if something else than an earlier enrichment would be lost."""
     out = settled(out)
-    if out.resolve() in (graphs.resolve(), *graphs.resolve().parents):
+    if real_path(out) in (real_path(graphs), *real_path(graphs).parents):
         raise InputError(
             f"{out}: expected another folder than that of the graphs, got the same or one around "
             "it: name another"

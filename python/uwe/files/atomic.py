@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from uwe.checks import path_of
+from uwe.checks import path_of, real_path
 from uwe.errors import InputError
 
 
@@ -27,7 +27,7 @@ def settled(path: str | Path) -> Path:
     Nothing is at `missing/../mine`, but what is written to it goes to `mine`.
     """
     path = path_of("path", path)
-    return path.resolve() if ".." in path.parts else path
+    return real_path(path) if ".." in path.parts else path
 
 
 _OF_FILE_BROWSERS = (".DS_Store", "Thumbs.db", "desktop.ini")
@@ -93,7 +93,7 @@ def replaced(folder: Path) -> Iterator[Path]:
         OSError: If the disk is full or refuses; then `folder` is as it was, but where the disk only
             refuses to make the exchange last: then it is the new one, and the old one beside it.
     """
-    folder = folder.resolve()
+    folder = real_path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: expected a folder or nothing there, got a file: move it away")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -207,7 +207,7 @@ def replaced_path(path: Path) -> Iterator[Path]:
     Raises:
         OSError: If the disk is full or refuses; then what was there is as it was.
     """
-    path = path.resolve()  # a link stays one
+    path = real_path(path)  # a link stays one
     new = _beside(path)
     new.touch(exist_ok=False)
     open_to = new.stat().st_mode & 0o777

@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from uwe.checks import real_path
 from uwe.columns import arrow
 from uwe.errors import InputError
 from uwe.files.atomic import replaced_packed, replaced_path, write_text
@@ -79,7 +80,7 @@ def parts_of(
             resumed, or another process writes them, or the folder has something else in it.
         OSError: If the disk is full or refuses; then `out` is as it was.
     """
-    out = out.resolve()
+    out = real_path(out)
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uwe.checks import real_path
 from uwe.errors import InputError
 from uwe.plotting import drawing
 from uwe.training.log import METRICS_FILE, read_metrics, smoothed
@@ -51,7 +52,7 @@ def read_run(folder: str | Path) -> RunLog:
         OSError: If it cannot be read.
     """
     folder = Path(folder)
-    run = RunLog(folder.resolve().name, read_metrics(folder / METRICS_FILE))
+    run = RunLog(real_path(folder).name, read_metrics(folder / METRICS_FILE))
     if not run.steps:
         raise InputError(
             f"{folder}: expected a run of  uwe train  with {METRICS_FILE}, found no step: name the "

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from uwe.checks import real_path
 from uwe.errors import InputError
 
 Models = Annotated[
@@ -56,7 +57,7 @@ def check_out(out: str | None, *sources: str | Path | None) -> None:
         raise InputError(f"{out}: expected a file for the result, got a folder: name a file in it")
     if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
         raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
-    if path.resolve() in [Path(s).resolve() for s in sources if s not in (None, "-")]:
+    if real_path(path) in [real_path(s) for s in sources if s is not None and s != "-"]:
         raise InputError(f"{out}: expected another file than the one that is read: name one")
     if not path.parent.is_dir():
         raise InputError(f"{out}: expected a folder to write into, found none: make it first")
