@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import errno
 import json
 import os
 import random
@@ -185,12 +186,31 @@ def test_resumed_is_as_uninterrupted(
     assert not Path(f"{name}.parts").exists()
 
 
+def test_a_disk_that_is_full_at_the_end_costs_no_part(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("q.txt").write_text("data\nspark\n")
+    call = ("rank", "-t", "roles.uwe", "-i", "q.txt", "-o", "r.csv")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("uwe.files.parts.shutil.copyfileobj", full)
+        done = shell(*call, code=1)
+    hint, error = done.stderr.splitlines()
+    assert hint == "uwe: 2 texts are done: --resume goes on after them"
+    assert "r.csv: " in error
+    shell(*call, "--resume")
+    assert Path("r.csv").exists()
+
+
 def test_parts_of_another_call_are_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     pq.write_table(TABLE, "q.parquet")
     call = (*RANK, "-i", "q.parquet", "-o", "r.parquet")
     interrupted(shell, monkeypatch, 100, *call)
     assert "--resume" in shell.error(*call)
-    assert "k was 2, not 3" in shell.error(*call, "--resume", "-k", "3")
+    assert "k was 2, not 3" in shell.error(*call[:4], "3", *call[5:], "--resume")
     assert "keep was" in shell.error(*call, "--resume", "--keep", "id")
     pq.write_table(TABLE.slice(1), "p.parquet")
     assert "--input" in shell.error(*RANK, "-i", "p.parquet", "-o", "r.parquet", "--resume")
@@ -284,7 +304,7 @@ def test_memory_does_not_grow_with_the_input(shell: Shell, row_group: int) -> No
         notes = [random.Random(i).randbytes(8000).hex() for i in range(rows)]
         table = pa.table({"title": [WORDS[i % 5] for i in range(rows)], "note": notes})
         pq.write_table(table, "q.parquet", row_group_size=row_group)
-        call = [*UWE, *RANK, "-i", "q.parquet", "-o", "r.parquet", "-k", "1", "--keep", "note"]
+        call = [*UWE, *RANK, "-i", "q.parquet", "-o", "r.parquet", "--keep", "note"]
         done = subprocess.run(call, check=True, capture_output=True, text=True)
         return int(done.stdout.split()[-1])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import subprocess
@@ -9,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from uwe.errors import InputError
 from uwe.files import atomic
-from uwe.files.atomic import new_folder, replaced, set_aside, write_lines
+from uwe.files.atomic import new_folder, replaced, replaced_path, set_aside, write_lines
 
 
 def names(folder: Path) -> list[str]:
@@ -118,6 +120,20 @@ def test_lines_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_lines(path, broken())
     assert path.read_bytes() == before
     assert names(path.parent) == ["lines.jsonl.gz"]
+
+
+@pytest.mark.parametrize("writing", [replaced, replaced_path])
+def test_a_full_disk_names_what_was_written(writing: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    for given, told in (
+        (OSError(errno.ENOSPC, "what a library says"), str(path)),
+        (OSError(errno.ENOSPC, "full", "another"), "another"),
+        (OSError(errno.EIO, "of what is read"), None),
+    ):
+        with pytest.raises(OSError) as caught, writing(path):  # noqa: PT011 - of the system
+            raise given
+        assert (caught.value.errno, caught.value.filename) == (given.errno, told)
+    assert names(tmp_path) == []
 
 
 def test_a_new_folder_appears_whole(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_parts_of_another_call_are_kept_and_told(
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    for name in ("mine.txt", "000000x"):
+    for name in ("mine.txt", "000000x", "000000"):
         (other := tmp_path / "a.csv.parts").mkdir(exist_ok=True)
         (other / name).write_text("mine")
         for resume in (True, False):
@@ -119,9 +119,15 @@ def test_a_kill_while_parts_are_removed_leaves_nothing_to_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "a.csv"
+
+    def killed(folder: Path) -> None:
+        if (folder / "000000").exists():
+            raise Killed
+
     with monkeypatch.context() as patch:
-        patch.setattr("uwe.files.parts._remove_parts", lambda _: None)
-        run(out)
+        patch.setattr("uwe.files.parts._remove_parts", killed)
+        with pytest.raises(Killed):
+            run(out)
     assert (tmp_path / "a.csv.parts").exists()
     assert run(out) == [0, 1, 2, 3, 4]
 

@@ -274,11 +274,13 @@ def write(
     columns = {**_PLACE, **form.columns, **texts.kept_types()}
     put, items = _writer(out, columns, form, place=True)
     start = time.monotonic()
-    with parts_of(Path(out), put.join, job, resume=resume) as parts:
-        done = before = len(parts.whole) * size
-        if before:
-            say(f"{before:,} texts are done: going on after them")
-        try:
+    whole: list[Path] = []
+    try:
+        with parts_of(Path(out), put.join, job, resume=resume) as parts:
+            whole = parts.whole
+            done = before = len(whole) * size
+            if before:
+                say(f"{before:,} texts are done: going on after them")
             with reporting(True, None, what) as report:
 
                 def told(answers: Iterator[Answer[T]]) -> Iterator[Answer[T]]:
@@ -291,10 +293,11 @@ def write(
                 for answers in texts.answers(find, size, before):
                     with parts.new() as path:
                         put.write(path, items(told(answers)))
-        except BaseException:
-            if job is not None and parts.whole:
-                say(f"{len(parts.whole) * size:,} texts are done: --resume goes on after them")
-            raise
+    except BaseException:
+        if job is not None and whole:
+            kept = min(done, len(whole) * size)
+            say(f"{kept:,} texts are done: --resume goes on after them")
+        raise
     if not done:
         texts.tell_none()
         return

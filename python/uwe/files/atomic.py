@@ -58,6 +58,20 @@ def check_nothing_lost(folder: str | Path, patterns: Sequence[str], what: str) -
         )
 
 
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A disk that is full while something is written to `path` is an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
 # Of <fcntl.h> and <stdio.h>.
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
@@ -101,7 +115,8 @@ def replaced(folder: Path) -> Iterator[Path]:
     new.mkdir()
     old = new.with_name(new.name + "-old")
     try:
-        yield new
+        with _named(folder):
+            yield new
         open_to = new.stat().st_mode & 0o777
         for path in (*new.rglob("*"), new):
             # As readable as other files: safetensors makes its own for one user alone.
@@ -212,7 +227,8 @@ def replaced_path(path: Path) -> Iterator[Path]:
     new.touch(exist_ok=False)
     open_to = new.stat().st_mode & 0o777
     try:
-        yield new
+        with _named(path):
+            yield new
         new.chmod(open_to)
         _sync(new)
         new.replace(path)

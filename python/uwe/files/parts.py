@@ -83,8 +83,10 @@ def parts_of(
     out = real_path(out)
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        if not (_OURS.fullmatch(path.name) and path.is_file()):
+    there = sorted(folder.iterdir())
+    begun = any(path.name in (_JOB, _LOCK) for path in there)  # which come before any part
+    for path in there:
+        if not (begun and _OURS.fullmatch(path.name) and path.is_file()):
             raise InputError(
                 f"{folder}: expected a folder of parts or none, found {path.name!r} in it: name "
                 "another file to write, or move it away"
