@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_files_packed_or_not(name: str, tmp_path: Path) -> None:
 BROKEN = [
     ("lines", b"caf\xe9\n", "UTF-8"),
     ("jsonl", b"{\n", "JSON object"),
+    ("jsonl", b'{"text": chef}\n', r"object, got none \(Expecting value, column 10\): mend"),
     ("jsonl", b"[1]\n", "object"),
     ("jsonl", b'{"a": "chef", "b": 1}\n', "got 'a'"),
     ("jsonl", b"{}\n", "got none"),
@@ -133,6 +135,16 @@ def test_an_invalid_entry_stops_with_its_line_or_is_passed_over(
     kept = list(read_queries(lines, format=format_, on_invalid=errors.append))  # type: ignore[arg-type]
     assert [record.line for record in kept] == [len(head) + 1, len(head) + 3]
     assert [error.line for error in errors] == [len(head) + 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(gzip.compress(b"chef\n" * 99), "gzip"), (b"PK\x03\x04\r\n", r"\.xlsx")],
+)
+@pytest.mark.parametrize("format_", ["lines", "jsonl", "csv"])
+def test_packed_data_are_no_text(data: bytes, message: str, format_: Format) -> None:
+    with pytest.raises(DataError, match=message):
+        list(read_queries(io.BytesIO(data), format=format_))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n \t\n", b"\n" * 5 + b" "])
@@ -188,6 +200,16 @@ def test_columns_without_a_name_are_passed_over(table: bytes) -> None:
     assert [record.fields for record in read_queries(lines, format="csv")] == fields
     found = read_targets(lines, format="csv")
     assert (found.labels, found.ids, found.metadata) == (["chef", "baker"], ["a", "b"], {})
+
+
+def test_an_id_that_comes_twice_is_told_with_its_lines() -> None:
+    lines = [b"id,label\n", b"a,chef\n", b",baker\n", b",cook\n", b"a,chef\n", b"b,waiter\n"]
+    with pytest.raises(DataError, match=r"line 5: .* 'a', as in line 2"):
+        read_targets(lines, format="csv")
+    errors: list[DataError] = []
+    found = read_targets(lines, format="csv", on_invalid=errors.append)
+    assert found.ids == ["a", None, None, "b"]
+    assert [error.line for error in errors] == [5]
 
 
 @pytest.mark.parametrize("header", ["title", "titel", "label text"])

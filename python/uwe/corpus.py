@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -153,7 +153,8 @@ def read_targets(
 
     Raises:
         DataError: As `read_queries`, or if there is no target, an id or aliases have the wrong
-            type, or no entry has a field that was named; with its path and line.
+            type, an id occurs twice, or no entry has a field that was named; with its path and
+            line.
         InputError: If the format is unknown, or cannot be told by the suffix, or has no fields
             or delimiter and one was named, or a field was named twice.
         OSError: If the file cannot be read.
@@ -171,6 +172,7 @@ def read_targets(
     id_name = "id" if id_field is None else id_field
     aliases_name = "aliases" if aliases_field is None else aliases_field
     seen: set[str] = set()
+    line_of: dict[str, int] = {}  # by id
 
     def take(fields: dict[str, Any]) -> tuple[str, str | None, list[str], dict[str, Any]]:
         seen.update(fields)
@@ -178,7 +180,7 @@ def read_targets(
         name = next((name for name in known if name in fields), known[0])
         label = _text(fields, name)
         del fields[name]
-        id_ = _id(fields.pop(id_name, None), id_name, chosen)
+        id_ = _id(fields.pop(id_name, None), id_name, chosen, line_of)
         aliases = _aliases(fields.pop(aliases_name, None), aliases_name)
         for column, value in fields.items():
             if isinstance(value, list | dict):
@@ -188,9 +190,11 @@ def read_targets(
     table = TargetTable([], [], [], {})
     columns = table.metadata
     names = {*labels, id_name, aliases_name}
-    for _, (label, id_, aliases, fields) in _taken(
+    for line, (label, id_, aliases, fields) in _taken(
         source, path, chosen, names, take, on_invalid, delimiter
     ):
+        if id_ is not None:
+            line_of[id_] = line
         for column in [name for name in fields if name not in columns]:
             columns[column] = [None] * len(table.labels)
         for column, values in columns.items():
@@ -319,13 +323,18 @@ def _taken(
         yield line, taken
 
 
-def _id(value: Any, name: str, format_: Format) -> str | None:
+def _id(value: Any, name: str, format_: Format, line_of: Mapping[str, int]) -> str | None:
     typed = format_ in ("parquet", "xlsx")
     if typed and not isinstance(value, bool) and isinstance(value, int | float) and value % 1 == 0:
-        return str(int(value))  # where nobody can put it in quotes
+        value = str(int(value))  # where nobody can put it in quotes
     if value is not None and not isinstance(value, str):
         remedy = "store the column as text" if typed else "write it in quotes"
         raise InputError(f"expected {name!r} to be a text, got {value!r}: {remedy}")
+    if value in line_of:
+        raise InputError(
+            f"expected {name!r} with a text that no other entry has, got {value!r}, as in line "
+            f"{line_of[value]}: give it another"
+        )
     return value
 
 

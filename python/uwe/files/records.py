@@ -36,6 +36,12 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".xlsx": "xlsx",
 }  # fmt: skip
 
+_BINARY = {
+    b"\x1f\x8b": "data packed by gzip: unpack them with  gzip -d, or let the name end in .gz",
+    b"PK\x03\x04": "a zip archive: unpack it, or, if Excel wrote it, let the name end in .xlsx",
+}
+"""What is no text, by its first bytes."""
+
 _QUOTED = re.compile(r'"[^"]*"?')
 
 
@@ -105,7 +111,7 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
     """Line numbers, from 1, and lines; a byte order mark at the start is passed over.
 
     Raises:
-        DataError: If it is that of UTF-16, or lines end in CR alone.
+        DataError: If it is that of UTF-16, data are packed, or lines end in CR alone.
         InputError: If a line is no bytes.
     """
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
@@ -120,6 +126,9 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
                 path=path,
                 line=1,
             )
+        for start, what in _BINARY.items() if number == 1 else ():
+            if line.startswith(start):
+                raise DataError(f"expected text in UTF-8, got {what}", path=path)
         text = line.decode("utf-8", "surrogateescape")
         if number == 1 and "\r" in text.rstrip("\r") and not text.endswith("\n"):
             raise DataError(
@@ -211,8 +220,10 @@ def _entry(
         return {"": line}
     try:
         entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        found = str(error) if line else "a blank line"
+    except json.JSONDecodeError as error:
+        found = f"none ({error.msg}, column {error.colno})" if line else "a blank line"
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, depths
+        found = str(error)
     else:
         if isinstance(entry, dict):
             return entry
