@@ -153,6 +153,8 @@ def test_a_wrong_line_is_named(own: Shell, line: str, message: str) -> None:
 def test_what_cannot_be_calibrated_is_refused(own: Shell) -> None:
     few = write("p.csv", pairs(49))
     assert "50 queries" in own.error("calibrate", few, "-t", "own.uwe")
+    assert "shared" in own.error("calibrate", few, "-t", "esco-skills")
+    assert not Path("caches").exists(), "its cache was not built for that"
     Path("q.csv").write_text("query,label\nspark,spark\n")
     assert "columns query and target" in own.error("calibrate", "q.csv", "-t", "own.uwe")
     wrong = write("p.csv", [(query, "") for query, _ in pairs(60)])

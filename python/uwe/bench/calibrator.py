@@ -117,7 +117,7 @@ def calibrate(
         OSError: If the file cannot be written; then what was there is as it was.
     """
     check_progress(progress)
-    check_calibrated(targets)
+    _check_own(targets)
     if not isinstance(answers, Mapping):
         raise InputError(
             f"expected a mapping of queries to their right targets, got {type(answers).__name__}: "
@@ -158,7 +158,15 @@ def calibrate(
     )
 
 
-def check_calibrated(targets: object) -> None:
+def shared_space(what: object) -> InputError:
+    """The error for a built-in space, by its name or folder."""
+    return InputError(
+        f"{what}: the cache of a built-in space is shared by all programs and has the model's "
+        "calibration: build your own, as by  uwe cache build own.uwe --space NAME"
+    )
+
+
+def _check_own(targets: object) -> None:
     """InputError if a cache cannot have a calibration of its own."""
     if not isinstance(targets, TargetCache):
         raise InputError(
@@ -166,10 +174,7 @@ def check_calibrated(targets: object) -> None:
             "uwe.TargetCache.open(path)"
         )
     if isinstance(targets, SharedCache):
-        raise InputError(
-            f"{targets.path}: the cache of a built-in space is shared by all programs and has the "
-            "model's calibration: build your own, as by  uwe cache build own.uwe --space NAME"
-        )
+        raise shared_space(targets.path)
 
 
 def target_finder(targets: TargetCache) -> Callable[[object], list[int]]:

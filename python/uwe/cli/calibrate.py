@@ -72,15 +72,17 @@ def calibrate_command(
       uwe calibrate pairs.tsv --targets skills.uwe --plot reliability.svg
       uwe calibrate pairs.jsonl --targets skills.uwe --json
     """
-    from uwe.bench.calibrator import calibrate, check_calibrated
+    from uwe.bench.calibrator import calibrate, shared_space
     from uwe.bench.reliability_plot import draw_reliability
     from uwe.plotting import check_drawing
+    from uwe.spaces import target_spaces
 
     check_out(plot)
     if plot is not None:
         check_drawing(plot)
+    if targets in target_spaces():  # told before its cache is built
+        raise shared_space(targets)
     space = arguments.open_targets(targets, model)
-    check_calibrated(space)
     if pairs == "-" and format_ is None and delimiter is None:
         format_ = "jsonl"
     records = arguments.read_records(pairs, format_, None, "query", delimiter)
