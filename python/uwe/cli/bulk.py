@@ -214,20 +214,22 @@ class Form(Generic[T]):
 
 
 def check_file(
-    out: str | None, source: str | None, abbreviations: str | None, *, resume: bool
+    out: str | None, source: str | None, abbreviations: str | None, *, resume: bool, as_json: bool
 ) -> None:
     """What can be wrong with `--output`: better before the work than after.
 
     Raises:
         InputError: If nothing can be written there, or its suffix tells no form.
         MissingExtraError: If it is Parquet and pyarrow is not installed.
-        typer.BadParameter: If `--resume` is asked of what cannot be resumed.
+        typer.BadParameter: If `--resume` is asked of what cannot be resumed, or `--json` of a file.
     """
     once = source in (None, "-") or (Path(str(source)).exists() and not Path(str(source)).is_file())
     if resume and (out is None or once):
         raise typer.BadParameter("--resume is for --input FILE with --output; a pipe has no parts")
     if out is None:
         return
+    if as_json:
+        raise typer.BadParameter("the suffix of --output says the form: leave --json out")
     path = path_of("--output", out)
     suffix = suffix_of(path)
     packed = path.suffix.lower() == ".gz"

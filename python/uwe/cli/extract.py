@@ -97,7 +97,7 @@ def extract_command(
     if source is not None and page is not None:
         raise typer.BadParameter("--html is for one FILE")
     check_out(page, file, abbreviations)
-    bulk.check_file(out, source, abbreviations, resume=resume)
+    bulk.check_file(out, source, abbreviations, resume=resume, as_json=as_json)
     text = None if file is None else _read(file)
     space = arguments.open_targets(targets)
     given: dict[str, Any] = {

@@ -103,9 +103,7 @@ def rank_command(
         raise typer.BadParameter(
             "--format, --delimiter, --field, --keep, --skip-invalid and --resume are for --input"
         )
-    if out is not None and as_json:
-        raise typer.BadParameter("the suffix of --output says the form: leave --json out")
-    bulk.check_file(out, source, abbreviations, resume=resume)
+    bulk.check_file(out, source, abbreviations, resume=resume, as_json=as_json)
     space = arguments.open_targets(targets, model)
     given: dict[str, Any] = {
         "k": k,
