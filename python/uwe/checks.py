@@ -97,8 +97,8 @@ def text_of(what: str, text: object) -> str:
         raise InputError(f"expected {what} to be a text, got {text!r:.80}: pass a str")
     if not is_unicode(text):
         raise InputError(
-            f"expected {what} to be a text, got the lone surrogate in {text[:40]!r}: decode its "
-            "source with errors='replace'"
+            f"expected {what} in UTF-8, got other bytes, a lone surrogate, in {text[:40]!r}: let "
+            "your terminal or script write UTF-8; in Python, decode with errors='replace'"
         )
     return text
 

@@ -100,6 +100,13 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
         (["rank", "a", "-t", "esco-skills@1.0"], "built-in target spaces esco-skills"),
         (["rank", "a", "-t", "no.uwe"], "no target cache at"),
         (["rank", "a", "-t", "tiny/uwe.json"], "build one with uwe cache build"),
+        (["rank", "a", "-t", "roles.uwe/manifest.json"], "name roles.uwe"),
+        (["rank", "caf\udce9", "-t", "roles.uwe"], "your terminal or script"),
+        (["average", "lr=0.1/typo", "tiny", "-o", "x"], "lr=0.1/typo: expected a folder"),
+        (["average", "lr=0.1/model", "tiny=many", "-o", "x"], "tiny=many: expected a folder"),
+        (["train", "none.toml"], "none.toml"),
+        (["train", "reports.toml"], "reports.toml"),
+        (["train", "recipe"], "recipe"),
         (["rank", "a", "-t", "roles.uwe", "--model", "nomodel"], "expected a model folder"),
         (["rank", "-t", "roles.uwe", "--input", "no.txt"], "no.txt: No such file"),
         (["rank", "-t", "roles.uwe", "--input", "roles.uwe"], "give the format"),
@@ -112,6 +119,7 @@ def test_where_reads_numbers_and_booleans(shell: Shell) -> None:
     ],
 )
 def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -> None:
+    Path("lr=0.1/model").mkdir(parents=True)
     assert message in shell.error(*arguments)
 
 
@@ -154,6 +162,9 @@ def test_links_in_a_circle_say_what_to_do(shell: Shell, command: list[str]) -> N
         ["cache", "remove", "x.uwe"],
         ["cache", "remove", "x.uwe", "--label", "a", "--id", "b"],
         ["nothing"],
+        ["rank", "a", "-t", "roles.uwe", "-o", "x.csv", "--json"],
+        ["extract", "-i", "titles.txt", "-t", "roles.uwe", "-o", "x.csv", "--json"],
+        ["train", "inspct"],
     ],
 )
 def test_wrong_usage_ends_with_2(shell: Shell, arguments: list[str]) -> None:
@@ -267,6 +278,9 @@ def test_removal_by_id_and_by_metadata(shell: Shell, cli_folder: Path) -> None:
     shell("cache", "build", "my.uwe", "--input", str(cli_folder / "roles.csv"), "--model", "tiny")
     assert shell.json("cache", "remove", "my.uwe", "--id", "R-1")["targets"] == 2
     assert shell.json("cache", "remove", "my.uwe", "--where", "family=IT")["targets"] == 1
+    again = shell("cache", "remove", "my.uwe", "--where", "family=IT")
+    assert "nothing was removed" in again.stderr
+    assert "targets        1" in again.stdout
     assert list(uwe.TargetCache.open("my.uwe").labels) == ["baker"]
 
 

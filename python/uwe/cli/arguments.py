@@ -155,6 +155,10 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
     if name in target_spaces():
         return space_cache(name, model=model, progress=True)
     path = Path(name)
+    if path.is_file() and path.with_name("manifest.json").is_file():
+        raise InputError(
+            f"expected the folder of a target cache, got a file in it, {name}: name {path.parent}"
+        )
     if path.is_file():
         raise InputError(
             f"expected a target cache, got the file {name}: build one with  "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,9 +41,11 @@ def average_command(
 
 def _with_share(text: str) -> tuple[str, float]:
     model, equals, share = text.rpartition("=")
-    if not equals:
+    if not equals or Path(text).is_dir():  # a name may have a = in it
         return text, 1.0
     try:
         return model, float(share)
     except ValueError:
-        raise InputError(f"expected a number behind = in {text!r}, got {share!r}") from None
+        raise InputError(
+            f"{text}: expected a folder, or one with a number behind =, got {share!r}: correct it"
+        ) from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.guard import Commands
+from uwe.cli.guard import Commands, say
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
@@ -168,10 +168,11 @@ def remove(
     from uwe.cache.target_cache import TargetCache
 
     cache = TargetCache.open(folder)
-    _print_info(
-        cache.remove(arguments.read_where(where, cache), ids=ids or None, labels=labels or None),
-        as_json,
-    )
+    chosen = arguments.read_where(where, cache)
+    left = cache.remove(chosen, ids=ids or None, labels=labels or None)
+    if len(left) == len(cache):
+        say("no target has what --where asks for: nothing was removed")
+    _print_info(left, as_json)
 
 
 def compact(folder: Folder, as_json: arguments.AsJson = False) -> None:
