@@ -330,7 +330,7 @@ def _id(value: Any, name: str, format_: Format, line_of: Mapping[str, int]) -> s
     if value is not None and not isinstance(value, str):
         remedy = "store the column as text" if typed else "write it in quotes"
         raise InputError(f"expected {name!r} to be a text, got {value!r}: {remedy}")
-    if value in line_of:
+    if value is not None and value in line_of:
         raise InputError(
             f"expected {name!r} with a text that no other entry has, got {value!r}, as in line "
             f"{line_of[value]}: give it another"

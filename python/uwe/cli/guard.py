@@ -47,8 +47,9 @@ class _Once(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
         for option in given:
-            single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
-            if single and given.count(option) > 1 and not ctx.resilient_parsing:
+            if not isinstance(option, TyperOption) or option.multiple or option.is_flag:
+                continue
+            if given.count(option) > 1 and not ctx.resilient_parsing:
                 raise typer.BadParameter(
                     "expected once, got several: leave out all but one", ctx, option
                 )
