@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import uwe
 from conftest import HashEncoder
 from uwe.cache.target_cache import calibration_path
-from uwe.calibration import FEATURES, Calibration, calibrations_json, read_calibrations
+from uwe.calibration import FEATURES, Calibration, CalibrationFile, calibrations_json
 from uwe.errors import DataError, InputError
 from uwe.ranking.rank import ranked_features
 
@@ -192,6 +192,33 @@ def test_a_new_cache_never_has_the_calibration_of_the_one_before(
     assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
 
 
+def test_a_cache_keeps_the_calibration_that_it_was_opened_with(tmp_path: Path) -> None:
+    first = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    second = first.calibrated({"default": calibration(8)})
+    space(first.path)
+    assert first.calibrations == {"default": calibration(9)}
+    assert second.calibrations == {"default": calibration(8)}
+
+
+def test_a_cache_that_is_built_again_while_it_is_opened_has_its_own_calibration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    read, states = CalibrationFile.at, [["b", "c"]]
+
+    def at(path: Path) -> CalibrationFile:
+        found = read(path)
+        if states:
+            other = states.pop()
+            uwe.TargetCache.build(HashEncoder(), other, scorer=SOFT, path=own.path)
+        return found
+
+    monkeypatch.setattr(CalibrationFile, "at", at)
+    again = uwe.TargetCache.open(own.path, model=HashEncoder())
+    assert list(again.labels) == ["b", "c"]
+    assert not again.calibrations
+
+
 def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) -> None:
     plain = uwe.TargetCache.build(HashEncoder(), LABELS, scorer=SOFT)
     for ranking in (uwe.rank("data", plain), uwe.rank("data", targets, scorer="pooled")):
@@ -222,7 +249,7 @@ def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
 def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(calibrations_json({"title": calibration(4)}))
-    ((kind, found),) = read_calibrations(file).items()
+    ((kind, found),) = CalibrationFile.at(file).calibrations().items()
     wanted = calibration(4)
     assert kind == "title"
     assert (found.features, found.scorer, found.bias) == (FEATURES, SOFT, wanted.bias)
@@ -240,12 +267,12 @@ def test_a_damaged_calibration_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(content)
     with pytest.raises(DataError, match=r"calibration\.json"):
-        read_calibrations(file)
+        CalibrationFile.at(file).calibrations()
 
 
 def test_a_folder_is_no_calibration(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        read_calibrations(tmp_path)
+        CalibrationFile.at(tmp_path).calibrations()
 
 
 def test_a_filter_does_not_change_confidence(targets: uwe.TargetCache) -> None:

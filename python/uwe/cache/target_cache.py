@@ -20,8 +20,8 @@ from uwe.cache.filters import Filters, Scalar, Where
 from uwe.calibration import (
     CALIBRATION_FILE,
     Calibration,
+    CalibrationFile,
     calibrations_json,
-    read_calibrations,
 )
 from uwe.checks import listed, path_of, positive, text_of
 from uwe.encoder.loading import load
@@ -55,12 +55,14 @@ class TargetCache:
 
     def __init__(
         self,
-        core: _core.TargetCache,
         path: Path,
         model: Encoder | None,
         held: TemporaryFolder | None = None,
+        *,
+        resident: bool = False,
     ) -> None:
         """Use `TargetCache.build`, `TargetCache.from_vectors` or `TargetCache.open`."""
+        core, self._calibration_file = _opened(path, resident)
         self._core = core
         self._path = path
         self._model = model
@@ -227,7 +229,7 @@ class TargetCache:
         )
         before = set_aside(calibration_path(folder))  # it is of the cache before
         write(writer, encode, targets, block, progress, at_commit=before)
-        return cls(_core.TargetCache.open(str(folder)), folder, model, held)
+        return cls(folder, model, held)
 
     @classmethod
     def open(
@@ -256,7 +258,7 @@ class TargetCache:
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(_core.TargetCache.open(str(folder), resident=resident), folder, model)
+        cache = cls(folder, model, resident=resident)
         if model is not None:
             cache._check_model(model)
         return cache
@@ -292,14 +294,14 @@ class TargetCache:
     def calibrations(self) -> dict[str, Calibration]:
         """What makes `Match.confidence`, by the kind of query; empty if nothing is calibrated.
 
-        Those of the file beside it that `uwe calibrate` wrote, or else the model's.
+        Those that `uwe calibrate` had written beside it when it was opened, or else the model's.
 
         Raises:
             DataError: If that file is not a calibration, or is for another model.
             ModelError: As `model`.
         """
         if self._calibrations is None:
-            own = read_calibrations(calibration_path(self._path), model=self.fingerprint)
+            own = self._calibration_file.calibrations(model=self.fingerprint)
             self._calibrations = own or dict(getattr(self.model, "calibrations", {}))
         return self._calibrations
 
@@ -577,12 +579,12 @@ class TargetCache:
     def _reopened(self) -> TargetCache:
         now = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
-        model = self._model if now.fingerprint == self.fingerprint else None
-        return type(self)(now.core, self._path, model, self._held)
+        if now.fingerprint == self.fingerprint:
+            now._model = self._model
+        return now
 
     def _now(self) -> TargetCache:
-        core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
-        return type(self)(core, self._path, None, self._held)
+        return type(self)(self._path, None, self._held, resident=self._core.resident)
 
     def _same_space(self) -> TargetCache:
         """What is at the folder now, if it can be joined by what this one takes."""
@@ -642,7 +644,21 @@ class TargetCache:
 
 def calibration_path(cache: Path) -> Path:
     """Where the calibration of a cache lies: beside its folder."""
-    return cache.with_name(f"{cache.name}.{CALIBRATION_FILE}")
+    return Path(f"{cache}.{CALIBRATION_FILE}")
+
+
+def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationFile]:
+    """The cache in a folder and its calibration, both of one state, whoever writes meanwhile.
+
+    A cache that is built again takes the calibration away before it appears: one that is there
+    before and after is of the cache that was opened in between.
+    """
+    calibration = CalibrationFile.at(calibration_path(path))
+    while True:
+        before, core = calibration, _core.TargetCache.open(str(path), resident=resident)
+        calibration = CalibrationFile.at(calibration_path(path))
+        if calibration == before:
+            return core, calibration
 
 
 def _folder(path: str | PathLike[str]) -> Path:

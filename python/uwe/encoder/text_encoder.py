@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.calibration import CALIBRATION_FILE, Calibration, read_calibrations
+from uwe.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from uwe.checks import path_of, positive, texts_of
 from uwe.encoder.config import ModelConfig
 from uwe.encoder.session import OnnxSession, PinnedFile
@@ -111,6 +111,7 @@ class TextEncoder:
         self._threads = threads
         self._tokenizer: Tokenizer | None = None
         self._fingerprint: str | None = None
+        self._calibration_file = CalibrationFile.at(self._folder / CALIBRATION_FILE)
         self._calibrations: dict[str, Calibration] | None = None
 
     @property
@@ -131,7 +132,7 @@ class TextEncoder:
             DataError: If its `calibration.json` is not a calibration.
         """
         if self._calibrations is None:
-            self._calibrations = read_calibrations(self._folder / CALIBRATION_FILE)
+            self._calibrations = self._calibration_file.calibrations()
         return self._calibrations
 
     @property
