@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,16 @@ class Calibrated(HashEncoder):
         self.calibrations = calibrations
 
 
+class One(Calibrated):
+    """An encoder that reads every query alike."""
+
+    def __init__(self, other: Calibrated) -> None:
+        super().__init__(**other.calibrations)
+
+    def encode(self, texts: Sequence[str]) -> uwe.TokenVectors:
+        return super().encode(["one"] * len(texts))
+
+
 def test_calibrations_of_the_same_numbers_are_equal() -> None:
     one = calibration(1)
     assert (one, hash(one)) == (calibration(1), hash(calibration(1)))
@@ -63,7 +75,8 @@ def plain_features(query: str, targets: uwe.TargetCache, labels: uwe.TargetCache
     """The features of the best ten, by their definitions."""
 
     def words(text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+        split = unicodedata.normalize("NFD", text.lower())
+        return re.findall(r"[^\W_]+", "".join(c for c in split if not unicodedata.combining(c)))
 
     def trigrams(text: str) -> set[str]:
         padded = f" {' '.join(words(text))} "
@@ -288,6 +301,19 @@ def test_what_is_kept_is_not_cut_with_what_is_left_out(targets: uwe.TargetCache)
     best = max(ranking, key=lambda match: match.confidence or 0)
     found = uwe.rank("chef of law", targets, k=1, min_confidence=best.confidence)
     assert [match.index for match in found] == [best.index]
+
+
+@pytest.mark.parametrize(
+    "other", [unicodedata.normalize("NFD", "Big Café Data"), "Big Ca\u00adfé \u200bData", "big cafe data"]
+)
+def test_texts_that_the_encoder_reads_alike_have_one_confidence(other: str) -> None:
+    model = Calibrated(keyword=calibration(1))
+    vectors = model.encode([*LABELS, "a café"])
+    targets = uwe.TargetCache.from_vectors(
+        vectors, [*LABELS, "a café"], model=One(model), scorer=SOFT
+    )
+    one, two = (uwe.rank(query, targets) for query in ("Big Café Data", other))
+    assert [match.confidence for match in one] == [match.confidence for match in two]
 
 
 def test_of_one_target_alone_nothing_is_known() -> None:
