@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex, TypeGuard
@@ -15,6 +16,7 @@ from uwe.columns import values_of
 from uwe.errors import InputError
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
+_UNSEEN = ("Cc", "Cf", "Co", "Mn", "Me")  # controls, formats, private use, marks
 
 
 def positive(name: str, value: object) -> int:
@@ -99,7 +101,7 @@ def is_unicode(text: str) -> bool:
 
 
 def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> list[str]:
-    """`texts` as a list: at least one, each with a form in UTF-8 and not blank.
+    """`texts` as a list: at least one, each with a form in UTF-8 and not blank, as `is_blank`.
 
     Args:
         what: What messages call them.
@@ -114,9 +116,14 @@ def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> 
     if not found:
         raise InputError(f"expected {what} to have at least one text, got none: add one")
     for i, text in enumerate(found, first):
-        if not text_of(f"{one} {i}", text).strip():
+        if is_blank(text_of(f"{one} {i}", text)):
             raise InputError(f"{one} {i} is {'blank' if text else 'empty'}: leave it out")
     return found
+
+
+def is_blank(text: str) -> bool:
+    """Whether there is nothing to see in a text but blanks: controls, soft hyphens, lone accents."""
+    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
 
 
 def listed(what: str, values: object) -> list[Any]:

@@ -197,6 +197,11 @@ def test_a_wide_gap_in_a_line_is_no_text(skills: uwe.TargetCache, line: str, bla
         assert all(text[place.start : place.end] == place.text for place in finding.places)
 
 
+def test_a_line_of_what_nobody_sees_is_no_text(skills: uwe.TargetCache) -> None:
+    text = "Requirements:\n- \u2060\n\ufe0f\n- good SQL\n"
+    assert "SQL" in {finding.label for finding in uwe.extract(text, skills, min_confidence=0)}
+
+
 @pytest.mark.parametrize("blank", ["\xa0", "\u2009", "\u3000"])
 def test_words_end_at_any_blank(skills: uwe.TargetCache, blank: str) -> None:
     text = f"- Knowledge of{blank}SQL{blank}and databases"
