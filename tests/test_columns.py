@@ -71,6 +71,22 @@ def test_texts_come_from_columns(
     assert np.array_equal(uwe.scores(column(TEXTS), cache), uwe.scores(TEXTS, cache))
 
 
+@pytest.mark.parametrize("column", [*COLUMNS, np.array, lambda x: np.array(x, dtype=object)])
+def test_targets_and_filters_come_from_columns(column: Callable[[list[Any]], Any]) -> None:
+    assert uwe.rank("data", column(TEXTS)) == uwe.rank("data", TEXTS)
+    cache = uwe.TargetCache.build(
+        Speller(), column([*TEXTS, "law"]), scorer="pooled", metadata={"kind": ["a", "b", "c"]}
+    )
+    assert cache.mask({"kind": column(["a", "c"])}).tolist() == [True, False, True]
+    if column is not COLUMNS[6]:  # categories of polars are texts
+        assert cache.mask(column([2, 0])).tolist() == [True, False, True]
+        assert cache.mask(column([True, False, True])).tolist() == [True, False, True]
+    with pytest.raises(InputError, match="one column"):
+        cache.mask({"kind": pd.DataFrame({"x": ["a"]})})
+    with pytest.raises(InputError, match="where"):
+        cache.mask(iter([0]))
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_text_that_is_missing_has_its_row(
     cache: uwe.TargetCache, column: Callable[[list[Any]], Any]
