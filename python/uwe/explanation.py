@@ -407,6 +407,9 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
 def _near(targets: TargetCache, label: str) -> str:
     import difflib
 
+    label = label.casefold()
+    # Of a large space, to compare all would take longer than to rank.
     folded = {text.casefold(): text for text in targets.labels}
-    near = difflib.get_close_matches(label.casefold(), folded, n=3, cutoff=0.6)
+    some = [text for text in folded if text[:1] == label[:1]]
+    near = difflib.get_close_matches(label, some, n=3, cutoff=0.6)
     return f"; near are {', '.join(repr(folded[n]) for n in near)}" if near else ""
