@@ -619,7 +619,7 @@ class TargetCache:
         for name in listed(f"{what}s", names):
             found = find(text_of(f"each {what}", name))
             if not found:
-                raise InputError(f"no target has the {what} {name!r}: nothing was removed")
+                raise InputError(f"no target has the {what} {name!r:.80}: nothing was removed")
             indices.update(found)
         return sorted(indices)
 
