@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import time
 import warnings
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import processors
+from tokenizers import Tokenizer, processors
 
 from tiny_model import TABLE, WORDS, word_tokenizer, write_model
 from uwe.checks import is_blank
@@ -202,6 +204,30 @@ def test_a_text_of_which_nothing_is_read_is_named(tmp_path: Path) -> None:
         model.encode(["data", "\ufffd"])
     with pytest.raises(InputError, match="no token"):
         model.tokenize("\ufffd")
+
+
+def test_of_a_long_text_the_first_tokens_are_read(tiny: TextEncoder) -> None:
+    whole = Tokenizer.from_file(str(tiny.folder / "tokenizer.json"))
+    whole.enable_truncation(8)
+    random = Random(0)
+    parts = ["data", " ", "\n", "engineers", "x" * 90, "x" * 200, "\u4e2d", " " * 150, "\u200b", ",", "\r\n\t"]
+    for _ in range(300):
+        text = "".join(random.choices(parts, k=random.randint(1, 60))) + "."
+        wanted = whole.encode(text)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            tiny.encode([text])
+        found = tiny.tokenize(text)
+        assert [token.piece for token in found] == wanted.tokens
+        assert [(token.start, token.end) for token in found] == wanted.offsets
+        assert bool(caught) == bool(wanted.overflowing)
+
+
+def test_a_text_of_megabytes_takes_no_time(shipped: TextEncoder) -> None:
+    started = time.process_time()
+    pieces = shipped.tokenize("data scientist " * 200_000)
+    assert len(pieces) == shipped.config.max_tokens
+    assert time.process_time() - started < 1
 
 
 def test_texts_may_come_from_any_iterable(tiny: TextEncoder) -> None:
