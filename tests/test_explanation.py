@@ -171,6 +171,7 @@ def test_a_target_is_named_by_label_index_or_match(spelt: uwe.TargetCache) -> No
         ),
         (lambda s: WRONGLY.explain("data", s, "Data sciences"), "near are 'data science'"),
         (lambda s: WRONGLY.explain("data", s, "q" * 10_000), "^.{,200}$"),
+        (lambda s: WRONGLY.explain("data", s, uwe.Match("twin", 1, "2", None, None, {})), "'2'"),
         (lambda s: WRONGLY.explain("data", s, 4), "got 4"),
         (lambda s: WRONGLY.explain("data", s, -1), "index from 0"),
         (lambda s: WRONGLY.explain("data", s, True), "index from 0"),

@@ -68,7 +68,7 @@ def path_of(what: str, path: object) -> Path:
     Raises:
         InputError: Otherwise, or if it has a character in it that no path has.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or path == "":  # which would be this folder
         raise InputError(f"expected {what} to be a path, got {path!r:.80}: pass a text or a Path")
     made = Path(path)
     try:

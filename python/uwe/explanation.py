@@ -369,9 +369,9 @@ def _of_stored_mean(pairs: Floats, vectors: Floats, mean: NDArray[np.float32]) -
 
 def _index(targets: TargetCache, target: str | int | Match) -> int:
     if isinstance(target, Match):
-        index = target.index
+        index = natural("the index of a match", target.index)
         # A cache that changed since numbers its targets again: the index may mean another one.
-        known = 0 <= index < len(targets) and (targets.labels[index], targets.ids[index])
+        known = index < len(targets) and (targets.labels[index], targets.ids[index])
         if known != (target.label, target.id):
             raise InputError(
                 f"the match {target.label!r}, index {index}, is of another state of the cache: "

@@ -125,7 +125,10 @@ def test_a_text_of_the_space_has_any_blanks_and_accents(query: str) -> None:
 def test_what_nobody_sees_hides_no_abbreviation(space: uwe.TargetCache) -> None:
     wanted = uwe.rank("Mgr QA", space, k=1, abbreviations=TABLE)
     assert wanted[0].read_as
-    assert uwe.rank("\ufeffM\u00adgr \u200bQA", space, k=1, abbreviations=TABLE) == wanted
+    query = "\ufeffM\u00adgr \u200bQA"
+    assert uwe.rank(query, space, k=1, abbreviations=TABLE) == wanted
+    found = uwe.explain(query, space, wanted[0], abbreviations=TABLE)
+    assert found.score == pytest.approx(wanted[0].score, abs=1e-6)
 
 
 def test_without_abbreviations_it_is_taken_as_it_stands(space: uwe.TargetCache) -> None:

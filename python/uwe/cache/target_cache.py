@@ -23,7 +23,7 @@ from uwe.calibration import (
     CalibrationFile,
     calibrations_json,
 )
-from uwe.checks import listed, path_of, positive, text_of
+from uwe.checks import flag, listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors
 from uwe.errors import (
@@ -249,7 +249,7 @@ class TargetCache:
                 files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
-            InputError: If `path` is no path, or `model` no model.
+            InputError: If `path` is no path, `model` no model, or `resident` neither True nor False.
             CacheNotFoundError: If there is no cache.
             CacheFormatError: If it is something else, or a newer format.
             CacheCorruptError: If the files are not those that the manifest names.
@@ -258,7 +258,7 @@ class TargetCache:
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(folder, model, resident=resident)
+        cache = cls(folder, model, resident=flag("resident", resident))
         if model is not None:
             cache._check_model(model)
         return cache
