@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
-from uwe.ranking.readings import BACKGROUND, plain
+from uwe.ranking.readings import BACKGROUND, plain, without
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
@@ -137,8 +137,7 @@ def _words(text: str) -> tuple[str, float]:
     """
     text = plain(text)
     if not text.isascii():
-        split = unicodedata.normalize("NFD", text)
-        text = "".join(c for c in split if unicodedata.category(c) != "Mn")
+        text = without(unicodedata.normalize("NFD", text), "Mn")
     words = _WORD.findall(text.lower())
     return f" {' '.join(words)} ", math.log1p(len(words))
 

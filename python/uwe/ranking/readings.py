@@ -75,9 +75,14 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
 def plain(text: str) -> str:
     """A text without what nobody sees, such as soft hyphens, and with accents in one encoding."""
     if not text.isprintable():
-        seen = (c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
-        text = "".join(seen)
+        text = without(text, "Cc", "Cf")
     return unicodedata.normalize("NFC", text)
+
+
+def without(text: str, *kinds: str) -> str:
+    """A text without characters of some of Unicode's categories, but for blanks."""
+    gone = [c for c in set(text) if unicodedata.category(c) in kinds and not c.isspace()]
+    return text.translate(dict.fromkeys(map(ord, gone)))
 
 
 def _is_text(query: str, targets: TargetCache) -> bool:
