@@ -213,6 +213,15 @@ def test_a_cache_keeps_the_calibration_that_it_was_opened_with(tmp_path: Path) -
     assert second.calibrations == {"default": calibration(8)}
 
 
+def test_a_link_leads_to_the_calibration_too(tmp_path: Path) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    link = tmp_path / "link.uwe"
+    link.symlink_to("own.uwe", target_is_directory=True)
+    assert uwe.TargetCache.open(link, model=Calibrated()).calibrations == own.calibrations
+    space(link)
+    assert not uwe.TargetCache.open(own.path, model=Calibrated()).calibrations
+
+
 def test_a_cache_that_is_built_again_while_it_is_opened_has_its_own_calibration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -302,7 +303,7 @@ class TargetCache:
         """
         if self._calibrations is None:
             own = self._calibration_file.calibrations(model=self.fingerprint)
-            self._calibrations = own or dict(getattr(self.model, "calibrations", {}))
+            self._calibrations = own or dict(getattr(self.model, "calibrations", None) or {})
         return self._calibrations
 
     # What it holds.
@@ -643,8 +644,8 @@ class TargetCache:
 
 
 def calibration_path(cache: Path) -> Path:
-    """Where the calibration of a cache lies: beside its folder."""
-    return Path(f"{cache}.{CALIBRATION_FILE}")
+    """Where the calibration of a cache lies: beside its folder, also where a link leads there."""
+    return Path(f"{os.path.realpath(cache)}.{CALIBRATION_FILE}")
 
 
 def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationFile]:
