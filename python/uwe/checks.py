@@ -122,7 +122,7 @@ def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> 
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to see in a text but blanks: controls, soft hyphens, lone accents."""
+    """Whether a text is of blanks and what nobody sees: controls, soft hyphens, lone accents."""
     return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
 
 

@@ -389,8 +389,8 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
             )
         if not found:
             raise InputError(
-                f"no target has the label or id {target!r:.80}{_near(targets, target)}: pass the exact "
-                "label, its id, or an index"
+                f"no target has the label or id {target!r:.80}{_near(targets, target)}: pass the "
+                "exact label, its id, or an index"
             )
         return found[0]
     try:

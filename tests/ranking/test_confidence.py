@@ -313,7 +313,8 @@ def test_what_is_kept_is_not_cut_with_what_is_left_out(targets: uwe.TargetCache)
 
 
 @pytest.mark.parametrize(
-    "other", [unicodedata.normalize("NFD", "Big Café Data"), "Big Ca\u00adfé \u200bData", "big cafe data"]
+    "other",
+    [unicodedata.normalize("NFD", "Big Café Data"), "Big Ca\u00adfé \u200bData", "big cafe data"],
 )
 def test_texts_that_the_encoder_reads_alike_have_one_confidence(other: str) -> None:
     model = Calibrated(keyword=calibration(1))

@@ -113,7 +113,9 @@ def test_a_text_of_the_space_is_left_alone(space: uwe.TargetCache, query: str) -
     )
 
 
-@pytest.mark.parametrize("query", ["SWE\n", "  SWE", "Chef\tde  QA\r\n", "ABE\u0301 QA", "SW\u00adE"])
+@pytest.mark.parametrize(
+    "query", ["SWE\n", "  SWE", "Chef\tde  QA\r\n", "ABE\u0301 QA", "SW\u00adE"]
+)
 def test_a_text_of_the_space_has_any_blanks_and_accents(query: str) -> None:
     labels = [*LABELS, "chef de QA", "AB\u00c9 QA"]
     space = uwe.TargetCache.build(HashEncoder(), labels, scorer="max")

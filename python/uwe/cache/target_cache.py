@@ -250,7 +250,7 @@ class TargetCache:
                 files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
-            InputError: If `path` is no path, `model` no model, or `resident` neither True nor False.
+            InputError: If `path` is no path, `model` no model, or `resident` no boolean.
             CacheNotFoundError: If there is no cache.
             CacheFormatError: If it is something else, or a newer format.
             CacheCorruptError: If the files are not those that the manifest names.
@@ -578,7 +578,7 @@ class TargetCache:
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        now = self._now()
+        now: TargetCache = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
         if now.fingerprint == self.fingerprint:
             now._model = self._model
