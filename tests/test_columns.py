@@ -71,6 +71,38 @@ def test_texts_come_from_columns(
     assert np.array_equal(uwe.scores(column(TEXTS), cache), uwe.scores(TEXTS, cache))
 
 
+@pytest.mark.parametrize("column", [*COLUMNS, np.array, lambda x: np.array(x, dtype=object)])
+def test_targets_and_filters_come_from_columns(column: Callable[[list[Any]], Any]) -> None:
+    assert uwe.rank("data", column(TEXTS)) == uwe.rank("data", TEXTS)
+    cache = uwe.TargetCache.build(
+        Speller(), column([*TEXTS, "law"]), scorer="pooled", metadata={"kind": ["a", "b", "c"]}
+    )
+    assert cache.mask({"kind": column(["a", "c"])}).tolist() == [True, False, True]
+    if column is not COLUMNS[6]:  # categories of polars are texts
+        assert cache.mask(column([2, 0])).tolist() == [True, False, True]
+        assert cache.mask(column([True, False, True])).tolist() == [True, False, True]
+    with pytest.raises(InputError, match="one column"):
+        cache.mask({"kind": pd.DataFrame({"x": ["a"]})})
+    with pytest.raises(InputError, match="where"):
+        cache.mask(iter([0]))
+
+
+@pytest.mark.parametrize("column", [pa.array, pl.Series, pd.Series])
+def test_right_targets_come_from_columns(
+    cache: uwe.TargetCache, column: Callable[[list[Any]], Any]
+) -> None:
+    rows = [[1], [0, 1]]
+    found = uwe.cache_metrics(TEXTS, cache, column(rows))
+    assert np.array_equal(found.values, uwe.cache_metrics(TEXTS, cache, rows).values)
+
+
+def test_a_value_of_pandas_is_no_column(cache: uwe.TargetCache) -> None:
+    for value in (pd.NA, pd.NaT, pd.Timestamp(0)):
+        for call in (uwe.rank_many, uwe.top_k):
+            with pytest.raises(InputError, match="queries"):
+                call(value, cache)
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_a_text_that_is_missing_has_its_row(
     cache: uwe.TargetCache, column: Callable[[list[Any]], Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from conftest import HashEncoder
 from tiny_model import write_model
 from uwe.errors import InputError
 from uwe.language import LANGUAGES, foreign, guess_language
+from uwe.ranking.foreign import unread_language
 
 FOREIGN = [
     line.split("\t")
@@ -110,6 +112,13 @@ def test_a_foreign_query_is_warned_of(tmp_path: Path, language: str) -> None:
     with pytest.warns(uwe.LanguageWarning) as caught:
         assert len(list(uwe.rank_stream([GERMAN] * 9, cache, block=2))) == 9
     assert len(caught) == 1
+
+
+def test_how_accents_are_encoded_changes_no_language() -> None:
+    model = uwe.load()
+    query = "F\u00fchrungskraft im Einzelhandel f\u00fcr M\u00f6bel"
+    forms = (query, unicodedata.normalize("NFD", query), "\u200b".join(query))
+    assert [unread_language(form, model) for form in forms] == ["de"] * 3
 
 
 def test_who_is_not_warned(tmp_path: Path) -> None:

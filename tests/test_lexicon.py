@@ -145,6 +145,7 @@ def test_updated_adds_and_replaces_and_leaves_the_old_one() -> None:
         ({"PO": ["product owner", " "]}, "'PO'"),
         ({"PO": ["product owner", 3]}, "'PO'"),
         ({" ": "x"}, "blank"),
+        ({"x": "\u200b"}, "blank"),
         ({3: "three"}, "blank"),
         ({"&&": "and"}, "'&&'"),
         ({"PO": "PO"}, "one another"),

@@ -98,7 +98,9 @@ def calls(folder: Path) -> dict[str, Call]:
         "TokenVectors": (uwe.TokenVectors, {"values": np.zeros((2, 3)), "offsets": [0, 1, 2]}),
         "TokenVectors.from_list": (uwe.TokenVectors.from_list, {"vectors": [np.zeros((2, 3))]}),
         "build": (uwe.TargetCache.build, build),
-        "open": (uwe.TargetCache.open, {"path": folder / "c.uwe", "model": model}),
+        "open": (
+            uwe.TargetCache.open, {"path": folder / "c.uwe", "model": model, "resident": True}
+        ),
         "append": (
             cache.append,
             {"labels": ["n"], "ids": ["n"], "aliases": [[]], "block": 1, "progress": False,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache
-from uwe.checks import flag, listed, path_of, text_of
+from uwe.checks import flag, is_blank, listed, path_of, text_of
 from uwe.columns import arrow, metadata_array
 from uwe.errors import InputError
 from uwe.extraction.extract import extract_many
@@ -171,7 +171,7 @@ class _Batch(ABC):
                     f"column {self._column!r}, rows from {start} on: {error}; or pass over such "
                     "rows by skip_invalid=True"
                 ) from error
-        asked = [i for i, text in enumerate(texts) if isinstance(text, str) and text.strip()]
+        asked = [i for i, text in enumerate(texts) if isinstance(text, str) and not is_blank(text)]
         try:
             found = self._many([texts[i] for i in asked], cache)
         except InputError:

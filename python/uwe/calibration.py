@@ -120,52 +120,72 @@ class Calibration:
         return cls(tuple(features), columns[0], columns[1], columns[2], bias, scorer, fitted_on)
 
 
-def read_calibrations(path: Path, *, model: str = "") -> dict[str, Calibration]:
-    """The calibrations of a file by the kind of query; none where there is no file.
+@dataclass(frozen=True)
+class CalibrationFile:
+    """The content of a file of calibrations at one moment, which is understood where it is used.
 
-    Args:
+    Attributes:
         path: The file.
-        model: Fingerprint of the model that ranks.
-
-    Raises:
-        DataError: If the file is not a calibration, or is for another model.
+        content: None where there is none.
+        problem: Why it cannot be read, if so.
     """
-    try:
-        content = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except UnicodeDecodeError as error:
-        raise DataError(f"expected UTF-8, got {error}: calibrate again", path=path) from None
-    except OSError as error:
-        raise DataError(
-            f"cannot be read ({error}): make it a file that you may read", path=path
-        ) from None
-    try:
-        document = json.loads(content)
-        if document["version"] != _VERSION:
-            raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
-        if document.get("model", model) != model:
-            raise ValueError("those of another model")
-        return {
-            str(kind): Calibration.from_dict(one) for kind, one in document["calibrations"].items()
-        }
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        OverflowError,
-    ) as error:
-        raise DataError(
-            f"expected calibrations, found something else ({error}): write the file again with  "
-            "uwe calibrate, or remove it",
-            path=path,
-        ) from None
+
+    path: Path
+    content: bytes | None
+    problem: str = ""
+
+    @classmethod
+    def at(cls, path: Path) -> CalibrationFile:
+        """The file as it is now."""
+        try:
+            return cls(path, path.read_bytes())
+        except FileNotFoundError:
+            return cls(path, None)
+        except OSError as error:
+            return cls(path, None, str(error))
+
+    def calibrations(self, *, model: str = "") -> dict[str, Calibration]:
+        """The calibrations by the kind of query; none where there is no file.
+
+        Args:
+            model: Fingerprint of the model that ranks.
+
+        Raises:
+            DataError: If the file is not a calibration, or is for another model.
+        """
+        if self.problem:
+            raise DataError(
+                f"cannot be read ({self.problem}): make it a file that you may read", path=self.path
+            )
+        if self.content is None:
+            return {}
+        try:
+            document = json.loads(self.content.decode("utf-8"))
+            if document["version"] != _VERSION:
+                raise ValueError(f"expected version {_VERSION}, got {document['version']!r}")
+            if document.get("model", model) != model:
+                raise ValueError("those of another model")
+            return {
+                str(kind): Calibration.from_dict(one)
+                for kind, one in document["calibrations"].items()
+            }
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            OverflowError,
+        ) as error:
+            raise DataError(
+                f"expected calibrations, found something else ({error}): write the file again "
+                "with  uwe calibrate, or remove it",
+                path=self.path,
+            ) from None
 
 
 def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
-    """What `read_calibrations` reads; by the model of a fingerprint alone, if one is given."""
+    """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given."""
     document = {
         "version": _VERSION,
         **({} if model is None else {"model": model}),

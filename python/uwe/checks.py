@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import operator
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex, TypeGuard
@@ -16,6 +17,7 @@ from uwe.columns import values_of
 from uwe.errors import InputError
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
+_UNSEEN = ("Cc", "Cf", "Co", "Mn", "Me")  # controls, formats, private use, marks
 
 
 def positive(name: str, value: object) -> int:
@@ -67,7 +69,7 @@ def path_of(what: str, path: object) -> Path:
     Raises:
         InputError: Otherwise, or if it has a character in it that no path has.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or path == "":  # which would be this folder
         raise InputError(f"expected {what} to be a path, got {path!r:.80}: pass a text or a Path")
     made = Path(path)
     try:
@@ -112,7 +114,7 @@ def is_unicode(text: str) -> bool:
 
 
 def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> list[str]:
-    """`texts` as a list: at least one, each with a form in UTF-8 and not blank.
+    """`texts` as a list: at least one, each with a form in UTF-8 and not blank, as `is_blank`.
 
     Args:
         what: What messages call them.
@@ -127,9 +129,14 @@ def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> 
     if not found:
         raise InputError(f"expected {what} to have at least one text, got none: add one")
     for i, text in enumerate(found, first):
-        if not text_of(f"{one} {i}", text).strip():
+        if is_blank(text_of(f"{one} {i}", text)):
             raise InputError(f"{one} {i} is {'blank' if text else 'empty'}: leave it out")
     return found
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text is of blanks and what nobody sees: controls, soft hyphens, lone accents."""
+    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
 
 
 def listed(what: str, values: object) -> list[Any]:

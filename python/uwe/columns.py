@@ -50,11 +50,10 @@ def values_of(what: str, column: Any) -> Any:
         return column
     if hasattr(type(column), "columns"):
         raise _is_table(what, type(column).__name__)
-    if origin == "polars":
+    if origin == "polars" or (origin == "pandas" and not hasattr(column, "isna")):
         return column
     if origin == "pandas":
-        missing = column.isna() if hasattr(column, "isna") else ()
-        return [None if no else value for value, no in zip(column, missing, strict=True)]
+        return [None if no else one for one, no in zip(column, column.isna(), strict=True)]
     pa = arrow("taking Arrow data")
     made = pa.chunked_array(column) if streams else pa.chunked_array([pa.array(column)])
     if pa.types.is_struct(made.type):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from uwe.checks import file_name, path_of, text_of
+from uwe.checks import file_name, is_blank, path_of, text_of
 from uwe.errors import DataError, InputError
 from uwe.files.records import (
     Format,
@@ -347,16 +347,18 @@ def _text(fields: dict[str, Any], name: str) -> str:
     text = fields[name]
     if not isinstance(text, str):
         raise InputError(f"expected {name!r} to be a text, got {text!r}: mend the line")
-    if not text.strip():
+    if is_blank(text):
         raise InputError("expected a text, got a blank one: leave it out")
     return text
 
 
 def _aliases(value: object, name: str) -> list[str]:
     if isinstance(value, str):
-        value = [alias.strip() for alias in _ALIAS_SEPARATOR.split(value) if alias.strip()]
+        value = [alias.strip() for alias in _ALIAS_SEPARATOR.split(value) if not is_blank(alias)]
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(a, str) and a.strip() for a in value):
+    if not isinstance(value, list) or not all(
+        isinstance(a, str) and not is_blank(a) for a in value
+    ):
         raise InputError(f"expected {name!r} to be a list of texts, got {value!r}: mend the line")
     return value

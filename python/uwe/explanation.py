@@ -369,9 +369,9 @@ def _of_stored_mean(pairs: Floats, vectors: Floats, mean: NDArray[np.float32]) -
 
 def _index(targets: TargetCache, target: str | int | Match) -> int:
     if isinstance(target, Match):
-        index = target.index
+        index = natural("the index of a match", target.index)
         # A cache that changed since numbers its targets again: the index may mean another one.
-        known = 0 <= index < len(targets) and (targets.labels[index], targets.ids[index])
+        known = index < len(targets) and (targets.labels[index], targets.ids[index])
         if known != (target.label, target.id):
             raise InputError(
                 f"the match {target.label!r}, index {index}, is of another state of the cache: "
@@ -384,13 +384,13 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
             found = [i for i, known in enumerate(targets.ids) if known == target]
         if len(found) > 1:
             raise InputError(
-                f"{len(found)} targets have the label {target!r}: pass one of their indices, "
+                f"{len(found)} targets have the label {target!r:.80}: pass one of their indices, "
                 f"{', '.join(map(str, found[:5]))}"
             )
         if not found:
             raise InputError(
-                f"no target has the label or id {target!r}{_near(targets, target)}: pass the exact "
-                "label, its id, or an index"
+                f"no target has the label or id {target!r:.80}{_near(targets, target)}: pass the "
+                "exact label, its id, or an index"
             )
         return found[0]
     try:
@@ -407,6 +407,9 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
 def _near(targets: TargetCache, label: str) -> str:
     import difflib
 
+    label = label.casefold()
+    # Of a large space, to compare all would take longer than to rank.
     folded = {text.casefold(): text for text in targets.labels}
-    near = difflib.get_close_matches(label.casefold(), folded, n=3, cutoff=0.6)
+    some = [text for text in folded if text[:1] == label[:1]]
+    near = difflib.get_close_matches(label, some, n=3, cutoff=0.6)
     return f"; near are {', '.join(repr(folded[n]) for n in near)}" if near else ""

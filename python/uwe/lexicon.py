@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 from os import PathLike
 from pathlib import Path
 
-from uwe.checks import is_iterable, path_of, text_of
+from uwe.checks import is_blank, is_iterable, path_of, text_of
 from uwe.errors import DataError, InputError
 
 UNKNOWN = "?"
@@ -235,7 +235,7 @@ def _cycle_text(cycle: Sequence[str]) -> str:
 
 
 def _checked_text(text: object, typed: object) -> str:
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or is_blank(text):
         raise InputError(
             f"abbreviation {typed!r}: expected texts that are not blank, got {text!r}: write out "
             "what it stands for, or leave it out"

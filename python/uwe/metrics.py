@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
 from uwe.checks import floats, is_iterable, listed
+from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
 from uwe.progress import Progress, check_progress, reporting
@@ -162,6 +163,7 @@ def _ragged(
     relevant: Iterable[Sequence[int]], targets: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Relevant indices of all queries one after the other, and where each query's begin."""
+    relevant = values_of("relevant", relevant)
     if not is_iterable(relevant):
         raise InputError(
             "expected for each query a list of its relevant targets, got "
@@ -193,7 +195,7 @@ def _indices(row: Sequence[int], query: int) -> NDArray[np.int64]:
         indices = np.zeros((0, 0))
     if indices.ndim != 1 or (len(indices) and indices.dtype.kind not in "iu"):
         raise InputError(
-            f"query {query}: expected a list of target indices as relevant, got {row!r}"
+            f"query {query}: expected a list of target indices as relevant, got {row!r:.80}"
         )
     return indices.astype(np.int64)
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import HashEncoder
 from uwe.cache.target_cache import TargetCache
+from uwe.checks import is_blank
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import (
     CacheError,
@@ -249,7 +250,7 @@ def test_threads_share_a_cache(small_cache: TargetCache) -> None:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
-    lambda text: bool(text.strip())
+    lambda text: not is_blank(text)
 )
 
 

@@ -122,6 +122,7 @@ def test_targets_from_json_lines(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ('{"label": " "}', "blank"),
+        ('{"label": "\u200b"}', "blank"),
         ('{"label": "a", "id": 7}', "got 7"),
         ('{"label": "a", "id": 0}', "got 0"),
         ('{"label": "a", "id": false}', "got False"),

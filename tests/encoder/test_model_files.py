@@ -101,6 +101,26 @@ def test_they_are_found_wherever_they_are_named(where: Any, tmp_path: Path) -> N
         open_session(where().SerializeToString(), 1, tmp_path)
 
 
+def test_other_bytes_for_the_same_open_no_file_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "w.bin").write_bytes(TABLE.tobytes())
+    monkeypatch.chdir(tmp_path)
+    model = table_encoder()
+    external(model.graph.initializer[0])
+    key, value = b"\n\x08location", b"\x12\x05w.bin"
+    content = model.SerializeToString().replace(key + value, value + key)
+    onnx.load_from_string(content)
+    with pytest.raises(ModelError):
+        open_session(content, 1, tmp_path)
+
+
+def test_metadata_may_have_any_key(tmp_path: Path) -> None:
+    model = table_encoder()
+    helper.set_model_props(model, {"location": "Ghent", "other": "x" * 200})
+    open_session(model.SerializeToString(), 1, tmp_path)
+
+
 def test_what_is_no_onnx_file_is_an_error_of_ours(tmp_path: Path) -> None:
     whole = table_encoder().SerializeToString()
     for content in (b"", b"\0" * 100, whole[: len(whole) // 2], b"\xff" + whole):

@@ -131,7 +131,7 @@ def test_a_filter_leaves_the_others(skills: uwe.TargetCache) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["." * 100_000, "\x00\x01\x02", "★★★★☆ 😀", "-\n" * 5_000, "<" * 50_000, "&nbsp;", "\ufeff?"],
+    ["." * 100_000, "\x00\x01.\x02", "★★★★☆ 😀", "-\n" * 5_000, "<" * 50_000, "&nbsp;", "\ufeff?"],
 )
 def test_what_says_nothing_finds_nothing(skills: uwe.TargetCache, text: str) -> None:
     assert list(uwe.extract(text, skills)) == []
@@ -195,6 +195,11 @@ def test_a_wide_gap_in_a_line_is_no_text(skills: uwe.TargetCache, line: str, bla
     assert {"SQL", "work in teams"} <= {finding.label for finding in found}
     for finding in found:
         assert all(text[place.start : place.end] == place.text for place in finding.places)
+
+
+def test_a_line_of_what_nobody_sees_is_no_text(skills: uwe.TargetCache) -> None:
+    text = "Requirements:\n- \u2060\n\ufe0f\n- good SQL\n"
+    assert "SQL" in {finding.label for finding in uwe.extract(text, skills, min_confidence=0)}
 
 
 @pytest.mark.parametrize("blank", ["\xa0", "\u2009", "\u3000"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 import uwe
 from conftest import HashEncoder
 from uwe.cache.target_cache import calibration_path
-from uwe.calibration import FEATURES, Calibration, calibrations_json, read_calibrations
+from uwe.calibration import FEATURES, Calibration, CalibrationFile, calibrations_json
 from uwe.errors import DataError, InputError
 from uwe.ranking.rank import ranked_features
 
@@ -44,6 +46,16 @@ class Calibrated(HashEncoder):
         self.calibrations = calibrations
 
 
+class One(Calibrated):
+    """An encoder that reads every query alike."""
+
+    def __init__(self, other: Calibrated) -> None:
+        super().__init__(**other.calibrations)
+
+    def encode(self, texts: Sequence[str]) -> uwe.TokenVectors:
+        return super().encode(["one"] * len(texts))
+
+
 def test_calibrations_of_the_same_numbers_are_equal() -> None:
     one = calibration(1)
     assert (one, hash(one)) == (calibration(1), hash(calibration(1)))
@@ -63,7 +75,8 @@ def plain_features(query: str, targets: uwe.TargetCache, labels: uwe.TargetCache
     """The features of the best ten, by their definitions."""
 
     def words(text: str) -> list[str]:
-        return re.findall(r"[^\W_]+", text.lower())
+        split = unicodedata.normalize("NFD", text.lower())
+        return re.findall(r"[^\W_]+", "".join(c for c in split if not unicodedata.combining(c)))
 
     def trigrams(text: str) -> set[str]:
         padded = f" {' '.join(words(text))} "
@@ -192,6 +205,42 @@ def test_a_new_cache_never_has_the_calibration_of_the_one_before(
     assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
 
 
+def test_a_cache_keeps_the_calibration_that_it_was_opened_with(tmp_path: Path) -> None:
+    first = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    second = first.calibrated({"default": calibration(8)})
+    space(first.path)
+    assert first.calibrations == {"default": calibration(9)}
+    assert second.calibrations == {"default": calibration(8)}
+
+
+def test_a_link_leads_to_the_calibration_too(tmp_path: Path) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    link = tmp_path / "link.uwe"
+    link.symlink_to("own.uwe", target_is_directory=True)
+    assert uwe.TargetCache.open(link, model=Calibrated()).calibrations == own.calibrations
+    space(link)
+    assert not uwe.TargetCache.open(own.path, model=Calibrated()).calibrations
+
+
+def test_a_cache_that_is_built_again_while_it_is_opened_has_its_own_calibration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+    read, states = CalibrationFile.at, [["b", "c"]]
+
+    def at(path: Path) -> CalibrationFile:
+        found = read(path)
+        if states:
+            other = states.pop()
+            uwe.TargetCache.build(HashEncoder(), other, scorer=SOFT, path=own.path)
+        return found
+
+    monkeypatch.setattr(CalibrationFile, "at", at)
+    again = uwe.TargetCache.open(own.path, model=HashEncoder())
+    assert list(again.labels) == ["b", "c"]
+    assert not again.calibrations
+
+
 def test_without_a_calibration_there_is_no_confidence(targets: uwe.TargetCache) -> None:
     plain = uwe.TargetCache.build(HashEncoder(), LABELS, scorer=SOFT)
     for ranking in (uwe.rank("data", plain), uwe.rank("data", targets, scorer="pooled")):
@@ -237,7 +286,7 @@ def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
 def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(calibrations_json({"title": calibration(4)}))
-    ((kind, found),) = read_calibrations(file).items()
+    ((kind, found),) = CalibrationFile.at(file).calibrations().items()
     wanted = calibration(4)
     assert kind == "title"
     assert (found.features, found.scorer, found.bias) == (FEATURES, SOFT, wanted.bias)
@@ -255,12 +304,12 @@ def test_a_damaged_calibration_is_named(tmp_path: Path, content: str) -> None:
     file = tmp_path / "calibration.json"
     file.write_text(content)
     with pytest.raises(DataError, match=r"calibration\.json"):
-        read_calibrations(file)
+        CalibrationFile.at(file).calibrations()
 
 
 def test_a_folder_is_no_calibration(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
-        read_calibrations(tmp_path)
+        CalibrationFile.at(tmp_path).calibrations()
 
 
 def test_a_filter_does_not_change_confidence(targets: uwe.TargetCache) -> None:
@@ -276,6 +325,20 @@ def test_what_is_kept_is_not_cut_with_what_is_left_out(targets: uwe.TargetCache)
     best = max(ranking, key=lambda match: match.confidence or 0)
     found = uwe.rank("chef of law", targets, k=1, min_confidence=best.confidence)
     assert [match.index for match in found] == [best.index]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [unicodedata.normalize("NFD", "Big Café Data"), "Big Ca\u00adfé \u200bData", "big cafe data"],
+)
+def test_texts_that_the_encoder_reads_alike_have_one_confidence(other: str) -> None:
+    model = Calibrated(keyword=calibration(1))
+    vectors = model.encode([*LABELS, "a café"])
+    targets = uwe.TargetCache.from_vectors(
+        vectors, [*LABELS, "a café"], model=One(model), scorer=SOFT
+    )
+    one, two = (uwe.rank(query, targets) for query in ("Big Café Data", other))
+    assert [match.confidence for match in one] == [match.confidence for match in two]
 
 
 def test_of_one_target_alone_nothing_is_known() -> None:

@@ -163,6 +163,19 @@ def test_a_notebook_shows_a_ranking_and_an_explanation(skills: uwe.TargetCache) 
     assert "no match" in uwe.rank("chef", space, min_score=9)._repr_html_()
 
 
+def test_a_notebook_shows_the_first_rows_of_many(skills: uwe.TargetCache) -> None:
+    few = uwe.rank_many(QUERIES[:25], skills, k=4)
+    assert few._repr_html_().count("<tr>") == 101
+    assert "first" not in few._repr_html_()
+    many = uwe.rank_many(QUERIES, skills, k=3)
+    for rankings in (many, uwe.Ranking("all", many[0] * 80)):
+        html = rankings._repr_html_()
+        assert html.count("<tr>") == 101
+        assert "100 of 240 rows" in html
+    empty = uwe.rank_many(QUERIES * 2, skills, min_score=9)._repr_html_()
+    assert empty.count("no match") == 100
+
+
 def test_a_ranking_is_a_list_that_survives_a_pickle(skills: uwe.TargetCache) -> None:
     rankings = uwe.rank_many(["data chef", "spark"], skills, k=2)
     again = pickle.loads(pickle.dumps(rankings))

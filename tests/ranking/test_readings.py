@@ -113,13 +113,24 @@ def test_a_text_of_the_space_is_left_alone(space: uwe.TargetCache, query: str) -
     )
 
 
-@pytest.mark.parametrize("query", ["SWE\n", "  SWE", "Chef\tde  QA\r\n", "ABE\u0301 QA"])
+@pytest.mark.parametrize(
+    "query", ["SWE\n", "  SWE", "Chef\tde  QA\r\n", "ABE\u0301 QA", "SW\u00adE"]
+)
 def test_a_text_of_the_space_has_any_blanks_and_accents(query: str) -> None:
     labels = [*LABELS, "chef de QA", "AB\u00c9 QA"]
     space = uwe.TargetCache.build(HashEncoder(), labels, scorer="max")
     literal = uwe.rank(query, space, k=ALL, abbreviations=False)
     assert uwe.rank(query, space, k=ALL, abbreviations=TABLE) == literal
     assert list(uwe.rank_stream(iter([query]), space, k=ALL, abbreviations=TABLE)) == [literal]
+
+
+def test_what_nobody_sees_hides_no_abbreviation(space: uwe.TargetCache) -> None:
+    wanted = uwe.rank("Mgr QA", space, k=1, abbreviations=TABLE)
+    assert wanted[0].read_as
+    query = "\ufeffM\u00adgr \u200bQA"
+    assert uwe.rank(query, space, k=1, abbreviations=TABLE) == wanted
+    found = uwe.explain(query, space, wanted[0], abbreviations=TABLE)
+    assert found.score == pytest.approx(wanted[0].score, abs=1e-6)
 
 
 def test_without_abbreviations_it_is_taken_as_it_stands(space: uwe.TargetCache) -> None:

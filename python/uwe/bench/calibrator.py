@@ -23,7 +23,7 @@ from uwe.bench.calibration import (
 )
 from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES
-from uwe.checks import is_iterable
+from uwe.checks import listed
 from uwe.errors import InputError, extra
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer
@@ -130,9 +130,8 @@ def calibrate(
     find = target_finder(targets)
     accepted = []
     for query, names in answers.items():
-        if isinstance(names, str | bytes) or not is_iterable(names):
-            raise InputError(f"expected a list of targets for {query!r}, got {names!r}: correct it")
-        accepted.append({index for name in names for index in find(name)})
+        listed_names = listed(f"the right targets of {query!r:.80}", names)
+        accepted.append({index for name in listed_names for index in find(name)})
     chosen = str(chosen_scorer(targets, scorer))
     queries, found = list(answers), []
     with reporting(progress, len(queries), "Ranking") as report:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import is_iterable
+from uwe.columns import values_of
 from uwe.errors import InputError
 
 Scalar = str | int | float | bool | None
 """A metadata value."""
 
-Where = Mapping[str, Any] | Sequence[bool] | Sequence[int] | NDArray[Any]
+Where = Mapping[str, Any] | Iterable[bool] | Iterable[int] | NDArray[Any]
 """A filter: `{column: value or list of values}`, a boolean mask, or indices."""
 
 
@@ -52,15 +54,19 @@ class Filters:
         return self._from_array(where)
 
     def _from_array(
-        self, where: Sequence[bool] | Sequence[int] | NDArray[Any]
+        self, where: Iterable[bool] | Iterable[int] | NDArray[Any]
     ) -> NDArray[np.bool_]:
-        if isinstance(where, str | bytes) or not isinstance(where, Sequence | np.ndarray):
+        values = values_of("where", where)
+        # What can be read once only would keep nothing the next time.
+        if isinstance(where, str | bytes | Iterator) or not is_iterable(values):
             raise InputError(
                 "expected where={column: value or list of values}, a boolean mask or indices, got "
                 f"{type(where).__name__}"
             )
+        if not isinstance(values, np.ndarray) or values.dtype == object:
+            values = list(values)
         try:
-            array = np.asarray(where)
+            array = np.asarray(values)
         except ValueError:
             array = np.empty((0, 0))
         if array.ndim == 1 and len(array) == 0 and array.dtype != np.bool_:
@@ -78,7 +84,7 @@ class Filters:
                 f"{array.shape} of {array.dtype}"
             )
         # NumPy makes numbers of the booleans among them.
-        if not isinstance(where, np.ndarray) and any(isinstance(i, bool | np.bool_) for i in where):
+        if isinstance(values, list) and any(isinstance(i, bool | np.bool_) for i in values):
             raise InputError(
                 "expected a mask of booleans alone or indices alone, got both: pass one of them"
             )
@@ -98,7 +104,7 @@ class Filters:
         known, codes = self._encoded(column)
         kinds = {kind for kind, _ in known}
         wanted_codes = []
-        for value in self._listed(wanted):
+        for value in self._listed(f"column {column!r}", wanted):
             key = kinded(value, f"column {column!r}")
             if key[0] not in kinds and key[0] != "None" and kinds - {"None"}:
                 raise InputError(
@@ -110,11 +116,12 @@ class Filters:
         return np.isin(codes, wanted_codes)
 
     @staticmethod
-    def _listed(wanted: Any) -> list[Any]:
+    def _listed(what: str, wanted: Any) -> list[Any]:
         if isinstance(wanted, np.ndarray):
             return list(np.atleast_1d(wanted).tolist())
-        if isinstance(wanted, list | tuple | set | frozenset):
-            return list(wanted)
+        values = values_of(what, wanted)
+        if is_iterable(values) and not isinstance(wanted, str | bytes | Mapping | Iterator):
+            return list(values)
         return [wanted]
 
     def _encoded(self, column: str) -> tuple[dict[tuple[str, Scalar], int], NDArray[np.int64]]:

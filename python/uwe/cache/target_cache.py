@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,10 +21,10 @@ from uwe.cache.filters import Filters, Scalar, Where
 from uwe.calibration import (
     CALIBRATION_FILE,
     Calibration,
+    CalibrationFile,
     calibrations_json,
-    read_calibrations,
 )
-from uwe.checks import listed, path_of, positive, text_of
+from uwe.checks import flag, listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors, name_of
 from uwe.errors import (
@@ -55,12 +56,14 @@ class TargetCache:
 
     def __init__(
         self,
-        core: _core.TargetCache,
         path: Path,
         model: Encoder | None,
         held: TemporaryFolder | None = None,
+        *,
+        resident: bool = False,
     ) -> None:
         """Use `TargetCache.build`, `TargetCache.from_vectors` or `TargetCache.open`."""
+        core, self._calibration_file = _opened(path, resident)
         self._core = core
         self._path = path
         self._model = model
@@ -227,7 +230,7 @@ class TargetCache:
         )
         before = set_aside(calibration_path(folder))  # it is of the cache before
         write(writer, encode, targets, block, progress, at_commit=before)
-        return cls(_core.TargetCache.open(str(folder)), folder, model, held)
+        return cls(folder, model, held)
 
     @classmethod
     def open(
@@ -247,7 +250,7 @@ class TargetCache:
                 files are mapped, and one that others truncate meanwhile ends the process.
 
         Raises:
-            InputError: If `path` is no path, or `model` no model.
+            InputError: If `path` is no path, `model` no model, or `resident` no boolean.
             CacheNotFoundError: If there is no cache.
             CacheFormatError: If it is something else, or a newer format.
             CacheCorruptError: If the files are not those that the manifest names.
@@ -256,7 +259,7 @@ class TargetCache:
         folder = _folder(path)
         if model is not None:
             check_model(model)
-        cache = cls(_core.TargetCache.open(str(folder), resident=resident), folder, model)
+        cache = cls(folder, model, resident=flag("resident", resident))
         if model is not None:
             cache._check_model(model)
         return cache
@@ -292,17 +295,18 @@ class TargetCache:
     def calibrations(self) -> dict[str, Calibration]:
         """What makes `Match.confidence`, by the kind of query; empty if nothing is calibrated.
 
-        Those of the file beside it that `uwe calibrate` wrote, or else, where the cache has all
-        tokens, the model's, which were fitted on such.
+        Those that `uwe calibrate` had written beside it when it was opened, or else, where the
+        cache has all tokens, the model's, which were fitted on such.
 
         Raises:
             DataError: If that file is not a calibration, or is for another model.
             ModelError: As `model`.
         """
         if self._calibrations is None:
-            own = read_calibrations(calibration_path(self._path), model=self.fingerprint)
-            fits = not own and self._core.tokens == "all"
-            self._calibrations = dict(getattr(self.model, "calibrations", {})) if fits else own
+            own = self._calibration_file.calibrations(model=self.fingerprint)
+            if not own and self._core.tokens == "all":
+                own = dict(getattr(self.model, "calibrations", None) or {})
+            self._calibrations = own
         return self._calibrations
 
     # What it holds.
@@ -577,14 +581,14 @@ class TargetCache:
     # Inside.
 
     def _reopened(self) -> TargetCache:
-        now = self._now()
+        now: TargetCache = self._now()
         # Another process may have built another cache here meanwhile: its model is not ours.
-        model = self._model if now.fingerprint == self.fingerprint else None
-        return type(self)(now.core, self._path, model, self._held)
+        if now.fingerprint == self.fingerprint:
+            now._model = self._model
+        return now
 
     def _now(self) -> TargetCache:
-        core = _core.TargetCache.open(str(self._path), resident=self._core.resident)
-        return type(self)(core, self._path, None, self._held)
+        return type(self)(self._path, None, self._held, resident=self._core.resident)
 
     def _same_space(self) -> TargetCache:
         """What is at the folder now, if it can be joined by what this one takes."""
@@ -620,7 +624,7 @@ class TargetCache:
         for name in listed(f"{what}s", names):
             found = find(text_of(f"each {what}", name))
             if not found:
-                raise InputError(f"no target has the {what} {name!r}: nothing was removed")
+                raise InputError(f"no target has the {what} {name!r:.80}: nothing was removed")
             indices.update(found)
         return sorted(indices)
 
@@ -644,8 +648,22 @@ class TargetCache:
 
 
 def calibration_path(cache: Path) -> Path:
-    """Where the calibration of a cache lies: beside its folder."""
-    return cache.with_name(f"{cache.name}.{CALIBRATION_FILE}")
+    """Where the calibration of a cache lies: beside its folder, also where a link leads there."""
+    return Path(f"{os.path.realpath(cache)}.{CALIBRATION_FILE}")
+
+
+def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationFile]:
+    """The cache in a folder and its calibration, both of one state, whoever writes meanwhile.
+
+    A cache that is built again takes the calibration away before it appears: one that is there
+    before and after is of the cache that was opened in between.
+    """
+    calibration = CalibrationFile.at(calibration_path(path))
+    while True:
+        before, core = calibration, _core.TargetCache.open(str(path), resident=resident)
+        calibration = CalibrationFile.at(calibration_path(path))
+        if calibration == before:
+            return core, calibration
 
 
 def _folder(path: str | PathLike[str]) -> Path:

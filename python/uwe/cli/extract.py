@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uwe.checks import path_of
+from uwe.checks import is_blank, path_of
 from uwe.cli import arguments, bulk, output
 from uwe.cli.bench.options import check_out
 from uwe.cli.guard import say
@@ -162,7 +162,7 @@ def _read(path: str) -> str:
             "expected plain text, Markdown or HTML in UTF-8, got other bytes: save it as such",
             path=named,
         ) from None
-    if not text.strip():
+    if is_blank(text):
         raise DataError("expected a text, got a blank one: fill it", path=named)
     return text
 

@@ -11,6 +11,7 @@ import ctypes
 import hashlib
 import importlib
 import os
+import re
 import threading
 import weakref
 from collections.abc import Generator, Sequence
@@ -35,9 +36,10 @@ _ALONE = 1 << 14
 # Fusions that take longer than what they replace: the norm of a sum goes number by number.
 _SLOWER = ["SkipLayerNormFusion"]
 
-# What Protocol Buffers write for the key of the entry of a tensor that names another file. It is
-# found wherever a tensor stands; the package `onnx`, which could tell, is not needed to rank.
-_EXTERNAL = b"\n\x08location"
+# What Protocol Buffers write where a tensor names another file: tag and length of the entry, then
+# its key. An entry of metadata has another tag. It is found wherever a tensor stands; the package
+# `onnx`, which could tell, is not needed to rank.
+_EXTERNAL = re.compile(rb"j[\x80-\xff]*[\x00-\x7f]\n\x08location")
 
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
@@ -236,7 +238,7 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     Raises:
         ModelError: If it is none, or keeps weights in other files, which nothing identifies.
     """
-    if _EXTERNAL in content:
+    if _EXTERNAL.search(content):
         raise ModelError(
             f"{path}: expected all weights inside, but some are in another file (external data): "
             "export the model with  uwe export, or join them with  "
@@ -250,6 +252,9 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     options.inter_op_num_threads = 1
     # A spinning pool takes the processors from whoever works next, such as the ranking.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Where onnxruntime looks for other files: one that names them in bytes of its own finds none.
+    folder = "session.model_external_initializers_file_folder_path"
+    options.add_session_config_entry(folder, os.devnull)
     # What matters is raised as an exception; warnings about folded constants help nobody.
     options.log_severity_level = 3
     try:

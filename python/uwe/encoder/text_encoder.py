@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.calibration import CALIBRATION_FILE, Calibration, read_calibrations
+from uwe.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
 from uwe.checks import path_of, positive, texts_of
 from uwe.encoder.config import ModelConfig
 from uwe.encoder.session import OnnxSession, PinnedFile
@@ -36,6 +36,8 @@ _ENCODING_VERSION = 1
 # length floats.
 _BATCH_TOKENS = 4096
 _BATCH = 64
+# Characters for each token that a model reads, of which a long text is likely to have more.
+_CHARACTERS = 32
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class TextEncoder:
         self._threads = threads
         self._tokenizer: Tokenizer | None = None
         self._fingerprint: str | None = None
+        self._calibration_file = CalibrationFile.at(self._folder / CALIBRATION_FILE)
         self._calibrations: dict[str, Calibration] | None = None
 
     @property
@@ -131,7 +134,7 @@ class TextEncoder:
             DataError: If its `calibration.json` is not a calibration.
         """
         if self._calibrations is None:
-            self._calibrations = read_calibrations(self._folder / CALIBRATION_FILE)
+            self._calibrations = self._calibration_file.calibrations()
         return self._calibrations
 
     @property
@@ -320,7 +323,7 @@ class TextEncoder:
             f"{self._tokenizer_file.path}: the tokenizer fails on text {number} ({text[:40]!r})"
         )
         with tokenizer_errors(problem):
-            encoding = tokenizer.encode(text)
+            encoding = _encoding(tokenizer, text, self._config.max_tokens)
         if not encoding.ids:
             raise InputError(
                 f"text {number} ({text[:40]!r}): the tokenizer of '{self._config.name}' makes no "
@@ -414,6 +417,21 @@ def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     return tokenizer
+
+
+def _encoding(tokenizer: Tokenizer, text: str, max_tokens: int) -> Encoding:
+    """What the tokenizer makes of a text, of which a part is enough if that is too long as well.
+
+    No token goes over a blank, so that a part which ends there has the first tokens of the whole.
+    """
+    size = _CHARACTERS * max_tokens
+    while size < len(text):
+        blank = max(text.rfind(" ", 0, size), text.rfind("\n", 0, size))
+        encoding = tokenizer.encode(text[: max(blank, 0)].rstrip())
+        if encoding.overflowing:
+            return encoding
+        size *= 4
+    return tokenizer.encode(text)
 
 
 def _batches(

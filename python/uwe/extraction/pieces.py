@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.calibration import FEATURES
+from uwe.checks import is_blank
 from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
 from uwe.encoder.tokens import TokenVectors, name_of
 from uwe.encoder.truncation import Truncations, gathered
@@ -352,7 +353,7 @@ def _parts(
             blank = line.text.rfind(" ", first + 1, limit) + 1
             last = starts[at] if at >= 0 and starts[at] > first else blank or limit
         text = line.text[first:last]
-        if text.strip():
+        if not is_blank(text):
             begin = first + len(text) - len(text.lstrip())
             end = first + len(text.rstrip())
             own = items[bisect_left(starts, begin) : bisect_left(starts, end)]

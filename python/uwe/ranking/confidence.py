@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from uwe import _core
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError
-from uwe.ranking.readings import BACKGROUND
+from uwe.ranking.readings import BACKGROUND, plain, without
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
@@ -69,7 +70,7 @@ class Calibrations:
             return self._all["default"]
         kind = self._kind
         if kind is None:
-            long = self._short != "title" and len(query.split()) >= _SENTENCE_WORDS
+            long = self._short != "title" and len(plain(query).split()) >= _SENTENCE_WORDS
             kind = "sentence" if long else self._short
         return self._all.get(kind)
 
@@ -93,7 +94,7 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     best, second, background = space[0], space[min(1, len(space) - 1)], space[-1]
     ascending = space[::-1]
     near = (len(space) - bisect_right(ascending, best - _NEAR)) / BACKGROUND
-    query_words = math.log1p(len(_WORD.findall(query)))
+    _, query_words = _words(query)
     of_readings = [_words(reading)[0] for reading in hits.texts_read]
     of_texts, counts = zip(*map(_words_of_target, texts), strict=True)
     matches = zip(
@@ -130,7 +131,13 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
 
 
 def _words(text: str) -> tuple[str, float]:
-    """Words of a text, with a space around each, and the logarithm of 1 + their number."""
+    """Words of a text, with a space around each, and the logarithm of 1 + their number.
+
+    As to most encoders, accents and what nobody sees make no other word.
+    """
+    text = plain(text)
+    if not text.isascii():
+        text = without(unicodedata.normalize("NFD", text), "Mn")
     words = _WORD.findall(text.lower())
     return f" {' '.join(words)} ", math.log1p(len(words))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.truncation import warn_caller
 from uwe.language import LANGUAGES, LanguageWarning, foreign
+from uwe.ranking.readings import plain
 
 if TYPE_CHECKING:
     from uwe.cache.target_cache import TargetCache
@@ -64,5 +65,5 @@ class ForeignQueries:
 def unread_language(text: str, model: TextEncoder) -> str | None:
     """The language of a text that is surely not English, unless the model reads that too."""
     read = {tag.strip().partition("-")[0].lower() for tag in model.config.language.split(",")}
-    tag = foreign(text, model.has_word) if "en" in read else None
+    tag = foreign(plain(text), model.has_word) if "en" in read else None
     return None if tag in read else tag

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_SHOWN = 100
+"""Rows of a table in a notebook."""
+
+
 @dataclass(frozen=True)
 class Match:
     """One ranked target; hashable.
@@ -132,13 +136,19 @@ def _html(rankings: list[Ranking]) -> str:
     judged = any(match.confidence is not None for of_query in rankings for match in of_query)
     columns = ["query", "match", "score", *(["confidence"] if judged else [])]
     head = "".join(cell(name, right=i > 1, tag="th") for i, name in enumerate(columns))
-    parts = [f"<table><thead><tr>{head}</tr></thead>"]
+    rows, free, caption = sum(max(1, len(of_query)) for of_query in rankings), _SHOWN, ""
+    if rows > free:
+        fact = f"the first {free} of {rows:,} rows; queries: {len(rankings):,}"
+        caption = f'<caption style="text-align: left">{fact}</caption>'
+    parts = [f"<table>{caption}<thead><tr>{head}</tr></thead>"]
     for of_query in rankings:
+        if free <= 0:
+            break
         parts.append("<tbody>")
         query = cell(escaped(of_query.query), more="vertical-align: top")
         if not of_query:
             parts.append(f"<tr>{query}{cell('<i>no match</i>')}<td></td></tr>")
-        for match in of_query:
+        for match in of_query[:free]:
             notes = [escaped(match.alias)] if match.alias else []
             notes += [f"read as: {escaped(match.read_as)}"] if match.read_as else []
             note = f"<br><small>{'; '.join(notes)}</small>" if notes else ""
@@ -151,4 +161,5 @@ def _html(rankings: list[Ranking]) -> str:
             )
             query = "<td></td>"
         parts.append("</tbody>")
+        free -= max(1, len(of_query))
     return "".join([*parts, "</table>"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.cache.target_cache import TargetCache
-from uwe.checks import listed, texts_of
+from uwe.checks import is_iterable, listed, texts_of
+from uwe.columns import values_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from uwe.encoder.text_encoder import TextEncoder
     from uwe.ranking.nearest import NamedTexts
 
-    Targets = TargetCache | Sequence[str]
+    Targets = TargetCache | Iterable[str]
     """A target space, or labels, which the shipped model encodes at each call."""
 
 
@@ -99,11 +100,13 @@ def target_cache(targets: Targets) -> TargetCache:
 
     Raises:
         InputError: If it is neither: a path or a name is a likely slip.
+        MissingExtraError: As `uwe.columns.values_of`.
     """
     if isinstance(targets, TargetCache):
         return targets
-    if isinstance(targets, Sequence) and not isinstance(targets, str | bytes):
-        return TargetCache.build(_shipped_model(), targets)
+    labels = values_of("targets", targets)
+    if is_iterable(labels) and not isinstance(labels, str | bytes | Mapping):
+        return TargetCache.build(_shipped_model(), labels)
     raise InputError(
         f"expected targets to be a uwe.TargetCache or a list of labels, got {targets!r:.80}: open "
         "a cache with uwe.TargetCache.open(path), or take a built-in one with "

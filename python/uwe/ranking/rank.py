@@ -70,13 +70,13 @@ def rank(
 
     Args:
         query: A job title, a sentence, a skill: any text that is not blank.
-        targets: The target space; or a list of labels, which the shipped model encodes at each
-            call: build a `TargetCache` to rank against them more than once.
+        targets: The target space; or labels, in any iterable or column, which the shipped model
+            encodes at each call: build a `TargetCache` to rank against them more than once.
         k: How many to return at most; 10 is what RP@10 looks at. All of them if it is larger than
             the space.
         where: Restricts the targets before they are scored: `{column: value or list of values}`
-            (all must hold), a boolean mask of (targets,), or target indices. If it selects
-            nothing, nothing is returned.
+            (all must hold), a boolean mask of (targets,), or target indices; a list may be a
+            column of Arrow, pandas or polars. If it selects nothing, nothing is returned.
         min_score: Leaves out matches that score less.
         min_confidence: Leaves out matches of a lower `Match.confidence`; from 0 to 1. A query that
             nothing answers may so have no match.

@@ -63,20 +63,34 @@ def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -
     def known(word: str) -> bool:
         return table.knows(word) or _is_whole(word, targets) or targets.core.has_word(word)
 
-    first = with_unknown_words(query, known)
+    seen = plain(query)
+    first = with_unknown_words(seen, known)
     others = table.readings(first)
     # Of most queries nothing is changed, and no text has to be looked for.
-    if (others or first != query) and _is_text(query, targets):
+    if (others or first != seen) and _is_text(query, targets):
         return (query,)
-    return (first, *others)
+    return (query if first == seen else first, *others)
+
+
+def plain(text: str) -> str:
+    """A text without what nobody sees, such as soft hyphens, and with accents in one encoding."""
+    if not text.isprintable():
+        text = without(text, "Cc", "Cf")
+    return unicodedata.normalize("NFC", text)
+
+
+def without(text: str, *kinds: str) -> str:
+    """A text without characters of some of Unicode's categories, but for blanks."""
+    gone = [c for c in set(text) if unicodedata.category(c) in kinds and not c.isspace()]
+    return text.translate(dict.fromkeys(map(ord, gone)))
 
 
 def _is_text(query: str, targets: TargetCache) -> bool:
     """Whether a target has this text; lines of files end in a blank, and macOS splits accents."""
     if targets.core.has_text(query):
         return True
-    plain = unicodedata.normalize("NFC", " ".join(query.split()))
-    return plain != query and targets.core.has_text(plain)
+    seen = " ".join(plain(query).split())
+    return seen != query and targets.core.has_text(seen)
 
 
 def _is_whole(word: str, targets: TargetCache) -> bool:
