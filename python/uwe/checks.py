@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import operator
 import os
-import unicodedata
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, SupportsFloat, SupportsIndex, TypeGuard
@@ -17,7 +17,15 @@ from uwe.columns import values_of
 from uwe.errors import InputError
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
-_UNSEEN = ("Cc", "Cf", "Co", "Mn", "Me")  # controls, formats, private use, marks
+
+VISIBLE = (
+    r"[^\s\x00-\x1f\x7f-\x9f"  # controls
+    r"\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # formats
+    r"\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"  # accents
+    "\ue000-\uf8ff\U000e0000-\U000e0fff]"  # private use, tags
+)
+"""A character that can be seen, as a regular expression that Python, Rust and JSON Schema read."""
+_VISIBLE = re.compile(VISIBLE)
 
 
 def positive(name: str, value: object) -> int:
@@ -136,7 +144,7 @@ def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> 
 
 def is_blank(text: str) -> bool:
     """Whether a text is of blanks and what nobody sees: controls, soft hyphens, lone accents."""
-    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
+    return _VISIBLE.search(text) is None
 
 
 def listed(what: str, values: object) -> list[Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,18 @@ _WORDS, _OF_BEST = 4, 0.3
 """Words that earned a score: so many at most, each with this share of what the best one earned."""
 
 
+class Encoded(NamedTuple):
+    """The tokens of a text.
+
+    Attributes:
+        vectors: (tokens, dim), float32.
+        places: (tokens, 2), int64: where each begins and ends, both the same for a special token.
+    """
+
+    vectors: NDArray[np.float32]
+    places: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of a text that was ranked as a query.
@@ -71,8 +83,7 @@ class Piece:
         text: What was ranked.
         line: The line that it stands in.
         start: Where it begins in the text of the line.
-        vectors: (tokens, dim), float32: its token vectors; None where it was only read otherwise,
-            with words spelt out.
+        encoded: Its tokens; None where it was only read otherwise, with words spelt out.
         found: Its best targets, and what a calibration of rankings looks at.
         features: (k, features), float64: the columns are `PLACE_FEATURES`.
     """
@@ -80,7 +91,7 @@ class Piece:
     text: str
     line: Segment
     start: int
-    vectors: NDArray[np.float32] | None
+    encoded: Encoded | None
     found: Featured
     features: NDArray[np.float64]
 
@@ -162,7 +173,7 @@ class PieceRanker:
             offsets = vectors.offsets
             shapes = token_shapes(written, places, offsets)
             marks = self._head(vectors, shapes, documents)
-            known = {text: vectors[i] for i, text in enumerate(written)}
+            known = _by_text(written, vectors, places)
             drafts = [
                 draft
                 for i, (line, items) in enumerate(lines)
@@ -207,23 +218,24 @@ class PieceRanker:
         """The words of a piece that earned the score of one of its matches, best first."""
         hits = piece.found.hits
         reading = hits.texts_read[hits.readings[match]]
-        if piece.vectors is None or reading != piece.text:
+        if piece.encoded is None or reading != piece.text:
             return ()
+        vectors, places = piece.encoded
         units, norms = self.targets.core.token_vectors(
             int(hits.indices[match]), int(hits.texts[match])
         )
         shares = cells(
-            piece.vectors.astype(np.float64),
+            vectors.astype(np.float64),
             units.astype(np.float64),
             norms.astype(np.float64),
             scorer=self.targets.scorer,
         ).sum(axis=1)
         edges = [word.span() for word in _WORD.finditer(piece.text)]
         words: dict[tuple[int, int], list[float]] = {}
-        for token, share in zip(self.model.tokenize(piece.text), shares.tolist(), strict=True):
+        for (start, end), share in zip(places.tolist(), shares.tolist(), strict=True):
             # The blank before a word may be part of its first token.
-            at = bisect_right(edges, token.start, key=lambda edge: edge[1])
-            if not token.special and at < len(edges):
+            at = bisect_right(edges, start, key=lambda edge: edge[1])
+            if start < end and at < len(edges):
                 words.setdefault(edges[at], []).append(share)
         found = []
         for (start, end), of_word in words.items():
@@ -234,14 +246,19 @@ class PieceRanker:
         return tuple(word for word in found[:_WORDS] if word.share >= least)
 
 
-def _encoded(
-    model: TextEncoder, known: dict[str, NDArray[np.float32]], texts: Sequence[str]
-) -> TokenVectors:
+def _encoded(model: TextEncoder, known: dict[str, Encoded], texts: Sequence[str]) -> TokenVectors:
     """Token vectors of pieces, which are kept in `known`; whole lines are there already."""
     new = [text for text in dict.fromkeys(texts) if text not in known]
     if new:
-        known.update(zip(new, model.encode(new), strict=True))
-    return TokenVectors.from_list([known[text] for text in texts])
+        known.update(_by_text(new, *model.encode_with_places(new)))
+    return TokenVectors.from_list([known[text].vectors for text in texts])
+
+
+def _by_text(
+    texts: Sequence[str], vectors: TokenVectors, places: NDArray[np.int64]
+) -> dict[str, Encoded]:
+    of_texts = np.split(places, vectors.offsets[1:-1])
+    return dict(zip(texts, map(Encoded, vectors, of_texts), strict=True))
 
 
 def _cut_off(lines: int) -> list[str]:

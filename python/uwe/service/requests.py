@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from uwe.checks import VISIBLE
+
 MOST_QUERIES, MOST_QUERY_CHARACTERS = 100, 10_000
 MOST_TEXTS, MOST_TEXT_CHARACTERS = 8, 100_000
 MOST_MATCHES = 1000
@@ -25,12 +27,11 @@ _MOST_COLUMNS = 20
 _MOST_WRONG = 20
 """Wrong fields that an answer names."""
 
-_NOT_BLANK = r"[^\s\x1c-\x1f]"  # what str.strip leaves something of
 Query = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_QUERY_CHARACTERS, pattern=_NOT_BLANK)
+    str, StringConstraints(min_length=1, max_length=MOST_QUERY_CHARACTERS, pattern=VISIBLE)
 ]
 Document = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_TEXT_CHARACTERS, pattern=_NOT_BLANK)
+    str, StringConstraints(min_length=1, max_length=MOST_TEXT_CHARACTERS, pattern=VISIBLE)
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=_MOST_NAME_CHARACTERS)]
 
