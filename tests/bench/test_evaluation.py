@@ -349,7 +349,10 @@ def test_the_shipped_model_on_a_real_task(data_folder: Path, tmp_path: Path) -> 
     assert all(case["ranked"][0]["words"] for case in entry.hardest)
 
 
-def test_the_words_of_the_hardest_queries_stand_in_them(tmp_path: Path) -> None:
+def test_the_words_of_the_hardest_queries_stand_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UWE_DATA", raising=False)  # to read its graphs takes seconds
     task = RankingTask(
         target_ids=["t0", "t1"], targets=["software developer", "baker"], query_ids=["q0"],
         queries=["Sr. SWE (ML)"], relevant=[[0]],
