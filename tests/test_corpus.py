@@ -204,7 +204,7 @@ def test_columns_without_a_name_are_passed_over(table: bytes) -> None:
 
 def test_an_id_that_comes_twice_is_told_with_its_lines() -> None:
     lines = [b"id,label\n", b"a,chef\n", b",baker\n", b",cook\n", b"a,chef\n", b"b,waiter\n"]
-    with pytest.raises(DataError, match=r"line 5: .* 'a', as in line 2"):
+    with pytest.raises(DataError, match=r"line 5: .*'a' occurs twice, first in line 2"):
         read_targets(lines, format="csv")
     errors: list[DataError] = []
     found = read_targets(lines, format="csv", on_invalid=errors.append)

@@ -22,7 +22,7 @@ VISIBLE = (
     r"[^\s\x00-\x1f\x7f-\x9f"  # controls
     r"\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # formats
     r"\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"  # accents
-    "\ue000-\uf8ff\U000e0000-\U000e0fff]"  # private use, tags
+    r"\ue000-\uf8ff]"  # private use
 )
 """A character that can be seen, as a regular expression that Python, Rust and JSON Schema read."""
 _VISIBLE = re.compile(VISIBLE)
@@ -107,8 +107,9 @@ def text_of(what: str, text: object) -> str:
         raise InputError(f"expected {what} to be a text, got {text!r:.80}: pass a str")
     if not is_unicode(text):
         raise InputError(
-            f"expected {what} in UTF-8, got other bytes, a lone surrogate, in {text[:40]!r}: let "
-            "your terminal or script write UTF-8; in Python, decode with errors='replace'"
+            f"expected {what} in UTF-8, got bytes of another encoding (a lone surrogate) in "
+            f"{text[:40]!r}: let your terminal or script write UTF-8; in Python, decode with "
+            "errors='replace'"
         )
     return text
 

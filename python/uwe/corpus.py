@@ -332,8 +332,7 @@ def _id(value: Any, name: str, format_: Format, line_of: Mapping[str, int]) -> s
         raise InputError(f"expected {name!r} to be a text, got {value!r}: {remedy}")
     if value is not None and value in line_of:
         raise InputError(
-            f"expected {name!r} with a text that no other entry has, got {value!r}, as in line "
-            f"{line_of[value]}: give it another"
+            f"the {name} {value!r:.80} occurs twice, first in line {line_of[value]}: correct it"
         )
     return value
 

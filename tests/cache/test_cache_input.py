@@ -268,14 +268,13 @@ def test_the_model_is_checked_by_its_fingerprint(
     built = TargetCache.build(NamedEncoder(), ["a"], path=path)
     assert built.scorer == Scorer("pooled")
     assert TargetCache.open(path, model=NamedEncoder()).fingerprint == "f00d"
-    for other in (NamedEncoder("beef"), encoder):
+    wanted = ("got another some/model", "got HashEncoder, not some/model")
+    for other, message in zip((NamedEncoder("beef"), encoder), wanted, strict=True):
         with pytest.raises(CacheMismatchError, match="f00d") as caught:
             TargetCache.open(path, model=other)
         assert caught.value.expected == "f00d"
         assert caught.value.found == getattr(other, "fingerprint", "")
-        assert f"got {getattr(other, 'source', 'HashEncoder')}, not some/model: " in str(
-            caught.value
-        )
+        assert message in str(caught.value)
 
     loaded: list[str] = []
 

@@ -131,11 +131,19 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["extract", "tiny/uwe.json", "--html", "round.jsonl"],
         ["train", "report", "round.jsonl"],
         ["enrich", "tiny", "-o", "round.jsonl"],
+        ["serve", "-t", "./round.jsonl"],
     ],
 )
 def test_links_in_a_circle_say_what_to_do(shell: Shell, command: list[str]) -> None:
     Path("round.jsonl").symlink_to("round.jsonl")
     assert "its links lead in a circle" in shell.error(*command)
+
+
+def test_an_option_that_comes_twice_is_told(shell: Shell) -> None:
+    done = shell("rank", "data", "-t", "roles.uwe", "-k", "2", "-k", "1")
+    assert "-k comes more than once" in done.stderr
+    assert done.stdout == shell("rank", "data", "-t", "roles.uwe", "-k", "1").stdout
+    shell("rank", "-k", "2", "-k", "1", "--help")
 
 
 @pytest.mark.parametrize(
@@ -145,8 +153,6 @@ def test_links_in_a_circle_say_what_to_do(shell: Shell, command: list[str]) -> N
         ["rank", "a", "--input", "-"],
         ["rank", "a", "-k", "many"],
         ["rank", "a", "--nothing"],
-        ["rank", "a", "-t", "roles.uwe", "-k", "1", "-k", "2"],
-        ["rank", "a", "-t", "roles.uwe", "--targets=roles.uwe"],
         ["rank", "-i", "titles.txt", "-t", "roles.uwe", "--field", "title"],
         ["rank", "a", "-t", "roles.uwe", "--field", "title"],
         ["explain", "a", "b", "-t", "roles.uwe", "--skip-invalid"],

@@ -101,17 +101,25 @@ def test_they_are_found_wherever_they_are_named(where: Any, tmp_path: Path) -> N
         open_session(where().SerializeToString(), 1, tmp_path)
 
 
-def test_other_bytes_for_the_same_open_no_file_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"j\x11\n\x08location\x12\x05w.bin", b"j\x11\x12\x05w.bin\n\x08location"),
+        (b"\n\x08location\x12\x05w.bin", b"\n\x88\x80\x00location\x12\x03w.b"),
+        (b"\n\x08location\x12\x05w.bin", b"\x8a\x00\x08location\x12\x04w.bi"),
+    ],
+)
+def test_other_bytes_for_the_same_are_found_too(
+    tmp_path: Path, before: bytes, after: bytes
 ) -> None:
-    (tmp_path / "w.bin").write_bytes(TABLE.tobytes())
-    monkeypatch.chdir(tmp_path)
     model = table_encoder()
     external(model.graph.initializer[0])
-    key, value = b"\n\x08location", b"\x12\x05w.bin"
-    content = model.SerializeToString().replace(key + value, value + key)
-    onnx.load_from_string(content)
-    with pytest.raises(ModelError):
+    content = model.SerializeToString()
+    assert content.count(before) == 1
+    assert len(before) == len(after)
+    content = content.replace(before, after)
+    assert "location" in str(onnx.load_from_string(content))
+    with pytest.raises(ModelError, match="external data"):
         open_session(content, 1, tmp_path)
 
 

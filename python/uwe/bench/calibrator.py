@@ -142,7 +142,7 @@ def calibrate(
     matches = judged(queries, accepted, found)
     bases = [
         one
-        for one in getattr(targets.model, "calibrations", {}).values()
+        for one in (getattr(targets.model, "calibrations", None) or {}).values()
         if one.scorer == chosen and one.features == FEATURES
     ]
     calibration, confidence = _best(matches, bases, chosen)

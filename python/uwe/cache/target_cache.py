@@ -606,7 +606,9 @@ class TargetCache:
     def _check_model(self, model: Encoder) -> None:
         found = getattr(model, "fingerprint", "") or ""
         built = self._manifest["model"]["source"] or "the one that built it"
-        remedy = f"got {name_of(model)}, not {built}: pass that, or build the cache again"
+        name = name_of(model)
+        what = f"{name}, not {built}" if name != built else f"another {name} by now"
+        remedy = f"got {what}: pass the right one, or build the cache again"
         self._check_fingerprint(found, remedy)
 
     def _check_fingerprint(self, found: str, remedy: str) -> None:

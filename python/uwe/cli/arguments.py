@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from uwe.checks import path_of
 from uwe.cli.guard import say
 from uwe.errors import InputError, UweError
 from uwe.files.records import Format
@@ -154,7 +154,7 @@ def open_targets(name: str, model_source: str | None = None) -> TargetCache:
     model = load_model(model_source)
     if name in target_spaces():
         return space_cache(name, model=model, progress=True)
-    path = Path(name)
+    path = path_of("--targets", name)
     if path.is_file() and path.with_name("manifest.json").is_file():
         raise InputError(
             f"expected the folder of a target cache, got a file in it, {name}: name {path.parent}"

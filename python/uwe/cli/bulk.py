@@ -282,8 +282,8 @@ def write(
         with parts_of(Path(out), put.join, job, resume=resume) as parts:
             whole = parts.whole
             done = before = len(whole) * size
-            if before:
-                say(f"{before:,} texts are done: going on after them")
+            if whole:
+                say(f"parts that are done: {len(whole):,}; going on after them")
             with reporting(True, None, what) as report:
 
                 def told(answers: Iterator[Answer[T]]) -> Iterator[Answer[T]]:
@@ -298,8 +298,7 @@ def write(
                         put.write(path, items(told(answers)))
     except BaseException:
         if job is not None and whole:
-            kept = min(done, len(whole) * size)
-            say(f"{kept:,} texts are done: --resume goes on after them")
+            say(f"parts that are done: {len(whole):,}; --resume goes on after them")
         raise
     if not done:
         texts.tell_none()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from uwe.checks import real_path
 from uwe.cli import arguments, output
 from uwe.encoder.config import WeightForm
 
@@ -58,7 +59,7 @@ def export_command(
     folder = base_folder(source)
     if not (folder / "uwe.json").is_file():
         scorer = scorer or "pooled"
-        name = name or Path(source).resolve().name  # a folder of the hub's cache is named by a hash
+        name = name or real_path(source).name  # a folder of the hub's cache is named by a hash
     done = export(
         folder,
         out,

@@ -42,17 +42,18 @@ class Commands(typer.Typer):
 
 
 class _Once(TyperCommand):
-    """A command that refuses an option of one value that comes twice: one would go unheeded."""
+    """A command that says so where an option of one value comes twice: the last one counts.
+
+    An alias of a shell may have given the first.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args(args=list(args))
-        for option in given:
+        for option in dict.fromkeys(given):
             if not isinstance(option, TyperOption) or option.multiple or option.is_flag:
                 continue
             if given.count(option) > 1 and not ctx.resilient_parsing:
-                raise typer.BadParameter(
-                    "expected once, got several: leave out all but one", ctx, option
-                )
+                say(f"warning: {option.opts[0]} comes more than once: the last one counts")
         return super().parse_args(ctx, args)
 
 

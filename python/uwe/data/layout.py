@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uwe.checks import file_name, path_of
+from uwe.checks import file_name, is_blank, path_of
 from uwe.corpus import RankingTask, read_queries, read_task
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
@@ -228,7 +228,8 @@ def _aliases(path: Path) -> list[list[str]]:
     aliases: list[list[str]] = []
     for record in read_queries(path):
         found = record.fields.get("aliases") or []
-        if not isinstance(found, list) or not all(isinstance(a, str) and a.strip() for a in found):
+        texts = isinstance(found, list) and all(isinstance(alias, str) for alias in found)
+        if not texts or any(map(is_blank, found)):
             raise DataError(
                 f"expected 'aliases' to be a list of texts, none blank, got {found!r}: mend the "
                 "line",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 _log = logging.getLogger(__name__)
+_level = threading.Lock()  # of the hub's log, which is that of the process
 
 
 def load(source: str | Path | None = None, *, threads: int | None = None) -> TextEncoder:
@@ -36,7 +38,8 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             `tokenizer.json`, and `model.onnx` or `onnx/model.onnx` (and `calibration.json` and
             `skill_head.npz`, if it is to be confident and to extract); or `"organisation/name"` on
             the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
-            the hub, and what would lie in one that exists is never asked of it.
+            the hub, and of it is not asked what would lie in one that exists, unless it is in
+            its cache.
         threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
@@ -57,21 +60,33 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     return TextEncoder(folder, threads=threads)
 
 
-def is_hub_id(source: str) -> bool:
-    """Whether it can be one; what would lie in a folder that is here is a path with a slip."""
-    return bool(_HUB_ID.fullmatch(source)) and not Path(source).parent.is_dir()
+def is_hub_id(source: str, file: str = CONFIG_FILE) -> bool:
+    """Whether it can be one.
+
+    What would lie in a folder that is here is a path with a slip, unless the hub's cache has it.
+
+    Args:
+        source: What may be one.
+        file: A file that the model has.
+    """
+    if not _HUB_ID.fullmatch(source) or not Path(source).parent.is_dir():
+        return bool(_HUB_ID.fullmatch(source))
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(source, file), str)
 
 
 @contextmanager
 def quiet_hub() -> Iterator[None]:
     """Without the hub's lines about each of its tries: the last error says it all."""
     log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
+    with _level:
+        before = log.level
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(before)
 
 
 def _expanded(source: Path) -> Path:

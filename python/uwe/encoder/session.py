@@ -36,10 +36,14 @@ _ALONE = 1 << 14
 # Fusions that take longer than what they replace: the norm of a sum goes number by number.
 _SLOWER = ["SkipLayerNormFusion"]
 
-# What Protocol Buffers write where a tensor names another file: tag and length of the entry, then
-# its key. An entry of metadata has another tag. It is found wherever a tensor stands; the package
-# `onnx`, which could tell, is not needed to rank.
-_EXTERNAL = re.compile(rb"j[\x80-\xff]*[\x00-\x7f]\n\x08location")
+# What Protocol Buffers write for the key of the entry of a tensor that names another file, in the
+# shortest form or a longer one; not where the tag and the length before it say that it begins an
+# entry of the model's metadata. It is found wherever a tensor stands; the package `onnx`, which
+# could tell, is not needed to rank.
+_EXTERNAL = re.compile(
+    rb"(?<!r[\x00-\x7f])(?<!r[\x80-\xff][\x00-\x7f])"
+    rb"(?:\n|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location"
+)
 
 _lock = threading.Lock()
 _alive: weakref.WeakSet[onnxruntime.InferenceSession] = weakref.WeakSet()
@@ -252,7 +256,7 @@ def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.Infere
     options.inter_op_num_threads = 1
     # A spinning pool takes the processors from whoever works next, such as the ranking.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Where onnxruntime looks for other files: one that names them in bytes of its own finds none.
+    # A second fence: where onnxruntime, of late, looks for other files.
     folder = "session.model_external_initializers_file_folder_path"
     options.add_session_config_entry(folder, os.devnull)
     # What matters is raised as an exception; warnings about folded constants help nobody.

@@ -387,7 +387,7 @@ def _files(folder: Path) -> tuple[Path, Path]:
     if not folder.is_dir():
         raise ModelError(
             f"{folder}: expected a model folder, found none: correct the path, or pass the id of "
-            "a model on the hub, as OWNER/NAME"
+            "a model on the hub, OWNER/NAME, from where no folder OWNER is"
         )
     if not (folder / CONFIG_FILE).is_file():
         raise ModelError(
@@ -422,11 +422,11 @@ def _read_tokenizer(file: PinnedFile, max_tokens: int) -> Tokenizer:
 def _encoding(tokenizer: Tokenizer, text: str, max_tokens: int) -> Encoding:
     """What the tokenizer makes of a text, of which a part is enough if that is too long as well.
 
-    No token goes over a blank, so that a part which ends there has the first tokens of the whole.
+    A part ends at a blank: what a cut may change is its last word, which is beyond what is read.
     """
     size = _CHARACTERS * max_tokens
     while size < len(text):
-        blank = max(text.rfind(" ", 0, size), text.rfind("\n", 0, size))
+        blank = max(text.rfind(blank, 0, size) for blank in " \n\t\xa0")
         encoding = tokenizer.encode(text[: max(blank, 0)].rstrip())
         if encoding.overflowing:
             return encoding

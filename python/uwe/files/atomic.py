@@ -118,11 +118,11 @@ def replaced(folder: Path) -> Iterator[Path]:
     try:
         with _named(folder):
             yield new
-        open_to = new.stat().st_mode & 0o777
-        for path in (*new.rglob("*"), new):
-            # As readable as other files: safetensors makes its own for one user alone.
-            path.chmod(open_to if path.is_dir() else open_to & 0o666)
-            _sync(path)
+            open_to = new.stat().st_mode & 0o777
+            for path in (*new.rglob("*"), new):
+                # As readable as other files: safetensors makes its own for one user alone.
+                path.chmod(open_to if path.is_dir() else open_to & 0o666)
+                _sync(path)
         if folder.exists() and _exchanged(new, folder):
             old = new
         else:
@@ -230,9 +230,9 @@ def replaced_path(path: Path) -> Iterator[Path]:
     try:
         with _named(path):
             yield new
-        new.chmod(open_to)
-        _sync(new)
-        new.replace(path)
+            new.chmod(open_to)
+            _sync(new)
+            new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise

@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from uwe.checks import is_iterable, is_unicode, path_of
+from uwe.checks import is_blank, is_iterable, is_unicode, path_of
 from uwe.errors import DataError, InputError
 from uwe.files.arrow import parquet_rows
 from uwe.files.xlsx import xlsx_rows
@@ -206,7 +206,7 @@ def entries_of(
     found = False
     for number, raw in decoded(lines, path):
         line = raw.rstrip("\r\n")
-        if line and not line.isspace():
+        if not is_blank(line):
             found = True
             yield number, _entry(line, format_, path, number)
     if number and not found:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from uwe.checks import real_path
 from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError
 from uwe.files.atomic import new_folder
@@ -76,7 +77,7 @@ def average_models(
         )
         config = replace(
             first,
-            name=Path(out).resolve().name if name is None else name,
+            name=real_path(out).name if name is None else name,
             trained_on=united_sources(*(config.trained_on for config in declared)),
         )
         save_encoder(averaged, partial, config)

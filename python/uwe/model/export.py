@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import path_of
+from uwe.checks import path_of, real_path
 from uwe.encoder.config import WEIGHT_FORMS, ModelConfig, WeightForm
 from uwe.encoder.session import OnnxSession
 from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
@@ -132,7 +132,7 @@ def export(
     declared = {} if said is None else {key: getattr(said, key) for key in (*given, "trained_on")}
     declared |= {key: value for key, value in given.items() if value is not None}
     if name is None:
-        name = source.resolve().name if said is None else said.name
+        name = real_path(source).name if said is None else said.name
     from uwe.model.encoder import TorchEncoder
 
     with new_folder(out) as partial:

@@ -54,8 +54,11 @@ def base_folder(base: str) -> Path:
     folder = Path(base).expanduser()
     if folder.is_dir():
         return folder
-    if not is_hub_id(base):
-        raise ModelError(f"{base}: expected a model folder, found none: correct the path")
+    if not is_hub_id(base, "config.json"):
+        raise ModelError(
+            f"{base}: expected a model folder, found none: correct the path, or pass the id of a "
+            "model on the hub, OWNER/NAME, from where no folder OWNER is"
+        )
     from huggingface_hub import snapshot_download
 
     try:

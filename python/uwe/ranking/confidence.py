@@ -133,7 +133,7 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
 def _words(text: str) -> tuple[str, float]:
     """Words of a text, with a space around each, and the logarithm of 1 + their number.
 
-    As to most encoders, accents and what nobody sees make no other word.
+    As to the shipped model, accents and what nobody sees make no other word.
     """
     text = plain(text)
     if not text.isascii():

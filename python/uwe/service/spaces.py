@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache, calibration_path
+from uwe.checks import real_path
 from uwe.encoder.loading import load
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.errors import InputError, UweError
@@ -185,7 +186,7 @@ def name_and_folder(text: str) -> tuple[str, str | None]:
             f"expected a folder or one of the built-in target spaces {', '.join(target_spaces())}, "
             f"got {text!r}: correct it"
         )
-    return path.resolve().stem, text
+    return real_path(path).stem, text
 
 
 def _state(folder: Path) -> _State:

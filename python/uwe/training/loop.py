@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from uwe.checks import real_path
 from uwe.data.layout import data_folder
 from uwe.errors import InputError, ModelError, TrainingError
 from uwe.model.encoder import TorchEncoder
@@ -321,7 +322,7 @@ def _freeze(encoder: TorchEncoder, layers: int) -> None:
 
 def _public_name(base: str) -> str:
     """What a base is called elsewhere, without where it lies on this machine."""
-    return Path(base).expanduser().resolve().name if Path(base).expanduser().is_dir() else base
+    return real_path(Path(base).expanduser()).name if Path(base).expanduser().is_dir() else base
 
 
 def learning_rate_share(step: int, recipe: OptimizerRecipe) -> float:
