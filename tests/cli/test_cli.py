@@ -131,7 +131,6 @@ def test_errors_are_one_line(shell: Shell, arguments: list[str], message: str) -
         ["extract", "tiny/uwe.json", "--html", "round.jsonl"],
         ["train", "report", "round.jsonl"],
         ["enrich", "tiny", "-o", "round.jsonl"],
-        ["serve", "-t", "./round.jsonl"],
     ],
 )
 def test_links_in_a_circle_say_what_to_do(shell: Shell, command: list[str]) -> None:

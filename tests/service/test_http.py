@@ -542,6 +542,9 @@ def test_spaces_share_a_model_and_say_what_is_wrong(
         Spaces(["esco-town"])
     with pytest.raises(uwe.CacheNotFoundError):
         Spaces([str(tmp_path / "none" / "x.uwe")])
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(OSError, match="symbolic links"):
+        Spaces([str(tmp_path / "round")])
     for text in ("=folder", "name="):
         with pytest.raises(uwe.InputError, match="NAME=FOLDER"):
             Spaces([text])
