@@ -94,8 +94,8 @@ def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.f
     best, second, background = space[0], space[min(1, len(space) - 1)], space[-1]
     ascending = space[::-1]
     near = (len(space) - bisect_right(ascending, best - _NEAR)) / BACKGROUND
-    _, query_words = _words(query)
-    of_readings = [_words(reading)[0] for reading in hits.texts_read]
+    own, query_words = _words(query)
+    of_readings = [own if reading == query else _words(reading)[0] for reading in hits.texts_read]
     of_texts, counts = zip(*map(_words_of_target, texts), strict=True)
     matches = zip(
         scores,
@@ -135,9 +135,8 @@ def _words(text: str) -> tuple[str, float]:
 
     As to the shipped model, accents and what nobody sees make no other word.
     """
-    text = plain(text)
-    if not text.isascii():
-        text = without(unicodedata.normalize("NFD", text), "Mn")
+    if not (text.isascii() and text.isprintable()):
+        text = without(unicodedata.normalize("NFD", plain(text)), "Mn")
     words = _WORD.findall(text.lower())
     return f" {' '.join(words)} ", math.log1p(len(words))
 
