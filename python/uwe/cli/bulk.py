@@ -277,7 +277,6 @@ def write(
     put, items = _writer(out, columns, form, place=True)
     start = time.monotonic()
     whole: list[Path] = []
-    done = 0
     try:
         with parts_of(Path(out), put.join, job, resume=resume) as parts:
             whole = parts.whole

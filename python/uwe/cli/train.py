@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +22,8 @@ class _RecipeFirst(TyperGroup):
     """`uwe train RECIPE` is `uwe train run RECIPE`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        from difflib import get_close_matches
+
         known = [*self.commands, "--help", "-h"]
         # What is like a command and no file is one with a slip, for which it is suggested.
         slip = args and "." not in args[0] and get_close_matches(args[0], self.commands)

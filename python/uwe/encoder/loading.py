@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +26,6 @@ _ASSETS = Path(__file__).parents[1] / "assets"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 _log = logging.getLogger(__name__)
-_level = threading.Lock()  # of the hub's log, which is that of the process
 
 
 def load(source: str | Path | None = None, *, threads: int | None = None) -> TextEncoder:
@@ -38,8 +36,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
             `tokenizer.json`, and `model.onnx` or `onnx/model.onnx` (and `calibration.json` and
             `skill_head.npz`, if it is to be confident and to extract); or `"organisation/name"` on
             the Hugging Face hub, downloaded once into its cache. A folder that exists wins over
-            the hub, and of it is not asked what would lie in one that exists, unless it is in
-            its cache.
+            the hub, of which only the cache is asked for a name below a folder that exists.
         threads: Threads of one `encode`; None takes what `uwe.set_threads` says.
 
     Raises:
@@ -69,8 +66,10 @@ def is_hub_id(source: str, file: str = CONFIG_FILE) -> bool:
         source: What may be one.
         file: A file that the model has.
     """
-    if not _HUB_ID.fullmatch(source) or not Path(source).parent.is_dir():
-        return bool(_HUB_ID.fullmatch(source))
+    if not _HUB_ID.fullmatch(source):
+        return False
+    if not Path(source).parent.is_dir():
+        return True
     from huggingface_hub import try_to_load_from_cache
 
     return isinstance(try_to_load_from_cache(source, file), str)
@@ -78,15 +77,22 @@ def is_hub_id(source: str, file: str = CONFIG_FILE) -> bool:
 
 @contextmanager
 def quiet_hub() -> Iterator[None]:
-    """Without the hub's lines about each of its tries: the last error says it all."""
-    log = logging.getLogger("huggingface_hub")
-    with _level:
-        before = log.level
-        log.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            log.setLevel(before)
+    """Without the lines of the hub's client, which is imported, about each of its tries.
+
+    The last error says it all. Each use has a filter of its own, as several threads may load.
+    """
+    handlers = list(logging.getLogger("huggingface_hub").handlers)
+
+    def grave(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    for handler in handlers:
+        handler.addFilter(grave)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(grave)
 
 
 def _expanded(source: Path) -> Path:

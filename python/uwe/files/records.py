@@ -119,6 +119,10 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
     for number, line in enumerate(lines, 1):
         if not isinstance(line, bytes):
             raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
+        if number == 1:
+            for start, what in _BINARY.items():
+                if line.startswith(start):
+                    raise DataError(f"expected text in UTF-8, got {what}", path=path)
         if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise DataError(
                 "expected UTF-8, got UTF-16, as spreadsheets save Unicode text: save it as CSV "
@@ -126,9 +130,6 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
                 path=path,
                 line=1,
             )
-        for start, what in _BINARY.items() if number == 1 else ():
-            if line.startswith(start):
-                raise DataError(f"expected text in UTF-8, got {what}", path=path)
         text = line.decode("utf-8", "surrogateescape")
         if number == 1 and "\r" in text.rstrip("\r") and not text.endswith("\n"):
             raise DataError(
