@@ -426,8 +426,8 @@ def _encoding(tokenizer: Tokenizer, text: str, max_tokens: int) -> Encoding:
     """
     size = _CHARACTERS * max_tokens
     while size < len(text):
-        blank = max(text.rfind(blank, 0, size) for blank in " \n\t\xa0")
-        encoding = tokenizer.encode(text[: max(blank, 0)].rstrip())
+        end = max(text.rfind(blank, 0, size) for blank in " \n\t\xa0")
+        encoding = tokenizer.encode(text[: max(end, 0)].rstrip())
         if encoding.overflowing:
             return encoding
         size *= 4
