@@ -7,13 +7,14 @@
 
 use super::executor::{Executor, threads};
 use super::rows::Rows;
-use super::screen::{GroupRows, NO_TEXT, Screen, bound_query, byte_group, byte_query};
+use super::screen::{GroupRows, NO_TEXT, Screen, bound_tokens, byte_group, byte_tokens};
 use super::targets::{Targets, Text};
 use super::tile::{QueryBlock, Question, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::Result;
-use crate::simd::codes::{BoundGroup, BoundQuery, GROUP};
-use crate::simd::quantised::{BLOCK, margin};
+use crate::simd::Attention;
+use crate::simd::codes::{BoundGroup, BoundQueries, GROUP};
+use crate::simd::quantised::{BLOCK, Quantised, margin};
 use std::ops::Range;
 
 /// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
@@ -40,6 +41,10 @@ const TASKS: usize = 4;
 
 /// Most queries whose bounds are computed side by side: while one group's bytes are in the cache.
 const QUERIES: usize = 64;
+
+/// Tokens of queries that meet a group's row at once, unless a single query has more: what they make of
+/// it stays in the nearest cache.
+const TOKENS: usize = 64;
 
 /// Texts that are scored first for the best `k`.
 pub(super) fn first(k: usize) -> usize {
@@ -133,24 +138,52 @@ impl Asked {
     }
 }
 
-/// One query: as it is scored, and as each screen bounds it.
-struct Bounded {
-    block: QueryBlock,
-    /// One for each segment with a screen.
-    by_screen: Vec<Option<BoundQuery>>,
+/// Some queries of a wave as they meet the groups of a segment.
+struct Bundle {
+    queries: Range<usize>,
+    attentions: Vec<Attention>,
+    tokens: BoundQueries,
 }
 
-impl Bounded {
-    fn new(question: &Question, query: usize) -> Self {
-        let Question { kernels, queries, targets, .. } = *question;
-        let block = QueryBlock::one(kernels, queries, query);
-        let units = queries.text(query).0;
-        let bound =
-            |screen: &Screen| bound_query(kernels, screen, block.packed(), units, targets.dim);
-        let by_screen =
-            targets.segments.iter().map(|segment| segment.screen.as_ref().map(bound)).collect();
-        Self { block, by_screen }
+/// The bundles of a segment, from each query and its tokens on the segment's basis; none without a screen.
+fn bundles(
+    question: &Question,
+    blocks: &[QueryBlock],
+    tokens: &[Vec<Vec<Quantised>>],
+    segment: usize,
+) -> Vec<Bundle> {
+    let Question { kernels, scorer, targets, .. } = *question;
+    let Some(screen) = &targets.segments[segment].screen else { return Vec::new() };
+    let components = screen.components(targets.dim);
+    let mut bundles = Vec::new();
+    let mut start = 0;
+    while start < blocks.len() {
+        let mut count = 0;
+        let more = blocks[start..].iter().take_while(|block| {
+            let fits = count == 0 || count + block.tokens() <= TOKENS;
+            count += block.tokens();
+            fits
+        });
+        let queries = start..start + more.count();
+        let parts: Vec<&[Quantised]> =
+            tokens[queries.clone()].iter().map(|of| &of[segment][..]).collect();
+        let attention = |block: &QueryBlock| scorer.attention(block.tokens());
+        bundles.push(Bundle {
+            attentions: blocks[queries.clone()].iter().map(attention).collect(),
+            tokens: kernels.bound_queries(components, &parts),
+            queries: queries.clone(),
+        });
+        start = queries.end;
     }
+    bundles
+}
+
+/// The tokens of one query on the basis of each segment with a screen.
+fn tokens_by_segment(question: &Question, block: &QueryBlock) -> Vec<Vec<Quantised>> {
+    let Question { kernels, queries, targets, .. } = *question;
+    let units = queries.text(block.queries[0]).0;
+    let of = |screen: &Screen| bound_tokens(kernels, screen, block.packed(), units, targets.dim);
+    targets.segments.iter().map(|part| part.screen.as_ref().map_or_else(Vec::new, of)).collect()
 }
 
 /// Queries that are bounded side by side, and the bounds of all texts, lane after lane of some groups at a
@@ -158,7 +191,7 @@ impl Bounded {
 struct Wave<'a> {
     question: &'a Question<'a>,
     executor: &'a Executor<'a>,
-    queries: Vec<Bounded>,
+    queries: Vec<QueryBlock>,
     /// Segment and groups.
     tasks: Vec<(usize, Range<usize>)>,
     /// For each task `(queries, groups, 32)`.
@@ -167,16 +200,28 @@ struct Wave<'a> {
 
 impl<'a> Wave<'a> {
     fn new(question: &'a Question, queries: &[usize], executor: &'a Executor) -> Self {
-        let queries = executor.each(queries, |&query, (): &mut ()| Bounded::new(question, query));
+        let Question { kernels, targets, .. } = *question;
+        let (queries, tokens): (Vec<_>, Vec<_>) = executor
+            .each(queries, |&query, (): &mut ()| {
+                let block = QueryBlock::one(kernels, question.queries, query);
+                let tokens = tokens_by_segment(question, &block);
+                (block, tokens)
+            })
+            .into_iter()
+            .unzip();
+        let bundles: Vec<_> = (0..targets.segments.len())
+            .map(|segment| bundles(question, &queries, &tokens, segment))
+            .collect();
         let mut tasks = Vec::new();
-        for (number, segment) in question.targets.segments.iter().enumerate() {
+        for (number, segment) in targets.segments.iter().enumerate() {
             let groups = segment.screen.map_or(0, |screen| screen.order.len());
             let starts = (0..groups).step_by(GROUPS);
             tasks.extend(starts.map(|start| (number, start..groups.min(start + GROUPS))));
         }
         let bounds = executor.each(&tasks, |(segment, groups), scratch| {
-            let screen = question.targets.segments[*segment].screen;
-            let bound = |screen| bound(question, &queries, *segment, screen, groups, scratch);
+            let screen = targets.segments[*segment].screen;
+            let bundles = &bundles[*segment];
+            let bound = |screen| bound(question, &queries, bundles, screen, groups, scratch);
             screen.as_ref().map_or_else(Vec::new, bound)
         });
         Self { question, executor, queries, tasks, bounds }
@@ -256,8 +301,9 @@ impl<'a> Wave<'a> {
         if texts.len() < GROUP || !dim.is_multiple_of(BLOCK) || !as_bytes {
             return texts.to_vec();
         }
-        let block = &self.queries[number].block;
-        let query = byte_query(kernels, queries.text(block.queries[0]).0, dim);
+        let block = &self.queries[number];
+        let tokens = byte_tokens(kernels, queries.text(block.queries[0]).0, dim);
+        let query = kernels.bound_queries(dim, &[&tokens]);
         let attention = scorer.attention(block.tokens());
         let segment = |text: usize| targets.texts[text].segment;
         let groups: Vec<_> = texts
@@ -279,7 +325,8 @@ impl<'a> Wave<'a> {
             let tokens = byte_group(codes, scales, dim, &rows, group);
             let group = BoundGroup { codes: &group.codes, values: &group.values, tokens: &tokens };
             scratch.resize(query.scratch_len(), 0.0);
-            let bounds = kernels.bounds(attention, &query, &group, scratch);
+            let mut bounds = [0.0; GROUP];
+            kernels.bounds(&[attention], &query, &group, scratch, &mut bounds);
             let longest = tokens.iter().copied().fold(0.0, f32::max);
             let margin = margin(dim, block.tokens() as f32 + longest);
             // A bound that is no number, of a damaged file, keeps its text.
@@ -301,7 +348,7 @@ impl<'a> Wave<'a> {
         let parts: Vec<_> = starts.map(|at| at..texts.len().min(at + size)).collect();
         let of = |positions: &Range<usize>, scratch: &mut Scratch| {
             let mut part = Vec::with_capacity(positions.len());
-            question.score(&self.queries[number].block, positions.clone(), scratch, |target| {
+            question.score(&self.queries[number], positions.clone(), scratch, |target| {
                 part.push((texts[target.position], target.scores[0]));
             });
             part
@@ -363,32 +410,33 @@ pub(super) fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> T
     best
 }
 
-/// Bounds of some groups' texts for every query of a wave.
+/// Bounds of some groups' texts for every query of a wave, `(queries, groups, 32)`.
 fn bound(
     question: &Question,
-    queries: &[Bounded],
-    segment: usize,
+    blocks: &[QueryBlock],
+    bundles: &[Bundle],
     screen: &Screen,
     groups: &Range<usize>,
-    scratch: &mut Vec<f32>,
+    (scratch, of_lanes): &mut (Vec<f32>, Vec<f32>),
 ) -> Vec<f32> {
-    let Question { kernels, scorer, targets, .. } = *question;
-    let components = screen.components(targets.dim);
-    let mut bounds = vec![0.0; queries.len() * groups.len() * GROUP];
+    let (kernels, dim) = (question.kernels, question.targets.dim);
+    let components = screen.components(dim);
+    let mut bounds = vec![0.0; blocks.len() * groups.len() * GROUP];
     for (place, group) in groups.clone().enumerate() {
         let group = screen.group(group, components);
         let longest = group.tokens.iter().copied().fold(0.0, f32::max);
-        for (number, query) in queries.iter().enumerate() {
-            let Some(bounded) = &query.by_screen[segment] else { continue };
-            if scratch.len() < bounded.scratch_len() {
-                scratch.resize(bounded.scratch_len(), 0.0);
+        for Bundle { queries, attentions, tokens } in bundles {
+            if scratch.len() < tokens.scratch_len() {
+                scratch.resize(tokens.scratch_len(), 0.0);
             }
-            let tokens = query.block.tokens();
-            let of_lanes = kernels.bounds(scorer.attention(tokens), bounded, &group, scratch);
-            let margin = margin(targets.dim, tokens as f32 + longest);
-            let to = &mut bounds[(number * groups.len() + place) * GROUP..][..GROUP];
-            for (to, bound) in to.iter_mut().zip(of_lanes) {
-                *to = bound + margin;
+            of_lanes.resize(queries.len() * GROUP, 0.0);
+            kernels.bounds(attentions, tokens, &group, scratch, of_lanes);
+            for (number, of_lanes) in queries.clone().zip(of_lanes.chunks_exact(GROUP)) {
+                let margin = margin(dim, blocks[number].tokens() as f32 + longest);
+                let to = &mut bounds[(number * groups.len() + place) * GROUP..][..GROUP];
+                for (to, bound) in to.iter_mut().zip(of_lanes) {
+                    *to = bound + margin;
+                }
             }
         }
     }

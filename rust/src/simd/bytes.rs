@@ -3,7 +3,7 @@
 //! A lane is a text; four components of each of the 32 lie side by side, 128 bytes, so that
 //! four codes of the query, repeated, meet them in one instruction. [`Bytes::dots`] is the definition.
 
-use super::codes::{BoundQuery, GROUP};
+use super::codes::{BoundQueries, GROUP};
 use super::quantised::{CHUNK, Limits};
 use super::vector::Vector;
 
@@ -13,6 +13,45 @@ pub(super) trait Bytes: Vector {
     const PANEL: usize;
     /// What the codes of a query are held to.
     const QUERY: Limits = Limits::QUERY;
+
+    /// Components of a token whose codes lie together in a panel, unless it has fewer.
+    const TOGETHER: usize = CHUNK;
+
+    /// What a thread does before [`Bytes::row`] of these queries.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    #[inline(always)]
+    unsafe fn begin(_: &BoundQueries) {}
+
+    /// What it does after them.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    #[inline(always)]
+    unsafe fn end() {}
+
+    /// [`Bytes::dots`] of every token, panel by panel.
+    ///
+    /// # Safety
+    /// As that, between [`Bytes::begin`] and [`Bytes::end`].
+    #[inline(always)]
+    unsafe fn row(queries: &BoundQueries, codes: *const u8, cells: *mut f32) {
+        for panel in 0..queries.panels() {
+            // SAFETY: passed on to the caller.
+            unsafe { dots::<Self>(queries, panel, codes, cells.add(panel * queries.panel * GROUP)) }
+        }
+    }
+
+    /// What [`Bytes::row`] left in a register's cells of a token with this offset.
+    ///
+    /// # Safety
+    /// As [`Vector::load`].
+    #[inline(always)]
+    unsafe fn cells(from: *const f32, _offset: i32) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { Self::load(from) }
+    }
 
     /// `cells[i · 32 + lane] = Σ_k query[i][k] · (codes[lane][k] - 128)` for `M` tokens of a panel. This is
     /// the definition, in plain integers: what levels without instructions of their own use.
@@ -52,18 +91,13 @@ pub(super) trait Bytes: Vector {
     }
 }
 
-/// [`Bytes::dots`] for as many tokens as a panel of this query has.
+/// [`Bytes::dots`] for as many tokens as a panel of these queries has.
 ///
 /// # Safety
 /// As that.
 #[inline(always)]
-pub(super) unsafe fn dots<B: Bytes>(
-    query: &BoundQuery,
-    panel: usize,
-    codes: *const u8,
-    cells: *mut f32,
-) {
-    let (four, offsets, halves) = query.panel(panel);
+unsafe fn dots<B: Bytes>(queries: &BoundQueries, panel: usize, codes: *const u8, cells: *mut f32) {
+    let (four, offsets, halves) = queries.panel(panel);
     macro_rules! by_tokens {
         ($($tokens:literal)*) => {
             match offsets.len() {

@@ -1,4 +1,4 @@
-//! How quantised tokens lie in memory: those of 32 texts side by side, those of a query in panels.
+//! How quantised tokens lie in memory: those of 32 texts side by side, those of some queries in panels.
 
 #![forbid(unsafe_code)]
 
@@ -10,15 +10,16 @@ pub const GROUP: usize = 32;
 /// Floats beside the codes of a group's row: scale, error and residual norm of each lane.
 pub const ROW_VALUES: usize = 3 * GROUP;
 
-/// The tokens of one query, laid out for one level.
+/// The tokens of some queries, one after the other, laid out for one level.
 #[derive(Debug, Clone, Default)]
-pub struct BoundQuery {
+pub struct BoundQueries {
     /// Codes of a token.
     pub(super) components: usize,
-    pub(super) tokens: usize,
+    /// Where each query's tokens end.
+    pub(super) ends: Vec<usize>,
     /// Tokens of a panel, whose sums fit the registers; the last panel is filled up with zeros.
     pub(super) panel: usize,
-    /// Panel by panel and chunk by chunk, four codes of each token.
+    /// Panel by panel, window by window, token by token, so many chunks of four codes as a window has.
     pub(super) codes: Vec<u32>,
     /// The sum of a token's codes times -[`OFFSET`], panel by panel: it is added to a target's codes.
     pub(super) offsets: Vec<i32>,
@@ -28,18 +29,32 @@ pub struct BoundQuery {
     pub(super) values: Vec<[f32; 4]>,
 }
 
-impl BoundQuery {
-    /// Lays out tokens of `components` codes each; `panel` tokens at most are computed side by side.
-    pub(super) fn new(components: usize, tokens: &[Quantised], panel: usize) -> Self {
+impl BoundQueries {
+    /// Lays out queries of tokens of `components` codes each; `panel` tokens at most are computed side
+    /// by side, of whichever query. A window has `together` components, or all if there are fewer; the
+    /// last one ends with them, and has zeros where those before it had their codes.
+    pub(super) fn new(
+        components: usize,
+        queries: &[&[Quantised]],
+        panel: usize,
+        together: usize,
+    ) -> Self {
+        let tokens = queries.concat();
         let count = tokens.len();
         let panels = count.div_ceil(panel);
         let panel = count.div_ceil(panels);
         let (chunks, blocks) = (components / CHUNK, components / BLOCK);
+        let wide = together.min(components) / CHUNK;
+        let windows = chunks.div_ceil(wide);
+        let ends = queries.iter().scan(0, |end, tokens| {
+            *end += tokens.len();
+            Some(*end)
+        });
         let mut query = Self {
             components,
-            tokens: count,
+            ends: ends.collect(),
             panel,
-            codes: vec![0; panels * panel * chunks],
+            codes: vec![0; panels * panel * windows * wide],
             offsets: vec![0; panels * panel],
             half_offsets: vec![0; panels * panel * blocks],
             values: Vec::with_capacity(count),
@@ -48,7 +63,10 @@ impl BoundQuery {
             let (first, lane) = (i / panel * panel, i % panel);
             for (c, four) in token.codes.chunks_exact(CHUNK).enumerate() {
                 let four = [four[0], four[1], four[2], four[3]].map(i8::cast_unsigned);
-                query.codes[first * chunks + c * panel + lane] = u32::from_le_bytes(four);
+                let window = c / wide;
+                let within = c - (window * wide).min(chunks - wide);
+                let place = (first * windows + window * panel + lane) * wide + within;
+                query.codes[place] = u32::from_le_bytes(four);
             }
             for (b, block) in token.codes.chunks_exact(BLOCK).enumerate() {
                 let mut sums = [0_i32; 2];
@@ -69,18 +87,28 @@ impl BoundQuery {
     /// What the dot products of a panel read: its codes, the offset of each token, and those of the
     /// halves of each block.
     pub(super) fn panel(&self, panel: usize) -> (&[u32], &[i32], &[u32]) {
-        let (chunks, blocks) = (self.components / CHUNK, self.components / BLOCK);
+        let codes = self.codes.len() / self.panels();
+        let blocks = self.components / BLOCK;
         let tokens = panel * self.panel..(panel + 1) * self.panel;
         (
-            &self.codes[tokens.start * chunks..tokens.end * chunks],
+            &self.codes[panel * codes..(panel + 1) * codes],
             &self.offsets[tokens.clone()],
             &self.half_offsets[tokens.start * blocks..tokens.end * blocks],
         )
     }
 
+    pub(super) fn panels(&self) -> usize {
+        self.offsets.len() / self.panel
+    }
+
+    /// Number of queries.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Values that [`super::Kernels::bounds`] needs as scratch.
     pub fn scratch_len(&self) -> usize {
-        (self.codes.len() * CHUNK / self.components + self.tokens) * GROUP
+        (self.offsets.len() + self.values.len()) * GROUP
     }
 }
 

@@ -5,7 +5,7 @@ use super::attend::{Attention, Pair, RUN, attend};
 use super::bound::bounds;
 use super::bundle::{attend_bundle, scratch_len};
 use super::bytes::Bytes;
-use super::codes::{BoundGroup, BoundQuery, GROUP, ROW_VALUES};
+use super::codes::{BoundGroup, BoundQueries, GROUP, ROW_VALUES};
 use super::count::{count_above, keep_from};
 use super::dots::dots;
 use super::exp::exp_slice;
@@ -35,9 +35,10 @@ pub struct Kernels {
     count_above: unsafe fn(&[f32], f32) -> (usize, usize),
     keep_from: unsafe fn(f32, *const f32, *mut f32, usize) -> (usize, bool),
     multiply_add: unsafe fn(u64) -> f32,
-    bounds: unsafe fn(Attention, &BoundQuery, &BoundGroup, &mut [f32]) -> [f32; GROUP],
+    bounds: unsafe fn(&[Attention], &BoundQueries, &BoundGroup, &mut [f32], &mut [f32]),
     query_limits: Limits,
     panel: usize,
+    together: usize,
 }
 
 impl fmt::Debug for Kernels {
@@ -84,8 +85,8 @@ macro_rules! level {
                 (floor: f32, from: *const f32, to: *mut f32, len: usize) -> (usize, bool));
             compiled!($features level_multiply_add = multiply_add::<$vector>; (rounds: u64) -> f32);
             compiled!($features level_bounds = bounds::<$vector>;
-                (attention: Attention, query: &BoundQuery, group: &BoundGroup, scratch: &mut [f32])
-                    -> [f32; GROUP]);
+                (attentions: &[Attention], queries: &BoundQueries, group: &BoundGroup,
+                    scratch: &mut [f32], out: &mut [f32]));
 
             pub(super) static KERNELS: Kernels = Kernels {
                 name: stringify!($name),
@@ -102,6 +103,7 @@ macro_rules! level {
                 bounds: level_bounds,
                 query_limits: <$vector>::QUERY,
                 panel: <$vector>::PANEL,
+                together: <$vector>::TOGETHER,
             };
         }
     };
@@ -118,7 +120,14 @@ level!(
 #[cfg(target_arch = "x86_64")]
 level!(
     avx512,
-    crate::simd::arch::avx512::Avx512,
+    crate::simd::arch::avx512::Avx512<false>,
+    [12, 12, 8],
+    [#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]]
+);
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+level!(
+    amx,
+    crate::simd::arch::avx512::Avx512<true>,
     [12, 12, 8],
     [#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,popcnt")]]
 );
@@ -127,7 +136,8 @@ level!(neon, crate::simd::arch::neon::Neon, [12, 8, 6], []);
 
 impl Kernels {
     /// Levels that this build has and this processor runs, the slowest first: `scalar`, portable code;
-    /// `avx2`, with FMA and F16C; `avx512` F, BW, DQ, VL and VNNI; `neon`.
+    /// `avx2`, with FMA and F16C; `avx512` F, BW, DQ, VL and VNNI; `amx` that with AMX for bytes;
+    /// `neon`.
     pub fn available() -> Vec<&'static Self> {
         let mut levels = vec![&scalar::KERNELS];
         #[cfg(target_arch = "x86_64")]
@@ -145,6 +155,10 @@ impl Kernels {
                     && is_x86_feature_detected!("avx512vnni")
                 {
                     levels.push(&avx512::KERNELS);
+                    #[cfg(target_os = "linux")]
+                    if super::arch::amx::available() {
+                        levels.push(&amx::KERNELS);
+                    }
                 }
             }
         }
@@ -328,32 +342,37 @@ impl Kernels {
         self.query_limits
     }
 
-    /// Lays out a query's tokens, of `components` codes each, for [`Kernels::bounds`].
+    /// Lays out the tokens of some queries, of `components` codes each, for [`Kernels::bounds`].
     ///
     /// # Panics
-    /// If there is no token, or the number of components is no multiple of [`BLOCK`].
-    pub fn bound_query(&self, components: usize, tokens: &[Quantised]) -> BoundQuery {
-        assert!(!tokens.is_empty() && components > 0 && components.is_multiple_of(BLOCK));
-        BoundQuery::new(components, tokens, self.panel)
+    /// If there is no query, or one without tokens, or the number of components is no multiple of
+    /// [`BLOCK`].
+    pub fn bound_queries(&self, components: usize, queries: &[&[Quantised]]) -> BoundQueries {
+        assert!(!queries.is_empty() && queries.iter().all(|tokens| !tokens.is_empty()));
+        assert!(components > 0 && components.is_multiple_of(BLOCK));
+        BoundQueries::new(components, queries, self.panel, self.together)
     }
 
-    /// A bound of each text's score, up to rounding of float32 arithmetic; of no meaning in lanes
-    /// without a text.
+    /// A bound of each text's score by each query, `(queries, 32)`, up to rounding of float32
+    /// arithmetic; of no meaning in lanes without a text. A query's are the same bits whatever others
+    /// are with it.
     ///
     /// # Panics
     /// If a slice is too short.
     pub fn bounds(
         &self,
-        attention: Attention,
-        query: &BoundQuery,
+        attentions: &[Attention],
+        queries: &BoundQueries,
         group: &BoundGroup,
         scratch: &mut [f32],
-    ) -> [f32; GROUP] {
+        bounds: &mut [f32],
+    ) {
         let rows = group.values.len() / ROW_VALUES;
-        assert!(group.codes.len() >= rows * query.components * GROUP);
-        assert!(scratch.len() >= query.scratch_len());
+        assert!(group.codes.len() >= rows * queries.components * GROUP);
+        assert!(scratch.len() >= queries.scratch_len());
+        assert!(attentions.len() == queries.len() && bounds.len() == queries.len() * GROUP);
         // SAFETY: the lengths were checked; the level, see [`Kernels`].
-        unsafe { (self.bounds)(attention, query, group, scratch) }
+        unsafe { (self.bounds)(attentions, queries, group, scratch, bounds) }
     }
 
     /// Multiplies and adds in registers for so many rounds: what one thread can reach at most.

@@ -12,7 +12,7 @@ mod quantise;
 pub use basis::basis;
 pub use order::{NO_TEXT, Order, sort};
 pub use quantise::{GroupRows, Quantiser};
-pub(super) use quantise::{bound_query, byte_group, byte_query};
+pub(super) use quantise::{bound_tokens, byte_group, byte_tokens};
 
 use crate::simd::codes::{BoundGroup, GROUP, ROW_VALUES};
 

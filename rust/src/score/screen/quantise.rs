@@ -4,7 +4,7 @@
 use super::{NO_TEXT, Screen};
 use crate::score::executor::Executor;
 use crate::score::rows::Rows;
-use crate::simd::codes::{BoundQuery, GROUP, ROW_VALUES};
+use crate::simd::codes::{GROUP, ROW_VALUES};
 use crate::simd::quantised::{CHUNK, NO_TOKEN, OFFSET, Quantised, STORED_ERROR};
 use crate::simd::{AlignedBuffer, Kernels, PackedQuery};
 use std::ops::Range;
@@ -109,13 +109,13 @@ impl<'a> Quantiser<'a> {
 }
 
 /// Lays the tokens of one packed query, whose units are row-major `(tokens, dim)`, on a screen's basis.
-pub(in crate::score) fn bound_query(
+pub(in crate::score) fn bound_tokens(
     kernels: &Kernels,
     screen: &Screen,
     packed: &PackedQuery,
     units: &[f32],
     dim: usize,
-) -> BoundQuery {
+) -> Vec<Quantised> {
     let components = screen.components(dim);
     let mut out = AlignedBuffer::default();
     out.grow(kernels.out_len(packed, components));
@@ -126,16 +126,17 @@ pub(in crate::score) fn bound_query(
         let coefficients: Vec<f32> = coefficients.copied().take(components).collect();
         Quantised::query(kernels.query_limits(), unit, &coefficients)
     };
-    let tokens: Vec<_> = units.chunks_exact(dim).enumerate().map(quantise).collect();
-    kernels.bound_query(components, &tokens)
+    units.chunks_exact(dim).enumerate().map(quantise).collect()
 }
 
 /// The tokens of one query as they meet units that are stored as bytes.
-pub(in crate::score) fn byte_query(kernels: &Kernels, units: &[f32], dim: usize) -> BoundQuery {
+pub(in crate::score) fn byte_tokens(
+    kernels: &Kernels,
+    units: &[f32],
+    dim: usize,
+) -> Vec<Quantised> {
     let limits = kernels.query_limits().of_bytes();
-    let tokens: Vec<_> =
-        units.chunks_exact(dim).map(|unit| Quantised::query(limits, unit, unit)).collect();
-    kernels.bound_query(dim, &tokens)
+    units.chunks_exact(dim).map(|unit| Quantised::query(limits, unit, unit)).collect()
 }
 
 /// Lays units that are stored as bytes out as a group: the codes and scales of up to 32 texts, whose rows

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::simd::Attention;
-use crate::simd::codes::{BoundGroup, GROUP, ROW_VALUES};
+use crate::simd::codes::{BoundGroup, BoundQueries, GROUP, ROW_VALUES};
 use crate::simd::quantised::{BLOCK, CHUNK, Limits, NO_TOKEN, Quantised};
 
 /// The bounds' definition, in float64, from what is stored.
@@ -51,6 +51,18 @@ fn codes(random: &mut Random, components: usize, limits: Limits, extreme: bool) 
     limits.quantise(&values).0
 }
 
+fn bounds(
+    level: &Kernels,
+    attentions: &[Attention],
+    queries: &BoundQueries,
+    group: &BoundGroup,
+) -> Vec<f32> {
+    let mut scratch = vec![0.0; queries.scratch_len()];
+    let mut bounds = vec![0.0; queries.len() * GROUP];
+    level.bounds(attentions, queries, group, &mut scratch, &mut bounds);
+    bounds
+}
+
 #[test]
 fn bounds_of_every_level_are_the_definitions() {
     let mut random = Random(3);
@@ -79,26 +91,35 @@ fn bounds_of_every_level_are_the_definitions() {
         let of_lanes: [f32; GROUP] = std::array::from_fn(|lane| lengths[lane] as f32);
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
         for level in Kernels::available() {
-            let tokens: Vec<_> = (0..=random.below(37))
-                .map(|_| {
+            let mut query = |tokens: usize| -> Vec<_> {
+                let token = |_| {
                     let codes = codes(&mut random, components, level.query_limits(), extreme);
                     let (error, outside) = (random.unit().abs() * 0.05, random.unit().abs() * 0.3);
                     Quantised { codes, scale: 3e-3, error, residual_norm: outside }
-                })
-                .collect();
-            let query = level.bound_query(components, &tokens);
-            let mut scratch = vec![0.0; query.scratch_len()];
+                };
+                (0..tokens).map(token).collect()
+            };
+            let queries = [1 + round % 37, 9, 1, 5].map(&mut query);
+            let parts: Vec<_> = queries.iter().map(|tokens| &tokens[..]).collect();
+            let together = level.bound_queries(components, &parts);
             for attention in [
-                Attention::Target,
-                Attention::Query,
-                Attention::Both { by_query: 0.7 },
-                Attention::Max,
+                |_| Attention::Target,
+                |_| Attention::Query,
+                |query| Attention::Both { by_query: 0.7 / (1 + query) as f64 },
+                |_| Attention::Max,
             ] {
-                let bounds = level.bounds(attention, &query, &group, &mut scratch);
-                for (lane, &bound) in bounds.iter().enumerate() {
-                    let exact = reference(attention, &tokens, &group, components, lane);
-                    let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
-                    assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
+                let attentions: Vec<_> = (0..queries.len()).map(attention).collect();
+                let all = bounds(level, &attentions, &together, &group);
+                for ((tokens, &attention), own) in
+                    queries.iter().zip(&attentions).zip(all.chunks_exact(GROUP))
+                {
+                    let alone = level.bound_queries(components, &[tokens]);
+                    assert_eq!(own, bounds(level, &[attention], &alone, &group));
+                    for (lane, &bound) in own.iter().enumerate() {
+                        let exact = reference(attention, tokens, &group, components, lane);
+                        let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);
+                        assert!(close, "{} {attention:?}: {bound} is not {exact}", level.name());
+                    }
                 }
             }
         }

@@ -8,13 +8,22 @@ use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
 
-/// One zmm register.
+/// One zmm register; `TILES` for processors whose dot products of bytes AMX makes ([`super::amx`]).
 #[derive(Clone, Copy)]
-pub(in crate::simd) struct Avx512(__m512);
+pub(in crate::simd) struct Avx512<const TILES: bool>(__m512);
+
+impl<const TILES: bool> Avx512<TILES> {
+    /// Whole numbers as floats.
+    #[inline(always)]
+    pub(super) unsafe fn whole(numbers: __m512i) -> Self {
+        // SAFETY: the caller has the level.
+        Self(unsafe { _mm512_cvtepi32_ps(numbers) })
+    }
+}
 
 // SAFETY of every operation: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
 // VL and VNNI (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
-impl Vector for Avx512 {
+impl<const TILES: bool> Vector for Avx512<TILES> {
     const LANES: usize = 16;
     type Mask = __mmask16;
 
@@ -70,7 +79,7 @@ impl Vector for Avx512 {
     }
 }
 
-impl Bytes for Avx512 {
+impl Bytes for Avx512<false> {
     /// Two registers of sums a token and two of codes, of 32.
     const PANEL: usize = 12;
     const QUERY: Limits = Limits::QUERY;
