@@ -8,13 +8,13 @@
 use super::executor::{Executor, threads};
 use super::rows::Rows;
 use super::screen::{GroupRows, NO_TEXT, Screen, bound_tokens, byte_group, byte_tokens};
-use super::targets::{Targets, Text};
+use super::targets::{Segment, Targets, Text};
 use super::tile::{QueryBlock, Question, Scratch};
 use super::top_k::{Hit, TopK};
 use crate::error::Result;
 use crate::simd::Attention;
 use crate::simd::codes::{BoundGroup, BoundQueries, GROUP};
-use crate::simd::quantised::{BLOCK, Quantised, margin};
+use crate::simd::quantised::{BLOCK, margin};
 use std::ops::Range;
 
 /// Texts that are scored to find the threshold, unless `k` asks for more. Those of the best ten are nearly
@@ -139,51 +139,55 @@ impl Asked {
 }
 
 /// Some queries of a wave as they meet the groups of a segment.
-struct Bundle {
+struct Batch {
     queries: Range<usize>,
     attentions: Vec<Attention>,
     tokens: BoundQueries,
 }
 
-/// The bundles of a segment, from each query and its tokens on the segment's basis; none without a screen.
-fn bundles(
-    question: &Question,
-    blocks: &[QueryBlock],
-    tokens: &[Vec<Vec<Quantised>>],
-    segment: usize,
-) -> Vec<Bundle> {
-    let Question { kernels, scorer, targets, .. } = *question;
-    let Some(screen) = &targets.segments[segment].screen else { return Vec::new() };
-    let components = screen.components(targets.dim);
-    let mut bundles = Vec::new();
-    let mut start = 0;
-    while start < blocks.len() {
-        let mut count = 0;
-        let more = blocks[start..].iter().take_while(|block| {
-            let fits = count == 0 || count + block.tokens() <= TOKENS;
-            count += block.tokens();
-            fits
-        });
-        let queries = start..start + more.count();
-        let parts: Vec<&[Quantised]> =
-            tokens[queries.clone()].iter().map(|of| &of[segment][..]).collect();
-        let attention = |block: &QueryBlock| scorer.attention(block.tokens());
-        bundles.push(Bundle {
-            attentions: blocks[queries.clone()].iter().map(attention).collect(),
-            tokens: kernels.bound_queries(components, &parts),
-            queries: queries.clone(),
-        });
-        start = queries.end;
+/// Which queries of a wave are bounded together.
+fn ranges(blocks: &[QueryBlock]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut tokens = 0;
+    for (number, block) in blocks.iter().enumerate() {
+        tokens += block.tokens();
+        match ranges.last_mut() {
+            Some(range) if tokens <= TOKENS => range.end = number + 1,
+            _ => {
+                ranges.push(number..number + 1);
+                tokens = block.tokens();
+            }
+        }
     }
-    bundles
+    ranges
 }
 
-/// The tokens of one query on the basis of each segment with a screen.
-fn tokens_by_segment(question: &Question, block: &QueryBlock) -> Vec<Vec<Quantised>> {
-    let Question { kernels, queries, targets, .. } = *question;
-    let units = queries.text(block.queries[0]).0;
-    let of = |screen: &Screen| bound_tokens(kernels, screen, block.packed(), units, targets.dim);
-    targets.segments.iter().map(|part| part.screen.as_ref().map_or_else(Vec::new, of)).collect()
+/// The batches of each segment; none where it has no screen.
+fn batches(question: &Question, blocks: &[QueryBlock], executor: &Executor) -> Vec<Vec<Batch>> {
+    let Question { kernels, scorer, queries, targets, .. } = *question;
+    // By query and segment.
+    let tokens = executor.each(blocks, |block, (): &mut ()| {
+        let units = queries.text(block.queries[0]).0;
+        let of =
+            |screen: &Screen| bound_tokens(kernels, screen, block.packed(), units, targets.dim);
+        let segments = targets.segments.iter();
+        segments.map(|part| part.screen.as_ref().map(of)).collect::<Vec<_>>()
+    });
+    let ranges = ranges(blocks);
+    let of_segment = |(number, segment): (usize, &Segment)| {
+        let Some(screen) = &segment.screen else { return Vec::new() };
+        let components = screen.components(targets.dim);
+        executor.each(&ranges, |range, (): &mut ()| {
+            let tokens = tokens[range.clone()].iter().filter_map(|of| of[number].as_deref());
+            let blocks = blocks[range.clone()].iter();
+            Batch {
+                queries: range.clone(),
+                attentions: blocks.map(|block| scorer.attention(block.tokens())).collect(),
+                tokens: kernels.bound_queries(components, &tokens.collect::<Vec<_>>()),
+            }
+        })
+    };
+    targets.segments.iter().enumerate().map(of_segment).collect()
 }
 
 /// Queries that are bounded side by side, and the bounds of all texts, lane after lane of some groups at a
@@ -201,17 +205,9 @@ struct Wave<'a> {
 impl<'a> Wave<'a> {
     fn new(question: &'a Question, queries: &[usize], executor: &'a Executor) -> Self {
         let Question { kernels, targets, .. } = *question;
-        let (queries, tokens): (Vec<_>, Vec<_>) = executor
-            .each(queries, |&query, (): &mut ()| {
-                let block = QueryBlock::one(kernels, question.queries, query);
-                let tokens = tokens_by_segment(question, &block);
-                (block, tokens)
-            })
-            .into_iter()
-            .unzip();
-        let bundles: Vec<_> = (0..targets.segments.len())
-            .map(|segment| bundles(question, &queries, &tokens, segment))
-            .collect();
+        let block = |&query: &usize, (): &mut ()| QueryBlock::one(kernels, question.queries, query);
+        let queries = executor.each(queries, block);
+        let batches = batches(question, &queries, executor);
         let mut tasks = Vec::new();
         for (number, segment) in targets.segments.iter().enumerate() {
             let groups = segment.screen.map_or(0, |screen| screen.order.len());
@@ -220,8 +216,8 @@ impl<'a> Wave<'a> {
         }
         let bounds = executor.each(&tasks, |(segment, groups), scratch| {
             let screen = targets.segments[*segment].screen;
-            let bundles = &bundles[*segment];
-            let bound = |screen| bound(question, &queries, bundles, screen, groups, scratch);
+            let batches = &batches[*segment];
+            let bound = |screen| bound(question, &queries, batches, screen, groups, scratch);
             screen.as_ref().map_or_else(Vec::new, bound)
         });
         Self { question, executor, queries, tasks, bounds }
@@ -414,7 +410,7 @@ pub(super) fn best_of(targets: &Targets, scored: &[(usize, f32)], k: usize) -> T
 fn bound(
     question: &Question,
     blocks: &[QueryBlock],
-    bundles: &[Bundle],
+    batches: &[Batch],
     screen: &Screen,
     groups: &Range<usize>,
     (scratch, of_lanes): &mut (Vec<f32>, Vec<f32>),
@@ -425,7 +421,7 @@ fn bound(
     for (place, group) in groups.clone().enumerate() {
         let group = screen.group(group, components);
         let longest = group.tokens.iter().copied().fold(0.0, f32::max);
-        for Bundle { queries, attentions, tokens } in bundles {
+        for Batch { queries, attentions, tokens } in batches {
             if scratch.len() < tokens.scratch_len() {
                 scratch.resize(tokens.scratch_len(), 0.0);
             }

@@ -51,7 +51,7 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
     }
     bounds.fill(0.0);
     let (best, cells) = (best.as_mut_ptr(), cells.as_mut_ptr());
-    // Zeros, or NaN where a cosine of the lane is no number, which maxima would pass over.
+    // Zeros, or NaN where a value of the lane is no number: maxima would pass over its cosines.
     let mut taints = [0.0; GROUP];
     let rows = group.values.len() / ROW_VALUES;
     // SAFETY: every row has `components` codes and three values for each of 32 lanes, `cells` 32
@@ -69,7 +69,10 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                 // 1 within the text, 0 beyond its end.
                 let within = B::load(group.tokens.as_ptr().add(lane)).sub(B::splat(j as f32));
                 let within = within.min(B::splat(1.0)).max(B::splat(0.0));
-                let mut last = scale;
+                let taint = taints.as_mut_ptr().add(lane);
+                let zero = B::splat(0.0);
+                let tainted = residual_norm.mul_add(zero, B::load(taint));
+                scale.mul_add(zero, error.mul_add(zero, tainted)).store(taint);
                 let mut start = 0;
                 for (number, &end) in queries.ends.iter().enumerate() {
                     let mut largest = B::splat(f32::NEG_INFINITY);
@@ -80,9 +83,8 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                         let rest = residual_norm.mul_add(B::splat(of_residual_norm), rest);
                         let rest = error.mul_add(B::splat(of_error), rest);
                         let offset = *queries.offsets.get_unchecked(i);
-                        let sum = B::cells(cells.add(i * GROUP + lane), offset);
+                        let sum = B::load_sums(cells.add(i * GROUP + lane), offset);
                         let cosine = sum.mul(scale).mul_add(B::splat(of_sum), rest);
-                        last = cosine;
                         if TARGET {
                             let best = best.add(i * GROUP + lane);
                             B::load(best).max(cosine).store(best);
@@ -97,8 +99,6 @@ unsafe fn by<B: Bytes, const TARGET: bool, const QUERY: bool>(
                     }
                     start = end;
                 }
-                let taint = taints.as_mut_ptr().add(lane);
-                last.mul_add(B::splat(0.0), B::load(taint)).store(taint);
             }
         }
         B::end();

@@ -15,7 +15,7 @@ pub(super) trait Bytes: Vector {
     const QUERY: Limits = Limits::QUERY;
 
     /// Components of a token whose codes lie together in a panel, unless it has fewer.
-    const TOGETHER: usize = CHUNK;
+    const WINDOW: usize = CHUNK;
 
     /// What a thread does before [`Bytes::row`] of these queries.
     ///
@@ -48,7 +48,7 @@ pub(super) trait Bytes: Vector {
     /// # Safety
     /// As [`Vector::load`].
     #[inline(always)]
-    unsafe fn cells(from: *const f32, _offset: i32) -> Self {
+    unsafe fn load_sums(from: *const f32, _offset: i32) -> Self {
         // SAFETY: passed on to the caller.
         unsafe { Self::load(from) }
     }

@@ -11,10 +11,12 @@ pub const GROUP: usize = 32;
 pub const ROW_VALUES: usize = 3 * GROUP;
 
 /// The tokens of some queries, one after the other, laid out for one level.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct BoundQueries {
     /// Codes of a token.
     pub(super) components: usize,
+    /// Components of a window, unless there are fewer.
+    pub(super) window: usize,
     /// Where each query's tokens end.
     pub(super) ends: Vec<usize>,
     /// Tokens of a panel, whose sums fit the registers; the last panel is filled up with zeros.
@@ -31,30 +33,31 @@ pub struct BoundQueries {
 
 impl BoundQueries {
     /// Lays out queries of tokens of `components` codes each; `panel` tokens at most are computed side
-    /// by side, of whichever query. A window has `together` components, or all if there are fewer; the
+    /// by side, of whichever query. A window has `window` components, or all if there are fewer; the
     /// last one ends with them, and has zeros where those before it had their codes.
     pub(super) fn new(
         components: usize,
         queries: &[&[Quantised]],
         panel: usize,
-        together: usize,
+        window: usize,
     ) -> Self {
-        let tokens = queries.concat();
+        let tokens: Vec<&Quantised> = queries.iter().copied().flatten().collect();
         let count = tokens.len();
         let panels = count.div_ceil(panel);
         let panel = count.div_ceil(panels);
         let (chunks, blocks) = (components / CHUNK, components / BLOCK);
-        let wide = together.min(components) / CHUNK;
-        let windows = chunks.div_ceil(wide);
+        let in_window = window.min(components) / CHUNK;
+        let windows = chunks.div_ceil(in_window);
         let ends = queries.iter().scan(0, |end, tokens| {
             *end += tokens.len();
             Some(*end)
         });
-        let mut query = Self {
+        let mut laid = Self {
             components,
+            window,
             ends: ends.collect(),
             panel,
-            codes: vec![0; panels * panel * windows * wide],
+            codes: vec![0; panels * panel * windows * in_window],
             offsets: vec![0; panels * panel],
             half_offsets: vec![0; panels * panel * blocks],
             values: Vec::with_capacity(count),
@@ -63,10 +66,10 @@ impl BoundQueries {
             let (first, lane) = (i / panel * panel, i % panel);
             for (c, four) in token.codes.chunks_exact(CHUNK).enumerate() {
                 let four = [four[0], four[1], four[2], four[3]].map(i8::cast_unsigned);
-                let window = c / wide;
-                let within = c - (window * wide).min(chunks - wide);
-                let place = (first * windows + window * panel + lane) * wide + within;
-                query.codes[place] = u32::from_le_bytes(four);
+                let number = c / in_window;
+                let within = c - (number * in_window).min(chunks - in_window);
+                let place = (first * windows + number * panel + lane) * in_window + within;
+                laid.codes[place] = u32::from_le_bytes(four);
             }
             for (b, block) in token.codes.chunks_exact(BLOCK).enumerate() {
                 let mut sums = [0_i32; 2];
@@ -74,14 +77,14 @@ impl BoundQueries {
                     sums[0] += i32::from(four[0]) + i32::from(four[1]);
                     sums[1] += i32::from(four[2]) + i32::from(four[3]);
                 }
-                query.offsets[i] -= OFFSET * (sums[0] + sums[1]);
+                laid.offsets[i] -= OFFSET * (sums[0] + sums[1]);
                 let wrapped = sums.map(|sum| (-OFFSET * sum) as u16);
-                query.half_offsets[first * blocks + b * panel + lane] =
+                laid.half_offsets[first * blocks + b * panel + lane] =
                     u32::from(wrapped[0]) | u32::from(wrapped[1]) << 16;
             }
-            query.values.push(token.terms());
+            laid.values.push(token.terms());
         }
-        query
+        laid
     }
 
     /// What the dot products of a panel read: its codes, the offset of each token, and those of the

@@ -16,6 +16,7 @@ use super::vector::Vector;
 use crate::error::{Error, Result};
 use half::f16;
 use std::fmt;
+use std::mem::discriminant;
 use std::sync::OnceLock;
 
 /// Largest number of rows that a kernel takes at a time.
@@ -38,7 +39,7 @@ pub struct Kernels {
     bounds: unsafe fn(&[Attention], &BoundQueries, &BoundGroup, &mut [f32], &mut [f32]),
     query_limits: Limits,
     panel: usize,
-    together: usize,
+    window: usize,
 }
 
 impl fmt::Debug for Kernels {
@@ -103,7 +104,7 @@ macro_rules! level {
                 bounds: level_bounds,
                 query_limits: <$vector>::QUERY,
                 panel: <$vector>::PANEL,
-                together: <$vector>::TOGETHER,
+                window: <$vector>::WINDOW,
             };
         }
     };
@@ -139,6 +140,19 @@ impl Kernels {
     /// `avx2`, with FMA and F16C; `avx512` F, BW, DQ, VL and VNNI; `amx` that with AMX for bytes;
     /// `neon`.
     pub fn available() -> Vec<&'static Self> {
+        #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), expect(unused_mut))]
+        let mut levels = Self::without_tiles();
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if levels.last().is_some_and(|level| level.name == "avx512")
+            && super::arch::amx::available()
+        {
+            levels.push(&amx::KERNELS);
+        }
+        levels
+    }
+
+    /// Those that the system need not be asked for.
+    fn without_tiles() -> Vec<&'static Self> {
         let mut levels = vec![&scalar::KERNELS];
         #[cfg(target_arch = "x86_64")]
         {
@@ -155,10 +169,6 @@ impl Kernels {
                     && is_x86_feature_detected!("avx512vnni")
                 {
                     levels.push(&avx512::KERNELS);
-                    #[cfg(target_os = "linux")]
-                    if super::arch::amx::available() {
-                        levels.push(&amx::KERNELS);
-                    }
                 }
             }
         }
@@ -183,8 +193,13 @@ impl Kernels {
     }
 
     fn parse(name: &str) -> std::result::Result<&'static Self, String> {
+        let named =
+            |levels: &[&'static Self]| levels.iter().copied().find(|level| level.name == name);
+        if let Some(level) = named(&Self::without_tiles()) {
+            return Ok(level);
+        }
         let available = Self::available();
-        available.iter().copied().find(|level| level.name == name).ok_or_else(|| {
+        named(&available).ok_or_else(|| {
             let names: Vec<_> = available.iter().map(|level| level.name).collect();
             format!(
                 "UWE_SIMD={name}: expected a SIMD level that this processor and this build have \
@@ -350,7 +365,7 @@ impl Kernels {
     pub fn bound_queries(&self, components: usize, queries: &[&[Quantised]]) -> BoundQueries {
         assert!(!queries.is_empty() && queries.iter().all(|tokens| !tokens.is_empty()));
         assert!(components > 0 && components.is_multiple_of(BLOCK));
-        BoundQueries::new(components, queries, self.panel, self.together)
+        BoundQueries::new(components, queries, self.panel, self.window)
     }
 
     /// A bound of each text's score by each query, `(queries, 32)`, up to rounding of float32
@@ -358,7 +373,7 @@ impl Kernels {
     /// are with it.
     ///
     /// # Panics
-    /// If a slice is too short.
+    /// If a slice is too short, the attentions differ in kind, or another level laid the queries out.
     pub fn bounds(
         &self,
         attentions: &[Attention],
@@ -367,6 +382,9 @@ impl Kernels {
         scratch: &mut [f32],
         bounds: &mut [f32],
     ) {
+        assert!(queries.window == self.window && queries.panel <= self.panel);
+        let kind = discriminant(&attentions[0]);
+        assert!(attentions.iter().all(|attention| discriminant(attention) == kind));
         let rows = group.values.len() / ROW_VALUES;
         assert!(group.codes.len() >= rows * queries.components * GROUP);
         assert!(scratch.len() >= queries.scratch_len());

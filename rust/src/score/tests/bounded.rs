@@ -191,6 +191,30 @@ fn never_another_answer_than_a_scan(kind: usize, dim: usize) {
     }
 }
 
+/// Tiles are another way to the same whole numbers.
+#[test]
+fn tiles_change_no_bit() {
+    let level = |name| Kernels::available().into_iter().find(|level| level.name() == name);
+    let (Some(with), Some(without)) = (level("amx"), level("avx512")) else { return };
+    let mut random = Random(8);
+    let tokens = space(5, 300, &mut random, 96);
+    let queries = queries(&tokens, &mut random);
+    let rows = Rows::F32(tokens.units());
+    let owned = Owned::new(without, rows, 96, tokens.offsets());
+    let targets = Targets {
+        segments: vec![Segment { rows, norms: tokens.norms(), screen: Some(owned.screen()) }],
+        ..Targets::from_tokens(&tokens)
+    };
+    for (name, pivot) in SCORERS {
+        let scorer = Scorer::new(name, 0.5, pivot).unwrap();
+        let [with, without] = [with, without].map(|level| {
+            let search = Search::at_level(level, &queries, &targets, None, scorer, &never).unwrap();
+            prune::bounds(&search.question).concat()
+        });
+        assert_eq!(with, without);
+    }
+}
+
 /// Of texts that are bounded once more none is left out whose target reaches a threshold by it.
 fn may_reach(search: &Search, query: usize, scores: &[f32]) {
     let question = &search.question;

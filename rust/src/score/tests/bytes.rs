@@ -67,7 +67,7 @@ fn bounds(
 fn bounds_of_every_level_are_the_definitions() {
     let mut random = Random(3);
     for round in 0..40 {
-        let components = BLOCK * (1 + random.below(4));
+        let components = BLOCK * (1 + random.below(6));
         let extreme = round % 2 == 0;
         let lengths: Vec<usize> = (0..GROUP).map(|_| 1 + random.below(5)).collect();
         let rows = *lengths.iter().max().unwrap();
@@ -90,6 +90,10 @@ fn bounds_of_every_level_are_the_definitions() {
         }
         let of_lanes: [f32; GROUP] = std::array::from_fn(|lane| lengths[lane] as f32);
         let group = BoundGroup { codes: &stored, values: &values, tokens: &of_lanes };
+        // No number, none that is finite, and one whose products overflow here and there.
+        let mut broken = values.clone();
+        (broken[0], broken[GROUP + 1], broken[2]) = (f32::NAN, f32::INFINITY, 7e35);
+        let damaged = BoundGroup { values: &broken, ..group };
         for level in Kernels::available() {
             let mut query = |tokens: usize| -> Vec<_> {
                 let token = |_| {
@@ -110,11 +114,18 @@ fn bounds_of_every_level_are_the_definitions() {
             ] {
                 let attentions: Vec<_> = (0..queries.len()).map(attention).collect();
                 let all = bounds(level, &attentions, &together, &group);
-                for ((tokens, &attention), own) in
-                    queries.iter().zip(&attentions).zip(all.chunks_exact(GROUP))
+                let of_damaged = bounds(level, &attentions, &together, &damaged);
+                let own = all.chunks_exact(GROUP).zip(of_damaged.chunks_exact(GROUP));
+                for ((tokens, &attention), (own, of_damaged)) in
+                    queries.iter().zip(&attentions).zip(own)
                 {
                     let alone = level.bound_queries(components, &[tokens]);
                     assert_eq!(own, bounds(level, &[attention], &alone, &group));
+                    let bits =
+                        |bounds: &[f32]| bounds.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                    let alone = bounds(level, &[attention], &alone, &damaged);
+                    assert_eq!(bits(of_damaged), bits(&alone));
+                    assert!(of_damaged[0].is_nan() && of_damaged[1].is_nan());
                     for (lane, &bound) in own.iter().enumerate() {
                         let exact = reference(attention, tokens, &group, components, lane);
                         let close = (f64::from(bound) - exact).abs() <= 1e-5 * exact.abs().max(1.0);

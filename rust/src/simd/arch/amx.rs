@@ -1,9 +1,9 @@
-//! AMX: dot products of bytes by tiles, 16 tokens of a query against 16 texts at once. Floats are those of
+//! AMX: dot products of bytes by tiles, 16 tokens of queries against 16 texts at once. Floats are those of
 //! AVX-512.
 //!
-//! The compiler has no stable intrinsics for tiles and uses none of its own accord, so what one
-//! instruction leaves in them the next one finds. The chunks of a group lie as a tile wants them: four
-//! codes of a text, then four of the next.
+//! There are no stable intrinsics for tiles. A function compiled without AMX neither uses them nor knows of
+//! them, so what one instruction leaves in them the next one finds, though no rule of the language says so.
+//! The chunks of a group lie as a tile wants them: four codes of a text, then four of the next.
 
 use super::AHEAD;
 use super::avx512::Avx512;
@@ -12,19 +12,22 @@ use crate::simd::codes::{BoundQueries, GROUP};
 use crate::simd::quantised::CHUNK;
 use std::arch::asm;
 use std::arch::x86_64::{
-    __cpuid_count, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi32, _mm512_loadu_si512,
-    _mm512_set1_epi32,
+    __cpuid_count, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi32, _mm512_cvtepi32_ps,
+    _mm512_loadu_si512, _mm512_set1_epi32,
 };
 
 /// Bytes from a chunk of a group's row to the next, and from a token's cells to the next token's.
 const STRIDE: usize = CHUNK * GROUP;
 
-/// Whether the processor has AMX for bytes and Linux lets this process use it, which it has to be asked.
+/// Whether the processor has AMX for bytes, and Linux lets this process use it: it is asked to, from which
+/// on signals need larger stacks.
 pub(in crate::simd) fn available() -> bool {
     const TILES_AND_BYTES: u32 = 0b11 << 24;
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     const XFEATURE_XTILEDATA: libc::c_long = 18;
-    let has = __cpuid_count(7, 0).edx & TILES_AND_BYTES == TILES_AND_BYTES;
+    // SAFETY: processors with AVX-512 have this leaf.
+    #[allow(unused_unsafe, reason = "safe from Rust 1.94 on")]
+    let has = unsafe { __cpuid_count(7, 0) }.edx & TILES_AND_BYTES == TILES_AND_BYTES;
     // SAFETY: the call changes nothing but what this process may use, and fails where it is not known.
     has && unsafe {
         libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0
@@ -44,13 +47,13 @@ struct Tiles {
 impl Bytes for Avx512<true> {
     const PANEL: usize = 16;
     /// Bytes of a tile's row.
-    const TOGETHER: usize = 64;
+    const WINDOW: usize = 64;
 
     /// Tiles 0 to 3 have the sums of two panels by 16 texts and 16 texts, 4 and 5 the codes of the
     /// panels, 6 and 7 those of the texts.
     #[inline(always)]
     unsafe fn begin(queries: &BoundQueries) {
-        let (tokens, wide) = (queries.panel as u8, queries.components.min(Self::TOGETHER) as u16);
+        let (tokens, wide) = (queries.panel as u8, queries.components.min(Self::WINDOW) as u16);
         let chunks = wide as u8 / CHUNK as u8;
         let mut tiles = Tiles {
             palette: 1,
@@ -76,7 +79,7 @@ impl Bytes for Avx512<true> {
     #[inline(always)]
     unsafe fn row(queries: &BoundQueries, codes: *const u8, cells: *mut f32) {
         let (components, panels) = (queries.components, queries.panels());
-        let wide = components.min(Self::TOGETHER);
+        let wide = components.min(Self::WINDOW);
         let tokens = queries.codes.as_ptr().cast::<u8>();
         let panel = queries.codes.len() * CHUNK / panels;
         let store = |to: *mut f32, number: usize| {
@@ -145,11 +148,12 @@ impl Bytes for Avx512<true> {
 
     /// The sums as they were stored, whole numbers.
     #[inline(always)]
-    unsafe fn cells(from: *const f32, offset: i32) -> Self {
+    unsafe fn load_sums(from: *const f32, offset: i32) -> Self {
         // SAFETY: the caller has 16 values, whatever they are.
         unsafe {
             let sums = _mm512_loadu_si512(from.cast());
-            Self::whole(_mm512_add_epi32(sums, _mm512_set1_epi32(offset)))
+            let sums = _mm512_add_epi32(sums, _mm512_set1_epi32(offset));
+            Self(_mm512_cvtepi32_ps(sums))
         }
     }
 }

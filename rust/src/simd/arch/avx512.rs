@@ -8,18 +8,9 @@ use crate::simd::vector::Vector;
 use half::f16;
 use std::arch::x86_64::*;
 
-/// One zmm register; `TILES` for processors whose dot products of bytes AMX makes ([`super::amx`]).
+/// One zmm register; `TILES` where AMX makes the dot products of bytes (`amx.rs`).
 #[derive(Clone, Copy)]
-pub(in crate::simd) struct Avx512<const TILES: bool>(__m512);
-
-impl<const TILES: bool> Avx512<TILES> {
-    /// Whole numbers as floats.
-    #[inline(always)]
-    pub(super) unsafe fn whole(numbers: __m512i) -> Self {
-        // SAFETY: the caller has the level.
-        Self(unsafe { _mm512_cvtepi32_ps(numbers) })
-    }
-}
+pub(in crate::simd) struct Avx512<const TILES: bool>(pub(super) __m512);
 
 // SAFETY of every operation: the trait's contract. Callers are compiled for AVX-512 F, BW, DQ,
 // VL and VNNI (and AVX2, FMA, F16C) and run only where the processor has them; pointers hold LANES values.
