@@ -98,7 +98,8 @@ impl Bytes for Avx512<true> {
                 for window in 0..components.div_ceil(wide) {
                     let tokens = tokens.add(first * panel + window * queries.panel * wide);
                     let codes = codes.add((window * wide).min(components - wide) * GROUP);
-                    if first == 0 {
+                    // Few tokens wait for memory, many for tiles.
+                    if panels == 1 {
                         for line in (0..wide * GROUP).step_by(64) {
                             _mm_prefetch::<_MM_HINT_T0>(codes.wrapping_add(AHEAD + line).cast());
                         }
