@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -258,12 +259,12 @@ def ranked_by_names(
         ascending.
     """
 
-    def search(texts: Sequence[str]) -> list[tuple[Found, Found]]:
-        found = best_targets(encode_queries(texts, cache), cache, scorer=scorer, k=k)
+    def search(vectors: TokenVectors) -> list[tuple[Found, Found]]:
+        found = best_targets(vectors, cache, scorer=scorer, k=k)
         return list(zip(found, found, strict=True))
 
-    table = checked_abbreviations(True)
-    hits = best_of_readings(queries, search, k=k, targets=cache, table=table)
+    table, encode = checked_abbreviations(True), partial(encode_queries, targets=cache)
+    hits = best_of_readings(queries, encode, search, k=k, targets=cache, table=table)
     return np.stack([hit.indices for hit in hits]), np.stack([hit.scores for hit in hits])
 
 

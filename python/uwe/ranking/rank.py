@@ -367,8 +367,7 @@ def _reader(
     encode = encode or partial(encode_queries, targets=cache)
     near = nearest_texts(cache) if nearest else None
 
-    def search(texts: Sequence[str]) -> list[tuple[Found, Found]]:
-        vectors = encode(texts)
+    def search(vectors: TokenVectors) -> list[tuple[Found, Found]]:
         if subset is not None and len(subset) == 0:
             nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
             return [(Found(nothing, none, nothing, none),) * 2] * len(vectors)
@@ -391,7 +390,9 @@ def _reader(
         named = near(vectors, k=k, subset=subset)
         return best(vectors, k=k, among=named, with_labels=with_labels)
 
-    return partial(best_of_readings, search=search, k=depth, targets=cache, table=table)
+    return partial(
+        best_of_readings, encode=encode, search=search, k=depth, targets=cache, table=table
+    )
 
 
 class _Kept(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.lexicon import Abbreviations, with_unknown_words
 from uwe.ranking.queries import Found
@@ -101,7 +102,8 @@ def _is_whole(word: str, targets: TargetCache) -> bool:
 
 def best_of_readings(
     queries: Sequence[str],
-    search: Callable[[Sequence[str]], list[tuple[Found, Found]]],
+    encode: Callable[[Sequence[str]], TokenVectors],
+    search: Callable[[TokenVectors], list[tuple[Found, Found]]],
     *,
     k: int,
     targets: TargetCache,
@@ -109,19 +111,25 @@ def best_of_readings(
 ) -> list[Hits]:
     """The best `k` targets of each checked query in any of its readings.
 
-    `search` finds the best targets of each text: those that a filter leaves, and those of the whole
-    space. A target counts with its best reading; of equal ones, the first.
+    `search` finds the best targets of each text by its token vectors: those that a filter leaves,
+    and those of the whole space. A target counts with its best reading; of equal ones, the first.
     """
     read = [readings_of(query, targets, table) for query in queries]
-    found = [[one] for one in search([texts[0] for texts in read])]
     others = [(i, text) for i, texts in enumerate(read) for text in texts[1:]]
-    for start in range(0, len(others), _BLOCK):
-        some = others[start : start + _BLOCK]
-        # What is cut of a reading is none of the user's text.
-        with gathered(Truncations(), apart=True):
-            for (i, _), one in zip(some, search([text for _, text in some]), strict=True):
-                found[i].append(one)
-    return [_merged(each, texts, k) for each, texts in zip(found, read, strict=True)]
+    vectors = encode([texts[0] for texts in read])
+    found: list[tuple[Found, Found]] = []
+    # One search for the queries and their first readings: it goes over the space once.
+    for start in range(0, max(1, len(others)), _BLOCK):
+        if some := [text for _, text in others[start : start + _BLOCK]]:
+            # What is cut of a reading is none of the user's text.
+            with gathered(Truncations(), apart=True):
+                more = encode(some)
+            vectors = more if start else TokenVectors.from_list([*vectors, *more])
+        found += search(vectors)
+    each = [[one] for one in found[: len(read)]]
+    for (i, _), one in zip(others, found[len(read) :], strict=True):
+        each[i].append(one)
+    return [_merged(of_query, texts, k) for of_query, texts in zip(each, read, strict=True)]
 
 
 def _merged(found: Sequence[tuple[Found, Found]], texts_read: tuple[str, ...], k: int) -> Hits:
