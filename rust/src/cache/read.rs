@@ -7,8 +7,10 @@ use crate::error::{Check, Error, Result};
 use crate::score::screen::NO_TEXT;
 use crate::score::{Targets, Text};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A target space on disk, ready to score. Opening reads a manifest, headers and offsets; vectors
 /// and texts stay on disk until they are used.
@@ -25,6 +27,8 @@ pub struct TargetCache {
     places: Vec<Place>,
     token_count: usize,
     resident: bool,
+    /// Words of ASCII letters and digits in the texts, in lower case, once one was asked for.
+    words: OnceLock<HashSet<Box<[u8]>>>,
 }
 
 /// Where a live target lies.
@@ -87,6 +91,7 @@ impl TargetCache {
             places: Vec::new(),
             token_count: 0,
             resident: hold.is_some(),
+            words: OnceLock::new(),
             json,
             manifest,
         };
@@ -281,19 +286,39 @@ impl TargetCache {
         self.any_text(|own| !own.is_ascii() && std::str::from_utf8(own).is_ok_and(same))
     }
 
-    /// Whether a text of a target has this word of ASCII letters and digits, in whatever case.
+    /// Whether a text of a target has this word of ASCII letters and digits, in whatever case. The first
+    /// call collects the words of all texts.
     pub fn has_word(&self, word: &str) -> bool {
-        let apart = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
-        let same = |part: &[u8]| part.eq_ignore_ascii_case(word.as_bytes());
-        self.any_text(|own| own.split(apart).any(same))
+        let word = word.to_ascii_lowercase();
+        if let Some(words) = self.words.get() {
+            return words.contains(word.as_bytes());
+        }
+        // Set when they are all there: a fork may copy what is being set, in a locked state.
+        let words = self.all_words();
+        self.words.get_or_init(|| words).contains(word.as_bytes())
     }
 
-    fn any_text(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+    fn all_words(&self) -> HashSet<Box<[u8]>> {
+        let apart = |byte: &u8| !byte.is_ascii_alphanumeric() && *byte != b'_';
+        let mut words = HashSet::new();
+        self.any_text(|own| {
+            let own = own.to_ascii_lowercase();
+            for word in own.split(apart) {
+                if !words.contains(word) {
+                    words.insert(word.into());
+                }
+            }
+            false
+        });
+        words
+    }
+
+    fn any_text(&self, mut holds: impl FnMut(&[u8]) -> bool) -> bool {
         let texts: Vec<_> = self.segments.iter().map(Segment::texts).collect();
         self.places.iter().enumerate().any(|(target, place)| {
             let first = place.text as usize;
             (first..first + self.target_texts(target))
-                .any(|text| texts[place.segment as usize].bytes(text).is_some_and(&holds))
+                .any(|text| texts[place.segment as usize].bytes(text).is_some_and(&mut holds))
         })
     }
 
