@@ -44,7 +44,7 @@ const QUERIES: usize = 64;
 
 /// Tokens of queries that meet a group's row at once, unless a single query has more: what they make of
 /// it stays in the nearest cache.
-const TOKENS: usize = 64;
+const TOKENS: usize = 32;
 
 /// Texts that are scored first for the best `k`.
 pub(super) fn first(k: usize) -> usize {
