@@ -3,9 +3,10 @@
     UWE_DATA=... python benches/ablations.py OUT [--recipe FILE] [--only NAME ...] [--seeds 0 1]
         [--set KEY=VALUE] [--enriched FOLDER] [--limit 500]
 
-Each run trains as the recipe says but for its change and what `--set` gives. What is in OUT already
-is not run again. The table has the unchanged recipe first, and for every other row the difference
-to it over the same seeds and queries. The interval is that of the mean of house, tech and jobnorm.
+Each run trains as the recipe says but for its change and what `--set` gives; `without W` leaves a
+graph out. What is in OUT already is not run again. The table has the unchanged recipe first, and
+for every other row the difference to it over the same seeds and queries. The interval is that of
+the mean of house, tech and jobnorm.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 import uwe
 from uwe.bench.results import Entry, Results, read_results
@@ -28,7 +31,6 @@ from uwe.training.recipe import Recipe, read_recipe
 RECIPE = Path(__file__).parents[1] / "recipes" / "uwe-mini-clean-plain.toml"
 # Smaller than the recipe, so that a run takes minutes.
 SIZE = ("graph.J.batch_size=128", "graph.N.batch_size=128", "optimizer.steps=260")
-GRAPHS = ("J", "V", "A", "N", "D")
 MEAN = ("skillextract_house/val", "skillextract_tech/val", "jobnorm/val")
 TASKS = {  # by what the table calls them
     "house": MEAN[0],
@@ -42,10 +44,6 @@ TASKS = {  # by what the table calls them
 }
 
 
-def all_graphs(setting: str) -> list[str]:
-    return [f"graph.{name}.{setting}" for name in GRAPHS]
-
-
 def through(*scorers: str) -> list[str]:
     weights = ", ".join(f'"{scorer}" = 1' for scorer in scorers)
     return [f"model.train_scorers={{{weights}}}"]
@@ -57,11 +55,12 @@ VARIANTS: dict[str, list[str]] = {
     "loss through soft_query": through("soft_query:0.5"),
     "loss through soft_target": through("soft_target:0.5"),
     "loss through pooled": through("pooled"),
-    "no hard negatives": ["graph.V.hard_negatives=0", "graph.N.hard_negatives=0"],
-    "loss temperature 0.02": all_graphs("loss_temperature=0.02"),
-    "loss temperature 0.1": all_graphs("loss_temperature=0.1"),
+    "no hard negatives": ["graph.*.hard_negatives=0"],
+    "loss temperature 0.02": ["graph.*.loss_temperature=0.02"],
+    "loss temperature 0.1": ["graph.*.loss_temperature=0.1"],
     "attention temperature 2": ["model.scorer=soft:2", *through("soft:2", "pooled")],
-    "no padding": ["graph.V.padding=0"],
+    "no augmentation": ["graph.*.augment={}"],
+    "no padding": ["graph.*.padding=0"],
     "padding 0.8": ["graph.V.padding=0.8"],
     "enrichment": [],
     "weights as trained": ["optimizer.wise_ft_alpha=1"],
@@ -72,12 +71,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
     parser.add_argument("out", type=Path)
     parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--only", nargs="*", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
     parser.add_argument("--set", action="append", default=list(SIZE))
     parser.add_argument("--enriched", help="below UWE_DATA: what  uwe enrich  made")
     parser.add_argument("--limit", type=int, default=500, help="queries a task")
     chosen = parser.parse_args()
+    graphs = [graph.name for graph in read_recipe(chosen.recipe).graph]
+    known = [*VARIANTS, *(f"without {graph}" for graph in graphs)]
+    if unknown := set(chosen.only) - set(known):
+        parser.error(f"--only: expected any of {', '.join(known)}, got {', '.join(unknown)}")
     names = ["base", *(name for name in chosen.only if name != "base")]
     if not chosen.enriched and "enrichment" in names:
         print("left out: enrichment, which has nothing to work with", flush=True)
@@ -86,10 +89,16 @@ def main() -> None:
         for name in names:
             path = chosen.out / f"{name.replace(' ', '-')}-{seed}.json"
             fixed = ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
-            changes = [*chosen.set, *VARIANTS[name], *fixed]
+            changes = [
+                change.replace("*", graph)
+                for change in (*chosen.set, *VARIANTS.get(name, []), *fixed)
+                for graph in (graphs if "*" in change else [""])
+            ]
             recipe = read_recipe(chosen.recipe, changes=changes)
             if name == "enrichment":
                 recipe = with_sentences(recipe, chosen.enriched)
+            if name.startswith("without "):
+                recipe = without(recipe, name.removeprefix("without "))
             run = path.with_suffix("")
             if run.exists() and read_recipe(run / "recipe.json") != recipe:
                 raise SystemExit(f"{run} is of another recipe: name another OUT")
@@ -108,6 +117,12 @@ def with_sentences(recipe: Recipe, folder: str) -> Recipe:
     (real,) = (graph for graph in document["graph"] if graph["name"] == "V")
     added = {**real, "name": "VE", "folder": folder, "share": real["share"] / 2}
     return Recipe.from_dict({**document, "graph": [*document["graph"], added]})
+
+
+def without(recipe: Recipe, graph: str) -> Recipe:
+    """The recipe without a graph: as many steps, of the other ones."""
+    kept = tuple(each for each in recipe.graph if each.name != graph)
+    return msgspec.structs.replace(recipe, graph=kept)
 
 
 def measured(recipe: Recipe, run: Path, limit: int) -> Results:

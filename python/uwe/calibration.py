@@ -184,6 +184,13 @@ class CalibrationFile:
             ) from None
 
 
+def calibrations_of(model: object) -> dict[str, Calibration]:
+    """The calibrations of an encoder by the kind of query; one of another make may have none."""
+    found = getattr(model, "calibrations", None)
+    pairs = found.items() if isinstance(found, Mapping) else ()
+    return {kind: one for kind, one in pairs if isinstance(one, Calibration)}
+
+
 def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
     """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given."""
     document = {

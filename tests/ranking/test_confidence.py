@@ -56,6 +56,14 @@ class One(Calibrated):
         return super().encode(["one"] * len(texts))
 
 
+@pytest.mark.parametrize("other", [5, ["title"], {"title": "platt"}, None])
+def test_what_another_model_calls_calibrations_is_no_confidence(other: object) -> None:
+    model = Calibrated()
+    model.calibrations = other  # type: ignore[assignment]
+    cache = uwe.TargetCache.build(model, LABELS, scorer=SOFT)
+    assert [match.confidence for match in uwe.rank("data", cache, k=2)] == [None, None]
+
+
 def test_calibrations_of_the_same_numbers_are_equal() -> None:
     one = calibration(1)
     assert (one, hash(one)) == (calibration(1), hash(calibration(1)))

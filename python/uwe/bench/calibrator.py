@@ -22,7 +22,7 @@ from uwe.bench.calibration import (
     risk_threshold,
 )
 from uwe.cache.target_cache import TargetCache
-from uwe.calibration import FEATURES
+from uwe.calibration import FEATURES, calibrations_of
 from uwe.checks import listed
 from uwe.errors import InputError, extra
 from uwe.progress import Progress, check_progress, reporting
@@ -142,7 +142,7 @@ def calibrate(
     matches = judged(queries, accepted, found)
     bases = [
         one
-        for one in (getattr(targets.model, "calibrations", None) or {}).values()
+        for one in calibrations_of(targets.model).values()
         if one.scorer == chosen and one.features == FEATURES
     ]
     calibration, confidence = _best(matches, bases, chosen)

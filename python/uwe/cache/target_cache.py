@@ -23,6 +23,7 @@ from uwe.calibration import (
     Calibration,
     CalibrationFile,
     calibrations_json,
+    calibrations_of,
 )
 from uwe.checks import flag, listed, path_of, positive, text_of
 from uwe.encoder.loading import load
@@ -305,7 +306,7 @@ class TargetCache:
         if self._calibrations is None:
             own = self._calibration_file.calibrations(model=self.fingerprint)
             if not own and self._core.tokens == "all":
-                own = dict(getattr(self.model, "calibrations", None) or {})
+                own = calibrations_of(self.model)
             self._calibrations = own
         return self._calibrations
 
