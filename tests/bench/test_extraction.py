@@ -265,6 +265,13 @@ def test_the_command_refuses_a_folder_without_adverts(tmp_path: Path) -> None:
     assert "typed/adverts" in found.output
 
 
+def test_the_command_refuses_one_file_for_figures_and_drawing(tmp_path: Path) -> None:
+    out = str(tmp_path / "a.svg")
+    found = CliRunner().invoke(app, ["bench", "extraction", "-o", out, "--plot", out])
+    assert found.exit_code == 1
+    assert out in found.output
+
+
 def test_the_command_refuses_an_extractor_that_is_not_there(tmp_path: Path) -> None:
     arguments = ["bench", "extraction", "--extractor", "magic", "--data", str(tmp_path)]
     found = CliRunner().invoke(app, arguments)

@@ -297,9 +297,13 @@ def test_a_failure_leaves_what_was_there(folder: Path, shell: Shell) -> None:
         ["bm25.json", "-o", "none/r.html"],
         ["bm25.json", "-o", "bm25.json"],
         ["bm25.json", "-o", "r.html", "--markdown", "r.html"],
+        ["bm25.json", "-o", "link.json"],
         ["missing.json", "-o", "r.html"],
     ],
 )
 def test_bad_arguments(folder: Path, shell: Shell, arguments: list[str]) -> None:
+    (folder / "link.json").symlink_to("bm25.json")
+    before = (folder / "bm25.json").read_bytes()
     shell.error(*command(*arguments))
     assert not (folder / "r.html").exists()
+    assert (folder / "bm25.json").read_bytes() == before

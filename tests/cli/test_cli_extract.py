@@ -161,7 +161,7 @@ def test_bulk_keeps_the_order(shell: Shell) -> None:
     expected = [wanted(text) for text in MANY[:3]]
     assert found == [{"line": i + 1, "id": f"n{i}", **expected[i % 3]} for i in range(len(MANY))]
     written = shell(*arguments, "-o", "found.jsonl")
-    assert written.stdout == ""
+    assert written.stdout == "found.jsonl\n"
     assert re.search(r"uwe: 900 texts, [\d,.]+ a second", written.stderr)
     assert Path("found.jsonl").read_text() == done.stdout
 

@@ -130,6 +130,7 @@ def extract_command(
     else:
         job = None if texts.path is None else texts.job("extract", space, given)
         bulk.write(out, texts, find, form, size=_PART, job=job, resume=resume, what="Extracting")
+        output.print_line(out)
     skipped.tell()
 
 

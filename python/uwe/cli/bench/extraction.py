@@ -57,7 +57,7 @@ def extraction_command(
     if extractor not in EXTRACTORS:
         raise InputError(f"expected --extractor {' or '.join(EXTRACTORS)}, got {extractor}")
     check_out(out)
-    check_out(plot)
+    check_out(plot, out)
     if plot is not None:
         check_drawing(plot)
     sets = marked_sets(data_folder(data))

@@ -48,7 +48,7 @@ def check_out(out: str | None, *sources: str | Path | None) -> None:
 
     Args:
         out: The file of the result, or None.
-        sources: What is read meanwhile, which is no place to write to; - is standard input.
+        sources: What is read meanwhile, and other results; - is standard input.
     """
     if out is None:
         return
@@ -58,7 +58,7 @@ def check_out(out: str | None, *sources: str | Path | None) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
         raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
     if real_path(path) in [real_path(s) for s in sources if s is not None and s != "-"]:
-        raise InputError(f"{out}: expected another file than the one that is read: name one")
+        raise InputError(f"{out}: expected a file that is nothing else here: name another")
     if not path.parent.is_dir():
         raise InputError(f"{out}: expected a folder to write into, found none: make it first")
     if not os.access(path.parent, os.W_OK):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from uwe.cli import output
 from uwe.cli.bench.options import check_out
-from uwe.errors import InputError
 
 
 def report_command(
@@ -38,12 +36,9 @@ def report_command(
 
     if out is None and markdown is None:
         raise typer.BadParameter("nothing to write: add -o report.html, or --markdown report.md")
-    targets = [Path(path) for path in (out, markdown) if path is not None]
+    targets = [path for path in (out, markdown) if path is not None]
     for number, target in enumerate(targets):
-        check_out(str(target))
-        others = [*map(Path, files), *targets[:number]]
-        if target.absolute() in [other.absolute() for other in others]:
-            raise InputError(f"{target}: expected a file of its own for each output: name another")
+        check_out(target, *files, *targets[:number])
     report = read_report(files, title=title)
     texts = {
         path: write(report)
