@@ -102,8 +102,7 @@ class Calibration:
     def from_dict(cls, document: Any) -> Calibration:
         """The calibration that `to_dict` wrote.
 
-        Raises:
-            ValueError, KeyError, TypeError, OverflowError: If it is something else.
+        Anything else raises ValueError, KeyError, TypeError or OverflowError.
         """
         features = dict(document["features"])
         columns = [
@@ -122,17 +121,11 @@ class Calibration:
 
 @dataclass(frozen=True)
 class CalibrationFile:
-    """The content of a file of calibrations at one moment, which is understood where it is used.
-
-    Attributes:
-        path: The file.
-        content: None where there is none.
-        problem: Why it cannot be read, if so.
-    """
+    """The content of a file of calibrations at one moment, which is understood where it is used."""
 
     path: Path
-    content: bytes | None
-    problem: str = ""
+    content: bytes | None  # None where there is no file
+    problem: str = ""  # why it cannot be read, if so
 
     @classmethod
     def at(cls, path: Path) -> CalibrationFile:
@@ -147,11 +140,7 @@ class CalibrationFile:
     def calibrations(self, *, model: str = "") -> dict[str, Calibration]:
         """The calibrations by the kind of query; none where there is no file.
 
-        Args:
-            model: Fingerprint of the model that ranks.
-
-        Raises:
-            DataError: If the file is not a calibration, or is for another model.
+        `model` is the fingerprint of the model that ranks: a file for another one is a DataError.
         """
         if self.problem:
             raise DataError(

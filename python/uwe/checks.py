@@ -54,10 +54,6 @@ def file_name(what: str, name: object) -> str:
     """`name` if it can name a file or a folder, in the folder where it is put and no other.
 
     Every name that becomes part of a path goes through here: a name like `..` leads elsewhere.
-
-    Raises:
-        InputError: If it is no text, blank, `.` or `..`, too long, or has a character in it that
-            separates folders or that no name may hold.
     """
     if not isinstance(name, str):
         raise InputError(f"expected {what} to be a text, got {name!r:.80}: correct it")
@@ -72,11 +68,7 @@ def file_name(what: str, name: object) -> str:
 
 
 def path_of(what: str, path: object) -> Path:
-    """`path` as a path, if it is one or the text of one.
-
-    Raises:
-        InputError: Otherwise, or if it has a character in it that no path has.
-    """
+    """`path` as a path, if it is one or the text of one; InputError otherwise."""
     if not isinstance(path, str | os.PathLike) or path == "":  # which would be this folder
         raise InputError(f"expected {what} to be a path, got {path!r:.80}: pass a text or a Path")
     made = Path(path)
@@ -92,8 +84,7 @@ def path_of(what: str, path: object) -> Path:
 def real_path(path: str | Path) -> Path:
     """Where a path leads by its links, whether or not something is there.
 
-    Raises:
-        OSError: If they lead in a circle; `Path.resolve` raises what its Python pleases.
+    It raises OSError if they lead in a circle; `Path.resolve` raises what its Python pleases.
     """
     found = Path(os.path.realpath(path))
     if found.is_symlink():
@@ -125,14 +116,8 @@ def is_unicode(text: str) -> bool:
 def texts_of(what: str, texts: object, one: str = "text", *, first: int = 0) -> list[str]:
     """`texts` as a list: at least one, each with a form in UTF-8 and not blank, as `is_blank`.
 
-    Args:
-        what: What messages call them.
-        texts: Any iterable.
-        one: What the message calls one of them, before its number.
-        first: The number of the first.
-
-    Raises:
-        InputError: Otherwise; the message has the number of the text.
+    It raises InputError otherwise: the message calls a text `one` and its number, counted from
+    `first`.
     """
     found = listed(what, texts)
     if not found:
@@ -149,11 +134,9 @@ def is_blank(text: str) -> bool:
 
 
 def listed(what: str, values: object) -> list[Any]:
-    """`values` as a list, if they are several; a column of Arrow, pandas or polars is.
+    """`values` as a list, if they are several, as a column of Arrow, pandas or polars is.
 
-    Raises:
-        InputError: If it is one text, a mapping, a table or nothing that can be listed.
-        MissingExtraError: As `uwe.columns.values_of`.
+    One text, a mapping, a table, or what cannot be listed is an InputError.
     """
     values = values_of(what, values)
     if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
@@ -164,14 +147,7 @@ def listed(what: str, values: object) -> list[Any]:
 def iterated(what: str, values: object, single: str) -> Iterator[Any]:
     """An iterator over `values`, if they are several: `listed` without holding them all.
 
-    Args:
-        what: What messages call them.
-        values: As in `listed`.
-        single: The function that takes one of them.
-
-    Raises:
-        InputError: As `listed`.
-        MissingExtraError: As `listed`.
+    `single` is the function that takes one of them.
     """
     values = values_of(what, values)
     if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
@@ -197,10 +173,8 @@ def flag(name: str, value: object) -> bool:
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
     """`array` as float32, of any shape, contiguous and aligned, as the core takes it.
 
-    What is too large for float32 becomes infinite. It is copied where it has to be.
-
-    Raises:
-        InputError: If it is ragged or holds something else than real numbers.
+    What is too large for float32 becomes infinite. It is copied where it has to be. A ragged array,
+    or one of something else than real numbers, is an InputError.
     """
     try:
         found = np.asarray(array)

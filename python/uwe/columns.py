@@ -12,11 +12,7 @@ _ROWS = 4096
 
 
 def arrow(needed_for: str) -> Any:
-    """The module pyarrow.
-
-    Raises:
-        MissingExtraError: If it is not installed.
-    """
+    """The module pyarrow."""
     with extra("arrow", needed_for):
         import pyarrow as pa
     return pa
@@ -35,15 +31,8 @@ def values_of(what: str, column: Any) -> Any:
     """An iterable of the Python values of a column; anything else as it is.
 
     A column is one of pandas or polars, or has the methods of Arrow's PyCapsule interface,
-    `__arrow_c_stream__` or `__arrow_c_array__`. What is null, or missing to pandas, is None.
-
-    Args:
-        what: What messages call it.
-        column: Whatever a caller passed.
-
-    Raises:
-        InputError: If it is a table, or has values that Python has no type for.
-        MissingExtraError: If it is neither of pandas nor of polars and pyarrow is not installed.
+    `__arrow_c_stream__` or `__arrow_c_array__`. What is null, or missing to pandas, is None. A
+    table, or a value that Python has no type for, is an InputError, which calls the column `what`.
     """
     origin, streams = _origin(column), hasattr(column, "__arrow_c_stream__")
     if not (streams or hasattr(column, "__arrow_c_array__") or origin in ("pandas", "polars")):
@@ -64,13 +53,7 @@ def values_of(what: str, column: Any) -> Any:
 def columns_of(what: str, table: Any) -> Any:
     """The columns of a table by their names; anything else, such as a mapping, as it is.
 
-    Args:
-        what: What messages call it.
-        table: One of pandas or polars, or what has `__arrow_c_stream__`.
-
-    Raises:
-        InputError: If two columns have one name, or the table has no rows yet.
-        MissingExtraError: As `values_of`.
+    A table is one of pandas or polars, or what has `__arrow_c_stream__`.
     """
     ours = _origin(table) in ("pandas", "polars") and hasattr(type(table), "columns")
     if isinstance(table, Mapping) or not (ours or hasattr(table, "__arrow_c_stream__")):

@@ -29,17 +29,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Record:
-    """One entry of a file.
+    """One entry of a file."""
 
-    Attributes:
-        line: Where it begins, counted from 1; of Parquet or Excel, its row.
-        text: Its text, not blank.
-        fields: Everything that stands there, the text included; empty for plain lines.
-    """
-
-    line: int
-    text: str
-    fields: dict[str, Any]
+    line: int  # where it begins, counted from 1; of Parquet or Excel, its row
+    text: str  # not blank
+    fields: dict[str, Any]  # all that stands there, the text included; empty for plain lines
 
 
 @dataclass(frozen=True)
@@ -100,17 +94,6 @@ def read_queries(
         columns: Of Parquet, what is read beside the text; None reads all columns.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
-
-    Yields:
-        The entries with a text.
-
-    Raises:
-        DataError: For an entry that is no UTF-8, no JSON object or no row of the header's width,
-            or whose text is missing, no text, or blank; with its path and line.
-        InputError: If the format is unknown, or cannot be told by the suffix, or has no delimiter
-            and one was given, or is Parquet or Excel and comes from lines.
-        MissingExtraError: If the library for Parquet or Excel is not installed.
-        OSError: If the file cannot be read.
     """
     path, chosen = _form(source, format, delimiter)
     name = "" if chosen == "lines" else "text" if field is None else text_of("field", field)
@@ -150,14 +133,6 @@ def read_targets(
         delimiter: As in `read_queries`.
         on_invalid: Called with the error of each invalid entry, which is then skipped. None
             raises it.
-
-    Raises:
-        DataError: As `read_queries`, or if there is no target, an id or aliases have the wrong
-            type, an id occurs twice, or no entry has a field that was named; with its path and
-            line.
-        InputError: If the format is unknown, or cannot be told by the suffix, or has no fields
-            or delimiter and one was named, or a field was named twice.
-        OSError: If the file cannot be read.
     """
     path, chosen = _form(source, format, delimiter)
     given = (label_field, id_field, aliases_field)
@@ -218,12 +193,6 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     Judgements are separated by tabs, or by blanks as in TREC's form, where `uwe` writes a blank in
     an id as `%20`. Those with a grade of 0 are not relevant. A query without a judgement is kept. A
     judgement may be repeated, not contradicted.
-
-    Raises:
-        InputError: If `split` can name no file.
-        DataError: If an entry is malformed, an id occurs twice, or a judgement names an unknown id;
-            with its path and line.
-        OSError: If a file cannot be read.
     """
     folder, split = path_of("folder", folder), file_name("the name of a split", split)
     target_ids, targets = _identified(folder / "targets.jsonl.gz")

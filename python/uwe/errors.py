@@ -104,8 +104,7 @@ class MissingExtraError(UweError, ImportError):
 def extra(name: str, needed_for: str) -> Iterator[None]:
     """Say which extra an import within needs; one of our own modules that fails is a bug, and told.
 
-    Raises:
-        MissingExtraError: If a library is missing.
+    A library that is missing is a MissingExtraError.
     """
     try:
         yield

@@ -258,14 +258,8 @@ def _asked(query: str, target: str | int | Match, readings: tuple[str, ...]) -> 
 def cells(query_vectors: Floats, units: Floats, norms: Floats, *, scorer: Scorer) -> Floats:
     """What each pair of tokens adds to the score; the formulas of the scorers, term by term.
 
-    Args:
-        query_vectors: (m, dim), raw token vectors of the query.
-        units: (n, dim), unit vectors of the target's tokens.
-        norms: (n,), their lengths.
-        scorer: How they are compared.
-
-    Returns:
-        (m, n), float64; the sum is the score.
+    The query has raw token vectors, (m, dim); the target's tokens have unit vectors, (n, dim), and
+    their lengths `norms`, (n,). The result is (m, n), float64; its sum is the score.
     """
     m, n = len(query_vectors), len(units)
     if scorer.name == "pooled":

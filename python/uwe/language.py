@@ -69,13 +69,8 @@ def guess_language(text: str) -> tuple[str, float]:
 def foreign(text: str, known: Callable[[str], bool] | None = None) -> str | None:
     """The language of a text that is surely not English; None for all others.
 
-    Args:
-        text: Any text.
-        known: Whether a word is English. A text with two thirds of such words is not looked at any
-            further: that is quick, and titles full of names are not taken for foreign ones.
-
-    Raises:
-        InputError: If it is no text.
+    `known` tells whether a word is English. A text with two thirds of such words is not looked at
+    any further: that is quick, and titles full of names are not taken for foreign ones.
     """
     words = _WORD.findall(text_of("text", text)[:_READ])
     if known is not None and sum(not known(word) for word in words) < len(words) * _UNKNOWN:

@@ -276,12 +276,7 @@ def _built_in() -> Abbreviations:
 
 
 def checked_abbreviations(given: object) -> Abbreviations | None:
-    """The argument `abbreviations` of a ranking: a table, or None for no other reading.
-
-    Raises:
-        InputError: If it is something else, or a mapping is wrong.
-        DataError: If the file is wrong.
-    """
+    """The argument `abbreviations` of a ranking: a table, or None for no other reading."""
     if given is True:
         return _built_in()
     if given is False:

@@ -21,9 +21,8 @@ def escaped(text: str) -> str:
 def aligned(rows: Iterable[Iterable[str]], right: Container[int]) -> str:
     """Columns two blanks apart, as a terminal shows them; white space in a cell is one blank.
 
-    Args:
-        rows: Of equal lengths.
-        right: Numbers, from 0, of the columns that are aligned to the right.
+    The rows have equal lengths; `right` has the numbers, from 0, of the columns that are aligned to
+    the right.
     """
     table = [[" ".join(text.split()) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -39,11 +38,7 @@ def aligned(rows: Iterable[Iterable[str]], right: Container[int]) -> str:
 def cell(html: str, *, right: bool = False, tag: str = "td", more: str = "") -> str:
     """A cell of a table in a notebook, which aligns columns in ways of its own unless told.
 
-    Args:
-        html: Escaped.
-        right: Whether it is aligned to the right.
-        tag: `td` or `th`.
-        more: CSS besides.
+    `html` is escaped already; `more` is CSS.
     """
     side = "right" if right else "left"
     return f'<{tag} style="text-align: {side}; {more}">{html}</{tag}>'
@@ -59,12 +54,9 @@ def document(
 ) -> str:
     """A page in the colours of the reader's system, whose policy allows its own parts alone.
 
-    Args:
-        title: Not escaped yet.
-        style: A file of CSS, read after that of all pages.
-        body: HTML, in which every text is escaped.
-        script: A file of JavaScript that runs at the end.
-        style_attributes: Whether elements of the body may have a `style`.
+    `title` is not escaped yet; every text in `body` is. The CSS in `style` comes after that of all
+    pages, the JavaScript in `script` runs at the end. With `style_attributes`, elements of the body
+    may have a `style`.
     """
     base = Path(__file__).with_suffix(".css")
     css = "\n" + "".join(path.read_text(encoding="utf-8") for path in (base, style))

@@ -146,11 +146,7 @@ def cache_metrics(
 
 
 def checked_metrics(names: str | Sequence[str]) -> list[str]:
-    """Names of metrics as a list, at least one and all of them known.
-
-    Raises:
-        InputError: If they are not.
-    """
+    """Names of metrics as a list, at least one and all of them known; InputError otherwise."""
     found = [names] if isinstance(names, str) else listed("metrics", names)
     if not found or not all(isinstance(name, str) and name.isascii() for name in found):
         raise InputError(f"expected names of metrics, got {found}: pass metrics=['MAP'], say")

@@ -41,12 +41,7 @@ _DESCRIPTION = {".svg": "Description", ".png": "Description", ".pdf": "Subject"}
 
 
 def check_drawing(path: str | Path) -> None:
-    """Refuse early what could not be drawn in the end.
-
-    Raises:
-        InputError: If the path does not end with one of `FORMATS`.
-        MissingExtraError: If matplotlib is missing.
-    """
+    """Refuse early what could not be drawn in the end."""
     if Path(path).suffix not in FORMATS:
         raise InputError(f"{path}: expected a file ending with {', '.join(FORMATS)}: rename it")
     if not find_spec("matplotlib"):
@@ -59,18 +54,9 @@ def drawing(
 ) -> Iterator[Figure]:
     """A figure to draw on, which is a file when the block ends well.
 
-    Its folder is made; a file that is there is replaced, whole or not at all.
-
-    Args:
-        path: Ends with one of `FORMATS`.
-        size: Width and height in inches.
-        title: What the file says that it is, for those who do not see it.
-        description: What it says of the figure then: the numbers.
-
-    Raises:
-        InputError: If the path ends otherwise.
-        MissingExtraError: If matplotlib is missing.
-        OSError: If the file cannot be written.
+    Its folder is made; a file that is there is replaced, whole or not at all. `path` ends with one
+    of `FORMATS`; `size` is the width and height in inches. For those who do not see the figure, the
+    file says what it is by `title`, and the numbers in it by `description`.
     """
     path = Path(path)
     check_drawing(path)

@@ -28,10 +28,8 @@ def reporting(
 ) -> Iterator[Callable[[int], object]]:
     """What to call with the number of items that are done.
 
-    Args:
-        progress: What the caller passed; checked.
-        total: Number of all items; None if nobody knows it, so that a bar counts.
-        what: What the bar says, such as "Encoding".
+    `progress` is checked already; `total` is the number of all items, or None if nobody knows it,
+    so that a bar counts; `what` is what the bar says, such as "Encoding".
     """
     if not isinstance(progress, bool):
         report = progress

@@ -23,23 +23,14 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class JudgedMatches:
-    """The best matches of queries, and which of them are right.
+    """The best matches of queries, and which of them are right."""
 
-    Attributes:
-        features: (matches, features), float64.
-        right: (matches,), bool.
-        query: (matches,), int64: the number of its query; ascending, the best match first.
-        answered: (queries,), bool: whether the space has an answer at all.
-        fold: (queries,), int64: for cross-validation; equal texts share theirs.
-        weight: (queries,), float64.
-    """
-
-    features: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    query: NDArray[np.int64]
-    answered: NDArray[np.bool_]
-    fold: NDArray[np.int64]
-    weight: NDArray[np.float64]
+    features: NDArray[np.float64]  # (matches, features)
+    right: NDArray[np.bool_]  # (matches,)
+    query: NDArray[np.int64]  # (matches,), the number of its query: ascending, the best match first
+    answered: NDArray[np.bool_]  # (queries,), whether the space has an answer at all
+    fold: NDArray[np.int64]  # (queries,), for cross-validation; equal texts share theirs
+    weight: NDArray[np.float64]  # (queries,)
 
     def __len__(self) -> int:
         return len(self.answered)
@@ -91,11 +82,9 @@ def judged(
 ) -> JudgedMatches:
     """The matches of queries with their features, held against the accepted targets.
 
-    Args:
-        queries: Their texts.
-        accepted: Indices of the right targets of each; empty where the space has none.
-        found: Indices and features of the matches of each, as `ranked_features` gives them.
-        weight: Of each query in a fit.
+    `accepted` has the indices of each query's right targets, none where the space has no answer;
+    `found` has the indices and features of its matches, as `ranked_features` gives them. `weight`
+    is that of each query in a fit.
     """
     counts = [len(indices) for indices, _ in found]
     pairs = zip(found, accepted, strict=True)
@@ -116,15 +105,8 @@ def fit(
 ) -> Calibration:
     """Fit a logistic regression on standardised features, by scikit-learn.
 
-    Args:
-        matches: What to fit on; some are right and some wrong.
-        scorer: Text of the scorer that ranked them.
-        fitted_on: What they are, for people.
-        features: Names of the features.
-
-    Raises:
-        InputError: If all matches are right, or all wrong.
-        MissingExtraError: If scikit-learn is not installed.
+    Some matches have to be right and some wrong. `scorer` is the text of the scorer that ranked
+    them; `fitted_on` tells people what they are.
     """
     _check_sorts(matches)
     mean = matches.features.mean(axis=0)
@@ -139,10 +121,6 @@ def rescaled(calibration: Calibration, matches: JudgedMatches, *, fitted_on: str
     """A calibration with its log-odds stretched and shifted to fit matches: Platt scaling.
 
     Two numbers are fitted, so some fifty queries are enough.
-
-    Raises:
-        InputError: As `fit`.
-        MissingExtraError: As `fit`.
     """
     _check_sorts(matches)
     log_odds = calibration.log_odds(matches.features)[:, None]
@@ -161,19 +139,11 @@ def rescaled(calibration: Calibration, matches: JudgedMatches, *, fitted_on: str
 def cross_validated(
     matches: JudgedMatches, *, of: Calibration | None = None, only: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """The confidence of every match by a calibration that saw nothing of its query.
+    """The confidence of every match, (matches,), by a calibration that saw nothing of its query.
 
-    Args:
-        matches: Five folds of them are left out in turn.
-        of: A calibration to rescale; None fits new ones.
-        only: (queries,): which may be fitted on; None for all.
-
-    Returns:
-        (matches,), float64.
-
-    Raises:
-        InputError: As `fit`, of what is left without a fold.
-        MissingExtraError: As `fit`.
+    Five folds are left out in turn; what is left has to have right and wrong matches. `of` is a
+    calibration to rescale; None fits new ones. `only`, (queries,), says which queries may be fitted
+    on; None stands for all.
     """
     confidence = np.zeros(len(matches.right))
     for fold in range(FOLDS):
@@ -232,9 +202,7 @@ def highest(matches: JudgedMatches, confidence: NDArray[np.float64]) -> NDArray[
 def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     """Mean distance of confidence and accuracy over ten equal bins (Naeini et al., 2015).
 
-    Args:
-        confidence: (n,), from 0 to 1.
-        right: (n,).
+    Both arguments are (n,); confidence is from 0 to 1.
     """
     number = np.minimum((confidence * 10).astype(np.int64), 9)
     surplus = np.bincount(number, confidence - right, minlength=10)
@@ -247,17 +215,10 @@ def conformal_threshold(
     """The lowest threshold whose expected loss is at most `risk`: conformal risk control.
 
     Angelopoulos et al., *Conformal Risk Control* (2022), equation 4: for exchangeable queries the
-    loss of the next one is at most `risk` in expectation.
-
-    Args:
-        losses: (thresholds,): the sum over the queries of the loss at each threshold. The loss of a
-            query is from 0 to 1 and never grows with the threshold.
-        queries: How many.
-        thresholds: (thresholds,), ascending.
-        risk: From 0 to 1.
-
-    Returns:
-        One of `thresholds`, or infinity if none will do.
+    loss of the next one is at most `risk` in expectation. `thresholds`, (thresholds,), are
+    ascending; `losses`, (thresholds,), are the sums over the queries of the loss at each. The loss
+    of a query is from 0 to 1 and never grows with the threshold. If no threshold will do, the
+    result is infinity.
     """
     enough = np.flatnonzero((losses + 1) / (queries + 1) <= risk)
     return float(thresholds[enough[0]]) if len(enough) else float("inf")
@@ -266,18 +227,9 @@ def conformal_threshold(
 def risk_threshold(matches: JudgedMatches, confidence: NDArray[np.float64], risk: float) -> float:
     """The lowest `min_confidence` at which at most `risk` of all queries get a wrong first match.
 
-    Where a bound leaves the best match out, the next one that it keeps comes first.
-
-    Args:
-        matches: Of queries like those to come.
-        confidence: (matches,), of calibrations that had not seen their queries.
-        risk: Above 0 and below 1, such as 0.1.
-
-    Returns:
-        From 0 to 1, or infinity if there are too few queries to say, or no bound will do.
-
-    Raises:
-        InputError: If `risk` is something else.
+    Where a bound leaves the best match out, the next one that it keeps comes first. The queries are
+    like those to come; `confidence`, (matches,), is that of calibrations that had not seen them.
+    The result is from 0 to 1, or infinity if there are too few queries to say, or no bound will do.
     """
     number = real_number(risk)
     if number is None or not 0 < number < 1:

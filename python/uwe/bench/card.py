@@ -34,18 +34,11 @@ Key = tuple[str, str, int]
 def model_card(
     config: ModelConfig, fingerprint: str, results: Sequence[Results], *, shown: Sequence[str]
 ) -> str:
-    """The text of a README.md.
+    """The text of a README.md, from what `uwe bench run` measured.
 
-    Args:
-        config: Of the model.
-        fingerprint: Of the model. Its figures are those of `results` that have this fingerprint;
-            those of other trained models on the same queries are taken for other seeds of the same
-            recipe, a model each, and give the spread.
-        results: What  uwe bench run  measured.
-        shown: Names of metrics, such as `MAP` and `RP@10`.
-
-    Raises:
-        InputError: If none of the results is of the model, or one lacks a metric.
+    The model's figures are those of `results` that have its fingerprint; those of other trained
+    models on the same queries are taken for other seeds of the same recipe, a model each, and give
+    the spread. `shown` has names of metrics, such as `MAP` and `RP@10`.
     """
     own = _of_model(results, fingerprint)
     if not own:

@@ -23,48 +23,28 @@ from uwe.metrics import checked_metrics
 
 @dataclass(frozen=True)
 class Difference:
-    """Two figures of one task, of the same queries.
+    """The mean figures of two models on one task, of the same queries."""
 
-    Attributes:
-        task: Its key, such as `job2skill/test`.
-        queries: How many both figures are means of.
-        sampled_from: How many the split has, where both were evaluated under a limit; else None.
-        first: Mean of the first.
-        second: Mean of the second.
-        difference: Second less first, with its 95 % bootstrap interval over queries.
-        p: Two-sided, of the paired sign-flip test: how often chance alone makes such a difference.
-        regimes: Of the first and of the second.
-    """
-
-    task: str
-    queries: int
-    sampled_from: int | None
+    task: str  # its key, such as `job2skill/test`
+    queries: int  # how many both figures are means of
+    sampled_from: int | None  # how many the split has, where both were evaluated under a limit
     first: float
     second: float
-    difference: Interval
-    p: float
-    regimes: tuple[str, str]
+    difference: Interval  # second less first, with its 95 % bootstrap interval over queries
+    p: float  # two-sided, of the paired sign-flip test: how often chance makes such a difference
+    regimes: tuple[str, str]  # of the first and of the second
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models or scorers side by side.
+    """Two models or scorers side by side."""
 
-    Attributes:
-        first: Label of the first: model and scorer.
-        second: Label of the second.
-        metric: What is compared.
-        differences: One a task that both were evaluated on.
-        unpaired: Tasks that only one of them was evaluated on.
-        mean: Of the differences of the tasks that were asked for, each counting alike.
-    """
-
-    first: str
+    first: str  # its label: model and scorer
     second: str
     metric: str
-    differences: tuple[Difference, ...]
-    unpaired: tuple[str, ...]
-    mean: Interval | None = None
+    differences: tuple[Difference, ...]  # one a task that both were evaluated on
+    unpaired: tuple[str, ...]  # tasks that only one of them was evaluated on
+    mean: Interval | None = None  # of the differences of the tasks asked for, each counting alike
 
 
 def compare(
@@ -83,13 +63,10 @@ def compare(
         models: Which of the first and which of the second, as `uwe-mini`, or `uwe-mini soft:0.5`
             where a model has several scorers; one name means the same in both. May be left out
             where there is no choice.
-        metric: `MAP`, `MRR`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for k.
-        mean: Keys of tasks, such as `jobnorm/val`, whose mean difference is wanted too.
-
-    Raises:
-        InputError: If a name fits nothing or several, both are the same, they share no task, a
-            task was evaluated on other data or other queries, or the metric is unknown; if `mean`
-            names a task that they do not share, or tasks of several regimes.
+        metric: `MAP`, `MRR`, `pairwise`, or `RP@k`, `nDCG@k`, `recall@k`, `hit@k` with a number for
+            k.
+        mean: Keys of tasks, such as `jobnorm/val`, whose mean difference is wanted too; they share
+            a regime.
     """
     for results in (first, first if second is None else second):
         if not isinstance(results, Results):

@@ -24,8 +24,7 @@ HELD_OUT = 0.001
 class Auditor:
     """Decides the regime of models on tasks; reads each model's training files once.
 
-    Args:
-        data: The folder in which the names of training files start; None finds none.
+    `data` is the folder in which the names of training files start; None finds none.
     """
 
     def __init__(self, data: Path | None) -> None:
@@ -33,12 +32,7 @@ class Auditor:
         self._read: dict[tuple[TrainingSource, ...], TrainingEdges] = {}
 
     def regime(self, model: BenchModel, task: Task, split: TaskSplit) -> Regime:
-        """What `model` had seen of this split, and why that is so.
-
-        Raises:
-            DataError: If a training file is the declared one and malformed.
-            OSError: If a training file cannot be read.
-        """
+        """What `model` had seen of this split, and why that is so."""
         pairs = sum(map(len, split.task.relevant))
         if model.untrained:
             return Regime("clean", "nothing in it was trained", pairs, 0)

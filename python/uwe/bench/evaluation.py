@@ -193,21 +193,13 @@ def _scorings(model: BenchModel, scorer: Any) -> tuple[Scoring, ...]:
 
 @dataclass(frozen=True)
 class _Part:
-    """A split to evaluate: which of its queries, with which other texts of targets.
-
-    Attributes:
-        task: What it is a split of.
-        data: The split.
-        chosen: Which of its queries, ascending.
-        aliases: Other texts of targets that score too; None for labels alone.
-        record: What the results say of it.
-    """
+    """A split to evaluate: which of its queries, with which other texts of targets."""
 
     task: Task
     data: TaskSplit
-    chosen: list[int]
-    aliases: list[list[str]] | None
-    record: TaskRecord
+    chosen: list[int]  # which of its queries, ascending
+    aliases: list[list[str]] | None  # other texts of targets that score too; None for labels alone
+    record: TaskRecord  # what the results say of it
 
     @property
     def texts(self) -> int:
@@ -297,9 +289,7 @@ def _is_text_of(data: TaskSplit, query: int) -> bool:
 def _by_space(parts: Sequence[_Part], *, of_one_task: bool) -> list[list[_Part]]:
     """Splits with the same target texts, ranked alike, together: these are encoded once.
 
-    Args:
-        parts: The splits.
-        of_one_task: Whether their queries and targets have to be of the same sort, too.
+    With `of_one_task`, their queries and targets have to be of the same sort, too.
     """
     groups: dict[tuple[Any, ...], list[_Part]] = {}
     for part in parts:

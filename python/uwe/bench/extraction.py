@@ -289,8 +289,7 @@ def _metrics(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 def uwe_extractor(cache: TargetCache) -> Extractor:
     """`uwe.extract`; a finding counts from the confidence of its best place on.
 
-    Args:
-        cache: The target space, whose model has a skill head.
+    The cache's model has to have a skill head.
     """
 
     def findings(text: str) -> Iterator[Finding]:
@@ -302,11 +301,7 @@ def uwe_extractor(cache: TargetCache) -> Extractor:
 
 
 def sentence_extractor(cache: TargetCache) -> Extractor:
-    """The plain way: each sentence asks for the label that ranks first, if it scores enough.
-
-    Args:
-        cache: The target space.
-    """
+    """The plain way: each sentence asks for the label that ranks first, if it scores enough."""
 
     def extract(text: str) -> Iterator[Finding]:
         found = sentences(text)
@@ -333,14 +328,7 @@ EXTRACTORS: dict[str, Callable[[TargetCache], Extractor]] = {
 def draw_extraction(measures: dict[str, Measure], path: str | Path) -> None:
     """Draw precision over recall, one line a measure, a dot at the default threshold.
 
-    Args:
-        measures: By the name that the legend has.
-        path: Ends with .svg, .png or .pdf.
-
-    Raises:
-        InputError: If it ends otherwise.
-        MissingExtraError: If matplotlib is missing.
-        OSError: If it cannot be written.
+    `measures` are by the name that the legend has; `path` ends with .svg, .png or .pdf.
     """
     spoken = "; ".join(
         f"{name}: best F1 {measure.best.f1.mean:.3f} at {measure.best.threshold}"

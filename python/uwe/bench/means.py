@@ -16,22 +16,16 @@ _Figure = tuple[Entry, TaskRecord]
 class Mean:
     """Mean figures of one model and scorer, over tasks of one split, regime and limit.
 
-    Attributes:
-        label: Model and scorer, as `Entry.label`.
-        split: Of all its tasks.
-        regime: Of all its tasks, such as `clean`.
-        names: The paper's tasks that it runs over; each says so if it is not whole, as in
-            `skillextract: 3 of 4 sets` or `skillsim_esco for skillsim`.
-        metrics: By name; fractions of 1.
-        limit: Most queries of a split that were evaluated; None for all.
+    `names` are the paper's tasks that it runs over; each says so if it is not whole, as in
+    `skillextract: 3 of 4 sets` or `skillsim_esco for skillsim`.
     """
 
-    label: str
+    label: str  # model and scorer, as `Entry.label`
     split: str
-    regime: str
+    regime: str  # such as `clean`
     names: tuple[str, ...]
-    metrics: dict[str, float]
-    limit: int | None = None
+    metrics: dict[str, float]  # by name; fractions of 1
+    limit: int | None = None  # most queries of a split that were evaluated; None for all
 
     @property
     def title(self) -> str:
@@ -47,10 +41,8 @@ def means(results: Results) -> list[Mean]:
     """Means over the paper's tasks, each of one model, scorer, split, regime and limit.
 
     The sets of skillextract count as one task, by their mean. A substitute counts only where the
-    task itself is not there. One figure alone has no mean.
-
-    Returns:
-        In the order in which the entries have them.
+    task itself is not there. One figure alone has no mean. The means are in the order of the
+    entries.
     """
     groups: dict[tuple[str, str, str, str], list[_Figure]] = {}
     for entry in results.entries:

@@ -43,17 +43,11 @@ class BenchModel:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderModel(BenchModel):
-    """A model that gives token vectors (or one vector a text), scored by our core.
-
-    Attributes:
-        encoder: Texts to token vectors.
-        scorer: Its own; what is used where none is asked for.
-        one_vector: Whether it gives one vector a text, which leaves `pooled` alone as a scorer.
-    """
+    """A model that gives token vectors (or one vector a text), scored by our core."""
 
     encoder: Encoder
-    scorer: Scorer
-    one_vector: bool = False
+    scorer: Scorer  # its own; what is used where none is asked for
+    one_vector: bool = False  # one vector a text, which leaves `pooled` alone as a scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +67,8 @@ class ScoringModel(BenchModel):
 class TaskModel(BenchModel):
     """A model that has to know what its texts are, as some of WorkRB's encode by it.
 
-    Attributes:
-        on: Takes what a query and what a target is, as `Task.query` and `Task.target` have it;
-            returns the model for such texts.
+    `on` takes what a query and what a target is, as `Task.query` and `Task.target` have it, and
+    returns the model for such texts.
     """
 
     on: Callable[[str, str], ScoringModel]
@@ -141,12 +134,7 @@ def checked_scorings(
 ) -> tuple[Scoring, ...]:
     """The argument `scorer` of an evaluation as a tuple of scorings.
 
-    Args:
-        given: One or several; `all` for `ALL_SCORINGS`; None for the default.
-        default: The model's own.
-
-    Raises:
-        InputError: If something is no scorer, or comes twice.
+    The text `all` stands for `ALL_SCORINGS`, None for `default`, the model's own scorer.
     """
     if given is None:
         return (Scoring(default),)

@@ -45,12 +45,7 @@ class _Case:
 
 
 def case_splits(path: Path) -> list[str]:
-    """Names of the splits of a file, in its order; empty if it is not there.
-
-    Raises:
-        DataError: If a case is malformed; with its path and line.
-        OSError: If the file cannot be read.
-    """
+    """Names of the splits of a file, in its order; empty if it is not there."""
     if not path.is_file():
         return []
     found: dict[str, None] = {}
@@ -62,13 +57,7 @@ def case_splits(path: Path) -> list[str]:
 
 
 def read_cases(path: Path, split: str) -> TaskSplit:
-    """The cases of one category, against all of ESCO's skills.
-
-    Raises:
-        DataError: If there is none, a case is malformed, a label is not in the target space, or
-            some cases of the category have traps and others none; with its path and line.
-        OSError: If the file cannot be read.
-    """
+    """The cases of one category, against all of ESCO's skills."""
     space = target_space(_SPACE)
     index = {label: i for i, label in reversed(list(enumerate(space.labels)))}
     category = split.removesuffix(_CLEAN)

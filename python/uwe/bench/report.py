@@ -37,17 +37,11 @@ _GROUPS = ("1", "2–3", "4–7", "8–15", "16–31", "32–63", "64–127", "1
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a page shows.
-
-    Attributes:
-        title: Of the page.
-        runs: Each file's results, as machines and times differ.
-        results: All of them in one.
-    """
+    """Everything that a page shows."""
 
     title: str
-    runs: tuple[Results, ...]
-    results: Results
+    runs: tuple[Results, ...]  # each file's, as machines and times differ
+    results: Results  # all of them in one
 
     @property
     def lead(self) -> str:
@@ -82,15 +76,7 @@ class Report:
 
 
 def read_report(paths: Sequence[str | Path], *, title: str = "WorkBench") -> Report:
-    """Read files of `uwe bench run` for one report.
-
-    Raises:
-        InputError: If there is none, or they hold two versions of a task, two models of one name
-            or the same figures twice.
-        DataError: If one of them holds something else.
-        MissingExtraError: If msgspec of the extra `bench` is missing.
-        OSError: If one cannot be read.
-    """
+    """Read files of `uwe bench run` for one report; they fit together as `Results.joined` says."""
     runs: list[Results] = []
     results: Results | None = None
     for path in paths:
@@ -216,12 +202,8 @@ def _breakdowns(results: Results) -> list[Section]:
 def by_group(values: ArrayLike, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum and number of values by group of size: 1, 2 to 3, 4 to 7, up to 128 and more.
 
-    Args:
-        values: (n,), float64; NaN is left out.
-        sizes: (n,), integers from 1.
-
-    Returns:
-        Two arrays of (8,).
+    `values`, (n,), are float64, and NaN is left out; `sizes`, (n,), are integers from 1. Both
+    results are (8,).
     """
     found, of = (np.asarray(a, dtype=np.float64) for a in (values, sizes))
     counted = np.isfinite(found)

@@ -352,11 +352,7 @@ class Results:
 
 
 def check_same_queries(first: Results, second: Results, keys: Iterable[str]) -> None:
-    """See that two results have the same data, queries and targets for some tasks.
-
-    Raises:
-        InputError: If a task was evaluated on other data or other queries.
-    """
+    """Raise InputError unless two results have the same data, queries and targets for the tasks."""
     for key in keys:
         mine, its = first.tasks[key], second.tasks[key]
         if mine.seals != its.seals:

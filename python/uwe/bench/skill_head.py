@@ -17,28 +17,16 @@ _THRESHOLDS = np.arange(0.15, 0.7, 0.025)
 
 @dataclass(frozen=True)
 class HeadFigures:
-    """Figures of a head on marked lines.
-
-    Attributes:
-        lines: How many.
-        asking: How many of them have a mark.
-        alone: Area under the ROC curve of lines that ask against the others, each line alone.
-        in_context: The same, given the lines around it.
-        threshold: Probability from which a token is marked: the best by `token_f1`, the highest of
-            equals.
-        token_f1: F1 of tokens that belong to a skill or to knowledge.
-        strict_f1: F1 of spans with both bounds and the class right, at that threshold.
-        loose_f1: F1 of spans that overlap one of their class.
-    """
+    """Figures of a head on marked lines."""
 
     lines: int
-    asking: int
-    alone: float | None
-    in_context: float | None
-    threshold: float
-    token_f1: float
-    strict_f1: float
-    loose_f1: float
+    asking: int  # how many of the lines have a mark
+    alone: float | None  # area under the ROC curve of lines that ask against others, each alone
+    in_context: float | None  # the same, given the lines around it
+    threshold: float  # least probability of a marked token: best by `token_f1`, highest of equals
+    token_f1: float  # of tokens that belong to a skill or to knowledge
+    strict_f1: float  # of spans with both bounds and the class right, at that threshold
+    loose_f1: float  # of spans that overlap one of their class
 
 
 def evaluate_head(head: SkillHead, data: MarkedLines) -> HeadFigures:

@@ -40,9 +40,7 @@ _Given = tuple[_core.TargetCache, NDArray[np.float32], NDArray[np.int64]]
 class Relevant:
     """The relevant targets of some queries, one query after the other.
 
-    Attributes:
-        indices: (pairs,), int64, ascending within a query.
-        offsets: (queries + 1,), int64.
+    `indices`, (pairs,), int64, ascend within a query; `offsets` are (queries + 1,), int64.
     """
 
     def __init__(self, rows: Sequence[Sequence[int]]) -> None:
@@ -113,14 +111,10 @@ def prepared(
 ) -> Iterator[PreparedSpace]:
     """Prepare a target space; what it takes on disk is gone after the block.
 
-    Args:
-        model: What scores.
-        labels: Texts of the targets.
-        aliases: Other texts of each, which score too; None for labels alone.
-        scorings: How an `EncoderModel` compares.
-        progress: Called with the number of texts encoded so far.
-        texts: What a query and what a target is, in a task's words.
-        names: Whether an `EncoderModel` ranks by `ranked_by_names`.
+    `aliases` are other texts of each target, which score too; None for labels alone. An
+    `EncoderModel` compares by `scorings`, and with `names` ranks by `ranked_by_names`. `progress`
+    is called with the number of texts encoded so far. `texts` says what a query and what a target
+    is, in a task's words.
     """
     if isinstance(model, TaskModel):
         model = model.on(*texts)
@@ -248,15 +242,8 @@ def ranked_by_names(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The best targets as `uwe.rank` gives them: by all names, with abbreviations written out.
 
-    Args:
-        queries: Texts as people type them.
-        cache: A space with its names as aliases.
-        scorer: How to compare token vectors.
-        k: How many to return at most.
-
-    Returns:
-        Indices and scores: (queries, min(k, targets)), int64 and float32, best first, scores not
-        ascending.
+    The cache has the names as aliases. Indices and scores are (queries, min(k, targets)), int64 and
+    float32, best first, scores not ascending.
     """
 
     def search(vectors: TokenVectors) -> list[tuple[Found, Found]]:

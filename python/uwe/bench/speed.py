@@ -68,10 +68,6 @@ def measure_speed(
         milliseconds of a text of 8 tokens: `rank_ms` (text in, matches out), and from its token
         vectors `best_ten_ms`, `all_scores_ms` and `torch_ms` (all scores; None without torch, and
         beyond 100,000 targets).
-
-    Raises:
-        InputError: If `threads` or `targets` is out of range.
-        UweError: If two ways to an answer disagree.
     """
     if threads is not None and threads < 1:
         raise InputError(f"expected at least 1 thread, got {threads}")
@@ -155,16 +151,9 @@ def contestants(
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The best ten by bounds and all scores, once their answers are seen to be equal.
 
-    Args:
-        core: `TargetCache.core`.
-        query: Token vectors of one query or several.
-        scorer: How to compare.
-
-    Returns:
-        Two calls: indices, scores and more of the best ten; scores of (queries, targets), float32.
-
-    Raises:
-        UweError: If the answers differ.
+    `core` is `TargetCache.core`; `query` holds token vectors of one query or several. The first
+    call gives indices, scores and more of the best ten, the second scores of (queries, targets),
+    float32.
     """
     given, form = (core, query.values, query.offsets), core_scorer(scorer)
 
@@ -183,9 +172,7 @@ def contestants(
 def in_turns(calls: Sequence[Callable[[], object]], pause: float = _PAUSE) -> list[float]:
     """Seconds of each call, after another of it that warms its caches.
 
-    Args:
-        calls: One after the other.
-        pause: Seconds before each, as the threads of the one before may still spin.
+    It waits `pause` seconds before each, as the threads of the one before may still spin.
     """
     found = []
     for call in calls:
@@ -220,11 +207,7 @@ def composed_labels(count: int) -> list[str]:
 
 
 def texts_of_tokens(model: TextEncoder, tokens: int, count: int) -> list[str]:
-    """Titles of occupations, one or several that follow each other, of so many tokens together.
-
-    Raises:
-        InputError: If there are not as many.
-    """
+    """Titles of occupations, one or several that follow each other, of so many tokens together."""
     labels = target_space("esco-occupations").labels
     found: list[str] = []
     for first in range(0, len(labels), 7):
@@ -248,11 +231,9 @@ class TorchBlocks:
     Target tokens are multiplied by query tokens divided by the temperature, so that the product is
     the logits, and a cosine is one of these times the temperature, less the two lengths.
 
-    Args:
-        values: (tokens, d), float32: token vectors of the targets.
-        offsets: (targets + 1,), int64: where each target's begin.
-        temperature: Of the attention.
-        threads: Of torch.
+    `values`, (tokens, d), float32, are token vectors of the targets; `offsets`, (targets + 1,),
+    int64, say where each target's begin. `temperature` is that of the attention, `threads` the
+    number that torch uses.
     """
 
     def __init__(

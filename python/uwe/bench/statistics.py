@@ -25,19 +25,9 @@ def bootstrap(values: ArrayLike, *, seed: int, samples: int = SAMPLES) -> list[I
     """Mean of each metric, and its 95 % interval by the percentile method.
 
     Each draw takes as many queries as there are, with replacement, and all metrics from the same
-    ones. The generator is this call's own: what else is evaluated changes nothing.
-
-    Args:
-        values: (metrics, queries), float64; NaN in a whole column leaves that query out.
-        seed: Of the draws.
-        samples: How many draws.
-
-    Returns:
-        One interval a metric.
-
-    Raises:
-        InputError: If no query is left, a query has some metrics and lacks others, a value is
-            infinite, or `samples` is below 1.
+    ones. The generator is this call's own: what else is evaluated changes nothing. `values` are
+    (metrics, queries), float64; NaN in a whole column leaves that query out; NaN beside numbers
+    is an error. There is one interval a metric.
     """
     means, drawn = _means(values, seed, samples)
     low, high = np.quantile(drawn, _BOUNDS, axis=0)
@@ -48,14 +38,8 @@ def bootstrap(values: ArrayLike, *, seed: int, samples: int = SAMPLES) -> list[I
 def bootstrap_mean(tasks: Sequence[ArrayLike], *, seed: int) -> Interval:
     """Mean of the tasks' means, each task counting alike, and its 95 % interval.
 
-    Queries are drawn within each task, so that every draw has as many of each as there are.
-
-    Args:
-        tasks: (queries,), float64, of each; NaN leaves a query out.
-        seed: Of the draws.
-
-    Raises:
-        InputError: If there is no task, one has no query left, or a value is infinite.
+    Queries are drawn within each task, so that every draw has as many of each as there are. Each
+    task is (queries,), float64; NaN leaves a query out.
     """
     if not tasks:
         raise InputError("expected at least one task, got none")
@@ -76,18 +60,9 @@ def bootstrap_sums(
 ) -> list[Interval]:
     """Metrics of sums over texts, such as micro F1, and their 95 % intervals.
 
-    Each draw takes as many texts as there are, with replacement, and sums their counts.
-
-    Args:
-        counts: (texts, counts) of each text.
-        metrics: Takes sums, (draws, counts), float64, and gives (draws, metrics).
-        seed: Of the draws.
-
-    Returns:
-        One interval a metric; its `mean` is the metric of the sums over all texts.
-
-    Raises:
-        InputError: If there is no text, or a count is infinite or NaN.
+    Each draw takes as many texts as there are, with replacement, and sums their counts. `counts`
+    are (texts, counts); `metrics` takes sums, (draws, counts), float64, and gives (draws, metrics).
+    There is one interval a metric; its `mean` is the metric of the sums over all texts.
     """
     rows = np.ascontiguousarray(counts, dtype=np.float64)
     if rows.ndim != 2:
@@ -132,18 +107,8 @@ def sign_flip(differences: ArrayLike, *, seed: int, samples: int = SAMPLES) -> f
 
     If neither of two models is better, each query's difference might as well have the other sign.
     p is the share of random signs whose mean is as far from 0 as the observed one, the observed
-    signs counted as one more draw: never 0, and 1 where nothing differs.
-
-    Args:
-        differences: (queries,), float64, of paired values; NaN leaves a query out.
-        seed: Of the signs.
-        samples: How many draws.
-
-    Returns:
-        (count + 1) / (samples + 1).
-
-    Raises:
-        InputError: If no query is left, a difference is infinite, or `samples` is below 1.
+    signs counted as one more draw: never 0, and 1 where nothing differs. `differences` of paired
+    values are (queries,), float64; NaN leaves a query out.
     """
     found = np.asarray(differences, dtype=np.float64)
     if found.ndim != 1:
@@ -218,12 +183,7 @@ def _check_finite(values: NDArray[np.float64]) -> None:
 def roc_auc(score: NDArray[np.floating[Any]], positive: NDArray[np.bool_]) -> float | None:
     """Area under the ROC curve: the share of pairs in order; ties count half.
 
-    Args:
-        score: (n,).
-        positive: (n,).
-
-    Returns:
-        From 0 to 1, or None where all are of one sort.
+    Both arguments are (n,). The area is from 0 to 1, or None where all are of one sort.
     """
     if positive.all() or not positive.any():
         return None

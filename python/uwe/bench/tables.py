@@ -17,15 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """A mean with its interval; prints as `12.3 (11.0–13.5)`, in per cent.
+    """A mean with its interval; prints as `12.3 (11.0–13.5)`, in per cent."""
 
-    Attributes:
-        interval: The mean and its bounds, fractions of 1; None prints as a dash.
-        best: Whether it is the best that it is compared with.
-    """
-
-    interval: Interval | None
-    best: bool = False
+    interval: Interval | None  # fractions of 1; None prints as a dash
+    best: bool = False  # of those that it is compared with
 
     def __str__(self) -> str:
         if self.interval is None or not math.isfinite(self.interval.mean):
@@ -69,17 +64,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it.
-
-    Attributes:
-        title: The heading.
-        blocks: Texts are paragraphs, lists of texts are lists.
-        folded: Whether a page shows the heading alone until it is clicked.
-    """
+    """A heading and what stands below it."""
 
     title: str
-    blocks: tuple[str | list[str] | Table | Section, ...]
-    folded: bool = False
+    blocks: tuple[str | list[str] | Table | Section, ...]  # texts are paragraphs, lists are lists
+    folded: bool = False  # whether a page shows the heading alone until it is clicked
 
 
 def to_markdown(title: str, lead: str, sections: Sequence[Section]) -> str:

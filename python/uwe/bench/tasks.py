@@ -72,11 +72,7 @@ class Task:
     shown: tuple[str, ...] = ()
 
     def splits(self, path: Path) -> list[str]:
-        """Names of the splits that lie there; empty if there is none.
-
-        Raises:
-            DataError: As `uwe.data.layout.splits_of` and `uwe.bench.probes.case_splits`.
-        """
+        """Names of the splits that lie there; empty if there is none."""
         if self.probes:
             return case_splits(path)
         if self.typed:
@@ -84,12 +80,7 @@ class Task:
         return splits_of(path)
 
     def read(self, path: Path, split: str) -> TaskSplit:
-        """One of these splits.
-
-        Raises:
-            DataError: If it is malformed; with its path and line.
-            OSError: If a file cannot be read.
-        """
+        """One of these splits."""
         if self.probes:
             return read_cases(path, split)
         return read_typed(path, self.typed) if self.typed else read_split(path, split)
@@ -359,11 +350,7 @@ TASKS: tuple[Task, ...] = (
 
 
 def task_named(name: str) -> Task:
-    """The task of the table, or a user's own: for a task folder, or a file of probe cases.
-
-    Raises:
-        InputError: If it is neither.
-    """
+    """The task of the table, or a user's own: for a task folder, or a file of probe cases."""
     for task in TASKS:
         if task.name == name:
             return task
@@ -406,15 +393,8 @@ def chosen_tasks(
     """Tasks and where they lie: those named, or for a name of `GROUPS` all of it that are there.
 
     `all` means what lies in `workbench/`, `typed` what lies in `typed/`, `probes` the probes that
-    come with the package; held-out parts of training data are named one by one.
-
-    Args:
-        names: Names of the table or of `GROUPS`, and paths of task folders.
-        data: The data folder, as `data_folder` takes it; not needed for folders alone.
-
-    Raises:
-        InputError: If a name is unknown, two tasks have one name, or there is no task at all.
-        DataError: If a named task is not there, or none of a group is.
+    come with the package; held-out parts of training data are named one by one. `names` may also be
+    paths of task folders and of files of probe cases; for these alone, `data` is not needed.
     """
     several = [names] if isinstance(names, str | Path) else listed("tasks", names)
     for name in several:
@@ -474,16 +454,9 @@ def chosen_splits(
 ) -> list[tuple[Task, Path, str]]:
     """Tasks with where they lie and names of splits.
 
-    Args:
-        tasks: As `chosen_tasks` takes them.
-        splits: Names, or `all`.
-        data: The data folder.
-        named: Whether a task without such a split is an error, in place of being passed over; None
-            unless only groups, such as `all`, are named.
-
-    Raises:
-        InputError: If a task is unknown, there is no data folder, or no task has such a split.
-        DataError: If a task is missing, or a named one has no such split.
+    `tasks` and `data` are as in `chosen_tasks`; `splits` are names, or `all`. `named` says whether
+    a task without such a split is an error, in place of being passed over; None means that it is,
+    unless only groups, such as `all`, are named.
     """
     wanted = [splits] if isinstance(splits, str) else listed("splits", splits)
     for split in wanted:

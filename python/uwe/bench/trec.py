@@ -40,22 +40,13 @@ def new_run(folder: Path, name: str, task: RankingTask) -> Iterator[AddBlock]:
     """Write `<name>.run` and `<name>.run.jsonl`, which appear, whole, when the block ends well.
 
     A line of the first is `query Q0 target rank score tag`, its tag the name; of the second
-    `{"query": id, "ranking": [[target id, score], ...]}`.
+    `{"query": id, "ranking": [[target id, score], ...]}`. The folder is made. In the files' names,
+    a space of `name`, such as `job2skill.test.uwe-mini pooled`, becomes `+`, and what no file name
+    may hold becomes `%` and a number.
 
-    Args:
-        folder: Where; it is made.
-        name: Such as `job2skill.test.uwe-mini pooled`; a space becomes `+` in the files' names,
-            and what no file name may hold becomes `%` and a number.
-        task: Whose ids are written.
-
-    Yields:
-        What takes the best targets of a block of queries: which queries of the task, then indices
-        and scores of their targets, (queries, k), int64 and float32, best first, finite.
-
-    Raises:
-        InputError: If the name is blank, an id is empty, or equal scores are at the lower end of
-            float32.
-        OSError: If the disk is full or refuses.
+    The function that it yields takes the best targets of a block of queries: which queries of the
+    task, then indices and scores of their targets, (queries, k), int64 and float32, best first,
+    finite.
     """
     tag = _stem(name)
     ids = task.target_ids
@@ -86,17 +77,8 @@ def new_run(folder: Path, name: str, task: RankingTask) -> Iterator[AddBlock]:
 def write_qrels(folder: Path, name: str, task: RankingTask, rows: Sequence[int]) -> None:
     """Write `<name>.qrels`, lines of `query 0 target 1`, and `<name>.qrels.jsonl`.
 
-    A line of the second is `{"query": id, "relevant": [target id, ...]}`.
-
-    Args:
-        folder: Where; it is made.
-        name: Such as `job2skill.test`.
-        task: Whose judgements are written.
-        rows: Of which of its queries.
-
-    Raises:
-        InputError: If the name is blank or an id empty.
-        OSError: If the disk is full or refuses.
+    A line of the second is `{"query": id, "relevant": [target id, ...]}`. The folder is made.
+    `rows` says which of the task's queries are written.
     """
     stem = _stem(name)
     with _new_files(folder, f"{stem}.qrels", f"{stem}.qrels.jsonl") as (qrels, lines):

@@ -27,17 +27,11 @@ Tokens = Literal["all", "pooled"]
 
 @dataclass(frozen=True)
 class TargetTexts:
-    """Some targets: for each of them its texts (label, then aliases), an id, metadata.
+    """Some targets: for each of them its texts (label, then aliases), an id, metadata."""
 
-    Attributes:
-        texts: One list for each target.
-        ids: One for each target.
-        columns: For each metadata column one value for each target, as JSON.
-    """
-
-    texts: list[list[str]]
-    ids: list[str | None]
-    columns: dict[str, list[str]]
+    texts: list[list[str]]  # one list for each target
+    ids: list[str | None]  # one for each target
+    columns: dict[str, list[str]]  # of each metadata column one value for each target, as JSON
 
     @classmethod
     def checked(
@@ -48,11 +42,7 @@ class TargetTexts:
         aliases: Sequence[Sequence[str]] | None,
         metadata: Mapping[str, Sequence[Scalar]] | None,
     ) -> TargetTexts:
-        """Check what a user passed.
-
-        Raises:
-            InputError: Names the argument and the target.
-        """
+        """Check what a user passed; an InputError names the argument and the target."""
         texts = [[label] for label in texts_of("labels", labels, "label")]
         count = len(texts)
         if aliases is not None:
@@ -78,12 +68,7 @@ class TargetTexts:
     ) -> None:
         """Check that they can join the targets of a cache.
 
-        Args:
-            ids: Those of the cache.
-            column: Gives the values of a column there.
-
-        Raises:
-            InputError: If an id is there already, or a column holds another kind.
+        `ids` are those of the cache, and `column` gives the values of one of its columns.
         """
         for name, values in self.columns.items():
             i, value = next(((i, v) for i, v in enumerate(values) if v != "null"), (0, "null"))

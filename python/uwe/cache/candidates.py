@@ -76,24 +76,14 @@ def propose(
     count: int,
     subset: NDArray[np.int64] | None = None,
 ) -> list[NDArray[np.int64]]:
-    """Targets whose pooled vectors are near each query's.
+    """Targets whose pooled vectors are near each query's, as strictly increasing target indices.
+
+    Each query gets `count` of them, which is at least 1, or as many as the index finds. `subset`
+    has the target indices that may be proposed, strictly increasing; None allows all. A subset of
+    at most `count`, or of at most a tenth of all targets, is proposed whole.
 
     The index is read from beside the cache; it is built there at first use, and again if the cache
     has changed since or its file is damaged. Where it cannot be written it lives in memory.
-
-    Args:
-        queries: Token vectors.
-        targets: The target space.
-        count: How many targets to propose for each query, at least one.
-        subset: Target indices, strictly increasing, that may be proposed; None allows all. One of
-            at most `count`, or of at most a tenth of all targets, is proposed whole.
-
-    Returns:
-        For each query target indices, strictly increasing: `count` of them, or as many as the
-        index finds.
-
-    Raises:
-        MissingExtraError: If hnswlib is not installed.
     """
     hnswlib = _library()
     everything = np.arange(len(targets)) if subset is None else subset

@@ -21,12 +21,9 @@ Where = Mapping[str, Any] | Iterable[bool] | Iterable[int] | NDArray[Any]
 
 
 class Filters:
-    """Filters over the targets of one open cache; a column is read at its first use.
+    """Filters over the `length` targets of one open cache.
 
-    Args:
-        length: Number of targets.
-        columns: Names of all columns.
-        read: Gives the values of one column, one for each target.
+    A column is read at its first use; `read` gives its values, one for each target.
     """
 
     def __init__(
@@ -38,12 +35,7 @@ class Filters:
         self._codes: dict[str, tuple[dict[tuple[str, Scalar], int], NDArray[np.int64]]] = {}
 
     def mask(self, where: Where | None) -> NDArray[np.bool_]:
-        """(targets,), bool: which targets `where` keeps; None keeps all.
-
-        Raises:
-            InputError: If a column is unknown, a value has a kind that the column has not, a mask
-                has another length, or an index is out of range or no integer.
-        """
+        """(targets,), bool: which targets `where` keeps; None keeps all."""
         if where is None:
             return np.ones(self._length, dtype=np.bool_)
         if isinstance(where, Mapping):
@@ -138,8 +130,7 @@ class Filters:
 def kinded(value: Any, what: str) -> tuple[str, Scalar]:
     """A metadata value with its kind, since `True == 1` and no filter means that.
 
-    Raises:
-        InputError: If it is no `Scalar`; `what` is what the message calls it.
+    What is no `Scalar` is an InputError, whose message calls it `what`.
     """
     if isinstance(value, np.generic):
         value = value.item()

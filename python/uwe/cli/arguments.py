@@ -143,11 +143,7 @@ def load_model(source: str | None) -> TextEncoder | None:
 
 
 def open_targets(name: str, model_source: str | None = None) -> TargetCache:
-    """The target space that was named: built-in, or a folder.
-
-    Raises:
-        InputError: If it is a file of labels, of which a cache must be built first.
-    """
+    """The target space that was named: built-in, or a folder."""
     from uwe.cache.target_cache import TargetCache
     from uwe.spaces import space_cache, target_spaces
 
@@ -209,11 +205,7 @@ def _values(column: str, values: list[str], targets: TargetCache) -> list[Any]:
 
 
 def source_of(path: str) -> str | Iterable[bytes]:
-    """What to read: `-` is standard input.
-
-    Raises:
-        InputError: If standard input is closed.
-    """
+    """What to read: `-` is standard input."""
     if path != "-":
         return path
     if sys.stdin is None:
@@ -228,14 +220,10 @@ def read_records(
     field: str | None,
     delimiter: str | None,
 ) -> Iterator[Record]:
-    """The entries of a file or of standard input, one after the other.
+    """The entries of a file or of standard input (`-`), one after the other.
 
-    Args:
-        source: A path, or `-`.
-        format_: `--format`.
-        skipped: Takes what is wrong with invalid entries; None raises it.
-        field: Key or column of the text.
-        delimiter: `--delimiter`.
+    `skipped` takes what is wrong with invalid entries; without it the first one is raised. `field`
+    is the key or column of the text.
     """
     from uwe.corpus import read_queries
 

@@ -43,38 +43,23 @@ _PLACE = {"line": "int64", "text_id": "string"}
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """What was found for one text.
-
-    Attributes:
-        found: That.
-        place: The line of the text, and its id if it has one; empty for one of the command line.
-        kept: What is carried over from its entry.
-    """
+    """What was found for one text."""
 
     found: T
-    place: dict[str, Any] = field(default_factory=dict)
-    kept: dict[str, Any] = field(default_factory=dict)
+    place: dict[str, Any] = field(default_factory=dict)  # line, id if any; {} on the command line
+    kept: dict[str, Any] = field(default_factory=dict)  # carried over from its entry
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The options that say what is read.
+    """The options that say what is read."""
 
-    Attributes:
-        source: `--input`.
-        format: `--format`.
-        delimiter: `--delimiter`.
-        field: `--field`.
-        keep: `--keep`.
-        skipped: Takes what is wrong with invalid entries; None ends with the first.
-    """
-
-    source: str
+    source: str  # --input
     format: str | None
     delimiter: str | None
     field: str | None
     keep: list[str]
-    skipped: arguments.Skipped | None
+    skipped: arguments.Skipped | None  # takes errors of invalid entries; None ends with the first
 
     @property
     def path(self) -> Path | None:
@@ -83,11 +68,7 @@ class Texts:
         return path if path is not None and path.is_file() else None
 
     def records(self) -> Iterator[Record]:
-        """The entries.
-
-        Raises:
-            DataError: If one is invalid; if the first has no field that is to be kept.
-        """
+        """The entries."""
         from uwe.corpus import read_queries
 
         records = read_queries(
@@ -195,17 +176,11 @@ def _until_invalid(records: Iterator[Record], invalid: list[DataError]) -> Itera
 
 @dataclass(frozen=True)
 class Form(Generic[T]):
-    """How what is found is put down.
+    """How what is found is put down."""
 
-    Attributes:
-        columns: The Arrow type of each column of a table, by name.
-        rows: The rows of a table, at least one.
-        entry: A JSON object.
-    """
-
-    columns: dict[str, str]
-    rows: Callable[[T], list[list[Any]]]
-    entry: Callable[[T], dict[str, Any]]
+    columns: dict[str, str]  # the Arrow type of each column of a table, by name
+    rows: Callable[[T], list[list[Any]]]  # the rows of a table, at least one
+    entry: Callable[[T], dict[str, Any]]  # a JSON object
 
     def object(self, answer: Answer[T]) -> dict[str, Any]:
         """A JSON object with the place of the text, and what is kept."""
@@ -216,13 +191,7 @@ class Form(Generic[T]):
 def check_file(
     out: str | None, source: str | None, abbreviations: str | None, *, resume: bool, as_json: bool
 ) -> None:
-    """What can be wrong with `--output`: better before the work than after.
-
-    Raises:
-        InputError: If nothing can be written there, or its suffix tells no form.
-        MissingExtraError: If it is Parquet and pyarrow is not installed.
-        typer.BadParameter: If `--resume` is asked of what cannot be resumed, or `--json` of a file.
-    """
+    """Refuse an `--output` that cannot work: better before the work than after."""
     once = source in (None, "-") or (Path(str(source)).exists() and not Path(str(source)).is_file())
     if resume and (out is None or once):
         raise typer.BadParameter("--resume is for --input FILE with --output; a pipe has no parts")
@@ -256,20 +225,8 @@ def write(
 ) -> None:
     """Write what is found, in parts of `size` texts, and say how fast that was.
 
-    Args:
-        out: A path that `check_file` took.
-        texts: What is read.
-        find: What finds.
-        form: How it is put down.
-        size: Texts of a part, each of which is found for on its own.
-        job: All that the result depends on; None if the texts can be read once only.
-        resume: Whether to go on with parts that are there.
-        what: What a bar says.
-
-    Raises:
-        DataError: If an entry is invalid; then `out` is as it was.
-        InputError: If there are parts that are not to be resumed, or of another job.
-        OSError: If the disk is full or refuses; then `out` is as it was.
+    `out` is a path that `check_file` took. `job` is all that the result depends on, or None if the
+    texts can be read once only. `what` is what a bar says. On an error `out` stays as it was.
     """
     from uwe.progress import reporting
 
@@ -317,16 +274,9 @@ def show(
 ) -> None:
     """Print a line, or some, for each text, as soon as it is found.
 
-    Args:
-        texts: What is read.
-        find: What finds.
-        line: What is printed.
-        size: As in `write`.
-        flush: Whether somebody waits for each.
-        what: What a bar says; there is none where the lines are shown.
-
-    Raises:
-        DataError: If an entry is invalid, after what is found before it.
+    `size` is as in `write`. `flush` is for somebody who waits for each line. `what` is what a bar
+    says; there is none where the lines are shown. An invalid entry is raised after what is found
+    before it.
     """
     from uwe.progress import reporting
 

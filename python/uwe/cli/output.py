@@ -60,10 +60,8 @@ def print_json(value: Any, *, indent: int | None = None) -> None:
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = "") -> None:
     """Aligned columns that are never cut: a narrow terminal wraps lines, a pipe gets all.
 
-    Args:
-        header: Names of the columns.
-        rows: As wide as the header; line breaks in a cell are blanks.
-        right: The numbers, from 0, of the columns that are aligned to the right: `"02"`.
+    Rows are as wide as the header; line breaks in a cell become blanks. `right` has the numbers,
+    from 0, of the columns that are aligned to the right: `"02"`.
     """
     table = [[safe(one_line(text)) for text in row] for row in [header, *rows]]
     print_line(aligned(table, set(map(int, right))))

@@ -19,17 +19,11 @@ _COLUMNS = {
 
 
 class Ranked(NamedTuple):
-    """What was found for a query.
-
-    Attributes:
-        query: The text.
-        matches: Best first.
-        reasons: Of each match, or None where nobody asked.
-    """
+    """What was found for a query."""
 
     query: str
-    matches: list[Match]
-    reasons: list[Explanation] | None
+    matches: list[Match]  # best first
+    reasons: list[Explanation] | None  # one for each match, or None where nobody asked
 
 
 def print_table(ranked: Ranked) -> None:

@@ -17,41 +17,24 @@ from uwe.spaces import target_space
 
 @dataclass(frozen=True)
 class MarkedPlace:
-    """A part of a text that asks for a skill.
+    """A part of a text that asks for a skill."""
 
-    Attributes:
-        start: Where it begins, in characters.
-        end: Where it ends, exclusive; above `start`.
-        labels: The labels that are accepted for it; empty where only places were marked.
-    """
-
-    start: int
-    end: int
-    labels: frozenset[str] = frozenset()
+    start: int  # in characters
+    end: int  # in characters, exclusive; above `start`
+    labels: frozenset[str] = frozenset()  # accepted for it; empty where only places were marked
 
 
 @dataclass(frozen=True)
 class MarkedText:
-    """A text with its marked places, which may overlap.
+    """A text with its marked places, which may overlap."""
 
-    Attributes:
-        name: Tells it from the others of its set.
-        text: The text.
-        places: In the order of the file.
-    """
-
-    name: str
+    name: str  # tells it from the others of its set
     text: str
-    places: tuple[MarkedPlace, ...]
+    places: tuple[MarkedPlace, ...]  # in the order of the file
 
 
 def marked_sets(data: Path) -> dict[str, list[MarkedText]]:
-    """The sets of marked texts that a data folder has, by name.
-
-    Raises:
-        DataError: If it has none, or one is malformed.
-        OSError: If a file cannot be read.
-    """
+    """The sets of marked texts that a data folder has, by name."""
     adverts, skillspan = data / "typed" / "adverts", data / "skillspan" / "dev.jsonl.gz"
     found = {}
     if adverts.is_dir():
@@ -72,12 +55,6 @@ def read_adverts(folder: Path) -> list[MarkedText]:
     A line of places is an exact substring of the text, a tab, and the accepted labels of ESCO's
     skills. Of a substring that occurs several times, each line takes the first occurrence that no
     earlier line took.
-
-    Raises:
-        DataError: If there is no text or one is no UTF-8; if a line is malformed, its substring is
-            not in the text as often as it is listed, or a label is no label of the space; with the
-            path and the line.
-        OSError: If a file cannot be read.
     """
     form = TYPED_SETS["adverts"]
     space = target_space(form.space)
@@ -116,10 +93,6 @@ def read_skillspan(path: Path) -> list[MarkedText]:
 
     Zhang, Jensen, Sonniks, Plank (NAACL 2022). One JSON object a line of an advert: `doc`, the
     advert's name; `text`; `skills` and `knowledge`, lists of [start, end).
-
-    Raises:
-        DataError: If there is no line, or one is malformed; with the path and the line.
-        OSError: If the file cannot be read.
     """
     texts: dict[str, str] = {}
     places: dict[str, list[MarkedPlace]] = {}

@@ -28,21 +28,13 @@ _TEXTS = ("altLabels", "hiddenLabels", "status", "description")
 
 @dataclass(frozen=True)
 class Concept:
-    """What skills, occupations and groups have in common.
+    """What skills, occupations and groups have in common."""
 
-    Attributes:
-        uri: Its identity through all releases and languages.
-        spelling: Its label as the file has it, surrounding blanks included; WorkBench orders by it.
-        aliases: Alternative labels, stripped, once each.
-        hidden: Hidden labels, such as misspellings, likewise.
-        description: What it means, or an empty text.
-    """
-
-    uri: str
-    spelling: str
-    aliases: tuple[str, ...]
-    hidden: tuple[str, ...]
-    description: str
+    uri: str  # its identity through all releases and languages
+    spelling: str  # its label as in the file, blanks around it included; WorkBench orders by it
+    aliases: tuple[str, ...]  # alternative labels, stripped, once each
+    hidden: tuple[str, ...]  # hidden labels, such as misspellings, likewise
+    description: str  # what it means, or an empty text
 
     @property
     def label(self) -> str:
@@ -57,39 +49,25 @@ class Concept:
 
 @dataclass(frozen=True)
 class Skill(Concept):
-    """A skill, a competence or a piece of knowledge.
+    """A skill, a competence or a piece of knowledge."""
 
-    Attributes:
-        skill_type: `skill/competence`, `knowledge`, or an empty text.
-        reuse_level: Such as `sector-specific`, or an empty text.
-    """
-
-    skill_type: str
-    reuse_level: str
+    skill_type: str  # `skill/competence`, `knowledge`, or an empty text
+    reuse_level: str  # such as `sector-specific`, or an empty text
 
 
 @dataclass(frozen=True)
 class Occupation(Concept):
-    """An occupation.
+    """An occupation."""
 
-    Attributes:
-        code: Such as `2654.1.7`, or an empty text.
-        isco_group: Code of its ISCO-08 unit group, such as `2654`, or an empty text.
-    """
-
-    code: str
-    isco_group: str
+    code: str  # such as `2654.1.7`, or an empty text
+    isco_group: str  # code of its ISCO-08 unit group, such as `2654`, or an empty text
 
 
 @dataclass(frozen=True)
 class Group(Concept):
-    """A group of skills, or of occupations (ISCO-08).
+    """A group of skills, or of occupations (ISCO-08)."""
 
-    Attributes:
-        code: Such as `S1.2.3` or `2654`, or an empty text.
-    """
-
-    code: str
+    code: str  # such as `S1.2.3` or `2654`, or an empty text
 
 
 ConceptT = TypeVar("ConceptT", bound=Concept)
@@ -115,33 +93,19 @@ class SkillRelation:
 
 @dataclass(frozen=True)
 class EscoRelease:
-    """One release in one language; everything in the order of the files.
+    """One release in one language; everything in the order of the files."""
 
-    Attributes:
-        version: Such as `1.2.0`.
-        language: Such as `en`.
-        skills: Its skills by URI.
-        occupations: Its occupations by URI; empty where no file has them.
-        skill_groups: Groups of skills by URI.
-        isco_groups: Groups of occupations (ISCO-08) by URI.
-        relations: Between occupations and skills that are there.
-        skill_relations: Between skills that are there.
-        broader: For each URI those of what is directly broader, all of them there.
-        left_out: What stood in the files and is not here, counted.
-        absent: Files and columns that this release lacks.
-    """
-
-    version: str
-    language: str
-    skills: dict[str, Skill]
-    occupations: dict[str, Occupation]
-    skill_groups: dict[str, Group]
-    isco_groups: dict[str, Group]
-    relations: list[Relation]
-    skill_relations: list[SkillRelation]
-    broader: dict[str, list[str]]
-    left_out: Counter[str]
-    absent: tuple[str, ...]
+    version: str  # such as `1.2.0`
+    language: str  # such as `en`
+    skills: dict[str, Skill]  # by URI
+    occupations: dict[str, Occupation]  # by URI; empty where no file has them
+    skill_groups: dict[str, Group]  # by URI
+    isco_groups: dict[str, Group]  # groups of occupations (ISCO-08), by URI
+    relations: list[Relation]  # between occupations and skills that are there
+    skill_relations: list[SkillRelation]  # between skills that are there
+    broader: dict[str, list[str]]  # URIs of what is directly broader than each, all of them there
+    left_out: Counter[str]  # what stood in the files and is not here, counted
+    absent: tuple[str, ...]  # files and columns that this release lacks
 
     @property
     def name(self) -> str:
@@ -156,14 +120,8 @@ Older = tuple[str, dict[str, Skill]]
 def read_releases(data: str | Path, *, older: bool = True) -> tuple[EscoRelease, list[Older]]:
     """The newest release of a data folder, and the skills of earlier ones, newest first.
 
-    Args:
-        data: A folder with `esco/<version>/`, each with the zips or files of a release.
-        older: Whether earlier releases are read.
-
-    Raises:
-        InputError: If there is no release.
-        DataError: If a file is damaged.
-        OSError: If a file cannot be read.
+    Each release is a folder `esco/<version>/` with its zips or files. Unless `older` is true, no
+    earlier ones are read.
     """
     release = newest_release(data)
     if release is None:
@@ -189,12 +147,7 @@ def _release_folders(data: str | Path) -> list[Path]:
 
 
 def newest_release(data: str | Path) -> EscoRelease | None:
-    """The newest release of a data folder; None if it has none.
-
-    Raises:
-        DataError: If a file of it is damaged.
-        OSError: If a file cannot be read.
-    """
+    """The newest release of a data folder; None if it has none."""
     folders = _release_folders(data)
     return read_esco(folders[0], version=folders[0].name) if folders else None
 
@@ -207,20 +160,12 @@ def read_esco(
 ) -> EscoRelease:
     """Read a release.
 
+    `paths` are zips as ESCO's portal gives them, or folders with what was in them; several make one
+    release together. Where `version` is None, the names of zips and folders tell it; where
+    `language` is None, those of the files do.
+
     Concepts that ESCO has withdrawn, or gives no label in the language, are left out, and so are
     relations that name a concept which is not there; `EscoRelease.left_out` counts them.
-
-    Args:
-        paths: Zips as ESCO's portal gives them, or folders with what was in them. Several make one
-            release together.
-        version: None tells it by the names of zips and folders.
-        language: None tells it by the names of the files.
-
-    Raises:
-        InputError: If version or language cannot be told.
-        DataError: If there is no file of skills, a file is damaged, a row is malformed, or a URI
-            stands twice in a file; with its path (`release.zip!skills_en.csv`) and line.
-        OSError: If a file cannot be read.
     """
     given = [paths] if isinstance(paths, str | Path) else listed("paths", paths)
     tables = find_tables(given, version=version, language=language)

@@ -26,19 +26,12 @@ _LANGUAGE_GIVEN = re.compile(r"[a-z]{2,3}(-[a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class Tables:
-    """The files of one release in one language.
+    """The files of one release in one language."""
 
-    Attributes:
-        version: Such as `1.2.0`.
-        language: Such as `en`.
-        files: One file a kind, such as `occupationSkillRelations`.
-        set_aside: Files of other languages that were found too.
-    """
-
-    version: str
-    language: str
-    files: dict[str, TableFile]
-    set_aside: tuple[TableFile, ...]
+    version: str  # such as `1.2.0`
+    language: str  # such as `en`
+    files: dict[str, TableFile]  # one file a kind, such as `occupationSkillRelations`
+    set_aside: tuple[TableFile, ...]  # other files that were found: of another language, or of none
 
 
 class _Found(NamedTuple):
@@ -54,16 +47,8 @@ def find_tables(
 ) -> Tables:
     """Find the files of one release in zips and folders, which may each hold a part of it.
 
-    Args:
-        paths: Zips as downloaded, or folders or files of what was in them.
-        version: None tells it by the names of zips and folders.
-        language: None tells it by the names of the files, or of the zips.
-
-    Raises:
-        InputError: If no path is given, version or language cannot be told, or several are there.
-        DataError: If a path is neither zip nor folder, there is no file of skills in the language,
-            or two files of one kind.
-        OSError: If a path cannot be read.
+    Where `version` is None, the names of zips and folders tell it; where `language` is None, those
+    of the files do, or of the zips. A path may also name a single file.
     """
     sources = list(dict.fromkeys(path_of("each of paths", path) for path in paths))
     if not sources:

@@ -20,21 +20,14 @@ _STEP, _OTHER = " > ", " | "
 def write_spaces(release: EscoRelease, out: Path) -> dict[Path, int]:
     """Write `spaces/esco-<version>-<language>-skills.jsonl.gz`, and `-occupations` if there are.
 
-    A line has `label`, `id`, `aliases`, and as metadata, null where ESCO says nothing:
-    `uri`; of skills `skill_type`, `reuse_level` and `group`, the label of the nearest group; of
-    occupations `code`, `isco_group` and its `isco_label`; of both `broader`, the labels of the
-    broader skills or occupations, separated by ` | `, and `hierarchy`, those of the nearest group
-    and all above it, from the top, separated by ` > `.
+    They lie below the data folder `out`, which is made if it is not there. It returns the number of
+    targets of each file.
 
-    Args:
-        release: What to write.
-        out: The data folder; it is made if it is not there.
-
-    Returns:
-        The files, each with its number of targets.
-
-    Raises:
-        OSError: If the disk is full or refuses.
+    A line has `label`, `id`, `aliases`, and as metadata, null where ESCO says nothing: `uri`; of
+    skills `skill_type`, `reuse_level` and `group`, the label of the nearest group; of occupations
+    `code`, `isco_group` and its `isco_label`; of both `broader`, the labels of the broader skills
+    or occupations, separated by ` | `, and `hierarchy`, those of the nearest group and all above
+    it, from the top, separated by ` > `.
     """
     written = {}
     for kind, targets in (

@@ -37,29 +37,17 @@ _SIM_QUERIES, _SIM_TEST, _SIM_SEED = 1000, 0.9, 42
 
 @dataclass(frozen=True)
 class EscoTask:
-    """A task made of a release.
+    """A task made of a release."""
 
-    Attributes:
-        name: As in the table of tasks.
-        folder: Where it belongs below the data folder.
-        splits: Its splits by name.
-        aliases: Other texts of each target.
-        left_out: What of the release is not in it, counted.
-    """
-
-    name: str
-    folder: str
-    splits: dict[str, RankingTask]
-    aliases: list[list[str]]
-    left_out: Counter[str]
+    name: str  # as in the table of tasks
+    folder: str  # below the data folder
+    splits: dict[str, RankingTask]  # by name
+    aliases: list[list[str]]  # other texts of each target
+    left_out: Counter[str]  # what of the release is not in it, counted
 
 
 def esco_tasks(release: EscoRelease) -> tuple[list[EscoTask], dict[str, str]]:
-    """The tasks that a release has what is needed for.
-
-    Returns:
-        The tasks, and of each that cannot be made the reason, by name.
-    """
+    """The tasks that can be made of a release, and for each that cannot the reason, by name."""
     made, missing = [], {}
     for name, make in (
         ("job2skill", _job2skill),
@@ -98,14 +86,9 @@ _REASONS = {
 
 
 def write_tasks(tasks: Sequence[EscoTask], out: Path) -> list[Path]:
-    """Write task folders below a data folder; those that are there are replaced.
+    """Write task folders below a data folder, in place of those that are there.
 
-    Returns:
-        The folders.
-
-    Raises:
-        InputError: If a folder that is there has a split which would be lost; nothing is written.
-        OSError: If the disk is full or refuses.
+    Nothing is written if a folder that is there has a split which would be lost.
     """
     folders = [out / task.folder for task in tasks]
     for task, folder in zip(tasks, folders, strict=True):

@@ -33,45 +33,26 @@ Made = tuple[TargetList, dict[str, Queries]]
 
 @dataclass(frozen=True)
 class HubTask:
-    """A task that comes from the hub.
+    """A task that comes from the hub."""
 
-    Attributes:
-        name: The task's, and its folder's.
-        repository: Its repository on the hub.
-        make: What makes targets, and the queries of each split, from the repository and ESCO.
-        config: Which configuration of the repository; None for its only one.
-        esco: Version of ESCO that WorkRB takes its targets from; empty for a task that brings its
-            own.
-    """
-
-    name: str
-    repository: str
+    name: str  # the task's, and its folder's
+    repository: str  # on the hub
     make: Callable[[_Repository, EscoRelease | None], Made]
-    config: str | None = None
-    esco: str = ""
+    config: str | None = None  # configuration of the repository; None for its only one
+    esco: str = ""  # version of ESCO whose labels are the targets; empty: it brings its own
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A task folder that was written.
-
-    Attributes:
-        folder: The folder.
-        splits: What each split holds.
-        left_out: What came and is not in it as it came, counted.
-    """
+    """A task folder that was written."""
 
     folder: Path
-    splits: dict[str, RankingTask]
-    left_out: Counter[str]
+    splits: dict[str, RankingTask]  # by name
+    left_out: Counter[str]  # what came and is not in it as it came, counted
 
 
 def hub_task(name: str) -> HubTask:
-    """The task of that name.
-
-    Raises:
-        InputError: If there is none.
-    """
+    """The task of that name."""
     for task in HUB_TASKS:
         if task.name == name:
             return task
@@ -82,12 +63,7 @@ def hub_task(name: str) -> HubTask:
 
 
 def esco_of(task: HubTask, data: Path) -> EscoRelease | None:
-    """The release of ESCO that the task wants, from `esco/<version>/` in a data folder.
-
-    Raises:
-        DataError: If it is not there, or malformed.
-        OSError: If it cannot be read.
-    """
+    """The release of ESCO that the task wants, from `esco/<version>/` in a data folder."""
     if not task.esco:
         return None
     folder = data / "esco" / task.esco
@@ -107,20 +83,10 @@ def import_hub_task(
 ) -> Imported:
     """Fetch a task and write its folder; one that is there is replaced.
 
-    Args:
-        task: One of `HUB_TASKS`.
-        folder: Where to write it.
-        esco: What gives the targets, if the task takes them from ESCO. Another version than the
-            task's will do: what is not in it any more is left out and counted.
-        mirror: Where copies of the hub's repositories are, as
-            `mirror/TechWolf/SkillMatch-1K`; None takes the hub, or what `datasets` has cached.
-
-    Raises:
-        InputError: If the task needs ESCO and got none, or the folder that is there has a split
-            which would be lost.
-        DataError: If the repository cannot be had, or holds something else than WorkRB reads.
-        MissingExtraError: If `datasets` or scikit-learn is not installed.
-        OSError: If the disk is full or refuses.
+    `esco` gives the targets, if the task takes them from ESCO. Another version than the task's will
+    do: what is not in it any more is left out and counted. `mirror` is a folder with copies of the
+    hub's repositories, such as `mirror/TechWolf/SkillMatch-1K`; None takes the hub, or what
+    `datasets` has cached.
     """
     if task.esco and esco is None:
         raise InputError(f"{task.name} needs ESCO {task.esco} for its targets: pass esco=")
@@ -153,11 +119,7 @@ class _Repository:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def rows(self, split: str, **columns: type) -> Iterator[tuple[Any, ...]]:
-        """The named columns of a split, row by row, each value checked to be of its type.
-
-        Raises:
-            DataError: If the split, a column or a value is missing or of another type.
-        """
+        """The named columns of a split, row by row, each value checked to be of its type."""
         place = f"{self.task.repository}/{split}"
         if split not in self.splits:
             raise DataError(

@@ -29,26 +29,17 @@ _QUERIES, _QRELS = ".queries.jsonl.gz", ".qrels.tsv.gz"
 
 @dataclass(frozen=True)
 class TaskSplit:
-    """One split of a ranking task, as it was read.
+    """One split of a ranking task, as it was read."""
 
-    Attributes:
-        folder: Where it was read.
-        split: Its name, such as `val` or `test`.
-        task: Ids, texts and judgements.
-        aliases: Other texts of each target; empty lists where the folder has none.
-        notes: What a reader of the figures should know, such as targets with equal texts.
-        traps: For each query the targets that must score below its best relevant one; empty where
-            the task has none.
-        source: A file that the split was made from, whose own SHA-256 is among its `seals`.
-    """
-
-    folder: Path
-    split: str
+    folder: Path  # where it was read
+    split: str  # such as `val` or `test`
     task: RankingTask
-    aliases: list[list[str]]
-    notes: tuple[str, ...] = ()
+    aliases: list[list[str]]  # other texts of each target; empty lists where the folder has none
+    notes: tuple[str, ...] = ()  # what to know of the figures, such as targets with equal texts
+    # For each query the targets that must score below its best relevant one; empty where the task
+    # has none.
     traps: tuple[tuple[int, ...], ...] = ()
-    source: Path | None = None
+    source: Path | None = None  # it was made from this file, whose own SHA-256 is among its `seals`
 
     def seals(self) -> dict[str, str]:
         """SHA-256 of the ids and texts, or judgements, in each of its three files, by its name.
@@ -67,11 +58,7 @@ class TaskSplit:
 
 
 def data_folder(given: str | Path | None = None) -> Path:
-    """The folder of data: the given one, or what the environment variable UWE_DATA names.
-
-    Raises:
-        InputError: If there is neither, or it is no folder.
-    """
+    """The folder of data: the given one, or what the environment variable UWE_DATA names."""
     source = given if given is not None else os.environ.get(ENVIRONMENT) or None
     if source is None:
         raise InputError(
@@ -89,11 +76,7 @@ def data_folder(given: str | Path | None = None) -> Path:
 
 
 def splits_of(folder: Path) -> list[str]:
-    """Names of the splits that a task folder has, ascending; empty if it has none.
-
-    Raises:
-        DataError: If a split has queries without judgements, or judgements without queries.
-    """
+    """Names of the splits that a task folder has, ascending; empty if it has none."""
     queries, qrels = (
         {path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}")}
         for suffix in (_QUERIES, _QRELS)
@@ -108,13 +91,7 @@ def splits_of(folder: Path) -> list[str]:
 
 
 def read_split(folder: Path, split: str) -> TaskSplit:
-    """Read one split of a task.
-
-    Raises:
-        DataError: If the folder is no task, lacks the split, the split is empty, or an entry is
-            malformed; with its path and line.
-        OSError: If a file cannot be read.
-    """
+    """Read one split of a task."""
     if not (folder / TARGETS).is_file():
         raise DataError(f"expected a task folder with {TARGETS}, found none", path=folder)
     known = splits_of(folder)

@@ -51,10 +51,6 @@ def marked_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Lines of marked texts, in order: JSON lines of `doc`, `text`, `skills` and `knowledge`.
 
     Spans are [start, end) in characters.
-
-    Raises:
-        DataError: If a line is malformed, with its number.
-        OSError: If the file cannot be read.
     """
     with lines_of(path) as lines:
         for number, entry in entries_of(lines, "jsonl", path, ()):
@@ -70,12 +66,7 @@ def marked_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_marked_lines(path: Path) -> list[dict[str, Any]]:
-    """The `marked_rows` that have a text.
-
-    Raises:
-        DataError: As `marked_rows`, or if there is none.
-        OSError: As `marked_rows`.
-    """
+    """The `marked_rows` that have a text, at least one."""
     marked = [row for row in marked_rows(path) if row["text"].strip()]
     if not marked:
         raise DataError(
@@ -106,11 +97,7 @@ def _is_span(span: object, length: int) -> bool:
 def encode_marked_lines(
     lines: Sequence[dict[str, Any]], model: TextEncoder, *, progress: Progress = False
 ) -> MarkedLines:
-    """Encode marked lines for training or evaluation.
-
-    Raises:
-        ModelError: If the model cannot be used.
-    """
+    """Encode marked lines for training or evaluation."""
     texts = [str(line["text"]) for line in lines]
     vectors, places = model.encode_with_places(texts, progress=progress)
     tags = np.zeros((len(places), 2), dtype=np.int64)
@@ -144,13 +131,8 @@ def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any
     What experts marked is of few trades. A written line says whether it asks, not where: its
     `skills` are None.
 
-    Args:
-        folder: `written/` of the data folder.
-        most: Most lines that ask; they are taken evenly out of all.
-
-    Raises:
-        DataError: If a file is malformed, or there is no line of either sort.
-        OSError: If a file cannot be read.
+    `folder` is `written/` of the data folder. At most `most` lines that ask are taken, evenly out
+    of all.
     """
     asking = []
     for _, values in tabbed_rows(folder / "skills.tsv.gz", _WRITTEN, optional=set(_WRITTEN[4:])):

@@ -37,29 +37,18 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Table:
-    """What is kept of one or two files of the database.
+    """What is kept of one or two files of the database."""
 
-    Attributes:
-        name: What the table is called that is kept.
-        files: Files of the text database that it is made of, one after the other.
-        columns: That are kept.
-        key: Column in which no two rows are equal.
-        blank: Columns that may be blank, and that early releases lack.
-        refers: Columns that name a row of another table, by its key.
-        joins: Columns that the text database has in another file: file and column they share.
-        number: Column of numbers.
-        only: A column of the text database, and the value of rows that are kept.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    columns: tuple[str, ...]
-    key: str = ""
-    blank: tuple[str, ...] = ()
-    refers: tuple[tuple[str, str], ...] = ()
+    name: str  # of the table that is kept
+    files: tuple[str, ...]  # of the text database that it is made of, one after the other
+    columns: tuple[str, ...]  # that are kept
+    key: str = ""  # column in which no two rows are equal
+    blank: tuple[str, ...] = ()  # columns that may be blank, and that early releases lack
+    refers: tuple[tuple[str, str], ...] = ()  # columns that name a row of another table, by its key
+    # Columns that the text database has in another file: file and column they share.
     joins: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    number: str = ""
-    only: tuple[str, str] = ("", "")
+    number: str = ""  # column of numbers
+    only: tuple[str, str] = ("", "")  # a column of the files, and its value in rows that are kept
 
 
 _OF_OCCUPATION = ((CODE, "occupations"),)
@@ -111,18 +100,11 @@ _EXAMPLES = {"technology_skills": "onet-tech", "tools_used": "onet-tool"}
 
 @dataclass(frozen=True)
 class OnetDatabase:
-    """One release of O*NET.
+    """One release of O*NET."""
 
-    Attributes:
-        tables: Rows of each of `TABLES` by its name, in the order of the files; official columns.
-        splits: For each occupation's code `train`, or the split of the tasks that it is held out
-            for, `val` or `test`.
-        titles: For each occupation's code its title.
-    """
-
-    tables: dict[str, list[Row]]
-    splits: dict[str, str]
-    titles: dict[str, str] = field(init=False)
+    tables: dict[str, list[Row]]  # rows of each of `TABLES`, in the files' order; official columns
+    splits: dict[str, str]  # by code: `train`, or the split it is held out for, `val` or `test`
+    titles: dict[str, str] = field(init=False)  # by the occupation's code
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -156,16 +138,9 @@ class OnetDatabase:
 def read_onet(path: str | Path) -> OnetDatabase:
     """Read O*NET, and hold some of its occupations out of training.
 
-    Which ones a column `Split` of `occupations.csv.gz` says, or else `held_out`.
-
-    Args:
-        path: The zip as downloaded, a folder with what was in it, or a folder of the tables as
-            `write_onet` leaves them.
-
-    Raises:
-        DataError: If a table or column is missing, or a row is malformed, blank, twice there or
-            names what is not there; with its path (`db_29_2_text.zip!Skills.txt`) and line.
-        OSError: If a file cannot be read.
+    A column `Split` of `occupations.csv.gz` says which ones, or else `held_out` does. `path` is the
+    zip as downloaded, a folder with what was in it, or a folder of the tables as `write_onet`
+    leaves them.
     """
     path = path_of("path", path)
     rows_of = _reader(path)
@@ -200,12 +175,7 @@ def read_onet(path: str | Path) -> OnetDatabase:
 
 
 def write_onet(database: OnetDatabase, folder: str | Path) -> None:
-    """Write the tables as `<name>.csv.gz`, whole or not at all; a folder of them is replaced.
-
-    Raises:
-        InputError: If the folder has something else in it.
-        OSError: If the disk is full or refuses.
-    """
+    """Write the tables as `<name>.csv.gz`, whole or not at all; a folder of them is replaced."""
     folder = settled(folder)
     check_nothing_lost(folder, [f"{table.name}.csv.gz" for table in TABLES], "O*NET's tables")
     with replaced(folder) as new:

@@ -16,21 +16,13 @@ from uwe.errors import InputError
 
 @dataclass(frozen=True)
 class TargetList:
-    """Targets of a task, no two of one text.
+    """Targets of a task, no two of one text."""
 
-    Attributes:
-        ids: One id a target, that of the first with its text.
-        texts: One text a target, stripped, in the order given.
-        aliases: Other texts of each target, stripped, once each; those of all that were folded.
-        index_of: For each target as it was given its index here, -1 for a blank one.
-        left_out: What is no target of its own, counted.
-    """
-
-    ids: list[str]
-    texts: list[str]
-    aliases: list[list[str]]
-    index_of: list[int]
-    left_out: Counter[str]
+    ids: list[str]  # one a target, that of the first with its text
+    texts: list[str]  # one a target, stripped, in the order given
+    aliases: list[list[str]]  # other texts of it and all folded into it, stripped, once each
+    index_of: list[int]  # for each target as it was given its index here, -1 for a blank one
+    left_out: Counter[str]  # what is no target of its own, counted
 
 
 def fold_targets(
@@ -38,13 +30,8 @@ def fold_targets(
 ) -> TargetList:
     """Strip texts, and fold targets of equal texts into the first.
 
-    Args:
-        ids: One id a target.
-        texts: One text a target, in the order by which ties are broken.
-        aliases: Other texts of each target; blank ones and the target's own text are no aliases.
-
-    Raises:
-        InputError: If the lists have different lengths, or an id stands for two texts.
+    The order of `texts` is that by which ties are broken. Blank aliases and the target's own text
+    are no aliases.
     """
     given = [()] * len(texts) if aliases is None else aliases
     if not len(ids) == len(texts) == len(given):
@@ -84,17 +71,11 @@ def fold_targets(
 def ranking_task(
     split: str, queries: Iterable[tuple[str, Iterable[int]]], targets: TargetList
 ) -> tuple[RankingTask, Counter[str]]:
-    """One split of a task.
+    """One split of a task, and what of the queries is not in it as it was given, counted.
 
-    A query without a target is kept, as WorkRB keeps it; metrics leave it out and count it.
-
-    Args:
-        split: What ids of queries begin with: `test-0000`.
-        queries: Each with the indices of its targets, as they were given to `fold_targets`.
-        targets: What it returned.
-
-    Returns:
-        The task, and what of the queries is not in it as it was given, counted.
+    Ids of queries begin with `split`: `test-0000`. Each query has the indices of its targets as
+    they were given to `fold_targets`, which returned `targets`. A query without a target is kept,
+    as WorkRB keeps it; metrics leave it out and count it.
     """
     left_out: Counter[str] = Counter()
     merged: dict[str, set[int]] = {}

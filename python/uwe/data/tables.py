@@ -20,15 +20,10 @@ MORE = " ..."
 
 @dataclass(frozen=True)
 class TableFile:
-    """One file, unpacked or in a zip.
+    """One file, unpacked or in a zip."""
 
-    Attributes:
-        path: Where it lies, or the path of its zip.
-        member: Its name in the zip, or an empty text.
-    """
-
-    path: Path
-    member: str = ""
+    path: Path  # where it lies, or the path of its zip
+    member: str = ""  # its name in the zip, or an empty text
 
     @property
     def name(self) -> str:
@@ -48,15 +43,8 @@ class TableFile:
     ) -> Iterator[tuple[int, dict[str, str]]]:
         """Line numbers, from 1, and rows by column; nothing is held.
 
-        Args:
-            separated_by: `commas` is CSV, with quotes; `tabs` is without.
-            required: Columns that have to be there.
-            delimiter: Of CSV; None as in `uwe.corpus.read_queries`.
-
-        Raises:
-            DataError: If it is damaged, a row is malformed, or a required column is missing; with
-                its path and line.
-            OSError: If it cannot be read.
+        `commas` is CSV, with quotes; `tabs` is without. The columns `required` have to be there.
+        `delimiter` is that of CSV; None as in `uwe.corpus.read_queries`.
         """
         place = self.place
         with self._lines() as lines:
@@ -94,12 +82,7 @@ class TableFile:
 
 
 def find_files(source: Path, suffix: str) -> list[TableFile]:
-    """Files whose names end so: in a zip, in a folder and the zips in it; or the file itself.
-
-    Raises:
-        DataError: If what should be a zip is none.
-        OSError: If it cannot be read.
-    """
+    """Files whose names end so: in a zip, in a folder and the zips in it; or the file itself."""
     zips, found = [source], []
     if source.is_dir():
         zips = sorted(source.rglob("*.zip"))
@@ -130,16 +113,9 @@ def tabbed_rows(
 ) -> Iterator[tuple[int, list[str]]]:
     """Line number and stripped values of each line of a tab-separated file that is not blank.
 
-    Args:
-        path: The file; one that ends in .gz is unpacked.
-        columns: Their names. If the last ends in `MORE`, a line may have several values there.
-        header: Whether the file begins with the names.
-        optional: Names of columns that may be blank.
-
-    Raises:
-        DataError: If the header or the number of values is another, a value is blank, or a line is
-            no UTF-8; with the path and the line. Also if the file is damaged.
-        OSError: If it cannot be read.
+    A file whose name ends in .gz is unpacked. If the name of the last column ends in `MORE`, a line
+    may have several values there. `header` says whether the file begins with the names, `optional`
+    which columns may be blank.
     """
     width, listed = len(columns), ", ".join(columns)
     more = columns[-1].endswith(MORE)

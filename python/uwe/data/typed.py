@@ -25,25 +25,15 @@ _SEPARATOR = " | "
 
 @dataclass(frozen=True)
 class TypedSet:
-    """The form of a set.
+    """The form of a set."""
 
-    Attributes:
-        space: The built-in space that its answers are labels of.
-        columns: Names of a line's values.
-        query: The column that is the query.
-        answers: The columns with the accepted labels, the best first; only the first has to have
-            one.
-        header: Whether a file begins with the names of its columns.
-        release: The release of ESCO whose labels the answers are, where the space's lacks some: a
-            line with such a label is counted, and left out. Empty where every answer has to be a
-            label of the space.
-    """
-
-    space: str
-    columns: tuple[str, ...]
-    query: str
-    answers: tuple[str, ...]
-    header: bool = True
+    space: str  # the built-in space that its answers are labels of
+    columns: tuple[str, ...]  # names of a line's values
+    query: str  # the column that is the query
+    answers: tuple[str, ...]  # labels accepted, best first; all columns but the first may be blank
+    header: bool = True  # whether a file begins with the names of its columns
+    # The release of ESCO whose labels the answers are, where the space's lacks some: a line with
+    # such a label is counted, and left out. Empty where every answer must be a label of the space.
     release: str = ""
 
 
@@ -68,20 +58,11 @@ TYPED_SETS: dict[str, TypedSet] = {
 def read_typed(path: Path, name: str) -> TaskSplit:
     """Read a set as the one split of a task.
 
+    `path` is its file, or the folder of several; `name` is one of `TYPED_SETS`. The targets are the
+    space's labels, with its other names as aliases.
+
     Queries of equal text are merged, with the union of their answers, as those of other tasks are.
     A query without an answer is kept: metrics leave it out and count it.
-
-    Args:
-        path: Its file; of several files their folder.
-        name: One of `TYPED_SETS`.
-
-    Returns:
-        The split, with the space's labels as targets and its other names as their aliases.
-
-    Raises:
-        DataError: If there is no line, a line is malformed, or an answer is no label of the space;
-            with its path and line.
-        OSError: If a file cannot be read.
     """
     form = TYPED_SETS[name]
     space = target_space(form.space)
@@ -123,12 +104,7 @@ def no_label(label: str, space: TargetSpace, file: Path, line: int) -> DataError
 
 
 def typed_queries(folder: Path) -> Iterator[str]:
-    """The queries of all sets that are in a folder, such as `typed/` of the data folder.
-
-    Raises:
-        DataError: If a line is malformed; with its path and line.
-        OSError: If a file cannot be read.
-    """
+    """The queries of all sets that are in a folder, such as `typed/` of the data folder."""
     for name, form in TYPED_SETS.items():
         for file in (folder / f"{name}.tsv", *sorted((folder / name).glob("*.tsv"))):
             if file.is_file():
@@ -137,12 +113,7 @@ def typed_queries(folder: Path) -> Iterator[str]:
 
 
 def typed_lines(file: Path, form: TypedSet) -> Iterator[tuple[int, str, list[str]]]:
-    """Line number, query and accepted labels of each line; no label where it says NONE.
-
-    Raises:
-        DataError: If a line is malformed; with its path and line.
-        OSError: If the file cannot be read.
-    """
+    """Line number, query and accepted labels of each line; no label where it says NONE."""
     optional = set(form.columns) - {form.query, form.answers[0]}
     for number, values in tabbed_rows(file, form.columns, header=form.header, optional=optional):
         fields = dict(zip(form.columns, values, strict=True))

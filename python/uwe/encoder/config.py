@@ -89,13 +89,7 @@ class ModelConfig:
     def from_json(cls, text: str, *, path: str | Path = "uwe.json") -> ModelConfig:
         """Read the text of `uwe.json`; strict, so that a misspelt setting is never ignored.
 
-        Args:
-            text: What the file holds.
-            path: Where it was read, for messages.
-
-        Raises:
-            ModelError: If it is no JSON object, was written for a newer format, lacks a key, has
-                an unknown one, or a value has the wrong type or range.
+        Messages name `path`.
         """
         try:
             document = json.loads(text)

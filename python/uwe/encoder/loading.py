@@ -58,13 +58,9 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
 
 
 def is_hub_id(source: str, file: str = CONFIG_FILE) -> bool:
-    """Whether it can be one.
+    """Whether `source` can be the id of a model on the hub, which has `file`.
 
     What would lie in a folder that is here is a path with a slip, unless the hub's cache has it.
-
-    Args:
-        source: What may be one.
-        file: A file that the model has.
     """
     if not _HUB_ID.fullmatch(source):
         return False

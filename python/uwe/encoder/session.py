@@ -54,11 +54,8 @@ class PinnedFile:
 
     A model's files are read at first use, and again for a second session or in a child after a
     fork. By then somebody may have put another model in their place: its vectors would be compared
-    with those of the first one.
-
-    Args:
-        path: The file.
-        digest: sha256 of the content that it must have; None takes what is read first.
+    with those of the first one. `digest` is the sha256 of the content that the file must have;
+    None takes what is read first.
     """
 
     def __init__(self, path: Path, digest: bytes | None = None) -> None:
@@ -78,12 +75,7 @@ class PinnedFile:
         return self._pin["sha256"]
 
     def read(self) -> bytes:
-        """Its content, the same at each call.
-
-        Raises:
-            ModelError: If it is gone, or another by now.
-            OSError: If it cannot be read.
-        """
+        """Its content, the same at each call; ModelError if the file is gone or another by now."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -111,9 +103,6 @@ class OnnxSession:
             `run` computes one batch with all of them, `run_all` a batch on each.
         quick: Whether the file multiplies bytes (`int8-rows`), so that one thread does best with
             a batch of few tokens.
-
-    Raises:
-        InputError: If `threads` is no integer from 1 to 1024.
     """
 
     def __init__(
@@ -137,15 +126,7 @@ class OnnxSession:
     def run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Token vectors of texts of equal length, so without any padding.
 
-        Args:
-            ids: (batch, length), int64: token ids.
-
-        Returns:
-            (batch, length, dim), float32.
-
-        Raises:
-            ModelError: If the ONNX file is broken, is no such encoder, fails on these ids, or is
-                another than the one that was read first.
+        The token ids are (batch, length), int64; the vectors are (batch, length, dim), float32.
         """
         alone = ids.size * self.dim <= self._alone
         return self._run(self._session(1 if alone else self.threads), ids)
@@ -156,12 +137,6 @@ class OnnxSession:
         A batch of short texts is too small to be shared: one on each thread takes a quarter less
         time than one after the other on all, and gives the same vectors. Closed early, it begins
         no more of them.
-
-        Args:
-            batches: Each (batch, length), int64: token ids.
-
-        Raises:
-            ModelError: As `run`.
         """
         workers = self.threads
         if workers == 1 or len(batches) == 1:
@@ -253,8 +228,7 @@ def _names_files(content: bytes) -> bool:
 def open_session(content: bytes, threads: int, path: Path) -> onnxruntime.InferenceSession:
     """A session on the content of an ONNX file, which messages call `path`.
 
-    Raises:
-        ModelError: If it is none, or keeps weights in other files, which nothing identifies.
+    Weights in other files are refused, since nothing identifies those files.
     """
     if _names_files(content):
         raise ModelError(

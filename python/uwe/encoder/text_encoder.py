@@ -367,10 +367,8 @@ def tokenizer_errors(problem: str) -> Iterator[None]:
     """Make a ModelError of whatever the tokenizers library raises, its panics too.
 
     It raises plain Exceptions; what it does not expect, such as a regular expression that gives
-    up, is a panic, which Python sees as a BaseException that no `except Exception` catches.
-
-    Args:
-        problem: What the message says of it.
+    up, is a panic, which Python sees as a BaseException that no `except Exception` catches. The
+    message begins with `problem`.
     """
     try:
         yield

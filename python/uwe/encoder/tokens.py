@@ -115,11 +115,7 @@ def name_of(model: object) -> str:
 
 
 def checked_vectors(vectors: object, texts: int) -> TokenVectors:
-    """What an encoder returned for a number of texts, once it is sure to be that.
-
-    Raises:
-        InputError: If it is something else than token vectors of so many texts.
-    """
+    """What an encoder returned, once it is sure to be the token vectors of so many texts."""
     if not isinstance(vectors, TokenVectors):
         raise InputError(
             "expected the model's encode to return uwe.TokenVectors, got "

@@ -41,18 +41,13 @@ class TruncationWarning(UserWarning):
 class Truncations:
     """What was cut among the texts of one call, which may encode them block by block.
 
-    Args:
-        of: What the texts are, which tells what to do about a long one.
-
-    Attributes:
-        texts: How many texts have been encoded: the number of the next one.
-        cut: How many of them were cut.
+    `of` says what the texts are, and so what to do about a long one.
     """
 
     def __init__(self, of: Kind = "texts") -> None:
         self._of = of
-        self.texts = 0
-        self.cut = 0
+        self.texts = 0  # how many have been encoded: the number of the next one
+        self.cut = 0  # how many of them were cut
         self._first = ""
         self._model = ""
         self._warned = False

@@ -60,16 +60,9 @@ class Background:
 def read_background(graphs: str | Path, release: EscoRelease | None = None) -> Background:
     """Read what the graphs say, and what a release of ESCO adds.
 
-    Args:
-        graphs: A folder of training graphs; each counts by the kinds of its ends, whatever its
-            name: skill and sentence, skill and skill_alias, job and skill.
-        release: Adds descriptions of skills that have none in the graphs, types, and what is
-            broader.
-
-    Raises:
-        InputError: If no graph joins skills to anything.
-        DataError: If a file is malformed; with its path and line.
-        OSError: If a file cannot be read.
+    Each graph counts by the kinds of its ends, whatever its name: skill and sentence, skill and
+    skill_alias, job and skill. The release adds descriptions of skills that have none in the
+    graphs, types, and what is broader.
     """
     nodes: dict[str, dict[str, str]] = {}
     found = [read_edges(path, nodes=nodes) for path in graph_paths(graphs).values()]

@@ -52,43 +52,25 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Enrichable:
-    """What an enrichment starts from.
+    """What an enrichment starts from."""
 
-    Attributes:
-        graphs: The folder of training graphs.
-        background: What they and ESCO say of all skills.
-        groundings: What is known of each chosen skill, the rarest first.
-        queries: Queries of all benchmark tasks that were found, which nothing may repeat.
-    """
-
-    graphs: Path
-    background: Background
-    groundings: list[Grounding]
-    queries: Queries
+    graphs: Path  # the folder of training graphs
+    background: Background  # what they and ESCO say of all skills
+    groundings: list[Grounding]  # what is known of each chosen skill, the rarest first
+    queries: Queries  # of all benchmark tasks that were found; nothing may repeat them
 
 
 @dataclass(frozen=True)
 class Enriched:
-    """What came of it.
-
-    Attributes:
-        folder: Where it lies.
-        skills: How many were tried.
-        covered: How many of them have an edge now.
-        texts: How many texts of each kind were accepted.
-        edges: How many edges each graph has.
-        rejected: For each reason how many texts, or for `schema` and `refused` answers, were
-            rejected.
-        queries: How many queries of each split of a benchmark everything was compared with.
-    """
+    """What came of it."""
 
     folder: Path
-    skills: int
-    covered: int
-    texts: Counter[str]
-    edges: dict[str, int]
-    rejected: Counter[str]
-    queries: dict[str, int]
+    skills: int  # how many were tried
+    covered: int  # how many of them have an edge now
+    texts: Counter[str]  # how many of each kind were accepted
+    edges: dict[str, int]  # how many each graph has
+    rejected: Counter[str]  # how many texts by reason; answers for `schema` and `refused`
+    queries: dict[str, int]  # how many of each benchmark split everything was compared with
 
 
 def read_enrichable(
@@ -111,11 +93,6 @@ def read_enrichable(
         max_degree: How many sentences a rare skill has at most, its description not counted.
         prefix: How the ids of chosen skills begin.
         seed: Sets the order among equally rare skills.
-
-    Raises:
-        InputError: If a number is wrong, or there is no such skill.
-        DataError: If a file is malformed; with its path and line.
-        OSError: If a file cannot be read.
     """
     skills, max_degree = positive("skills", skills), natural("max_degree", max_degree)
     graphs, data = Path(graphs), Path(data)
@@ -159,20 +136,10 @@ def enrich(
 ) -> Enriched:
     """Ask a language model for each skill, and write what is accepted, whole or not at all.
 
-    Args:
-        material: What `read_enrichable` gave.
-        out: Where the graphs and `provenance.jsonl.gz` are written; an earlier enrichment there
-            is replaced.
-        llm: Writes the texts.
-        model: Ranks all skills of the graphs for each text; None leaves the round trip out.
-        k: A text is accepted if its skill is among the first `k`.
-        progress: True for a bar on standard error if that is a terminal, or a callable that takes
-            (done, total): skills asked for.
-
-    Raises:
-        InputError: If `out` holds something else, nothing at all is accepted, k is no number above
-            0, or the endpoint refuses.
-        OSError: If the endpoint cannot be reached, or the disk is full or refuses.
+    An earlier enrichment in `out` is replaced. `model` ranks all skills of the graphs for each
+    text, which is accepted if its skill is among the first `k`; None leaves this round trip out.
+    `progress` is True for a bar on standard error if that is a terminal, or a callable that takes
+    (done, total): skills asked for. It is an InputError if nothing at all is accepted.
     """
     k, out = positive("k", k), Path(out)
     check_progress(progress)
@@ -231,14 +198,8 @@ def round_trip(
 ) -> list[bool]:
     """For each candidate whether the model ranks its skill among the first `k` for it.
 
-    Args:
-        candidates: Texts with the ids of their skills.
-        skills: The label of every skill by id: all of them are the target space, equal ones once.
-        model: What ranks them, by its own scorer.
-        k: How far down a skill may stand.
-
-    Raises:
-        OSError: If there is no room for the encoded labels in the folder of temporary files.
+    The target space is the labels in `skills`, which are by id; equal ones count once. The model
+    ranks them by its own scorer.
     """
     labels: dict[str, str] = {}
     for label in skills.values():

@@ -31,25 +31,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Grounding:
-    """What is known of one skill.
+    """What is known of one skill."""
 
-    Attributes:
-        skill: Its id and label.
-        kind: ESCO's type, `skill/competence` or `knowledge`, or an empty text.
-        description: What it means, if that is known.
-        aliases: Its other names.
-        broader: What is directly broader.
-        jobs: Jobs that need it.
-        examples: Real sentences of its neighbours, one each.
-    """
-
-    skill: Fact
-    kind: str
-    description: Fact | None
+    skill: Fact  # its id and label
+    kind: str  # ESCO's type, `skill/competence` or `knowledge`, or an empty text
+    description: Fact | None  # what it means, if that is known
     aliases: tuple[Fact, ...]
-    broader: tuple[Fact, ...]
-    jobs: tuple[Fact, ...]
-    examples: tuple[Example, ...]
+    broader: tuple[Fact, ...]  # what is directly broader
+    jobs: tuple[Fact, ...]  # jobs that need it
+    examples: tuple[Example, ...]  # real sentences of its neighbours, one each
 
     def ids(self) -> tuple[str, ...]:
         """Ids of all that it holds, in order, each once."""
@@ -64,18 +54,10 @@ def rare_skills(
 ) -> list[str]:
     """Ids of the skills that have a description and few sentences, the rarest first.
 
-    Those with the fewest sentences come first, then with the fewest aliases; equals in the order
-    of a hash of seed and id, so that a part of them is a sample of all kinds.
-
-    Args:
-        background: What is known.
-        most: How many at most.
-        max_degree: How many sentences a rare skill has at most, its description not counted.
-        prefix: How their ids begin: `skill/` takes ESCO's alone.
-        seed: Sets that order.
-
-    Raises:
-        InputError: If there is none.
+    They have at most `max_degree` sentences, their description not counted, and ids that begin with
+    `prefix`: `skill/` takes ESCO's alone. Those with the fewest sentences come first, then with the
+    fewest aliases; equals in the order of a hash of seed and id, so that a part of them is a sample
+    of all kinds. The first `most` are taken.
     """
 
     def rarity(skill: str) -> tuple[int, int, str]:

@@ -17,10 +17,8 @@ class Hider:
     """Hides one secret in texts.
 
     Any eight characters of it in a row are hidden, so one that was cut or masked is too: in any
-    case, escaped as JSON, URLs and HTML do, and as base64 or hexadecimal digits.
-
-    Args:
-        secret: In ASCII; an empty text hides nothing.
+    case, escaped as JSON, URLs and HTML do, and as base64 or hexadecimal digits. The secret is in
+    ASCII; an empty one hides nothing.
     """
 
     def __init__(self, secret: str) -> None:

@@ -25,21 +25,14 @@ _START = b'{"key": '
 class Journal:
     """An open journal; a context manager. One process at a time writes it.
 
-    Attributes:
-        path: The file; made when it is not there.
-        answers: The answer of each request, by its key.
-        tokens: What all requests in it have cost.
-
-    Raises:
-        InputError: If another process has it open.
-        DataError: If a line other than a torn last one is no entry; with its line.
-        OSError: If the file cannot be read or written.
+    Its file is made when it is not there. A last line that a kill tore is cut off; any other that
+    is no entry is a DataError.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = path_of("the journal", path)
-        self.answers: dict[str, str] = {}
-        self.tokens = 0
+        self.answers: dict[str, str] = {}  # of each request, by its key
+        self.tokens = 0  # what all requests in it have cost
         self.path.parent.mkdir(parents=True, exist_ok=True)
         binary = getattr(os, "O_BINARY", 0)  # Windows would translate line ends
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, 0o644)
@@ -63,11 +56,7 @@ class Journal:
     def add(
         self, key: str, answer: str, *, model: str, version: str, skill: str, tokens: int
     ) -> None:
-        """Write an answer down; when this returns it is on the disk.
-
-        Raises:
-            OSError: If the disk is full or refuses; of all methods.
-        """
+        """Write an answer down; when this returns it is on the disk."""
         entry = {"key": key, "model": model, "prompt_version": version, "skill": skill}
         self._append({**entry, "answer": answer, "tokens": tokens})
 

@@ -49,19 +49,12 @@ _OVERHEAD = 20
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run costs at most, unless requests have to be repeated.
+    """What a run costs at most, unless requests have to be repeated."""
 
-    Attributes:
-        requests: Skills to be asked about.
-        answered: How many of them the journal has.
-        spent: Tokens that the journal has spent.
-        tokens: Tokens that the others take at most.
-    """
-
-    requests: int
-    answered: int
-    spent: int
-    tokens: int
+    requests: int  # skills to be asked about
+    answered: int  # how many of them the journal has
+    spent: int  # tokens that the journal has spent
+    tokens: int  # tokens that the others take at most
 
 
 class LLM:
@@ -78,10 +71,6 @@ class LLM:
         token_cap: What all requests of the journal may cost together; None sets no cap.
         timeout: Seconds that an answer may take, however steadily it comes; then it is asked for
             again.
-
-    Raises:
-        InputError: If the URL or the key cannot be used.
-        MissingExtraError: Without the extra `enrich`.
     """
 
     def __init__(
@@ -122,11 +111,7 @@ class LLM:
         self._refused = 0
 
     def check(self, groundings: Sequence[Grounding]) -> Estimate:
-        """What asking for all of these costs at most.
-
-        Raises:
-            InputError: If that is more than the cap leaves.
-        """
+        """What asking for all of these costs at most; InputError if the cap leaves less."""
         found = estimate(
             groundings, self.model, self.journal, sentences=self.sentences, seed=self.seed
         )
@@ -142,13 +127,8 @@ class LLM:
         """Candidates for a skill, from the journal or the endpoint.
 
         What the endpoint refuses for this skill alone is noted in the journal, and asked again by
-        the next run.
-
-        Raises:
-            InputError: If the cap leaves no room for the request, or the endpoint refuses whatever
-                it is asked.
-            ConnectionError: If the endpoint gives no answer in all attempts.
-            OSError: If the journal cannot be written.
+        the next run. What it refuses whatever it is asked is an InputError; no answer in all
+        attempts is a ConnectionError.
         """
         payload = _payload(grounding, self.sentences, self.seed)
         key = _key(self.model, payload)
@@ -236,11 +216,7 @@ class LLM:
 
 
 def read_endpoint() -> tuple[str, str, str]:
-    """URL, model and key, as UWE_LLM_URL, UWE_LLM_MODEL and UWE_LLM_KEY say.
-
-    Raises:
-        InputError: If URL or model is not set.
-    """
+    """URL, model and key, as UWE_LLM_URL, UWE_LLM_MODEL and UWE_LLM_KEY say."""
     found = {name: os.environ.get(name, "").strip() for name in (URL, MODEL, KEY)}
     if missing := [name for name in (URL, MODEL) if not found[name]]:
         raise InputError(
@@ -261,14 +237,9 @@ def estimate(
 ) -> Estimate:
     """What asking a model for skills costs at most, before anything is asked.
 
-    A token is taken as three bytes of a prompt, and every answer as long as it may be.
-
-    Args:
-        groundings: The skills, each with what is known of it.
-        model: Its name, by which the journal knows its answers.
-        journal: What was answered before.
-        sentences: How many are asked for, of each.
-        seed: The seed that requests are sent with.
+    A token is taken as three bytes of a prompt, and every answer as long as it may be. What
+    `journal` has of this model, with these sentences for each skill and this seed, is not asked
+    again.
     """
     payloads = [_payload(each, sentences, seed) for each in groundings]
     known = {} if journal is None else journal.answers

@@ -37,11 +37,9 @@ class NearTexts:
     def has_like(self, text: str, *, jaccard: float, contained: float | None = None) -> bool:
         """Whether a text is near one that was added.
 
-        Args:
-            text: The text.
-            jaccard: Runs in both over runs in either, from which two texts are near.
-            contained: Runs in both over runs of the added text, likewise: whether `text` has
-                nearly all of it inside. None does not ask.
+        It is near if the runs in both are at least `jaccard` of the runs in either, or `contained`
+        of the runs of the added text, nearly all of which is then inside `text`. None does not ask
+        for the second.
         """
         runs = runs_of(text, _RUN)
         shared: Counter[int] = Counter()

@@ -48,30 +48,17 @@ Answer with one JSON object and nothing else: {{"sentences": [...], "aliases": [
 
 @dataclass(frozen=True)
 class Candidate:
-    """A text that may become an edge.
-
-    Attributes:
-        kind: What it is.
-        text: The text, with single blanks.
-        skill: Id of the skill that it stands for.
-        grounding: Ids of what it was made from.
-        request: Key of the journal's entry that it came from.
-    """
+    """A text that may become an edge."""
 
     kind: Kind
-    text: str
-    skill: str
-    grounding: tuple[str, ...] = ()
-    request: str = ""
+    text: str  # with single blanks
+    skill: str  # id of the skill that it stands for
+    grounding: tuple[str, ...] = ()  # ids of what it was made from
+    request: str = ""  # key of the journal's entry that it came from
 
 
 def messages_for(grounding: Grounding, *, sentences: int) -> list[dict[str, str]]:
-    """The messages of a chat completion that asks for one skill.
-
-    Args:
-        grounding: What is known of the skill.
-        sentences: How many sentences are asked for.
-    """
+    """The messages of a chat completion that asks for one skill."""
     instructions = _INSTRUCTIONS.format(sentences=sentences, aliases=_ALIASES, titles=_TITLES)
     description = "" if grounding.description is None else grounding.description.text
     data = {
@@ -98,13 +85,7 @@ def parse_answer(
     """The candidates of an answer in its order; None if it is not exactly what was asked for.
 
     A fence of Markdown around it, which many models add, is passed over, and so are blank texts
-    and texts beyond the number that was asked for.
-
-    Args:
-        text: The answer.
-        grounding: What the skill was asked for with.
-        request: Key of the journal's entry.
-        sentences: How many sentences were asked for.
+    and texts beyond the number that was asked for. `request` is the key of the journal's entry.
     """
     text = text.strip()
     if len(text) >= 2 * len(_FENCE) and text.startswith(_FENCE) and text.endswith(_FENCE):

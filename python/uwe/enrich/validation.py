@@ -128,12 +128,7 @@ class Queries:
 
 
 def benchmark_queries(*folders: Path) -> Queries:
-    """Queries of all splits of all tasks in folders of tasks, such as `workbench/`.
-
-    Raises:
-        DataError: If a file of them is malformed.
-        OSError: If one cannot be read.
-    """
+    """Queries of all splits of all tasks in folders of tasks, such as `workbench/`."""
     texts: list[str] = []
     sentences: list[str] = []
     splits: dict[str, int] = {}
@@ -149,9 +144,7 @@ def benchmark_queries(*folders: Path) -> Queries:
 class Validator:
     """Applies all rules but the round trip, and remembers what it accepted.
 
-    Args:
-        background: Its sentences, aliases and labels are not to be repeated.
-        queries: Queries of benchmarks.
+    Sentences, aliases and labels of `background` are not to be repeated, nor queries of benchmarks.
     """
 
     def __init__(self, background: Background, queries: Queries) -> None:

@@ -221,14 +221,9 @@ def _together(source: Iterator[str]) -> Iterator[list[str]]:
 def extraction_of(
     text: str, cut: Pieces, ranker: PieceRanker, calibration: Calibration, bound: float
 ) -> Extraction:
-    """The findings of one text, with at least a confidence.
+    """The findings of one text, as given, that have at least the confidence `bound`.
 
-    Args:
-        text: As given.
-        cut: Its pieces.
-        ranker: What ranked them.
-        calibration: Of `PLACE_FEATURES`.
-        bound: The least confidence.
+    `ranker` ranked the pieces `cut`; the features of `calibration` are `PLACE_FEATURES`.
     """
     best: dict[int, dict[tuple[int, int], tuple[float, Piece, int]]] = {}
     for piece in cut.pieces:

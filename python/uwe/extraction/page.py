@@ -54,12 +54,7 @@ class _Piece(NamedTuple):
 def to_html(extraction: Extraction, title: str | None = None) -> str:
     """One HTML file that needs no network; every text in it is escaped.
 
-    Args:
-        extraction: What is shown.
-        title: Heading of the page; None has none, and names the page by the text's first line.
-
-    Raises:
-        InputError: If `title` is no text.
+    `title` is the heading; a page without one is named by the text's first line.
     """
     plain = plain_text(extraction.text)
     lines = list(_lines(plain.text))

@@ -64,36 +64,22 @@ _WORDS, _OF_BEST = 4, 0.3
 
 
 class Encoded(NamedTuple):
-    """The tokens of a text.
+    """The tokens of a text."""
 
-    Attributes:
-        vectors: (tokens, dim), float32.
-        places: (tokens, 2), int64: where each begins and ends, both the same for a special token.
-    """
-
-    vectors: NDArray[np.float32]
-    places: NDArray[np.int64]
+    vectors: NDArray[np.float32]  # (tokens, dim)
+    places: NDArray[np.int64]  # (tokens, 2): where each begins and ends; the same for a special one
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a text that was ranked as a query.
+    """A part of a text that was ranked as a query."""
 
-    Attributes:
-        text: What was ranked.
-        line: The line that it stands in.
-        start: Where it begins in the text of the line.
-        encoded: Its tokens; None where it was only read otherwise, with words spelt out.
-        found: Its best targets, and what a calibration of rankings looks at.
-        features: (k, features), float64: the columns are `PLACE_FEATURES`.
-    """
-
-    text: str
+    text: str  # what was ranked
     line: Segment
-    start: int
-    encoded: Encoded | None
+    start: int  # where it begins in the text of the line
+    encoded: Encoded | None  # None where it was only read otherwise, with words spelt out
     found: Featured
-    features: NDArray[np.float64]
+    features: NDArray[np.float64]  # (k, features): the columns are `PLACE_FEATURES`
 
     def span(self, plain: PlainText, start: int = 0, end: int | None = None) -> tuple[int, int]:
         """Where `text[start:end]`, which is not empty, stands in the text as given."""
@@ -106,34 +92,16 @@ class Piece:
 
 @dataclass(frozen=True)
 class Pieces:
-    """All pieces of one text.
-
-    Attributes:
-        plain: The plain text.
-        pieces: In the order of the text.
-        left_out: What was not read, and why.
-        language: What it seems to be in, if the model does not read that.
-    """
+    """All pieces of one text."""
 
     plain: PlainText
-    pieces: tuple[Piece, ...]
-    left_out: tuple[str, ...]
-    language: str | None
+    pieces: tuple[Piece, ...]  # in the order of the text
+    left_out: tuple[str, ...]  # what was not read, and why
+    language: str | None  # what it seems to be in, if the model does not read that
 
 
 class PieceRanker:
-    """Cuts texts into pieces and ranks them.
-
-    Args:
-        targets: The target space.
-        where: As in `extract`, like all that follows.
-        abbreviations: A table.
-
-    Raises:
-        InputError: If the model has no skill head, or `where` or `abbreviations` is wrong.
-        ModelError: If its skill head is damaged.
-        DataError: If a file of abbreviations is wrong.
-    """
+    """Cuts texts into pieces and ranks them; `where` and `abbreviations` are those of `extract`."""
 
     def __init__(
         self,

@@ -85,26 +85,16 @@ _SLACK = 4  # columns: the longest row may be shorter than the text's width
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a text that is ranked as one query.
+    """A part of a text that is ranked as one query."""
 
-    Attributes:
-        text: What is ranked: without bullet, with one blank where a line was wrapped.
-        start: Where it begins in the source.
-        end: Where it ends in the source, exclusive.
-        line: Number of the line it stands in, from 0, wrapped lines counted as one.
-        kind: `heading`, `sentence`, or `item`, which is one of those that a sentence lists.
-        parent: For an item, the index of the sentence that lists it among all segments.
-        offset: For an item, where its text begins in the text of that sentence; otherwise 0.
-        characters: Where each character of its text stands in the plain text.
-    """
-
-    text: str
-    start: int
-    end: int
-    line: int
-    kind: str
-    parent: int | None = None
-    offset: int = 0
+    text: str  # what is ranked: without bullet, with one blank where a line was wrapped
+    start: int  # where it begins in the source
+    end: int  # where it ends in the source, exclusive
+    line: int  # number of the line it stands in, from 0, wrapped lines counted as one
+    kind: str  # `heading`, `sentence`, or `item`, which is one of those that a sentence lists
+    parent: int | None = None  # for an item, the index of its sentence among all segments
+    offset: int = 0  # for an item, where its text begins in that of the sentence; otherwise 0
+    # Where each character of its text stands in the plain text.
     characters: Sequence[int] = field(default=(), repr=False, compare=False)
 
 

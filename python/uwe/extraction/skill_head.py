@@ -39,32 +39,16 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Marks:
-    """What the head says of some lines.
+    """What the head says of some lines; all arrays are float32."""
 
-    Attributes:
-        tokens: (tokens, 2), float32: probability that a token belongs to a skill, and to knowledge.
-        begins: (tokens, 2), float32: probability that one begins at it.
-        asks: (lines,), float32: log-odds that a line asks for a skill or knowledge, given the lines
-            around it.
-        asks_alone: (lines,), float32: the same of the line alone.
-    """
-
-    tokens: _Floats
-    begins: _Floats
-    asks: _Floats
-    asks_alone: _Floats
+    tokens: _Floats  # (tokens, 2): probability that it belongs to a skill, and to knowledge
+    begins: _Floats  # (tokens, 2): probability that one begins at it
+    asks: _Floats  # (lines,): log-odds that it asks for either, given the lines around it
+    asks_alone: _Floats  # (lines,): the same of the line alone
 
 
 class SkillHead:
-    """The network, as `uwe train skill-head` writes it.
-
-    Args:
-        path: The file of its weights.
-        dim: Width of the token vectors.
-
-    Raises:
-        ModelError: If the file holds something else, or a head for vectors of another width.
-    """
+    """The network, as `uwe train skill-head` writes it; `dim` is the width of the token vectors."""
 
     def __init__(self, path: Path, *, dim: int) -> None:
         try:
@@ -86,10 +70,9 @@ class SkillHead:
     ) -> Marks:
         """Mark the tokens and lines of whole texts.
 
-        Args:
-            vectors: Token vectors of the lines, in the order of the texts; at least one line.
-            shapes: (tokens, SHAPES), float32, from `token_shapes`.
-            documents: (lines,), ascending: the text that each line is of.
+        `vectors` has the lines in the order of the texts, at least one; `shapes` is
+        (tokens, SHAPES), float32, from `token_shapes`; `documents`, (lines,), ascending, has the
+        number of the text that each line is of.
         """
         counts, offsets = np.diff(vectors.offsets), vectors.offsets
         hidden = vectors.values @ self._of_vectors
@@ -127,10 +110,7 @@ class SkillHead:
     def _convolved(self, name: str, rows: _Floats, groups: NDArray[np.int64]) -> _Floats:
         """The convolutions along rows, each added to what it saw; groups of rows do not meet.
 
-        Args:
-            name: Of the convolutions.
-            rows: (rows, channels).
-            groups: (rows,), ascending.
+        `rows` is (rows, channels); `groups` is (rows,), ascending.
         """
         layers = [f"{name}.{layer}" for layer in range(self._layers)]
         width = self._arrays[f"{name}.0.weight"].shape[2]  # (out, in, width)
@@ -201,13 +181,9 @@ def marked_spans(
 ) -> list[tuple[int, int]]:
     """Spans [first, last + 1) of tokens of one line that belong to something with `threshold`.
 
-    A word is inside or outside as a whole, as its first piece is.
-
-    Args:
-        tokens: (tokens,): probability that it belongs to something.
-        begins: (tokens,): probability that something begins at it.
-        shapes: (tokens, SHAPES), from `token_shapes`.
-        threshold: Above 0.
+    A word is inside or outside as a whole, as its first piece is. `tokens`, (tokens,), has the
+    probability that a token belongs to something, `begins`, (tokens,), that something begins at it;
+    `shapes` is (tokens, SHAPES), from `token_shapes`; `threshold` is above 0.
     """
     first = np.flatnonzero((shapes[:, _CONTINUES] == 0) & (shapes[:, _SPECIAL] == 0))
     if not len(first):

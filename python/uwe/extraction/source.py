@@ -50,18 +50,12 @@ _NEW_LINES = re.compile(r"\r\n|[\n\r\x0b\x0c]")
 
 
 class PlainText:
-    """A text, and for each of its characters the place in the source that it came from.
-
-    Attributes:
-        text: The plain text. A line of it is a line, an item, a heading or a row of the source.
-        starts: For each character, the index of the first source character it stands for.
-        ends: For each character, one past the last source character it stands for.
-    """
+    """A text, and for each of its characters the place in the source that it came from."""
 
     def __init__(self, text: str, starts: Sequence[int], ends: Sequence[int]) -> None:
-        self.text = text
-        self.starts = starts
-        self.ends = ends
+        self.text = text  # a line of it is a line, an item, a heading or a row of the source
+        self.starts = starts  # of each character, index of the first source character it stands for
+        self.ends = ends  # of each character, one past the last source character it stands for
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
         """Where `text[start:end]`, which is not empty, stands in the source."""
@@ -72,9 +66,6 @@ def plain_text(source: str) -> PlainText:
     """`source` without HTML tags, entities and the marks of Markdown within a line.
 
     Marks that begin a line (`#`, `-`, `|`) stay, and HTML's headings, items and cells get them.
-
-    Raises:
-        InputError: If `source` is no str.
     """
     if not isinstance(source, str):
         raise InputError(f"expected a text, got {type(source).__name__}: pass one str at a time")
@@ -96,12 +87,9 @@ def _page(source: str) -> PlainText:
 
 
 def _plain(source: str, token: re.Pattern[str], *, lines: bool) -> PlainText:
-    """The source without its tokens.
+    """HTML or Markdown without its tokens, which are left out or replaced.
 
-    Args:
-        source: HTML or Markdown.
-        token: Matches what is left out or replaced.
-        lines: Whether a line break in the source is one, as it is without tags that make lines.
+    `lines` says whether a line break in the source is one, as it is without tags that make lines.
     """
     pieces: list[str] = []
     starts, ends = array("q"), array("q")

@@ -22,15 +22,8 @@ def parquet_rows(
 ) -> Iterator[dict[str, Any] | DataError]:
     """The rows of a Parquet file, a block at a time; what is wrong with one that is no UTF-8.
 
-    Args:
-        path: The file.
-        known: Names of which it must have one.
-        columns: Those that are read, if they are there; None reads all.
-
-    Raises:
-        DataError: If it is none, is damaged, or has none of the `known` columns.
-        MissingExtraError: If pyarrow is not installed.
-        OSError: If the file cannot be read.
+    The file must have one of the columns `known`. `columns` are those that are read, if they are
+    there; None reads all.
     """
     with _opened(path) as file:
         names = file.schema_arrow.names
@@ -71,13 +64,7 @@ def _row(batch: Any, i: int, path: Path, number: int) -> dict[str, Any] | DataEr
 
 
 def parquet_types(path: Path) -> dict[str, Any]:
-    """The Arrow type of each column of a Parquet file.
-
-    Raises:
-        DataError: As `parquet_rows`.
-        MissingExtraError: If pyarrow is not installed.
-        OSError: If the file cannot be read.
-    """
+    """The Arrow type of each column of a Parquet file."""
     with _opened(path) as file:
         return {field.name: field.type for field in file.schema_arrow}
 

@@ -34,15 +34,10 @@ _OF_FILE_BROWSERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def check_nothing_lost(folder: str | Path, patterns: Sequence[str], what: str) -> None:
-    """Check that replacing a folder deletes nothing that is not written again.
+    """InputError if replacing a folder, or nothing yet, deletes what is not written again.
 
-    Args:
-        folder: The folder, or nothing yet.
-        patterns: The names that are written again, as `fnmatch` patterns.
-        what: What the error calls them.
-
-    Raises:
-        InputError: If something else is in it.
+    `patterns` are `fnmatch` patterns of the names that are written again; `what` is what the error
+    calls them.
     """
     folder = settled(folder)
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -79,12 +74,7 @@ _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which appears as `path` when the block ends well.
-
-    Raises:
-        InputError: If `path` exists and is no empty folder.
-        OSError: If the disk is full or refuses.
-    """
+    """A folder to fill, which appears as `path` when the block ends well."""
     path = settled(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path} exists already: choose another folder, or remove it")
@@ -99,14 +89,12 @@ def replaced(folder: Path) -> Iterator[Path]:
     All that is in it is on the disk before, so that no power cut can take it back. On Linux and
     macOS the two are exchanged in one step: at every moment, also after a kill, `folder` is the old
     one or the new one, whole. Who opens several files of it meanwhile may get some of each. A kill
-    may leave the other one beside it, with a name that begins with a point. Where the system can
-    not exchange (some file systems over a network), there are two renames: for a moment nothing is
-    at `folder`, and a kill right then leaves it so, with the old one beside it, `.<name>-*-old`.
+    may leave the other one beside it, with a name that begins with a point. Where the system cannot
+    exchange (some file systems over a network), there are two renames: for a moment nothing is at
+    `folder`, and a kill right then leaves it so, with the old one beside it, `.<name>-*-old`.
 
-    Raises:
-        InputError: If `folder` is a file.
-        OSError: If the disk is full or refuses; then `folder` is as it was, but where the disk only
-            refuses to make the exchange last: then it is the new one, and the old one beside it.
+    If the disk is full or refuses, `folder` is as it was. If only the last sync fails,
+    that of its parent, it is the new one, and the old one is beside it.
     """
     folder = real_path(folder)
     if folder.exists() and not folder.is_dir():
@@ -139,11 +127,7 @@ def replaced(folder: Path) -> Iterator[Path]:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two folders in one step; False, and nothing done, where the system cannot.
-
-    Raises:
-        OSError: If it can, and refuses.
-    """
+    """Exchange two folders in one step; False, and nothing done, where the system cannot."""
     names = os.fsencode(one), os.fsencode(other)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -165,10 +149,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write lines as UTF-8; a name that ends in .gz has them packed.
 
     The same lines give the same bytes. The parents of `path` are made; a file that is there is
-    replaced.
-
-    Raises:
-        OSError: If the disk is full or refuses; then what was there is as it was.
+    replaced, or stays as it was on an error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced_packed(path) as file, io.TextIOWrapper(file, "utf-8", newline="\n") as text:
@@ -177,11 +158,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 @contextmanager
 def replaced_packed(path: Path) -> Iterator[BinaryIO]:
-    """`replaced_file`, packed if the name ends in .gz; the same content gives the same bytes.
-
-    Raises:
-        OSError: As `replaced_file`.
-    """
+    """`replaced_file`, packed if the name ends in .gz; the same content gives the same bytes."""
     with replaced_file(path) as raw:
         if path.suffix.lower() != ".gz":
             yield raw
@@ -192,11 +169,7 @@ def replaced_packed(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text as UTF-8; a file that is there is replaced.
-
-    Raises:
-        OSError: If the disk is full or refuses; then what was there is as it was.
-    """
+    """Write a text as UTF-8; a file that is there is replaced, or stays as it was on an error."""
     with replaced_file(Path(path)) as raw:
         # A file's name may hold half a character, a lone surrogate, which UTF-8 has no form for.
         raw.write(text.encode("utf-8", "replace"))
@@ -204,11 +177,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write into, which takes the place of `path` when the block ends well.
-
-    Raises:
-        OSError: If the disk is full or refuses; then what was there is as it was.
-    """
+    """A new file to write into, which takes the place of `path` when the block ends well."""
     with replaced_path(path) as new, new.open("wb") as raw:
         yield raw
 
@@ -219,9 +188,6 @@ def replaced_path(path: Path) -> Iterator[Path]:
 
     It is on the disk before, and so is its new name afterwards. A kill may leave it, as
     `.<name>-` and eight characters.
-
-    Raises:
-        OSError: If the disk is full or refuses; then what was there is as it was.
     """
     path = real_path(path)  # a link stays one
     new = _beside(path)

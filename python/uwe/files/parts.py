@@ -32,15 +32,11 @@ _ROWS, _ROW_GROUP = 256, 1 << 24
 
 
 class Parts:
-    """The parts of a file.
-
-    Attributes:
-        whole: Those that are complete, in their order.
-    """
+    """The parts of a file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.whole: list[Path] = []
+        self.whole: list[Path] = []  # those that are complete, in their order
         while (path := self._next()).exists():
             self.whole.append(path)
 
@@ -64,21 +60,12 @@ def parts_of(
     *,
     resume: bool,
 ) -> Iterator[Parts]:
-    """The parts of `out`, which is made of them when the block ends well.
+    """The parts of `out`, which `join` makes of them when the block ends well.
 
-    If it does not, those that are whole stay for a call with the same `job` that resumes.
-
-    Args:
-        out: The file.
-        join: Writes a file that is made of parts.
-        job: Everything that the parts depend on, for JSON. None for what cannot be resumed: then
-            nothing stays.
-        resume: Whether to go on with the parts that are there, if there are any.
-
-    Raises:
-        InputError: If the parts that are there are of another job, or are there and are not to be
-            resumed, or another process writes them, or the folder has something else in it.
-        OSError: If the disk is full or refuses; then `out` is as it was.
+    If it does not, `out` is as it was, and the parts that are whole stay for a call with the same
+    `job` that resumes. `job` is everything that the parts depend on, for JSON; it is None for what
+    cannot be resumed: then nothing stays. `resume` goes on with parts that are there, if there are
+    any.
     """
     out = real_path(out)
     folder = out.with_name(f"{out.name}.parts")
@@ -154,8 +141,7 @@ def _remove_parts(folder: Path) -> None:
 class Lines:
     """A file of text, a line an item; one whose name ends in .gz is packed.
 
-    Args:
-        header: Its first line, or None.
+    `header` is its first line, or None.
     """
 
     def __init__(self, header: str | None = None) -> None:
@@ -177,14 +163,7 @@ class Lines:
 
 
 class Rows:
-    """A file of Parquet.
-
-    Args:
-        columns: The Arrow type of each, or its name.
-
-    Raises:
-        MissingExtraError: If pyarrow is not installed.
-    """
+    """A file of Parquet; `columns` has the Arrow type of each column, or the type's name."""
 
     def __init__(self, columns: Mapping[str, Any]) -> None:
         pa = arrow("writing Parquet")

@@ -46,12 +46,7 @@ _QUOTED = re.compile(r'"[^"]*"?')
 
 
 def format_of(path: Path | None, given: Format | None, delimiter: str | None = None) -> Format:
-    """The format that was given, or that the suffix tells; with a delimiter it is CSV.
-
-    Raises:
-        InputError: If nothing tells the format, it is unknown or has no delimiter, or the delimiter
-            cannot be one.
-    """
+    """The format that was given, or that the suffix tells; with a delimiter it is CSV."""
     if given is not None and (not isinstance(given, str) or given not in FORMATS):
         raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
     found = given or _SUFFIXES.get(suffix_of(path))
@@ -108,12 +103,7 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
 
 
 def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[int, str]]:
-    """Line numbers, from 1, and lines; a byte order mark at the start is passed over.
-
-    Raises:
-        DataError: If it is that of UTF-16, data are packed, or lines end in CR alone.
-        InputError: If a line is no bytes.
-    """
+    """Line numbers, from 1, and lines; a byte order mark at the start is passed over."""
     # Bytes that are no UTF-8 become lone surrogates, which `checked` refuses entry by entry: so
     # one bad line costs one entry, not the rest of the file.
     for number, line in enumerate(lines, 1):
@@ -152,10 +142,6 @@ def entries_in(
     """`entries_of` a file of any format, or of lines of bytes.
 
     Of Parquet, `columns` names those that are read; None reads all.
-
-    Raises:
-        InputError: If Parquet or Excel is to come from lines, which have no end to begin at.
-        MissingExtraError: If the library that either needs is not installed.
     """
     if format_ not in ("parquet", "xlsx"):
         with lines_of(source) as lines:

@@ -10,11 +10,7 @@ from pathlib import Path
 
 
 class TemporaryFolder:
-    """Made at once, removed with the last reference to it, or when the process ends.
-
-    Attributes:
-        path: Where it is.
-    """
+    """A folder at `path`, made at once, removed with its last reference or as the process ends."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="uwe-"))

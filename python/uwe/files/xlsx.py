@@ -27,11 +27,6 @@ def xlsx_rows(path: Path) -> Iterator[list[Any]]:
 
     The first row is that of the sheet, so that they are counted as Excel counts them. Whole numbers
     are of type int.
-
-    Raises:
-        DataError: If it is no such workbook, is damaged, or too large.
-        MissingExtraError: If python-calamine is not installed.
-        OSError: If the file cannot be read.
     """
     with extra("xlsx", "reading Excel's .xlsx"):
         import python_calamine as calamine

@@ -23,33 +23,20 @@ _EDGES, _NODES = "*.edges.tsv.gz", "nodes.*.jsonl.gz"
 
 @dataclass(frozen=True, eq=False)
 class TrainingEdges:
-    """The edges of training files, as far as these could be read.
+    """The edges of training files, as far as these could be read."""
 
-    Attributes:
-        relations: How many edges each relation has.
-        pairs: (pairs,), int64: keys of the texts that an edge joins, ascending and different.
-        problems: For each file that could not be read, its name and why.
-    """
-
-    relations: Counter[str]
-    pairs: NDArray[np.int64]
-    problems: tuple[str, ...]
+    relations: Counter[str]  # how many edges each relation has
+    pairs: NDArray[np.int64]  # (pairs,): keys of texts that an edge joins, ascending and different
+    problems: tuple[str, ...]  # for each file that could not be read, its name and why
 
 
 def read_training(data: Path | None, sources: Sequence[TrainingSource]) -> TrainingEdges:
     """Find the training files of a model below a folder, and read their edges.
 
-    A file counts only if its sha256 is the declared one, of its bytes or of what they unpack to:
+    The names of `sources`, which the model declares, start at `data`; None finds none of them. A
+    file counts only if its sha256 is the declared one, of its bytes or of what they unpack to:
     packing the same edges twice need not give the same bytes. Texts come from the files of nodes
     beside it, which a model may declare too.
-
-    Args:
-        data: Where the names of the sources start; None finds none of them.
-        sources: What the model declares.
-
-    Raises:
-        DataError: If a file with the declared sha256 is malformed, or its nodes are.
-        OSError: If a file is there and cannot be read.
     """
     relations: Counter[str] = Counter()
     keys, problems = [], []

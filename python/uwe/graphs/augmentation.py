@@ -53,15 +53,11 @@ _AROUND = (" - {}", " ({})", ", {}", " | {}", " / {}", " – {}", " @ {}", ": {}
 def augmented(
     texts: Sequence[str], chances: Mapping[str, float], *, seed: int, graph: str, number: int
 ) -> list[str]:
-    """The texts, some of them changed; the same for the same seed, graph and number.
+    """The texts of a batch, some of them changed; the same for the same seed, graph and number.
 
-    Args:
-        texts: The texts of a batch.
-        chances: How often a text is changed, from 0 to 1, by the names of `CHANGES`, which are
-            made in that order; what is missing has 0.
-        seed: At least 0.
-        graph: The name of the batch's graph.
-        number: The batch's number.
+    `graph` is the name of the batch's graph, `number` the batch's. `chances` says how often a text
+    is changed, from 0 to 1, by the names of `CHANGES`, which are made in that order; what is
+    missing has 0.
     """
     rng = np.random.default_rng([seed, zlib.crc32(graph.encode()), number, _AUGMENTATION])
     found = []

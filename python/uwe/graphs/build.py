@@ -25,25 +25,15 @@ from uwe.graphs.skillskape import RELATION, add_sentences, read_sentences
 
 @dataclass(frozen=True)
 class BuiltGraphs:
-    """What was built.
-
-    Attributes:
-        folder: Where it lies.
-        releases: The releases of ESCO that were read, the newest first.
-        relations: For each graph how many edges it has of each relation.
-        nodes: How many nodes of each kind there are.
-        heldout: For each task of `heldout/` how many queries each split has.
-        left_out: What of the sentences is not in V, counted.
-        not_rebuilt: Relations of which there is no edge, with the reason.
-    """
+    """What was built."""
 
     folder: Path
-    releases: tuple[str, ...]
-    relations: dict[str, Counter[str]]
-    nodes: dict[str, int]
-    heldout: dict[str, dict[str, int]]
-    left_out: Counter[str]
-    not_rebuilt: tuple[str, ...]
+    releases: tuple[str, ...]  # those of ESCO that were read, the newest first
+    relations: dict[str, Counter[str]]  # for each graph how many edges it has of each relation
+    nodes: dict[str, int]  # how many of each kind there are
+    heldout: dict[str, dict[str, int]]  # queries of each split, for each task of `heldout/`
+    left_out: Counter[str]  # what of the sentences is not in V, counted
+    not_rebuilt: tuple[str, ...]  # relations of which there is no edge, with the reason
 
 
 def build_graphs(
@@ -65,11 +55,6 @@ def build_graphs(
             what answers WorkBench; `heldout_ids.tsv.gz` and `heldout/`, tasks of them, are written
             too.
         skillskape: SkillSkape's training sentences: CSV or JSON lines.
-
-    Raises:
-        InputError: If `data` has no release of ESCO or no O*NET, or `out` has something else in it.
-        DataError: If a file is malformed; with its path and line.
-        OSError: If a file cannot be read or written.
     """
     data, out = path_of("data", data), path_of("out", out)
     check_replaceable(out)

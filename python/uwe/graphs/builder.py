@@ -37,13 +37,8 @@ WRITTEN_GRAPHS = {
 class GraphBuilder:
     """Graphs as they grow: what is said first of a node or an edge stands.
 
-    Texts are kept with single blanks. Nodes without an edge are not written.
-
-    Args:
-        graphs: Their names, and the kinds of their ends.
-
-    Raises:
-        InputError: If a name or a kind cannot be part of a file's name.
+    Texts are kept with single blanks. Nodes without an edge are not written. `graphs` has the names
+    of the graphs, and the kinds of their left and right ends.
     """
 
     def __init__(self, graphs: Mapping[str, tuple[str, str]] = GRAPHS) -> None:
@@ -96,11 +91,7 @@ class GraphBuilder:
         return used
 
     def write(self, folder: Path) -> None:
-        """Write nodes and edges in the order of their ids into a folder that is there.
-
-        Raises:
-            OSError: If the disk is full or refuses.
-        """
+        """Write nodes and edges in the order of their ids into a folder that is there."""
         for kind, ids in self.used().items():
             of = self._nodes[kind]
             entries = ({"id": i, "text": of[i][0], "source": of[i][1]} for i in sorted(ids))

@@ -25,17 +25,7 @@ _LOOKS = (("#0072b2", "-"), ("#d55e00", "--"))
 
 
 def draw_degrees(graphs: Sequence[Graph], path: str | Path) -> None:
-    """Draw `plot_degrees` into a file.
-
-    Args:
-        graphs: At least one.
-        path: Ends with .svg, .png or .pdf.
-
-    Raises:
-        InputError: If it ends otherwise, or there is no graph.
-        MissingExtraError: If matplotlib is missing.
-        OSError: If it cannot be written.
-    """
+    """Draw `plot_degrees` into a file that ends with .svg, .png or .pdf."""
     if not graphs:
         raise InputError("expected graphs to draw, got none: name some")
     columns = min(_COLUMNS, len(graphs))

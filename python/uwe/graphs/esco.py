@@ -25,13 +25,9 @@ def add_esco(
 ) -> None:
     """Add what ESCO says of jobs and skills to J, V, A, N and D.
 
-    Args:
-        graphs: What they are added to.
-        release: The newest release.
-        older: Earlier ones, the newest of them first: for skills that are no more, and for labels
-            that changed.
-        full: Whether relations and altLabels of skills, which are WorkBench's answers, are added;
-            what `held_out` names is left out instead, and every alias that equals a text of it.
+    Earlier releases, the newest of them first, give skills that are no more, and labels that
+    changed. With `full`, relations and altLabels of skills, which are WorkBench's answers, are
+    added; what `held_out` names is left out instead, and every alias that equals a text of it.
     """
     _add_occupations(graphs, release, full=full)
     skills = {uri: skill for uri, skill in release.skills.items() if _kept(uri, full=full)}

@@ -35,36 +35,21 @@ class Edges:
     """The lines of one file of edges, ids as they stand there; `read_graphs` makes graphs of them.
 
     Entry i of each list belongs to edge i.
-
-    Attributes:
-        name: Name of the graph, as its file has it: `J`.
-        left_kind: Kind of the left ends, which names their node file: `job`.
-        right_kind: Kind of the right ends.
-        left: Ids of the left ends.
-        right: Ids of the right ends.
-        relations: Where each edge comes from: `onet-tool`.
-        path: The file.
     """
 
-    name: str
-    left_kind: str
+    name: str  # of the graph, as its file has it: `J`
+    left_kind: str  # kind of the left ends, which names their node file: `job`
     right_kind: str
-    left: list[str]
-    right: list[str]
-    relations: list[str]
+    left: list[str]  # ids of the left ends
+    right: list[str]  # ids of the right ends
+    relations: list[str]  # where each edge comes from: `onet-tool`
     path: Path
 
 
 def graph_paths(folder: str | Path, names: Sequence[str] | None = None) -> dict[str, Path]:
     """The files of edges in a folder, by the names of their graphs.
 
-    Args:
-        folder: A folder of graphs.
-        names: Which graphs, in which order; None takes all, by name.
-
-    Raises:
-        InputError: If a graph that is named is not there, or is named twice.
-        DataError: If there is none.
+    `names` says which graphs, in which order; None takes all, by name.
     """
     paths = sorted(path_of("folder", folder).glob(f"*{EDGES}"))
     if not paths:
@@ -91,15 +76,8 @@ def graph_paths(folder: str | Path, names: Sequence[str] | None = None) -> dict[
 def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = None) -> Edges:
     """Read one `<graph>.edges.tsv.gz`, and see that the node files beside it have all its ends.
 
-    Args:
-        path: The file.
-        nodes: What `read_nodes` gave for kinds of the same folder; a kind that is missing is read
-            and added, so that several graphs read it once.
-
-    Raises:
-        DataError: If the header or a line has no three columns, a relation is blank, or an end is
-            in no node file; with path and line.
-        OSError: If the file, or one of its two node files, cannot be read.
+    `nodes` is what `read_nodes` gave for kinds of the same folder; a kind that is missing is read
+    and added, so that several graphs read it once.
     """
     path = path_of("path", path)
     held = {} if nodes is None else nodes
@@ -128,14 +106,7 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
 
 
 def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
-    """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file.
-
-    Raises:
-        InputError: If `kind` cannot be part of a file's name.
-        DataError: If an entry has no id or text, a blank one, or an id that occurred before; with
-            path and line.
-        OSError: If the file cannot be read.
-    """
+    """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file."""
     path = path_of("folder", folder) / NODES.format(file_name("a kind of nodes", kind))
     nodes: dict[str, str] = {}
     for record in read_queries(path):
@@ -175,23 +146,13 @@ def read_graphs(
 ) -> list[Graph]:
     """Read graphs of a folder such as `uwe data graphs` writes.
 
-    Nodes with equal texts, case-folded and with single blanks, are one, which has the edges of
-    all; so no text is a negative of itself. A left and a right node with equal texts that no edge
-    joins get one of weight 0, for the same reason. Nodes without an edge are left out.
+    `names` says which graphs, in which order; None takes all, by name. `weights` are by graph and
+    relation. A relation that is not named has weight 0 if its name ends with "(weak)", and 1
+    otherwise. An edge of several relations has the greatest of their weights.
 
-    Args:
-        folder: A folder with `nodes.<kind>.jsonl.gz` and `<name>.edges.tsv.gz`.
-        names: Which graphs, in which order; None takes all, by name.
-        weights: Weights by graph and relation. A relation that is not named has weight 0 if its
-            name ends with "(weak)", and 1 otherwise. An edge of several relations has the greatest
-            of their weights.
-
-    Raises:
-        InputError: If a graph or relation that is named is not there, or a weight is no finite
-            number >= 0.
-        DataError: If a file is malformed, an edge names a missing node, a text is blank, or a side
-            has fewer than two nodes; with path and line.
-        OSError: If a file cannot be read.
+    Nodes with equal texts, case-folded and with single blanks, are one, which has the edges of all;
+    so no text is a negative of itself. A left and a right node with equal texts that no edge joins
+    get one of weight 0, for the same reason. Nodes without an edge are left out.
     """
     paths = graph_paths(folder, names)
     given = weights or {}
@@ -313,11 +274,7 @@ def check_replaceable(out: Path) -> None:
 
 
 def graph_name(name: str) -> str:
-    """A name of a graph or of a kind of nodes, which is part of a file's name.
-
-    Raises:
-        InputError: If it is blank or cannot be that.
-    """
+    """Check the name of a graph or of a kind of nodes, which is part of a file's name."""
     if "." in file_name("the name of a graph, or of a kind of nodes,", name):
         raise InputError(
             f"expected the name of a graph, or of a kind of nodes, without '.', got {name!r}: name "

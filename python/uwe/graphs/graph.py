@@ -15,17 +15,11 @@ from uwe.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """One side of a graph: texts that differ, even case-folded and with single blanks.
+    """One side of a graph: texts that differ, even case-folded and with single blanks."""
 
-    Attributes:
-        kind: What they are, such as `skill`.
-        ids: For each node all ids whose texts are equal.
-        texts: For each node its text, as its first id spells it.
-    """
-
-    kind: str
-    ids: tuple[tuple[str, ...], ...]
-    texts: tuple[str, ...]
+    kind: str  # such as `skill`
+    ids: tuple[tuple[str, ...], ...]  # for each node all ids whose texts are equal
+    texts: tuple[str, ...]  # for each node its text, as its first id spells it
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.texts):
@@ -40,17 +34,11 @@ class Nodes:
 
 @dataclass(frozen=True, eq=False)
 class Adjacency:
-    """The edges of each node of one side.
+    """The edges of each node of one side."""
 
-    Attributes:
-        offsets: (nodes + 1,), int64: those of node i are at `offsets[i]` up to `offsets[i + 1]`.
-        others: (E,), int64: their nodes of the other side, ascending for each node.
-        weights: (E,), float32: their weights.
-    """
-
-    offsets: NDArray[np.int64]
-    others: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    offsets: NDArray[np.int64]  # (nodes + 1,): node i has entries `offsets[i]:offsets[i + 1]`
+    others: NDArray[np.int64]  # (E,): their nodes of the other side, ascending for each node
+    weights: NDArray[np.float32]  # (E,)
 
     def edges_of(self, nodes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All edges of nodes (n,): the place in `nodes`, (e,), int64, and that of each edge."""
@@ -65,21 +53,16 @@ class Adjacency:
 class Graph:
     """Two sides of nodes, and edges from one to the other.
 
-    Attributes:
-        name: Such as `J`.
-        left: The nodes that edges start from.
-        right: The nodes that they end at.
-        edges: (E, 2), int64: numbers of a left and a right node; rows differ and ascend.
-        weights: (E,), float32: how often an edge is drawn in proportion to the other edges of its
-            node. An edge of weight 0 is never drawn, and never a negative either.
-        relations: How many edges each relation has; an edge of two relations counts for both.
+    A node's edges are drawn in proportion to their weights. An edge of weight 0 is never drawn, and
+    never a negative either. `relations` has how many edges each relation has; an edge of two
+    relations counts for both.
     """
 
-    name: str
-    left: Nodes
-    right: Nodes
-    edges: NDArray[np.int64]
-    weights: NDArray[np.float32]
+    name: str  # such as `J`
+    left: Nodes  # the nodes that edges start from
+    right: Nodes  # the nodes that they end at
+    edges: NDArray[np.int64]  # (E, 2): numbers of a left and a right node; rows differ and ascend
+    weights: NDArray[np.float32]  # (E,)
     relations: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -24,46 +24,26 @@ HEAD = 0.01
 
 @dataclass(frozen=True)
 class SideFacts:
-    """One side of a graph. Degrees count edges of positive weight, of the nodes that have some.
-
-    Attributes:
-        kind: Kind of its nodes.
-        nodes: How many there are.
-        merged: How many ids were merged into nodes of another id, as their texts are equal.
-        undrawn: How many nodes have no edge of positive weight.
-        mean: Mean degree.
-        quantiles: Quantiles of the degrees: `min`, `50%`, `90%`, `99%`, `max`.
-        single: Share of nodes with one edge.
-        head: Share of the edges at the hundredth of the nodes that has most.
-    """
+    """One side of a graph. Degrees count edges of positive weight, of the nodes that have some."""
 
     kind: str
-    nodes: int
-    merged: int
-    undrawn: int
-    mean: float
-    quantiles: dict[str, int]
-    single: float
-    head: float
+    nodes: int  # how many there are
+    merged: int  # how many ids were merged into nodes of another id, as their texts are equal
+    undrawn: int  # how many nodes have no edge of positive weight
+    mean: float  # of the degrees
+    quantiles: dict[str, int]  # of the degrees: `min`, `50%`, `90%`, `99%`, `max`
+    single: float  # share of nodes with one edge
+    head: float  # share of the edges at the hundredth of the nodes that has most
 
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """One graph.
-
-    Attributes:
-        name: Its name.
-        edges: How many edges of positive weight it has.
-        known: How many edges of weight 0, which are neither drawn nor negatives.
-        relations: How many edges each relation has.
-        left: Its left side.
-        right: Its right side.
-    """
+    """One graph."""
 
     name: str
-    edges: int
-    known: int
-    relations: Mapping[str, int]
+    edges: int  # how many of positive weight it has
+    known: int  # how many of weight 0, which are neither drawn nor negatives
+    relations: Mapping[str, int]  # how many edges each relation has
     left: SideFacts
     right: SideFacts
 
@@ -124,17 +104,8 @@ def find_leaks(
 ) -> Iterator[Leak]:
     """Look for the answers of all tasks below a folder in the edges of graphs, of any weight.
 
-    Equal texts count, case-folded, in either direction. Few may be found by chance.
-
-    Args:
-        folder: The folder of graphs.
-        data: Where the tasks are: every folder below it with `targets.jsonl.gz`.
-        names: Which graphs; None takes all.
-
-    Raises:
-        InputError: If a graph that is named is not there, or no task is.
-        DataError: If a file is malformed; with path and line.
-        OSError: If a file cannot be read.
+    Tasks are all folders below `data` with `targets.jsonl.gz`. Where `names` is None, all graphs
+    are read. Equal texts count, case-folded, in either direction. Few may be found by chance.
     """
     paths = graph_paths(folder, names).values()
     tasks = sorted(path.parent for path in Path(data).rglob(TARGETS))

@@ -22,12 +22,8 @@ class SentencePadder:
     both together exceed `max_tokens`, the other is cut on its far end, by words, until they do not;
     where there is no room for a word of it, the sentence stays alone.
 
-    Args:
-        graph: Whose right nodes they are.
-        count_tokens: How many tokens the model makes of each text, with its special ones.
-        max_tokens: How many of them it reads.
-        probability: That a sentence is joined with another, from 0 to 1.
-        seed: At least 0.
+    `count_tokens` says how many tokens the model makes of each text, with its special ones;
+    `probability` is that of a sentence to be joined with another.
     """
 
     def __init__(
@@ -45,12 +41,7 @@ class SentencePadder:
         self._name = zlib.crc32(graph.name.encode())
 
     def texts(self, batch: Batch, number: int) -> list[str]:
-        """The texts of the batch's sentences, some of them joined; the same for the same number.
-
-        Args:
-            batch: A batch of this graph.
-            number: Its number.
-        """
+        """The texts of the batch's sentences, some of them joined; the same for the same number."""
         rng = np.random.default_rng([self.seed, self._name, number, _PADDING])
         known = self.graph.right.texts
         own = [known[node] for node in batch.right]

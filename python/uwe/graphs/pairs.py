@@ -32,23 +32,9 @@ def import_pairs(
     Texts that are equal, case-folded and with single blanks, are one node, spelled as it was first.
     The columns name the kinds of the nodes.
 
-    Args:
-        source: A CSV file with a header; packed if its name ends with .gz.
-        left_column: Column of the left texts.
-        right_column: Column of the right texts.
-        folder: Where it is written; new or empty.
-        name: What a recipe calls the graph.
-        delimiter: What separates the columns, as in `uwe.corpus.read_queries`.
-
-    Returns:
-        The graph, as `read_graphs(folder)` reads it.
-
-    Raises:
-        InputError: If the folder has something in it, both columns are the same, the name or a
-            column cannot name a file, or the delimiter cannot be one.
-        DataError: If a column is missing, a text is blank, a row is malformed, or a side has fewer
-            than two nodes; with path and line.
-        OSError: If a file cannot be read or written.
+    The file has a header, and is packed if its name ends with .gz. `folder` is new or empty. `name`
+    is what a recipe calls the graph. `delimiter` separates the columns, as in
+    `uwe.corpus.read_queries`. The graph is returned as `read_graphs` reads it.
     """
     source = path_of("source", source)
     format_of(source, "csv", delimiter)

@@ -28,25 +28,17 @@ _EXPONENT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Nodes of one graph that were drawn together.
+    """Nodes of one graph that were drawn together."""
 
-    Attributes:
-        graph: Its name.
-        left: (U,), int64: numbers of left nodes, ascending.
-        right: (V,), int64: numbers of right nodes, ascending.
-        positives: (U, V), bool: all edges among them of a weight above 0.
-        ignored: (U, V), bool: all edges among them of weight 0, neither positive nor negative.
-    """
-
-    graph: str
-    left: Indices
-    right: Indices
-    positives: Mask
-    ignored: Mask
+    graph: str  # its name
+    left: Indices  # (U,), int64: numbers of left nodes, ascending
+    right: Indices  # (V,), int64: numbers of right nodes, ascending
+    positives: Mask  # (U, V), bool: all edges among them of a weight above 0
+    ignored: Mask  # (U, V), bool: all edges among them of weight 0, neither positive nor negative
 
 
 class BatchSampler:
-    """Draws batches of a graph.
+    """Draws batches of a graph, of `size` nodes a side, at least 2.
 
     Anchors are drawn from both sides in equal parts, none twice, in proportion to their degree (the
     sum of their edges' weights) to the power of `_EXPONENT`. Each brings a neighbour, in proportion
@@ -56,16 +48,9 @@ class BatchSampler:
 
     Every node of a batch has a positive in it; nodes without one in the graph are never drawn.
 
-    Args:
-        graph: What is drawn from.
-        size: Nodes a side, at least 2.
-        seed: At least 0.
-        hard_negatives: The share of the anchors, from 0 to 0.9, that are siblings of other anchors
-            of their side, as far as there are some.
-        siblings: Which left nodes are siblings, and which right ones; None for a side without.
-
-    Raises:
-        InputError: If a batch is larger than the graph.
+    `hard_negatives` is the share of the anchors, from 0 to 0.9, that are siblings of other anchors
+    of their side, as far as there are some. `siblings` says which left nodes are siblings, and
+    which right ones; None for a side without.
     """
 
     def __init__(
@@ -192,13 +177,8 @@ class BatchSampler:
 class StepSampler:
     """Draws what each step of a training trains on: a batch of one of several graphs, at random.
 
-    Args:
-        samplers: One a graph, with names that differ.
-        shares: How often each is taken, in proportion, above 0; None: all alike.
-        seed: At least 0; it chooses the graph. The samplers have their own.
-
-    Raises:
-        InputError: If the sum of the shares is infinite.
+    The names of the samplers' graphs differ. `shares`, above 0, say in proportion how often each is
+    taken; None takes all alike. `seed` chooses the graph; the samplers have their own.
     """
 
     def __init__(
@@ -234,10 +214,8 @@ class StepSampler:
 class _Side:
     """What drawing needs of one side.
 
-    Args:
-        adjacency: Its edges.
-        degrees: (nodes,), float64: sums of their weights.
-        others: (nodes,), float64: the same of the other side.
+    `degrees`, (nodes,), are sums of the weights of its edges; `others` is the same of the other
+    side.
     """
 
     def __init__(

@@ -29,21 +29,13 @@ _EXAMPLES = ("technology_skills", "tools_used")
 
 @dataclass(frozen=True, eq=False)
 class Siblings:
-    """Groups of the nodes of one side; a node may be in several, or in none.
+    """Groups of the nodes of one side; a node may be in several, or in none."""
 
-    Attributes:
-        nodes: How many nodes the side has.
-        starts: (nodes + 1,), int64: the groups of node i are at `starts[i]` up to `starts[i + 1]`.
-        groups: (m,), int64: numbers of groups.
-        member_starts: (groups + 1,), int64: likewise, where the members of each group are.
-        members: (m,), int64: numbers of nodes, ascending for each group.
-    """
-
-    nodes: int
-    starts: NDArray[np.int64]
-    groups: NDArray[np.int64]
-    member_starts: NDArray[np.int64]
-    members: NDArray[np.int64]
+    nodes: int  # how many nodes the side has
+    starts: NDArray[np.int64]  # (nodes + 1,): node i is in `groups[starts[i]:starts[i + 1]]`
+    groups: NDArray[np.int64]  # (m,): numbers of groups
+    member_starts: NDArray[np.int64]  # (groups + 1,): likewise, where the members of each group are
+    members: NDArray[np.int64]  # (m,): numbers of nodes, ascending for each group
 
     def __len__(self) -> int:
         return self.nodes
@@ -82,12 +74,9 @@ class Siblings:
 def siblings_of(nodes: Nodes, broader: Mapping[str, Sequence[str]]) -> Siblings | None:
     """Which nodes of a side have something broader in common; None if none have.
 
-    Beside `broader`, the ids of O*NET's tell it for occupations of one minor group, activities of
-    one intermediate activity, elements below one element, and commodities of one class.
-
-    Args:
-        nodes: One side of a graph.
-        broader: For ids of nodes what is broader, as `read_broader` gives it.
+    Beside `broader`, as `read_broader` gives it, the ids of O*NET's tell it for occupations of one
+    minor group, activities of one intermediate activity, elements below one element, and
+    commodities of one class.
     """
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for number, ids in enumerate(nodes.ids):
@@ -104,12 +93,7 @@ def siblings_of(nodes: Nodes, broader: Mapping[str, Sequence[str]]) -> Siblings 
 def read_broader(data: str | Path) -> dict[str, tuple[str, ...]]:
     """What is directly broader, for ids as `uwe data graphs` gives them, from a data folder.
 
-    That of ESCO's newest release in `esco/<version>/` and, if there is `onet/`, of O*NET.
-
-    Raises:
-        InputError: If there is no release.
-        DataError: If a file is malformed; with path and line.
-        OSError: If a file cannot be read.
+    It reads ESCO's newest release in `esco/<version>/` and, if there is `onet/`, O*NET.
     """
     data = Path(data)
     release, _ = read_releases(data, older=False)

@@ -18,15 +18,8 @@ RELATION = "skillskape-train"
 def read_sentences(path: str | Path) -> dict[str, list[str]]:
     """Read sentences and the labels of their skills, in the order of the sentences.
 
-    Args:
-        path: CSV or JSON lines with `sentence`, and `skills`, which is a list or a text such as
-            `['teamwork principles', 'UNK']`, or `label`, one a row.
-
-    Raises:
-        DataError: If a field is missing, a sentence is blank, or labels are no list of texts; with
-            its path and line.
-        InputError: If the suffix tells no format.
-        OSError: If the file cannot be read.
+    The file is CSV or JSON lines with `sentence`, and `skills`, which is a list or a text such as
+    `['teamwork principles', 'UNK']`, or `label`, one a row.
     """
     path = Path(path)
     found: dict[str, dict[str, None]] = {}
@@ -50,16 +43,10 @@ def add_sentences(
     labels: Mapping[str, str],
     without: Iterable[str],
 ) -> Counter[str]:
-    """Add sentences to V, each with the skills that it was written for.
+    """Add sentences to V, each with the skills that it was written for; count what is left out.
 
-    Args:
-        graphs: What they are added to; it has the skills.
-        sentences: What `read_sentences` returned.
-        labels: The id of the skill that each label stands for.
-        without: Sentences that are queries of a task.
-
-    Returns:
-        What was left out, counted.
+    `graphs` has the skills already. `labels` has the id of the skill that each label stands for,
+    `without` the sentences that are queries of a task.
     """
     known, queries = graphs.texts("skill"), {plain(text) for text in without}
     left_out: Counter[str] = Counter()

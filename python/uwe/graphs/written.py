@@ -45,40 +45,24 @@ _OF_ESCO = {"job2skill", "skill2job", "skillnorm", "skillsim_esco"}
 
 @dataclass(frozen=True)
 class WrittenText:
-    """A text, and what it says.
+    """A text, and what it says."""
 
-    Attributes:
-        graph: One of `WRITTEN_GRAPHS`.
-        text: Not blank.
-        concepts: Ids of the concepts that it is of; empty where ESCO has none.
-        others: Labels of further concepts that a coder accepts for it.
-    """
-
-    graph: str
-    text: str
-    concepts: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    graph: str  # one of `WRITTEN_GRAPHS`
+    text: str  # not blank
+    concepts: tuple[str, ...]  # ids of the concepts that it is of; empty where ESCO has none
+    others: tuple[str, ...] = ()  # labels of further concepts that a coder accepts for it
 
 
 @dataclass(frozen=True)
 class WrittenGraphs:
-    """What was built.
-
-    Attributes:
-        folder: Where it lies.
-        releases: The releases of ESCO that were read, the newest first.
-        relations: For each graph how many edges it has of each relation.
-        nodes: How many nodes of each kind there are.
-        shared: For each graph how many of its texts have edges to several concepts.
-        left_out: For each graph how many pairs of a text and a concept it lacks, by reason.
-    """
+    """What was built."""
 
     folder: Path
-    releases: tuple[str, ...]
-    relations: dict[str, Counter[str]]
-    nodes: dict[str, int]
-    shared: dict[str, int]
-    left_out: dict[str, Counter[str]]
+    releases: tuple[str, ...]  # those of ESCO that were read, the newest first
+    relations: dict[str, Counter[str]]  # for each graph how many edges it has of each relation
+    nodes: dict[str, int]  # how many of each kind there are
+    shared: dict[str, int]  # for each graph how many of its texts have edges to several concepts
+    left_out: dict[str, Counter[str]]  # pairs of a text and a concept that a graph lacks, by reason
 
 
 def build_written_graphs(
@@ -96,12 +80,6 @@ def build_written_graphs(
         out: Where `nodes.<kind>.jsonl.gz` and `<graph>.edges.tsv.gz` are written.
         heldout: Leave out the tenth of ESCO's concepts that `build_graphs` holds out, in place of
             ESCO's alternative labels of skills, which answer WorkBench.
-
-    Raises:
-        InputError: If `data` has no release of ESCO, `texts` lacks a file, or `out` has something
-            else in it.
-        DataError: If a file is malformed; with its path and line.
-        OSError: If a file cannot be read or written.
     """
     data, texts, out = path_of("data", data), path_of("texts", texts), path_of("out", out)
     check_replaceable(out)
@@ -137,11 +115,8 @@ def _queries(data: Path) -> Iterator[str]:
 class _Esco:
     """The concepts that texts belong to, and which texts may not be joined to them.
 
-    Args:
-        release: The newest release.
-        older: Earlier ones, whose alternative labels of skills count too.
-        queries: Case-folded queries of tasks.
-        heldout: Whether a part of the concepts is held out.
+    The alternative labels that skills had in earlier releases count too. `queries` are those of
+    tasks, case-folded. `heldout` says whether a part of the concepts is held out.
     """
 
     def __init__(

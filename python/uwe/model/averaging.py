@@ -26,22 +26,11 @@ def average_models(
     the loss: their average is often better than each, and costs no more to use. The base itself may
     be among them (WiSE-FT, arXiv 2109.01903).
 
-    Args:
-        models: A folder each, as `base_folder` takes it, and its share; shares are relative, so
-            `1, 1, 2` are a quarter, a quarter and a half. Settings are taken from the first that
-            `uwe train` wrote.
-        out: The model folder to make; it must not exist, or be empty.
-        name: The model's name; None takes the name of the folder `out`.
-
-    Returns:
-        What its `uwe.json` says: it was trained on all that one of them was trained on.
-
-    Raises:
-        InputError: If there are fewer than two models, a share is no finite number above 0, `out`
-            holds something, the models differ in shape, tokens or scorer, or none is of
-            `uwe train`.
-        ModelError: If a folder is no encoder.
-        OSError: If the disk is full or refuses.
+    Each model is a folder, as `base_folder` takes it, with a share; shares are relative: 1, 1 and 2
+    are a quarter, a quarter and a half. Settings are taken from the first that `uwe train` wrote.
+    `out` must not exist, or be empty; it gives the model its name if `name` is None. The `uwe.json`
+    in it, which is returned, says that the model was trained on all that one of them was trained
+    on.
     """
     if len(models) < 2:
         raise InputError(f"expected at least two models to average, got {len(models)}: add another")

@@ -72,20 +72,11 @@ class TorchEncoder(torch.nn.Module):
     ) -> TorchEncoder:
         """Start from a folder as transformers or sentence-transformers writes it.
 
-        Args:
-            folder: The folder.
-            scorer: How token vectors are compared.
-            max_tokens: Longest text that is read, special tokens included; None takes what the
-                folder says.
-            special_tokens: Whether vectors of special tokens are kept; None takes what the
-                folder's `uwe.json` says, or keeps them.
-            dropout: Replaces every dropout of the folder; None leaves them.
-            attention: Which of transformers' attentions is used; None: its own choice, the fused
-                one if the architecture has it.
-
-        Raises:
-            ModelError: If the folder is no encoder, or has modules that change token vectors.
-            InputError: If `max_tokens` exceeds the model's positions.
+        `max_tokens` is the longest text that is read, special tokens included; None takes what the
+        folder says. `special_tokens` of None takes what the folder's `uwe.json` says, or keeps
+        them. `dropout` replaces every dropout of the folder; None leaves them. `attention` is one
+        of transformers' attentions; None leaves the choice to transformers, which takes the fused
+        one if the architecture has it.
         """
         source = read_source_folder(Path(folder))
         transformer = load_transformer(source.transformer, attention=attention, dropout=dropout)
@@ -113,11 +104,7 @@ class TorchEncoder(torch.nn.Module):
         return [len(encoding.ids) for encoding in encodings]
 
     def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, with special tokens, cut to `max_tokens`.
-
-        Raises:
-            InputError: If the tokenizer makes no token of a text.
-        """
+        """Token ids of each text, at least one, with special tokens, cut to `max_tokens`."""
         added = len(self._special_ids())
         if self.max_tokens <= added:
             raise InputError(
@@ -135,8 +122,7 @@ class TorchEncoder(torch.nn.Module):
     def forward(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, list[int]]:
         """Token vectors of texts that were tokenized, padded to the longest of them.
 
-        Returns:
-            (tokens, dim): the vectors of one text after the other, and how many each has.
+        They are (tokens, dim), one text after the other; how many each text has comes with them.
         """
         device = self.device
         longest = max(len(row) for row in ids)
@@ -214,15 +200,10 @@ def chunks_by_length(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 def load_transformer(
     folder: Path, *, attention: str | None = None, dropout: float | None = None
 ) -> Any:
-    """The encoder in float32, in evaluation mode.
+    """The encoder in float32, in evaluation mode, of a folder as `save_pretrained` wrote it.
 
-    Args:
-        folder: As `save_pretrained` wrote it.
-        attention: Which of transformers' attentions it uses; None: its own choice.
-        dropout: Replaces every dropout of its own; None leaves them.
-
-    Raises:
-        ModelError: If transformers cannot read it, a weight is missing, or it is no encoder.
+    `attention` is one of transformers' attentions; None leaves the choice to transformers.
+    `dropout` replaces every dropout of the encoder's own; None leaves them.
     """
     from transformers import AutoConfig, AutoModel
 
@@ -258,11 +239,7 @@ def load_transformer(
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of transformers, which is a fast one.
-
-    Raises:
-        ModelError: If there is none, or it has no fast form.
-    """
+    """The tokenizer of transformers, which is a fast one."""
     from transformers import AutoTokenizer
 
     with tokenizer_errors(f"{folder}: transformers cannot load its tokenizer"), quiet():

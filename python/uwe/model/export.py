@@ -42,17 +42,13 @@ _TOLERANCE = 1e-3
 class Exported:
     """What an export wrote.
 
-    Attributes:
-        folder: The runtime folder.
-        config: The content of its `uwe.json`.
-        onnx_bytes: Size of the ONNX file.
-        cosine: Smallest cosine of a token vector with torch's, over probes of several lengths;
-            the form of the weights decides it. Probes are random tokens, which real texts beat.
+    `cosine` is the smallest of a token vector with torch's, over probes of several lengths; the
+    form of the weights decides it. Probes are random tokens, which real texts beat.
     """
 
-    folder: Path
-    config: ModelConfig
-    onnx_bytes: int
+    folder: Path  # the runtime folder
+    config: ModelConfig  # the content of its `uwe.json`
+    onnx_bytes: int  # size of the ONNX file
     cosine: float
 
 
@@ -88,19 +84,6 @@ def export(
         language: What it reads, such as `en`.
         licence: SPDX identifier of the weights' licence.
         base_model: The model that the weights are, or started from.
-
-    Returns:
-        What was written, and how close it is to torch.
-
-    Raises:
-        MissingExtraError: If torch, transformers, onnx or onnxscript is not installed.
-        ModelError: If the folder is no encoder that can be exported as it is.
-        InputError: If `out` holds something, `max_tokens` exceeds the model's positions, there is
-            no such form of weights, or no scorer is given and the folder names none.
-
-    Warns:
-        UserWarning: If the scorer is `pooled` and the model pools its own sentence vectors in
-            another way than by means.
     """
     source, out = path_of("source", source), path_of("out", out)
     if scorer is not None:

@@ -42,12 +42,8 @@ _MASK = "1_MultiVectorMask"
 def base_folder(base: str) -> Path:
     """The folder of a base; a hub id is downloaded into the hub's cache.
 
-    Args:
-        base: A folder, which wins; `package:NAME/PATH` for a folder inside an installed Python
-            package; or a hub id.
-
-    Raises:
-        ModelError: If there is no such folder, package or hub id.
+    `base` is a folder, which wins; `package:NAME/PATH` for a folder inside an installed Python
+    package; or a hub id.
     """
     if base.startswith("package:"):
         return _package_folder(base)
@@ -91,31 +87,21 @@ def _package_folder(base: str) -> Path:
 
 @dataclass(frozen=True)
 class SourceFolder:
-    """What a model folder says beside its weights.
+    """What a model folder says beside its weights."""
 
-    Attributes:
-        transformer: Where `config.json`, weights and tokenizer are.
-        max_tokens: The longest text that it was meant for; None if it does not say.
-        lower_case: Whether texts are lower-cased before the tokenizer sees them.
-        mean_pooled: Whether its own sentence vectors are means of token vectors; None if it has
-            none of its own.
-        config: What its `uwe.json` says; None if `uwe` did not write the folder.
-    """
-
-    transformer: Path
-    max_tokens: int | None = None
-    lower_case: bool = False
+    transformer: Path  # where `config.json`, weights and tokenizer are
+    max_tokens: int | None = None  # the longest text that it was meant for; None if it does not say
+    lower_case: bool = False  # whether texts are lower-cased before the tokenizer sees them
+    # Whether its own sentence vectors are means of token vectors; None if it has none of its own.
     mean_pooled: bool | None = None
-    config: ModelConfig | None = None
+    config: ModelConfig | None = None  # what its `uwe.json` says; None if `uwe` did not write it
 
 
 def read_source_folder(folder: Path) -> SourceFolder:
     """Read a folder as transformers or sentence-transformers writes it.
 
-    Raises:
-        ModelError: If it is no such folder, names code of its own, which is never run, or has
-            a module after the transformer that changes token vectors or their meaning, which an
-            export would lose.
+    A folder is refused if it names code of its own, which is never run, or has a module after the
+    transformer that changes token vectors or their meaning, which an export would lose.
     """
     if not folder.is_dir():
         raise ModelError(f"{folder}: expected a model folder, found none: correct the path")
@@ -276,9 +262,6 @@ def save_encoder(encoder: TorchEncoder, folder: Path, config: ModelConfig) -> No
 
     transformers opens it by `AutoModel` and `AutoTokenizer`, sentence-transformers 6 by
     `MultiVectorEncoder`, whose token vectors are equal: raw, of the same tokens.
-
-    Raises:
-        OSError: If the disk is full or refuses.
     """
     tokenizer = encoder.source_tokenizer
     tokenizer.model_max_length = encoder.max_tokens

@@ -40,18 +40,14 @@ def quantize(
     form: WeightForm,
     ranges: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> None:
-    """Store the weights of `model` in another form, in place.
+    """Store the weights of an encoder in float32 in another form, in place.
 
-    `float16` casts them up when the session starts. `int8` stores symmetric int8 with one scale
-    per output channel of a matrix and per row of an embedding, the rest as `float16`; matrices
-    are widened when the session starts, embedding rows when they are looked up. `int8-rows`
-    multiplies bytes, with one scale for each row of activations and each output channel, embeddings
-    as `int8`.
-
-    Args:
-        model: An encoder in float32 with its weights inside.
-        form: `float32` leaves it as it is.
-        ranges: For `int8-rows`: what `column_ranges` gives.
+    The weights are inside `model`. `float32` leaves it as it is. `float16` casts them up when the
+    session starts. `int8` stores symmetric int8 with one scale per output channel of a matrix and
+    per row of an embedding, the rest as `float16`; matrices are widened when the session starts,
+    embedding rows when they are looked up. `int8-rows` multiplies bytes, with one scale for each
+    row of activations and each output channel, embeddings as `int8`; its `ranges` are what
+    `column_ranges` gives.
     """
     if form == "float32":
         return
@@ -182,12 +178,8 @@ def column_ranges(
 ) -> dict[str, NDArray[np.float32]]:
     """The largest size of each column of the normalised inputs of matrices, over some texts.
 
-    Args:
-        path: An encoder in float32.
-        probes: Each (batch, length), int64: token ids; at least one.
-
-    Returns:
-        (columns,) by the name of the input, for `quantize`.
+    The encoder at `path` is in float32. Each of the probes, at least one, is (batch, length): token
+    ids. What `quantize` takes is returned: (columns,) by the name of the input.
     """
     model = onnx.load(path)
     normed = {n.output[0] for n in model.graph.node if n.op_type == "LayerNormalization"}
@@ -208,9 +200,8 @@ def column_ranges(
 def _multiply_by_rows(model: onnx.ModelProto, ranges: Mapping[str, NDArray[np.float32]]) -> None:
     """Make each product with a stored matrix one of bytes, in place.
 
-    Args:
-        model: An encoder in float32 with its weights inside.
-        ranges: What `column_ranges` gives. A normalised input that it lacks gets scales by row.
+    `model` is an encoder in float32 with its weights inside. A normalised input that `ranges`, from
+    `column_ranges`, lacks gets scales by row.
     """
     graph = model.graph
     matrices = _matrices(graph)

@@ -39,9 +39,6 @@ def late_interaction_scores(
 
     Returns:
         (U, V), of the same type.
-
-    Raises:
-        InputError: If the shapes do not fit, or a text has no token.
     """
     scorer = checked_scorer(scorer)
     left = _mask(queries, queries_mask, "queries")

@@ -32,15 +32,7 @@ _WORD = re.compile(r"[^\W_]+")
 class Calibrations:
     """The calibration of each query: of its kind, or, if none was named, of what it looks like.
 
-    Args:
-        targets: The space, whose calibrations are taken.
-        kind: One of `KINDS`, or None.
-        scorer: What ranks.
-
-    Raises:
-        InputError: If `kind` is neither.
-        DataError: As `TargetCache.calibrations`.
-        ModelError: As `TargetCache.calibrations`.
+    It is one of those that `targets` has for `scorer`; `kind` is one of `KINDS`, or None.
     """
 
     def __init__(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> None:
@@ -76,15 +68,10 @@ class Calibrations:
 
 
 def match_features(query: str, hits: Hits, texts: Sequence[str]) -> NDArray[np.float64]:
-    """What a calibration looks at, of each match of one query.
+    """What a calibration looks at, of each match of one query as it came.
 
-    Args:
-        query: The query as it came.
-        hits: Its matches, best first.
-        texts: (k,): the text of each target that scored.
-
-    Returns:
-        (k, features), float64; the columns are `FEATURES`.
+    `texts`, (k,), has for each of the `hits` the text of the target that scored. The result is
+    (k, features), float64; its columns are `FEATURES`.
     """
     scores = hits.scores.tolist()
     if not scores:

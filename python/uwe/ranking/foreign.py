@@ -20,10 +20,9 @@ _LEAST = 0.02
 
 
 class ForeignQueries:
-    """Counts them, for a model that says it reads English; queries of other models are not read.
+    """Counts the queries in a language that the model of `targets` does not read.
 
-    Args:
-        targets: Of whose model the queries are.
+    Queries to a model that does not say that it reads English are not looked at.
     """
 
     def __init__(self, targets: TargetCache) -> None:

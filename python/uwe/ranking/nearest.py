@@ -28,23 +28,14 @@ _FEWEST, _MOST = 2_000, 1 << 18
 
 
 class NamedTexts(NamedTuple):
-    """The texts that are named for each query.
+    """The texts that are named for each query."""
 
-    Attributes:
-        texts: (texts,), int64: their numbers in the space.
-        offsets: (queries + 1,), int64: the texts of each query.
-    """
-
-    texts: NDArray[np.int64]
-    offsets: NDArray[np.int64]
+    texts: NDArray[np.int64]  # (texts,): their numbers in the space
+    offsets: NDArray[np.int64]  # (queries + 1,): where the texts of each query begin and end
 
 
 class NearestTexts:
-    """The pooled vectors of a space on their main axes.
-
-    Args:
-        targets: The space.
-    """
+    """The pooled vectors of a space on their main axes."""
 
     def __init__(self, targets: TargetCache) -> None:
         pooled = targets.core.pooled()
@@ -56,12 +47,9 @@ class NearestTexts:
     def __call__(
         self, queries: TokenVectors, *, k: int, subset: NDArray[np.int64] | None = None
     ) -> NamedTexts:
-        """Texts near each query.
+        """Texts near each query, of at least `k` targets as far as there are so many.
 
-        Args:
-            queries: Their token vectors.
-            k: Targets that the texts of each query are of at least, as far as there are so many.
-            subset: Targets whose texts may be named, strictly increasing; None allows all.
+        `subset` has the targets whose texts may be named, strictly increasing; None allows all.
         """
         own = np.arange(len(self._owners))
         if subset is not None:

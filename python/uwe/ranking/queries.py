@@ -29,29 +29,16 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """The best targets of one query, best first.
+    """The best targets of one query, best first."""
 
-    Attributes:
-        indices: (k,), int64.
-        scores: (k,), float32.
-        texts: (k,), int64: which text scored; 0 is the label, then the aliases.
-        label_scores: (k,), float32: what the label alone scores.
-    """
-
-    indices: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    texts: NDArray[np.int64]
-    label_scores: NDArray[np.float32]
+    indices: NDArray[np.int64]  # (k,)
+    scores: NDArray[np.float32]  # (k,)
+    texts: NDArray[np.int64]  # (k,): which text scored; 0 is the label, then the aliases
+    label_scores: NDArray[np.float32]  # (k,): what the label alone scores
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache) -> TokenVectors:
-    """Token vectors of checked queries from the model of a cache.
-
-    Raises:
-        InputError: If a query is no text or blank, or the model's vectors do not fit the cache.
-        CacheMismatchError: If the model is not the one that built the cache.
-        ModelError: If it cannot be loaded.
-    """
+    """Token vectors of checked queries from the model of a cache."""
     vectors = checked_vectors(targets.model.encode(queries), len(queries))
     if vectors.dim != targets.dim:
         raise InputError(
@@ -73,9 +60,6 @@ def encoded(
 
     Queries that are token vectors already are taken as they are. Texts that the model cut are
     warned of once, at the end.
-
-    Raises:
-        InputError: As `encode_queries`; if the width of token vectors is not the cache's.
     """
     if isinstance(queries, TokenVectors) and queries.dim != targets.dim:
         raise InputError(
@@ -96,12 +80,7 @@ def encoded(
 
 
 def target_cache(targets: Targets) -> TargetCache:
-    """`targets` as a cache; the shipped model encodes labels, again at each call.
-
-    Raises:
-        InputError: If it is neither: a path or a name is a likely slip.
-        MissingExtraError: As `uwe.columns.values_of`.
-    """
+    """`targets` as a cache; the shipped model encodes labels, again at each call."""
     if isinstance(targets, TargetCache):
         return targets
     labels = values_of("targets", targets)

@@ -300,17 +300,11 @@ def _stream(
 
 
 class Featured(NamedTuple):
-    """What a calibration has of one query: its best targets, and what it looks at.
+    """What a calibration has of one query: its best targets, and what it looks at."""
 
-    Attributes:
-        hits: The best ten targets.
-        texts: (k,): the text of each that scored.
-        features: (k, features), float64.
-    """
-
-    hits: Hits
-    texts: list[str]
-    features: NDArray[np.float64]
+    hits: Hits  # the best ten
+    texts: list[str]  # (k,): the text of each that scored
+    features: NDArray[np.float64]  # (k, features)
 
 
 def ranked_features(
@@ -323,20 +317,11 @@ def ranked_features(
     encode: Callable[[Sequence[str]], TokenVectors] | None = None,
     nearest: bool = False,
 ) -> Iterator[Featured]:
-    """The best targets of each query and what a calibration looks at.
+    """The best targets of each query and what a calibration looks at; arguments as in `rank_many`.
 
-    Args:
-        queries: As in `rank_many`, like all that follows.
-        targets: A cache.
-        where: A filter.
-        scorer: A scorer.
-        abbreviations: A table.
-        encode: What encodes texts in place of the cache's model, such as one that remembers.
-        nearest: Whether to rank only by texts with near pooled vectors, exactly, where the space is
-            large: several times as fast, and rarely another first target.
-
-    Raises:
-        InputError: As `rank_many`.
+    `encode` encodes texts in place of the cache's model, such as one that remembers. Where the
+    space is large, `nearest` ranks only by texts with near pooled vectors, exactly: that is several
+    times as fast, and rarely gives another first target.
     """
     chosen = chosen_scorer(targets, scorer)
     read = _reader(targets, chosen, BACKGROUND, where, None, abbreviations, encode, nearest=nearest)

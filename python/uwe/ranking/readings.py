@@ -27,26 +27,15 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class Hits:
-    """The best targets of one query, best first.
+    """The best targets of one query, best first."""
 
-    Attributes:
-        indices: (k,), int64.
-        scores: (k,), float32.
-        texts: (k,), int64: which text scored; 0 is the label, then the aliases.
-        label_scores: (k,), float32: what the label alone scores.
-        space_scores: (at most 10,), float32: the best scores of the whole space, whatever a filter
-            left of it.
-        readings: (k,), int64: which reading of the query scored, by its place in `texts_read`.
-        texts_read: The readings, the first one first.
-    """
-
-    indices: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    texts: NDArray[np.int64]
-    label_scores: NDArray[np.float32]
-    space_scores: NDArray[np.float32]
-    readings: NDArray[np.int64]
-    texts_read: tuple[str, ...]
+    indices: NDArray[np.int64]  # (k,)
+    scores: NDArray[np.float32]  # (k,)
+    texts: NDArray[np.int64]  # (k,): which text scored; 0 is the label, then the aliases
+    label_scores: NDArray[np.float32]  # (k,): what the label alone scores
+    space_scores: NDArray[np.float32]  # (at most 10,): the best of the space, whatever the filter
+    readings: NDArray[np.int64]  # (k,): which reading scored, by its place in `texts_read`
+    texts_read: tuple[str, ...]  # the readings of the query, the first one first
 
 
 def readings_of(query: str, targets: TargetCache, table: Abbreviations | None) -> tuple[str, ...]:

@@ -45,25 +45,15 @@ them in whole adverts and CVs, and says which words earned each score."""
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service serves, and its limits.
+    """What a service serves, and its limits."""
 
-    Attributes:
-        spaces: Target spaces, as `Spaces` takes them.
-        most_bytes: Of a request's body.
-        most_waiting: Queries that may wait.
-        seconds: For a request.
-        api_key: What `/v1/` and `/metrics` ask for, or None.
-        log_texts: Whether the log has the texts that people sent.
-        local: Whether only names of this machine are answered for, as `limits.Limits` says.
-    """
-
-    spaces: tuple[str, ...] = DEFAULT_SPACES
-    most_bytes: int = 1_000_000
-    most_waiting: int = 1000
-    seconds: float = 30.0
-    api_key: str | None = None
-    log_texts: bool = False
-    local: bool = False
+    spaces: tuple[str, ...] = DEFAULT_SPACES  # as `Spaces` takes them
+    most_bytes: int = 1_000_000  # of a request's body
+    most_waiting: int = 1000  # queries that may wait
+    seconds: float = 30.0  # for a request
+    api_key: str | None = None  # what `/v1/` and `/metrics` ask for, or None
+    log_texts: bool = False  # whether the log has the texts that people sent
+    local: bool = False  # whether only names of this machine are answered for: see `Limits`
 
 
 def make_app(
@@ -74,10 +64,8 @@ def make_app(
 ) -> FastAPI:
     """The application.
 
-    Args:
-        settings: What it serves.
-        spaces: The target spaces, if they are open; otherwise they are opened when it starts.
-        on_ready: Called when everything is loaded, before the first request is taken.
+    `spaces` are open; without them, those of `settings` are opened when it starts. `on_ready` is
+    called when everything is loaded, before the first request is taken.
     """
     metrics = Metrics()
 

@@ -74,11 +74,9 @@ class Engine:
     never waits for an advert. What the library warns of stands in the answers: its warnings of
     languages and of cut texts are switched off in the process.
 
-    Args:
-        spaces: What is served.
-        most_waiting: Queries that may wait before `lane.FullError` is raised.
-        on_batch: Told the number of queries of each batch.
-        on_waiting: Told an operation and how many queries or texts wait for it.
+    If more than `most_waiting` queries wait, `lane.FullError` is raised. `on_batch` is told the
+    number of queries of each batch, `on_waiting` an operation and how many queries or texts wait
+    for it.
     """
 
     def __init__(
@@ -113,13 +111,7 @@ class Engine:
         warnings.filterwarnings("ignore", category=TruncationWarning)
 
     async def rank(self, request: RankRequest) -> dict[str, Any]:
-        """The answer, as `requests.Ranked` has it.
-
-        Raises:
-            InputError: If an argument does not fit the space.
-            UnknownNameError: If there is no such space, or it has no such column.
-            FullError: If too many queries wait.
-        """
+        """The answer, as `requests.Ranked` has it."""
         space = self.spaces.name_of(request.targets)
         asked = _Asked(
             space,
@@ -134,7 +126,7 @@ class Engine:
         return {"targets": space, "rankings": await self._ranking.submit(asked, request.texts)}
 
     async def extract(self, request: ExtractRequest) -> dict[str, Any]:
-        """The answer, as `requests.Extracted` has it; raises as `rank`."""
+        """The answer, as `requests.Extracted` has it."""
         space = self.spaces.name_of(request.targets)
         asked = _AskedOfTexts(
             space, request.min_confidence, _canonical(request.where), request.abbreviations
@@ -143,7 +135,7 @@ class Engine:
         return {"targets": space, "extractions": found}
 
     async def explain(self, request: ExplainRequest) -> dict[str, Any]:
-        """The answer, as `requests.Explained` has it; raises as `rank`."""
+        """The answer, as `requests.Explained` has it."""
         self.spaces.name_of(request.targets)
         (explained,) = await self._explaining.submit(None, [request])
         return explained

@@ -77,12 +77,7 @@ class Lane(Generic[K, T, R]):
         self._enough = asyncio.Event()
 
     async def submit(self, key: K, items: Sequence[T]) -> list[R]:
-        """The result of each item.
-
-        Raises:
-            FullError: If too many wait.
-            StoppedError: After `stop`.
-        """
+        """The result of each item; FullError if too many wait, StoppedError after `stop`."""
         if self._stopped:
             raise StoppedError("the service is stopping: try again")
         if self._jobs and self._waiting + len(items) > self._most_waiting:

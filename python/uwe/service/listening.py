@@ -30,11 +30,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_address(host: str, port: int) -> None:
-    """Whether a server can listen there, before anything takes time.
-
-    Raises:
-        InputError: If it cannot.
-    """
+    """InputError if a server cannot listen there: better before anything takes time."""
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

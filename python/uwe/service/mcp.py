@@ -337,13 +337,8 @@ def make_server(
 ) -> Server[_LaterEngine]:
     """A server with the tools `rank`, `extract`, `explain` and `spaces`, on any transport.
 
-    Args:
-        spaces: What is served, as `Spaces` takes it.
-        opening: These spaces, now or later. The tools are listed before; a call waits.
-        seconds: For a call.
-
-    Raises:
-        InputError: If there is no such space.
+    `spaces` are as `Spaces` takes them, and `opening` gives these spaces, now or later: the tools
+    are listed before, and a call waits. A call may take `seconds`.
     """
     names = [name_and_folder(text)[0] for text in spaces]
     tools = ListToolsResult(tools=[_tool(name, one, names) for name, one in _OPERATIONS.items()])
@@ -377,15 +372,8 @@ def serve_stdio(spaces: Sequence[str], *, seconds: float) -> None:
     """Serve one client over standard input and output, until it closes the input.
 
     While it runs, whatever else writes to standard output goes to standard error. A cache that has
-    to be built first is built meanwhile: agents do not wait so long.
-
-    Args:
-        spaces: What is served, as `Spaces` takes it.
-        seconds: For a call.
-
-    Raises:
-        UweError: If a target space or its model cannot be opened.
-        BrokenPipeError: If the client stopped reading.
+    to be built first is built meanwhile: agents do not wait so long. `spaces` are as `Spaces` takes
+    them; a call may take `seconds`. A client that stops reading is a BrokenPipeError.
     """
     server = make_server(spaces, _opening(spaces, _PATIENCE_SECONDS), seconds=seconds)
 
@@ -409,17 +397,7 @@ def serve_http(
     """Serve at `/mcp` until SIGTERM or SIGINT; then answer what was accepted, and return.
 
     On a loopback address, requests of web pages from elsewhere are refused (DNS rebinding).
-
-    Args:
-        spaces: What is served, as `Spaces` takes it.
-        seconds: For a call.
-        host: Address to listen at.
-        port: Port to listen at.
-        api_key: What requests have to bring, or None.
-
-    Raises:
-        UweError: If a target space or its model cannot be opened.
-        InputError: If it cannot listen there.
+    `spaces` are as `Spaces` takes them; a call may take `seconds`.
     """
     check_address(host, port)
     server = make_server(spaces, _opening(spaces, None), seconds=seconds)

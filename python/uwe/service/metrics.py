@@ -17,15 +17,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """Counters of one process.
-
-    Attributes:
-        requests: By path and status.
-        seconds: How long requests took, by path.
-        texts: Queries, and texts that were extracted from, by path.
-        batch: Queries of each batch.
-        waiting: Queries and texts that wait, by operation.
-    """
+    """Counters of one process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()

@@ -18,14 +18,10 @@ def problem(
     errors: Iterable[tuple[str, str]] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The answer.
+    """An error as the answer to the request of an ASGI scope.
 
-    Args:
-        scope: ASGI's, of the request.
-        status: HTTP's.
-        detail: What was expected, what came, what to do.
-        errors: Fields, and what is wrong with each.
-        headers: More headers.
+    `detail` says what was expected, what came and what to do; `errors` has fields, and what is
+    wrong with each.
     """
     content = {
         "type": "about:blank",

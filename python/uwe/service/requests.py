@@ -215,13 +215,9 @@ def wrong_fields(
 ) -> list[tuple[str, str]]:
     """The path of each wrong field, as in `queries.3`, and what was expected.
 
-    What was sent is left out of it: it may be long, and private. So are the names that pydantic
-    gives to types.
-
-    Args:
-        errors: As pydantic lists them.
-        given: What was sent.
-        whole: What is wrong where no field is.
+    What was sent (`given`) is left out of it: it may be long, and private. So are the names that
+    pydantic gives to types. `errors` are as pydantic lists them; `whole` names what is wrong where
+    no field is.
     """
     found = []
     for error in islice(errors, _MOST_WRONG):

@@ -32,15 +32,7 @@ leave none, but some refused ones do, whose bodies they hold."""
 def serve(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or SIGINT; then answer what was accepted, and return.
 
-    Args:
-        settings: What is served.
-        host: Address to listen at.
-        port: Port to listen at.
-        workers: Processes; each uses its share of the processors.
-
-    Raises:
-        UweError: If a target space or its model cannot be opened.
-        InputError: If it cannot listen there.
+    Each of the `workers`, which are processes, uses its share of the processors.
     """
     check_address(host, port)
     # Whoever has a key is no web page that was led here.

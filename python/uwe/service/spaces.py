@@ -63,13 +63,8 @@ class _Served:
 class Spaces:
     """Target spaces by name, safe to use from several threads.
 
-    Args:
-        spaces: Names of built-in spaces, folders of target caches, or `NAME=FOLDER`. The first is
-            the default.
-
-    Raises:
-        InputError: If there is none, or a name occurs twice.
-        UweError: If a cache or its model cannot be opened.
+    Each of `spaces` is the name of a built-in space, the folder of a target cache, or
+    `NAME=FOLDER`. The first is the default.
     """
 
     def __init__(self, spaces: Sequence[str]) -> None:
@@ -96,11 +91,7 @@ class Spaces:
         return list(self._served)
 
     def name_of(self, name: str | None) -> str:
-        """The name, or that of the default.
-
-        Raises:
-            UnknownNameError: If there is no such space.
-        """
+        """The name, or that of the default; UnknownNameError if there is no such space."""
         name = self.names[0] if name is None else name
         if name not in self._served:
             raise UnknownNameError(
@@ -114,9 +105,6 @@ class Spaces:
 
         Without a name it is that of the default. One that cannot be opened stays in use as it was,
         the log says so, and it is tried again later.
-
-        Raises:
-            UnknownNameError: If there is no such space.
         """
         served = self._served[self.name_of(name)]
         now = time.monotonic()
@@ -167,11 +155,7 @@ class Spaces:
 def name_and_folder(text: str) -> tuple[str, str | None]:
     """The name under which a space is served, and its folder unless it is a built-in one.
 
-    Args:
-        text: As `Spaces` takes it.
-
-    Raises:
-        InputError: If it is neither a folder nor the name of a built-in space.
+    `text` is as `Spaces` takes it.
     """
     name, equals, folder = text.partition("=")
     if equals:

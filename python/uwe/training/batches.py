@@ -25,38 +25,20 @@ from uwe.training.recipe import GraphRecipe, Recipe
 
 @dataclass(frozen=True, eq=False)
 class GraphBatch:
-    """Nodes of one graph that were drawn together.
+    """Nodes of one graph that were drawn together."""
 
-    Attributes:
-        graph: What the recipe says of it.
-        left: Texts of its left nodes.
-        right: Texts of its right nodes.
-        positives: (U, V), bool: the edges.
-        ignored: (U, V), bool: pairs that are neither positive nor negative.
-    """
-
-    graph: GraphRecipe
-    left: Sequence[str]
-    right: Sequence[str]
-    positives: NDArray[np.bool_]
-    ignored: NDArray[np.bool_]
+    graph: GraphRecipe  # what the recipe says of it
+    left: Sequence[str]  # texts of its left nodes
+    right: Sequence[str]  # texts of its right nodes
+    positives: NDArray[np.bool_]  # (U, V): the edges
+    ignored: NDArray[np.bool_]  # (U, V): pairs that are neither positive nor negative
 
 
 class RecipeBatches:
     """The batches of a recipe's steps; batch n is a function of the recipe, the files and n alone.
 
-    Args:
-        recipe: Which graphs, and how they are drawn from.
-        data: The data folder.
-        count_tokens: How many tokens the model makes of each text, with its special ones.
-
-    Attributes:
-        sources: The files that were read, with their sha256, by name.
-
-    Raises:
-        InputError: If a batch is larger than its graph, or a folder is not below the data folder.
-        DataError: If a file is missing or malformed.
-        OSError: If a file cannot be read.
+    `count_tokens` says how many tokens the model makes of each text, with its special ones.
+    `sources` are the files that were read, with their sha256, by name.
     """
 
     def __init__(

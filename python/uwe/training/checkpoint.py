@@ -42,25 +42,15 @@ _KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stood.
+    """Where a run stood."""
 
-    Attributes:
-        step: Steps that were taken.
-        recipe: The recipe, as `Recipe.to_dict` has it.
-        batches: Fingerprint of what is drawn.
-        base: `encoder_sha256` of what the run began with.
-        teacher: `Teacher.sha256` of its teacher; None if it has none.
-        best: The best validation so far: `{"step", "value", "validation"}`; None before the first.
-        tensors: The optimizer's, as `named_state` gives them.
-    """
-
-    step: int
-    recipe: dict[str, Any]
-    batches: str
-    base: str
-    teacher: str | None
-    best: dict[str, Any] | None
-    tensors: dict[str, torch.Tensor]
+    step: int  # steps that were taken
+    recipe: dict[str, Any]  # as `Recipe.to_dict` has it
+    batches: str  # fingerprint of what is drawn
+    base: str  # `encoder_sha256` of what the run began with
+    teacher: str | None  # `Teacher.sha256` of its teacher; None if it has none
+    best: dict[str, Any] | None  # "step", "value", "validation" of the best; None before the first
+    tensors: dict[str, torch.Tensor]  # the optimizer's, as `named_state` gives them
 
 
 def save_checkpoint(
@@ -68,8 +58,7 @@ def save_checkpoint(
 ) -> None:
     """Write `checkpoints/step-<number>/`, and remove all but the last ones.
 
-    Raises:
-        OSError: If the disk is full or refuses; those before it are untouched then.
+    If it cannot be written, those before it are untouched.
     """
     folder = out / CHECKPOINTS
     with replaced(folder / f"step-{checkpoint.step:06d}") as new:
@@ -90,8 +79,7 @@ def save_checkpoint(
 def keep_model(out: Path, encoder: TorchEncoder, config: ModelConfig) -> None:
     """Put an encoder in the place of the best one so far.
 
-    Raises:
-        OSError: If the disk is full or refuses; the one before it is there then.
+    If it cannot be written, the one before it stays.
     """
     with replaced(out / MODEL) as new:
         save_encoder(encoder, new, config)
@@ -151,11 +139,7 @@ def named_state(optimizer: torch.optim.Optimizer, encoder: TorchEncoder) -> dict
 def restore_state(
     optimizer: torch.optim.Optimizer, encoder: TorchEncoder, tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Put back what `named_state` gave.
-
-    Raises:
-        ModelError: If a parameter has another shape: the checkpoint is of another architecture.
-    """
+    """Put back what `named_state` gave."""
     known = dict(encoder.named_parameters())
     for key, value in tensors.items():
         name, _, what = key.removeprefix("optimizer.").rpartition(".")
@@ -178,10 +162,7 @@ def _steps(folder: Path) -> list[Path]:
 def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Checkpoint] | None:
     """The checkpoint to go on from, with its folder; None for a run that begins at its first step.
 
-    Raises:
-        InputError: If `out` holds a run and `resume` is false, or none and it is true, or one of
-            another recipe.
-        ModelError: If the last checkpoint is damaged, or of a newer release.
+    To resume, `out` must hold a run of this recipe; otherwise it must be new or empty.
     """
     out = settled(out)
     if not resume:
@@ -223,14 +204,8 @@ def _check_same(recipe: Recipe, found: Recipe, where: Path) -> None:
 def run_folder(recipe: Recipe, out: Path, last: Path | None) -> Iterator[None]:
     """Hold the folder of a run for this process alone; make it, or clear it of half-written files.
 
-    Args:
-        recipe: What is run.
-        out: The folder.
-        last: The checkpoint that was read before, the last one then; None: there was none.
-
-    Raises:
-        InputError: If another process trains in it, or did since `last` was read.
-        OSError: If the disk is full or refuses.
+    `last` is the checkpoint that was read before, None if there was none. A folder in which another
+    process trains, or did since then, is refused.
     """
     out.mkdir(parents=True, exist_ok=True)
     if not (out / RECIPE).exists():
@@ -257,11 +232,7 @@ def run_folder(recipe: Recipe, out: Path, last: Path | None) -> Iterator[None]:
 
 
 def save_failed_step(out: Path, step: int, batch: GraphBatch, loss: float, norm: float) -> Path:
-    """Write down what a loss that is no finite number was computed of; where it lies.
-
-    Raises:
-        OSError: If the disk is full or refuses.
-    """
+    """Write down what a loss that is no finite number was computed of; return the path."""
     found = {
         "step": step,
         "loss": repr(loss),

@@ -19,12 +19,9 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 class RunLog:
-    """What `metrics.jsonl` of a run says.
+    """What `metrics.jsonl` of a run says; `name` is that of the run's folder.
 
-    Attributes:
-        name: The name of the run's folder.
-        steps: A record a step.
-        validations: A record each time the model was measured.
+    `steps` has a record a step, `validations` one each time the model was measured.
     """
 
     def __init__(self, name: str, entries: Sequence[dict[str, Any]]) -> None:
@@ -44,13 +41,7 @@ class RunLog:
 
 
 def read_run(folder: str | Path) -> RunLog:
-    """Read the log of a run.
-
-    Raises:
-        InputError: If the folder has none, or one without a step.
-        DataError: If a line is malformed.
-        OSError: If it cannot be read.
-    """
+    """Read the log of a run, which has at least one step."""
     folder = Path(folder)
     run = RunLog(real_path(folder).name, read_metrics(folder / METRICS_FILE))
     if not run.steps:
@@ -64,14 +55,7 @@ def read_run(folder: str | Path) -> RunLog:
 def draw_curves(runs: Sequence[RunLog], path: str | Path) -> None:
     """Draw one or several runs into a file: a colour a graph, a style of line a run.
 
-    Args:
-        runs: At least one.
-        path: Ends with .svg, .png or .pdf.
-
-    Raises:
-        InputError: If it ends otherwise, or there is no run.
-        MissingExtraError: If matplotlib is missing.
-        OSError: If it cannot be written.
+    `path` ends with .svg, .png or .pdf.
     """
     if not runs:
         raise InputError("expected runs to draw, got none: name some")

@@ -27,9 +27,7 @@ _EVERY = 20.0
 class MetricsLog:
     """A JSON object a line, each with `step` and `kind`: `train` or `validation`.
 
-    Args:
-        path: The file.
-        after: Lines of later steps are dropped: a run that resumes takes those steps again.
+    Lines of steps after `after` are dropped: a run that resumes takes those steps again.
     """
 
     def __init__(self, path: Path, *, after: int = 0) -> None:
@@ -66,12 +64,7 @@ _KINDS: dict[str, type[_Entry]] = {"train": _Train, "validation": _Validation}
 
 
 def read_metrics(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a log; a last one that was cut off is left out, and no file is no lines.
-
-    Raises:
-        DataError: If another line is no JSON object of `train`; with path and line.
-        OSError: If it cannot be read.
-    """
+    """The lines of a log; a last one that was cut off is left out, and no file is no lines."""
     path = path_of("path", path)
     if not path.exists():
         return []
@@ -99,12 +92,7 @@ def smoothed(before: float | None, loss: float) -> float:
 
 
 class Reporter:
-    """Says how far a run is: in lines on standard error, or to a callable.
-
-    Args:
-        progress: What the caller passed; checked.
-        steps: How many there are.
-    """
+    """Says how far a run is: in lines on standard error, or to a callable."""
 
     def __init__(self, progress: Progress, steps: int) -> None:
         self._progress, self._steps = progress, steps

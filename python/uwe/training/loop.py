@@ -70,16 +70,9 @@ def train(
     progress: Progress = False,
     cpu: bool = False,
 ) -> Trained:
-    """Train a model; `uwe.train` says what is raised.
+    """Train a model as `uwe.train` does, which says what its arguments are and what is raised.
 
-    Args:
-        recipe: What to do.
-        out: Folder of the run: `model/`, `checkpoints/`, `metrics.jsonl`, `recipe.json`.
-        data: The data folder; None takes the environment variable UWE_DATA.
-        evaluate: Measures the model on the recipe's validation; None: the last step is the best.
-        resume: Go on from the last checkpoint in `out`.
-        progress: True for standard error, or a callable that takes (steps taken, all steps).
-        cpu: Leave a GPU alone.
+    `evaluate` measures the model on the recipe's validation; without it, the last step is the best.
     """
     check_progress(progress)
     out, data = Path(out), data_folder(data)
@@ -353,12 +346,10 @@ def interpolated(
 ) -> Iterator[None]:
     """Within the block the weights lie on the line from the start's to the trained ones.
 
-    Source: WiSE-FT, arXiv 2109.01903, equation 1.
+    `start` has the encoder's parameters by name, as training began; those that it lacks stay as
+    they are. `alpha` is how far along the line, from 0 to 1.
 
-    Args:
-        encoder: What is trained.
-        start: Its parameters by name, as training began; none leave it as it is.
-        alpha: How far along the line, from 0 to 1.
+    Source: WiSE-FT, arXiv 2109.01903, equation 1.
     """
     parameters = {name: p for name, p in encoder.named_parameters() if name in start}
     trained = {name: p.detach().clone() for name, p in parameters.items()}

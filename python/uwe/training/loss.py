@@ -28,9 +28,6 @@ def many_to_many(
 
     Returns:
         (), the sum of the two directions.
-
-    Raises:
-        InputError: If the shapes differ, or no pair is positive.
     """
     if positives.shape != scores.shape or (ignored is not None and ignored.shape != scores.shape):
         raise InputError(
@@ -88,9 +85,6 @@ def distillation(
 
     Returns:
         (), >= 0: the mean over left nodes plus the mean over right nodes.
-
-    Raises:
-        InputError: If the shapes differ.
     """
     if scores.shape != taught.shape:
         raise InputError(

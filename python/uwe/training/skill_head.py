@@ -30,42 +30,23 @@ from uwe.progress import Progress, reporting
 
 @dataclass(frozen=True)
 class HeadRecipe:
-    """What decides a run.
+    """What decides a run."""
 
-    Attributes:
-        hidden: Channels of a token.
-        line: Channels of a line.
-        width: Tokens, and lines, that a convolution sees.
-        layers: Convolutions over tokens, and over lines.
-        dropout: Of channels, in training.
-        vector_dropout: Of token vectors, in training.
-        epochs: Passes over the lines.
-        learning_rate: The highest; it rises for a tenth of the steps, then falls as a cosine.
-        weight_decay: AdamW's.
-        token_loss: Weight of the tokens' loss beside the lines'.
-        run: Lines of one text in a row.
-        runs: Runs in a step.
-        written: Written lines of a step, in a run that is made up of some that ask and some that
-            do not, by turns.
-        average: Decay of the moving average of the weights.
-        seed: Of the weights, the order and dropout.
-    """
-
-    hidden: int = 64
-    line: int = 48
-    width: int = 5
-    layers: int = 2
-    dropout: float = 0.3
-    vector_dropout: float = 0.15
-    epochs: int = 14
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.1
-    token_loss: float = 3.0
-    run: int = 32
-    runs: int = 2
-    written: int = 24
-    average: float = 0.998
-    seed: int = 0
+    hidden: int = 64  # channels of a token
+    line: int = 48  # channels of a line
+    width: int = 5  # tokens, and lines, that a convolution sees
+    layers: int = 2  # convolutions over tokens, and over lines
+    dropout: float = 0.3  # of channels, in training
+    vector_dropout: float = 0.15  # of token vectors, in training
+    epochs: int = 14  # passes over the lines
+    learning_rate: float = 5e-3  # the highest; it rises for a tenth of the steps, falls as a cosine
+    weight_decay: float = 0.1  # AdamW's
+    token_loss: float = 3.0  # weight of the tokens' loss beside the lines'
+    run: int = 32  # lines of one text in a row
+    runs: int = 2  # runs in a step
+    written: int = 24  # written lines of a step, one run: some that ask, some that do not, by turns
+    average: float = 0.998  # decay of the moving average of the weights
+    seed: int = 0  # of the weights, the order and dropout
 
 
 class HeadNetwork(nn.Module):
@@ -150,12 +131,9 @@ def train_head(
 ) -> None:
     """Train a head and write its weights, as the file that a model's folder holds.
 
-    Args:
-        data: What to train on.
-        recipe: How.
-        out: The file; it appears when it is whole. Its folder is made if it is not there.
-        written: Lines of which only is known whether they ask, or None.
-        progress: True for a bar, or a callable that takes (steps taken, all steps).
+    The file appears when it is whole; its folder is made if it is not there. Of `written` lines it
+    is only known whether they ask. `progress` is True for a bar, or a callable that takes (steps
+    taken, all steps).
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)

@@ -27,17 +27,7 @@ from uwe.training.tiles import Ragged, graph_scores
 def accumulate_gradients(
     encoder: TorchEncoder, batch: GraphBatch, recipe: Recipe, teacher: Teacher | None = None
 ) -> float:
-    """Add the gradients of a step to the parameters; its loss.
-
-    Args:
-        encoder: The model.
-        batch: What was drawn.
-        recipe: Through which scorers the loss goes, and how a batch is computed.
-        teacher: The models of the recipe's `[teacher]`, if it has one.
-
-    Raises:
-        InputError: If the tokenizer makes no token of a text.
-    """
+    """Add the gradients of a step to the parameters; return its loss."""
     taught = teacher.scores(batch) if teacher and teacher.teaches(batch) else None
     spelled: dict[str, str] = {}  # each text once, as it was spelled first
     for text in (*batch.left, *batch.right):

@@ -23,17 +23,9 @@ _MOST_TOKENS = 2_000_000
 class Teacher:
     """The models of a recipe's `[teacher]`, which are not trained.
 
-    Args:
-        recipe: Names them, and how a batch is computed.
-        device: Where they compute.
-        attention: As `TorchEncoder.from_folder` has it.
-
-    Attributes:
-        sources: What they were trained on, which their pupil learns of, too.
-        sha256: Of all that decides what they say, and of what they declare.
-
-    Raises:
-        ModelError: If one is no model of `uwe train`: its scorer is unknown then.
+    `uwe train` wrote each of them: the scorer of another model is unknown. `sources` are what they
+    were trained on, which their pupil learns of, too; `sha256` is that of all that decides what
+    they say, and of what they declare.
     """
 
     def __init__(

@@ -26,15 +26,10 @@ TILE_PAIRS = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class Ragged:
-    """Token vectors of several texts, one after the other, in torch.
+    """Token vectors of several texts, one after the other, in torch."""
 
-    Attributes:
-        values: (tokens, d), floating: raw token vectors.
-        lengths: How many tokens each text has, all >= 1; they add up to `tokens`.
-    """
-
-    values: torch.Tensor
-    lengths: list[int]
+    values: torch.Tensor  # (tokens, d), floating: raw token vectors
+    lengths: list[int]  # how many tokens each text has, all >= 1; they add up to `tokens`
 
     def pooled(self) -> torch.Tensor:
         """(texts, d): the mean of each text's raw vectors."""
@@ -62,16 +57,10 @@ def tiled_scores(
     *,
     tile_pairs: int = TILE_PAIRS,
 ) -> torch.Tensor:
-    """Scores of all queries against all targets, differentiable.
+    """Scores of all queries against all targets, differentiable: (U, V), of the vectors' type.
 
-    Args:
-        queries: U texts.
-        targets: V texts, of the same width, type and device.
-        scorer: How they are compared.
-        tile_pairs: Most pairs of tokens that are held at once.
-
-    Returns:
-        (U, V), of the vectors' type. Gradients equal those of the twin within rounding.
+    The U queries and V targets have one width, type and device. At most `tile_pairs` pairs of
+    tokens are held at once. Gradients equal those of the twin within rounding.
     """
     scorer = checked_scorer(scorer)
     if scorer.name == "pooled":
@@ -151,23 +140,14 @@ def _weights(scorer: Scorer, queries: _Side) -> list[tuple[str, torch.Tensor | f
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """Texts of similar length, padded with zeros to the longest of them.
+    """Texts of similar length, padded with zeros to the longest of them."""
 
-    Attributes:
-        texts: (texts,), int64: which ones.
-        vectors: (texts, tokens, d), raw.
-        inverse_norms: (texts, tokens); 0 for padding.
-        rows: (texts, tokens), int64: where each vector came from; 0 for padding.
-        mask: (texts, tokens), bool; None if there is no padding.
-        lengths: (texts,), floating.
-    """
-
-    texts: torch.Tensor
-    vectors: torch.Tensor
-    inverse_norms: torch.Tensor
-    rows: torch.Tensor
-    mask: torch.Tensor | None
-    lengths: torch.Tensor
+    texts: torch.Tensor  # (texts,), int64: which ones
+    vectors: torch.Tensor  # (texts, tokens, d), raw
+    inverse_norms: torch.Tensor  # (texts, tokens); 0 for padding
+    rows: torch.Tensor  # (texts, tokens), int64: where each vector came from; 0 for padding
+    mask: torch.Tensor | None  # (texts, tokens), bool; None if there is no padding
+    lengths: torch.Tensor  # (texts,), floating
 
 
 class _Tile:

@@ -27,11 +27,7 @@ _WANTED = (
 
 
 def uwe_model(encoder: TextEncoder) -> EncoderModel:
-    """One of our models, loaded, with its own scorer and what it says it was trained on.
-
-    Raises:
-        ModelError: If its files cannot be read.
-    """
+    """One of our models, loaded, with its own scorer and what it says it was trained on."""
     return EncoderModel(
         name=encoder.config.name,
         kind="uwe",
@@ -49,9 +45,6 @@ def callable_model(source: Any) -> EncoderModel:
     It is asked for two short texts at once, which tells whether it gives one vector a text and
     shows a mistake before any data are read. A `config` with a `scorer` and `trained_on` is
     believed, as is a `fingerprint`; without a scorer, or with one vector a text, it is `pooled`.
-
-    Raises:
-        InputError: If what it returns is not what `Vectors.encode` takes.
     """
     has_encode = callable(getattr(source, "encode", None))
     called = getattr(source, "__name__", type(source).__name__)
@@ -76,12 +69,7 @@ def callable_model(source: Any) -> EncoderModel:
 
 
 def load_sentence_transformers(source: str) -> EncoderModel:
-    """A folder that sentence-transformers wrote, or an id on the hub.
-
-    Raises:
-        MissingExtraError: If sentence-transformers is not installed.
-        ModelError: If it cannot load the model.
-    """
+    """A folder that sentence-transformers wrote, or an id on the hub."""
     with extra("bench", "a model of sentence-transformers"):
         import sentence_transformers as library
     folder = Path(source).expanduser()
@@ -107,10 +95,8 @@ def sentence_transformers_model(
 
     The first gives one vector a text, compared by cosine whatever similarity it names; the second
     token vectors, compared by `max`. Queries and targets are read alike: prompts for one of them
-    are not used, its default prompt is.
-
-    Raises:
-        InputError: If it gives something else, as a sparse or a cross encoder does.
+    are not used, its default prompt is. A model that gives something else, such as a sparse or a
+    cross encoder, is refused.
     """
 
     def encode(texts: list[str]) -> Any:
@@ -137,12 +123,7 @@ def sentence_transformers_model(
 
 
 class Vectors:
-    """An encoder around any function of texts, whose answers are checked and made one form.
-
-    Args:
-        function: Called with a list of texts.
-        called: What messages call it.
-    """
+    """An encoder around any function of texts, whose answers are checked and made one form."""
 
     def __init__(self, function: Callable[[list[str]], object], called: str) -> None:
         self._function = function
@@ -151,10 +132,9 @@ class Vectors:
     def encode(self, texts: Sequence[str], /) -> TokenVectors:
         """Token vectors of each text; one vector a text where the function gives one.
 
-        Raises:
-            InputError: If it returns neither `uwe.TokenVectors` nor an array (texts, dim) nor a
-                list of arrays (tokens, dim), of NumPy or torch; not as many as there are texts;
-                or what is not finite.
+        The function may give `uwe.TokenVectors`, an array (texts, dim) or a list of arrays
+        (tokens, dim), of NumPy or torch. An InputError says what else it gave, or for which text a
+        value is not finite.
         """
         vectors = self._vectors(self._function(list(texts)))
         if len(vectors) != len(texts):

@@ -26,9 +26,6 @@ def bm25() -> ScoringModel:
 
     Ranks as rank_bm25's Okapi, which WorkRB takes, wherever no word stands in more than half of
     the targets: such a word counts nothing here, and a little there.
-
-    Raises:
-        MissingExtraError: If bm25s or scipy is not installed.
     """
     with extra("bench", "BM25"):
         import bm25s
@@ -59,11 +56,7 @@ def bm25() -> ScoringModel:
 
 
 def tfidf() -> ScoringModel:
-    """Cosine of TF-IDF over runs of one to three characters, by scikit-learn.
-
-    Raises:
-        MissingExtraError: If scikit-learn is not installed.
-    """
+    """Cosine of TF-IDF over runs of one to three characters, by scikit-learn."""
     with extra("bench", "TF-IDF"):
         from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -30,16 +30,10 @@ _ACCEPTED = (
 def bench_model(source: object) -> BenchModel:
     """Make a model that can be evaluated.
 
-    Args:
-        source: A text: `uwe-mini`, a model folder of `uwe` or its hub id, `bm25`, `tfidf`, or
-            `sentence-transformers:` and a folder or hub id. Or an object: a `uwe.TextEncoder`, a
-            SentenceTransformer, a model of WorkRB's, a `BenchModel`, or whatever has
-            `encode(texts)` or is called so and gives vectors (see `callable_model`).
-
-    Raises:
-        InputError: If it is nothing of that, or does not give vectors.
-        ModelError: If a model cannot be loaded.
-        MissingExtraError: If it needs a library that is not installed.
+    A text is `uwe-mini`, a model folder of `uwe` or its hub id, `bm25`, `tfidf`, or
+    `sentence-transformers:` and a folder or hub id. An object is a `uwe.TextEncoder`, a
+    SentenceTransformer, a model of WorkRB's, a `BenchModel`, or whatever has `encode(texts)` or is
+    called so and gives vectors (see `callable_model`).
     """
     if isinstance(source, str | Path):
         return _named(source)

@@ -41,12 +41,7 @@ INPUT_TYPES = {
 
 
 def on_tasks(model: ModelInterface) -> TaskModel:
-    """A model of WorkRB's that each task of the table tells what its texts are.
-
-    Raises:
-        InputError: If it is no model of WorkRB; later, if a task is none of the table.
-        MissingExtraError: If WorkRB is not installed.
-    """
+    """A model of WorkRB's that each task of the table tells what its texts are."""
 
     def on(query: str, target: str) -> ScoringModel:
         if unknown := {query, target} - set(INPUT_TYPES):

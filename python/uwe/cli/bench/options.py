@@ -46,9 +46,7 @@ Scorers = Annotated[
 def check_out(out: str | None, *sources: str | Path | None) -> None:
     """InputError if a result cannot be written there: better before hours of work than after.
 
-    Args:
-        out: The file of the result, or None.
-        sources: What is read meanwhile, and other results; - is standard input.
+    `sources` are what is read meanwhile, and other results; `-` is standard input.
     """
     if out is None:
         return
