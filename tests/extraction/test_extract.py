@@ -171,6 +171,14 @@ def test_threads_find_the_same(skills: uwe.TargetCache) -> None:
     assert list(found) == wanted
 
 
+@pytest.mark.parametrize(("words", "lines"), [(254, 0), (255, 1)])
+def test_only_a_line_that_was_cut_is_said_to_be(
+    skills: uwe.TargetCache, words: int, lines: int
+) -> None:
+    """The model reads 256 tokens, two of them special."""
+    assert len(uwe.extract("a " * words, skills).left_out) == lines
+
+
 def test_a_very_long_text_says_what_was_left_out(skills: uwe.TargetCache) -> None:
     found = uwe.extract("Knowledge of SQL is needed.\n" + "x\n" * 3_000, skills)
     assert "SQL" in {finding.label for finding in found}

@@ -289,6 +289,9 @@ def test_tables_show_confidence(targets: uwe.TargetCache) -> None:
     html = rankings._repr_html_()
     assert all(f">{confidence:.0%}</td>" in html for confidence in flat[:-1])
     assert "confidence" not in rankings[2]._repr_html_()
+    rankings.append(uwe.rank("law", targets, min_score=9))
+    row = rankings._repr_html_().rpartition("<tr>")[2]
+    assert row.count("<td") == 4
 
 
 def test_a_calibration_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ def _evaluated(space: PreparedSpace, part: _Part, run: _Run) -> list[Entry]:
             metrics={},
             ranks=by_query,
             frequencies=frequencies,
-            truncated=cuts.cut,
+            truncated=len(cuts.cut),
             seconds={**seconds, "score": scored[name]},
             tied=tied,
             traps=_trap_ranks(space, part, name),

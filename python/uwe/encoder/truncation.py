@@ -47,7 +47,7 @@ class Truncations:
     def __init__(self, of: Kind = "texts") -> None:
         self._of = of
         self.texts = 0  # how many have been encoded: the number of the next one
-        self.cut = 0  # how many of them were cut
+        self.cut: list[int] = []  # the numbers of those that were cut
         self._first = ""
         self._model = ""
         self._warned = False
@@ -59,7 +59,7 @@ class Truncations:
             shown = repr(text if len(text) <= 40 else text[:37] + "...")
             self._first = f"text {self.texts + cut[0]} ({shown})"
             self._model = f"the {max_tokens} tokens that '{name}' reads"
-        self.cut += len(cut)
+        self.cut += [self.texts + i for i in cut]
         self.texts += len(texts)
 
     def warn(self) -> None:
@@ -67,7 +67,7 @@ class Truncations:
         if self._warned or not self.cut:
             return
         self._warned = True
-        more = f" and {self.cut - 1} more" if self.cut > 1 else ""
+        more = f" and {len(self.cut) - 1} more" if len(self.cut) > 1 else ""
         fact = f"{self._first}{more}: longer than {self._model}, so only the beginning counts"
         in_python, on_command_line = _REMEDIES[self._of]
         warning = TruncationWarning(f"{fact}: {in_python}")

@@ -136,8 +136,9 @@ class PieceRanker:
                 for one, (_, left_out) in zip(plain, cut, strict=True)
             ]
         written = [line.text for line, _ in lines]
-        with gathered(Truncations(), apart=True), one_blas_thread():
+        with gathered(Truncations(), apart=True) as truncations, one_blas_thread():
             vectors, places = self.model.encode_with_places(written)
+            cut_off = np.bincount(documents[truncations.cut], minlength=len(texts))
             offsets = vectors.offsets
             shapes = token_shapes(written, places, offsets)
             marks = self._head(vectors, shapes, documents)
@@ -167,9 +168,6 @@ class PieceRanker:
             line, _ = lines[draft.line]
             piece = Piece(draft.text, line, draft.start, known.get(draft.text), own, features)
             of_text[documents[draft.line]].append(piece)
-        cut_off = np.bincount(
-            documents[np.diff(offsets) >= self.model.config.max_tokens], minlength=len(texts)
-        )
         return [
             Pieces(
                 one,

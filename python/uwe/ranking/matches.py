@@ -147,7 +147,7 @@ def _html(rankings: list[Ranking]) -> str:
         parts.append("<tbody>")
         query = cell(escaped(of_query.query), more="vertical-align: top")
         if not of_query:
-            parts.append(f"<tr>{query}{cell('<i>no match</i>')}<td></td></tr>")
+            parts.append(f"<tr>{query}{cell('<i>no match</i>')}{'<td></td>' * (1 + judged)}</tr>")
         for match in of_query[:free]:
             notes = [escaped(match.alias)] if match.alias else []
             notes += [f"read as: {escaped(match.read_as)}"] if match.read_as else []
