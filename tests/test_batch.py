@@ -142,6 +142,26 @@ def test_keeps_columns_that_arrow_takes_no_rows_of(tiny: Path) -> None:
     assert found["runs"].to_pylist() == ["a", "a", "b", "b"]
 
 
+def test_a_column_may_have_chunks_of_its_own(tiny: Path) -> None:
+    """Arrow gives no rows of a column with an empty chunk that came by a stream."""
+    chunks = pa.chunked_array([TITLES[:1], [], TITLES[1:]])
+    table = pa.table({"title": chunks}).append_column("n", pa.array(range(4)))
+    for form in (table, table.to_reader(), *table.to_batches()[:1]):
+        found = Ranker(tiny, column="title", k=1)(form)
+        assert found["n"].to_pylist() == list(range(len(found)))
+
+
+def test_a_column_that_cannot_be_kept_is_named(tiny: Path) -> None:
+    kept = pa.array([[("a", "b")]] * 4, pa.map_(pa.string(), pa.string()))
+    views = kept.cast(pa.map_(pa.string_view(), pa.string_view()))
+    with pytest.raises(InputError, match="'views'"):
+        Ranker(tiny, column="title")(titles(views=views))
+    polars = pytest.importorskip("polars")
+    wide = polars.DataFrame({"title": TITLES, "n": polars.Series([1] * 4, dtype=polars.Int128)})
+    with pytest.raises(InputError, match="i128"):
+        Ranker(tiny, column="title")(wide)
+
+
 def test_a_pickle_has_the_options_and_no_cache(tiny: Path) -> None:
     ranker = Ranker(tiny, column="title", k=1, scorer="max", where={"level": 2.5})
     expected = ranker(titles())
@@ -186,6 +206,7 @@ def test_a_text_beyond_the_limit_is_skipped_alone(
         {"column": 3},
         {"keep": "title"},
         {"keep": [1]},
+        {"keep": [["ref"]]},
         {"keep": {"a": "x", "b": "x"}},
         {"skip_invalid": "no"},
     ],
@@ -223,6 +244,8 @@ def test_refuses_wrong_tables(tiny: Path) -> None:
     for table in (pa.table({"name": TITLES}), two, pa.table({"title": [1, 2]}), lists):
         with pytest.raises(InputError, match="'title'"):
             Ranker(tiny, column="title", skip_invalid=True)(table)
+    with pytest.raises(InputError, match="iterable of batches"):
+        list(Ranker(tiny, column="title").batches(None))
     with pytest.raises(InputError, match="'ref'"):
         Ranker(tiny, column="title", keep=["ref"])(titles())
     with pytest.raises(CacheNotFoundError):

@@ -87,6 +87,20 @@ def test_targets_and_filters_come_from_columns(column: Callable[[list[Any]], Any
         cache.mask(iter([0]))
 
 
+def test_what_a_mask_hides_is_none() -> None:
+    targets = uwe.TargetCache.build(
+        Speller(), ["a", "b", "c"], scorer="pooled", metadata={"level": [1, 2, None]}
+    )
+    hidden = np.ma.array([1, 2], mask=[0, 1])
+    assert targets.mask({"level": hidden}).tolist() == [True, False, True]
+    with pytest.raises(InputError, match="mask of booleans"):
+        targets.mask(hidden)
+    with pytest.raises(InputError, match="mask"):
+        uwe.score_metrics(np.ma.array([[9.0, 1, 2]], mask=[[1, 0, 0]]), [[0]])
+    with pytest.raises(InputError, match="relevant"):
+        uwe.cache_metrics(["x"], targets, [hidden])
+
+
 @pytest.mark.parametrize("column", [pa.array, pl.Series, pd.Series])
 def test_right_targets_come_from_columns(
     cache: uwe.TargetCache, column: Callable[[list[Any]], Any]
@@ -178,6 +192,7 @@ def test_aliases_are_a_column_of_lists(column: Callable[[list[Any]], Any]) -> No
         pl.DataFrame({"a": ["x"]}),
         Stream(pa.table({"a": ["x"]})),
         pa.table({"a": ["x"]}).to_reader(),
+        pd.MultiIndex.from_tuples([("x", "y")]),
     ],
 )
 def test_a_table_is_no_column(cache: uwe.TargetCache, table: Any) -> None:

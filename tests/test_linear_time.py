@@ -12,6 +12,7 @@ import pytest
 
 from uwe.bench.tables import _safe
 from uwe.bench.trec import _column
+from uwe.corpus import read_queries
 from uwe.data.esco_files import _VERSION_GIVEN
 from uwe.encoder.text_encoder import Token
 from uwe.encoder.words import words_of as words_of_tokens
@@ -108,6 +109,18 @@ def test_long_texts_of_one_thing_are_read_quickly(reader: str) -> None:
 @pytest.mark.parametrize("mark", [".", ". ", "e.g. ", "…", " "])
 def test_the_sentences_of_a_long_text_are_found_quickly(mark: str) -> None:
     assert seconds_of(split_sentences, (mark * 200_000)[:200_000]) < 3
+
+
+def test_a_csv_of_open_quotes_is_read_quickly() -> None:
+    """Each line leaves a quote open, whether it begins within one or not."""
+    lines = [b"text,b\n", *[b'a",",c\n'] * 16_000]
+    wrong: list[object] = []
+
+    def read(_: str) -> object:
+        return list(read_queries(lines, format="csv", on_invalid=wrong.append))
+
+    assert seconds_of(read, "") < 5
+    assert len(wrong) == 16_000
 
 
 def test_letters_that_a_pattern_takes_for_others_change_nothing() -> None:

@@ -18,7 +18,7 @@ from tiny_model import write_model
 from uwe.bench.results import Results, read_results
 from uwe.corpus import RankingTask, read_queries, read_targets, read_task
 from uwe.data.layout import data_folder, write_task
-from uwe.errors import UweError
+from uwe.errors import UweError, shown
 
 
 class Odd:
@@ -28,7 +28,11 @@ class Odd:
         return "Odd()"
 
 
+NESTED: list[Any] = []
+for _ in range(5000):
+    NESTED = [NESTED]
 WRONG: list[Any] = [
+    10**5000, -(10**5000), [10**5000], NESTED, np.ma.array([0, 1], mask=[0, 1]),
     None, True, 0, 1, -1, 2.5, math.nan, math.inf, 10**400, -(10**400), "", " ", "x", "\ud800",
     "a\0b",
     "x" * 5000, "~nobody/x", b"x", [], [None], [1], ["x"], [["x"]], [[1, [2]]], ["\ud800"], (), {},
@@ -164,6 +168,10 @@ def calls(folder: Path) -> dict[str, Call]:
     }  # fmt: skip
     found |= {
         "mask": (cache.mask, {"where": [0]}),
+        "calibrated": (cache.calibrated, {"calibrations": {}}),
+        "has_word": (shipped.has_word, {"word": "data"}),
+        "knows": (uwe.Abbreviations({}).knows, {"word": "data"}),
+        "part": (uwe.TokenVectors(np.zeros((2, 3)), [0, 1, 2]).part, {"first": 0, "end": 1}),
         "find": (cache.find, {"label": "x"}),
         "scores": (
             uwe.scores,
@@ -203,7 +211,7 @@ def attempts(call: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
     function, good = call
     for name in good:
         for value in WRONG:
-            yield f"{name}={value!r:.60}", partial(function, **{**good, name: value})
+            yield f"{name}={shown(value)}", partial(function, **{**good, name: value})
 
 
 def test_the_right_arguments_are_taken(public: dict[str, Call]) -> None:
@@ -242,11 +250,14 @@ def test_whatever_is_passed_is_answered_or_refused(
 
 def test_an_error_shows_the_beginning_of_what_came(public: dict[str, Call]) -> None:
     long = ["x"] * 100_000
+    digits = 10**5000
     for name, wrong in (
         ("rank_many", {"queries": [long]}), ("rank_many", {"k": long}),
         ("rank_many", {"min_confidence": long}), ("top_k", {"queries": [long]}),
         ("extract_many", {"texts": [long]}), ("build", {"labels": [long]}),
         ("find", {"label": long}), ("open", {"path": long}), ("evaluate", {"aliases": long}),
+        ("rank", {"k": -digits}), ("rank", {"query": NESTED}), ("mask", {"where": {digits: 1}}),
+        ("cache_metrics", {"relevant": [[digits], []]}), ("set_threads", {"count": digits}),
     ):  # fmt: skip
         function, good = public[name]
         with pytest.raises(UweError) as caught:

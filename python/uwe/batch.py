@@ -12,16 +12,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from uwe.cache.columns import read_column
 from uwe.cache.target_cache import TargetCache
-from uwe.checks import flag, is_blank, listed, path_of, text_of
+from uwe.checks import flag, is_blank, is_iterable, listed, path_of, text_of
 from uwe.columns import arrow, metadata_array
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.extraction.extract import extract_many
 from uwe.extraction.findings import Extraction, Extractions
 from uwe.parallelism import set_worker_threads
@@ -96,6 +95,8 @@ class _Batch(ABC):
         Raises:
             InputError: As `__call__`, when the batch is reached, like all its errors.
         """
+        if not is_iterable(batches):
+            raise InputError(f"expected an iterable of batches, got {shown(batches)}: pass a list")
         for batch in batches:
             for part in self._parts(batch):
                 yield from part.to_batches()
@@ -116,19 +117,22 @@ class _Batch(ABC):
     def _parts(self, batch: Any) -> Iterator[pa.Table]:
         """What `__call__` gives, some rows of the batch at a time; at least one table."""
         pa = arrow("uwe.batch")
-        table = None
-        if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
-            with suppress(pa.ArrowException, TypeError, ValueError):  # a column, not a table
+        try:
+            if isinstance(batch, pa.RecordBatch):
+                table = pa.Table.from_batches([batch])
+            elif hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
                 table = pa.table(batch)
-        if table is None:
+            else:
+                raise TypeError("not of Arrow")
+        except (pa.ArrowException, TypeError, ValueError) as error:
             raise InputError(
-                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__}: with Ray, "
-                'pass batch_format="pyarrow"'
-            )
+                f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__} ({error}): "
+                'with Ray, pass batch_format="pyarrow"'
+            ) from None
         keep = self._keep
         if keep is None:
             keep = {name: name for name in table.column_names if name != self._column}
-        kept = {name: _takeable(_column(table, column)) for column, name in keep.items()}
+        kept = {name: _takeable(column, _column(table, column)) for column, name in keep.items()}
         texts = _column(table, self._column)
         kind = texts.type.value_type if pa.types.is_dictionary(texts.type) else texts.type
         if str(kind) not in _TEXTS:
@@ -331,10 +335,11 @@ class Extractor(_Batch):
 
 def _names(keep: object) -> dict[str, str]:
     """Columns to keep, with their names in the result."""
-    given = keep if isinstance(keep, Mapping) else {name: name for name in listed("keep", keep)}
+    listing = keep if isinstance(keep, Mapping) else listed("keep", keep)
+    given = keep if isinstance(keep, Mapping) else {text_of("keep", one): one for one in listing}
     names = {text_of("keep", name): text_of("keep", new) for name, new in given.items()}
     if len(set(names.values())) < len(names):
-        raise InputError(f"expected keep to give each column a name of its own, got {keep!r}")
+        raise InputError(f"expected keep to give each column a name of its own, got {shown(keep)}")
     return names
 
 
@@ -346,14 +351,24 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table[name]
 
 
-def _takeable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _takeable(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column in a type whose rows can be taken; Arrow takes no views and no encoded runs."""
     pa = arrow("uwe.batch")
-    if pa.types.is_run_end_encoded(column.type):
-        from pyarrow.compute import run_end_decode
+    try:
+        if pa.types.is_run_end_encoded(column.type):
+            from pyarrow.compute import run_end_decode
 
-        column = run_end_decode(column)
-    return column.cast(_without_views(column.type))
+            column = run_end_decode(column)
+        # Rows of a column with an empty chunk, which a stream brought, cannot be taken.
+        chunks = [chunk for chunk in column.chunks if len(chunk)]
+        column = pa.chunked_array(chunks, column.type).cast(_without_views(column.type))
+        column.take(pa.array([], pa.int64()))
+    except pa.ArrowException as error:
+        raise InputError(
+            f"expected a column {name!r} whose rows Arrow can take, got {column.type} ({error}): "
+            "cast it, or leave it out of keep="
+        ) from None
+    return column
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.errors import DataError
+from uwe.errors import DataError, InputError, shown
 
 CALIBRATION_FILE = "calibration.json"
 """Its name in a model's folder."""
@@ -181,7 +181,24 @@ def calibrations_of(model: object) -> dict[str, Calibration]:
 
 
 def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
-    """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given."""
+    """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given.
+
+    InputError tells of calibrations that it would not read.
+    """
+    kinds = (*KINDS, "default", "place")
+    if not isinstance(calibrations, Mapping) or not calibrations.keys() <= set(kinds):
+        raise InputError(
+            f"expected calibrations by their kind, of {', '.join(kinds)}, got "
+            f"{shown(calibrations)}: name each"
+        )
+    try:
+        for one in calibrations.values():
+            Calibration.from_dict(one.to_dict())
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise InputError(
+            f"expected calibrations of finite numbers, got {shown(dict(calibrations))} ({error}): "
+            "fit them again"
+        ) from None
     document = {
         "version": _VERSION,
         **({} if model is None else {"model": model}),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.columns import values_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 _LONGEST_NAME = 200  # bytes: file systems take 255, of which endings and new files beside need some
 
@@ -45,7 +45,7 @@ def _integer(name: str, value: object, least: int) -> int:
         number = -1
     if number < least:
         raise InputError(
-            f"expected {name} to be an integer >= {least}, got {value!r:.80}: correct it"
+            f"expected {name} to be an integer >= {least}, got {shown(value)}: correct it"
         )
     return number
 
@@ -56,7 +56,7 @@ def file_name(what: str, name: object) -> str:
     Every name that becomes part of a path goes through here: a name like `..` leads elsewhere.
     """
     if not isinstance(name, str):
-        raise InputError(f"expected {what} to be a text, got {name!r:.80}: correct it")
+        raise InputError(f"expected {what} to be a text, got {shown(name)}: correct it")
     fits = is_unicode(name) and len(name.encode()) <= _LONGEST_NAME
     leads_away = name in (".", "..") or any(c in "/\\" or not c.isprintable() for c in name)
     if not fits or leads_away or not name.strip():
@@ -69,8 +69,13 @@ def file_name(what: str, name: object) -> str:
 
 def path_of(what: str, path: object) -> Path:
     """`path` as a path, if it is one or the text of one; InputError otherwise."""
-    if not isinstance(path, str | os.PathLike) or path == "":  # which would be this folder
-        raise InputError(f"expected {what} to be a path, got {path!r:.80}: pass a text or a Path")
+    # An empty text would be this folder.
+    if (
+        not isinstance(path, str | os.PathLike)
+        or not isinstance(os.fspath(path), str)
+        or path == ""
+    ):
+        raise InputError(f"expected {what} to be a path, got {shown(path)}: pass a text or a Path")
     made = Path(path)
     try:
         fits = b"\0" not in os.fsencode(made)
@@ -95,7 +100,7 @@ def real_path(path: str | Path) -> Path:
 def text_of(what: str, text: object) -> str:
     """`text` if it is a str that has a form in UTF-8; InputError otherwise."""
     if not isinstance(text, str):
-        raise InputError(f"expected {what} to be a text, got {text!r:.80}: pass a str")
+        raise InputError(f"expected {what} to be a text, got {shown(text)}: pass a str")
     if not is_unicode(text):
         raise InputError(
             f"expected {what} in UTF-8, got bytes of another encoding (a lone surrogate) in "
@@ -141,7 +146,7 @@ def listed(what: str, values: object) -> list[Any]:
     values = values_of(what, values)
     if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
         return list(values)
-    raise InputError(f"expected {what} to be a list, got {values!r:.80}: pass a list, even of one")
+    raise InputError(f"expected {what} to be a list, got {shown(values)}: pass a list, even of one")
 
 
 def iterated(what: str, values: object, single: str) -> Iterator[Any]:
@@ -153,8 +158,8 @@ def iterated(what: str, values: object, single: str) -> Iterator[Any]:
     if is_iterable(values) and not isinstance(values, str | bytes | Mapping):
         return iter(values)
     raise InputError(
-        f"expected {what} as an iterable of texts, got {values!r:.80}: pass a list, or one text to "
-        f"{single}"
+        f"expected {what} as an iterable of texts, got {shown(values)}: pass a list, or one text "
+        f"to {single}"
     )
 
 
@@ -167,7 +172,7 @@ def flag(name: str, value: object) -> bool:
     """`value` as a bool, if it is one of Python's or NumPy's, or 0 or 1; InputError otherwise."""
     if isinstance(value, bool | np.bool_ | int) and value in (0, 1):
         return bool(value)
-    raise InputError(f"expected {name} to be True or False, got {value!r:.80}: correct it")
+    raise InputError(f"expected {name} to be True or False, got {shown(value)}: correct it")
 
 
 def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
@@ -177,6 +182,8 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
     or one of something else than real numbers, is an InputError.
     """
     try:
+        if np.ma.is_masked(array):
+            raise InputError(f"expected {name} without a mask: fill it, or leave those out")
         found = np.asarray(array)
         if found.dtype.kind in "OSUcmM":
             raise InputError(f"expected {name} as an array of numbers, got dtype {found.dtype}")
@@ -208,6 +215,6 @@ def share(name: str, value: object) -> float:
     number = real_number(value)
     if number is None or not 0 <= number <= 1:
         raise InputError(
-            f"expected {name} to be a number from 0 to 1, got {value!r:.80}: correct it"
+            f"expected {name} to be a number from 0 to 1, got {shown(value)}: correct it"
         )
     return number

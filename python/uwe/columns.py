@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from uwe.errors import InputError, extra
 
 _ROWS = 4096
@@ -30,14 +32,17 @@ def metadata_array(values: Sequence[Any]) -> Any:
 def values_of(what: str, column: Any) -> Any:
     """An iterable of the Python values of a column; anything else as it is.
 
-    A column is one of pandas or polars, or has the methods of Arrow's PyCapsule interface,
-    `__arrow_c_stream__` or `__arrow_c_array__`. What is null, or missing to pandas, is None. A
-    table, or a value that Python has no type for, is an InputError, which calls the column `what`.
+    A column is one of pandas or polars, a masked array of NumPy, or has the methods of Arrow's
+    PyCapsule interface, `__arrow_c_stream__` or `__arrow_c_array__`. What is null, masked, or
+    missing to pandas, is None. A table, or a value that Python has no type for, is an InputError,
+    which calls the column `what`.
     """
+    if isinstance(column, np.ma.MaskedArray) and column.ndim:
+        return column.tolist()
     origin, streams = _origin(column), hasattr(column, "__arrow_c_stream__")
     if not (streams or hasattr(column, "__arrow_c_array__") or origin in ("pandas", "polars")):
         return column
-    if hasattr(type(column), "columns"):
+    if hasattr(type(column), "columns") or hasattr(type(column), "levels"):  # a MultiIndex
         raise _is_table(what, type(column).__name__)
     if origin == "polars" or (origin == "pandas" and not hasattr(column, "isna")):
         return column

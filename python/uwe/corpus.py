@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from uwe.checks import file_name, is_blank, path_of, text_of
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError, InputError, shown
 from uwe.files.records import (
     Format,
     checked,
@@ -159,7 +159,9 @@ def read_targets(
         aliases = _aliases(fields.pop(aliases_name, None), aliases_name)
         for column, value in fields.items():
             if isinstance(value, list | dict):
-                raise InputError(f"expected {column!r} to be one value, got {value!r}: correct it")
+                raise InputError(
+                    f"expected {column!r} to be one value, got {shown(value)}: correct it"
+                )
         return label, id_ or None, aliases, fields
 
     table = TargetTable([], [], [], {})
@@ -214,8 +216,8 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
                 ):
                     if id_ not in known:
                         raise InputError(
-                            f"expected the id of a {what} in {file}, got {id_!r}, which no entry "
-                            "there has: mend the line, or add the entry"
+                            f"expected the id of a {what} in {file}, got {shown(id_)}, which no "
+                            "entry there has: mend the line, or add the entry"
                         )
                 if judged[query_index[query]].setdefault(target_index[target], yes) != yes:
                     raise InputError(
@@ -248,7 +250,7 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
     for record in read_queries(path):
         id_ = record.fields.get("id")
         if not isinstance(id_, str) or not id_ or id_ in texts:
-            found = f"{id_!r} a second time" if isinstance(id_, str) and id_ else repr(id_)
+            found = f"{shown(id_)} a second time" if isinstance(id_, str) and id_ else shown(id_)
             raise DataError(
                 f"expected 'id' with a text that no other entry has, got {found}: give it one",
                 path=path,
@@ -298,10 +300,10 @@ def _id(value: Any, name: str, format_: Format, line_of: Mapping[str, int]) -> s
         value = str(int(value))  # where nobody can put it in quotes
     if value is not None and not isinstance(value, str):
         remedy = "store the column as text" if typed else "write it in quotes"
-        raise InputError(f"expected {name!r} to be a text, got {value!r}: {remedy}")
+        raise InputError(f"expected {name!r} to be a text, got {shown(value)}: {remedy}")
     if value is not None and value in line_of:
         raise InputError(
-            f"the {name} {value!r:.80} occurs twice, first in line {line_of[value]}: correct it"
+            f"the {name} {shown(value)} occurs twice, first in line {line_of[value]}: correct it"
         )
     return value
 
@@ -328,5 +330,7 @@ def _aliases(value: object, name: str) -> list[str]:
     if not isinstance(value, list) or not all(
         isinstance(a, str) and not is_blank(a) for a in value
     ):
-        raise InputError(f"expected {name!r} to be a list of texts, got {value!r}: mend the line")
+        raise InputError(
+            f"expected {name!r} to be a list of texts, got {shown(value)}: mend the line"
+        )
     return value

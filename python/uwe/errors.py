@@ -12,6 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+_SHOWN = 80  # characters of a value in a message
+
+
+def shown(value: object) -> str:
+    """A value of whatever kind as a message has it: its beginning."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001  # of a number of thousands of digits, or a list nested so deep
+        text = f"a value of type {type(value).__name__} that cannot be shown"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
 
 class UweError(Exception):
     """Base of all errors raised by `uwe`; one comes out of a pickle, or a pool, as it went in."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from uwe.checks import listed, natural, texts_of
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.encoder.words import WordGroups, words_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.lexicon import checked_abbreviations
 from uwe.markup import aligned, cell, escaped
 from uwe.ranking.matches import Match
@@ -393,7 +393,8 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
         index = -1
     if isinstance(target, bool) or not 0 <= index < len(targets):
         raise InputError(
-            f"expected a label, a match, or an index from 0 to below {len(targets)}, got {target!r}"
+            f"expected a label, a match, or an index from 0 to below {len(targets)}, got "
+            f"{shown(target)}"
         )
     return index
 

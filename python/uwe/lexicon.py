@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from uwe.checks import is_blank, is_iterable, path_of, text_of
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError, InputError, shown
 
 UNKNOWN = "?"
 """How an unknown word is read: every tokenizer has this token, and it says nothing."""
@@ -90,7 +90,7 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
         file = path_of("the file of a table of abbreviations", path)
         if not str(path).strip():
             raise InputError(
-                f"expected the file of a table of abbreviations, got {path!r}: name it"
+                f"expected the file of a table of abbreviations, got {shown(path)}: name it"
             )
         table: dict[str, tuple[str, ...]] = {}
         lines: dict[str, int] = {}
@@ -161,7 +161,7 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
 
     def knows(self, word: str) -> bool:
         """Whether a word stands in an entry, in one of the forms in which that is found."""
-        return word in self._known
+        return text_of("a word", word) in self._known
 
     def readings(self, text: str) -> tuple[str, ...]:
         """The text with its abbreviations written out, in each of their meanings.
@@ -173,7 +173,7 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
             InputError: If it is no text.
         """
         if not isinstance(text, str):
-            raise InputError(f"expected a text to read, got {text!r}: pass one")
+            raise InputError(f"expected a text to read, got {shown(text)}: pass one")
         pieces: list[tuple[str, ...]] = []
         done = 0
         for start, end, typed in self._found(text):
@@ -237,8 +237,8 @@ def _cycle_text(cycle: Sequence[str]) -> str:
 def _checked_text(text: object, typed: object) -> str:
     if not isinstance(text, str) or is_blank(text):
         raise InputError(
-            f"abbreviation {typed!r}: expected texts that are not blank, got {text!r}: write out "
-            "what it stands for, or leave it out"
+            f"abbreviation {typed!r}: expected texts that are not blank, got {shown(text)}: write "
+            "out what it stands for, or leave it out"
         )
     return " ".join(text_of(f"abbreviation {typed!r}", text).split())
 
@@ -254,19 +254,21 @@ def _checked_readings(typed: object, readings: object) -> tuple[str, ...]:
     listed = [readings] if isinstance(readings, str) else readings
     if not isinstance(listed, Sequence) or isinstance(listed, bytes) or not listed:
         raise InputError(
-            f"abbreviation {typed!r}: expected a text or a list of texts, got {readings!r}: write "
-            "out what it stands for, or leave it out"
+            f"abbreviation {typed!r}: expected a text or a list of texts, got {shown(readings)}: "
+            "write out what it stands for, or leave it out"
         )
     return tuple(_checked_text(reading, typed) for reading in listed)
 
 
 def _checked_words(words: object, table: Mapping[str, object]) -> frozenset[str]:
     if isinstance(words, str) or not is_iterable(words):
-        raise InputError(f"expected words as a list of entries, got {words!r}: pass a list")
+        raise InputError(f"expected words as a list of entries, got {shown(words)}: pass a list")
     listed = list(words)
     for word in listed:
         if not isinstance(word, str) or word not in table:
-            raise InputError(f"expected words to be entries of the table, got {word!r}: add it")
+            raise InputError(
+                f"expected words to be entries of the table, got {shown(word)}: add it"
+            )
     return frozenset(listed)
 
 
@@ -289,7 +291,7 @@ def checked_abbreviations(given: object) -> Abbreviations | None:
         return Abbreviations(given)
     raise InputError(
         "expected abbreviations to be True, False, uwe.Abbreviations, a mapping or a path, got "
-        f"{given!r}: pass False for none"
+        f"{shown(given)}: pass False for none"
     )
 
 

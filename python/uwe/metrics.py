@@ -14,7 +14,7 @@ from uwe import _core
 from uwe.checks import floats, is_iterable, listed
 from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer, encoded, several, target_cache
 from uwe.scorer import Scorer, core_scorer
@@ -149,7 +149,9 @@ def checked_metrics(names: str | Sequence[str]) -> list[str]:
     """Names of metrics as a list, at least one and all of them known; InputError otherwise."""
     found = [names] if isinstance(names, str) else listed("metrics", names)
     if not found or not all(isinstance(name, str) and name.isascii() for name in found):
-        raise InputError(f"expected names of metrics, got {found}: pass metrics=['MAP'], say")
+        raise InputError(
+            f"expected names of metrics, got {shown(found)}: pass metrics=['MAP'], say"
+        )
     # The core knows them, and refuses others also where there is no rank to look at.
     _core.metrics(np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64), found)
     return found
@@ -189,9 +191,13 @@ def _indices(row: Sequence[int], query: int) -> NDArray[np.int64]:
         indices = np.asarray(row)
     except ValueError:  # ragged
         indices = np.zeros((0, 0))
-    if indices.ndim != 1 or (len(indices) and indices.dtype.kind not in "iu"):
+    if (
+        np.ma.is_masked(row)
+        or indices.ndim != 1
+        or (len(indices) and indices.dtype.kind not in "iu")
+    ):
         raise InputError(
-            f"query {query}: expected a list of target indices as relevant, got {row!r:.80}"
+            f"query {query}: expected a list of target indices as relevant, got {shown(row)}"
         )
     return indices.astype(np.int64)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from uwe import _core
 from uwe.checks import positive
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 VARIABLE = "UWE_THREADS"
 MOST = 1024  # far beyond any machine; far below what a system refuses in the midst of a call
@@ -49,7 +49,9 @@ def checked_threads(name: str, count: object) -> int:
     """`count` as an int, if it is an integer from 1 to 1024; InputError otherwise."""
     chosen = positive(name, count)
     if chosen > MOST:
-        raise InputError(f"expected {name} to be at most {MOST} threads, got {chosen}: correct it")
+        raise InputError(
+            f"expected {name} to be at most {MOST} threads, got {shown(chosen)}: correct it"
+        )
     return chosen
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 Progress = bool | Callable[[int, int], object]
 """False for none, True for a bar on standard error if that is a terminal, or a callable that takes
@@ -18,7 +18,7 @@ def check_progress(progress: object) -> None:
     if not isinstance(progress, bool) and not callable(progress):
         raise InputError(
             "expected progress to be True, False or a callable that takes the number of items "
-            f"done and of all items, got {progress!r}: pass progress=True, say"
+            f"done and of all items, got {shown(progress)}: pass progress=True, say"
         )
 
 

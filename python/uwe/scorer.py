@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypedDict, TypeVar
 
 from uwe.checks import real_number, text_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 SOFT_SCORERS = ("soft_target", "soft_query", "soft")
 SCORERS = (*SOFT_SCORERS, "max", "pooled")
@@ -47,19 +47,19 @@ class Scorer:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or self.name not in SCORERS:
             raise InputError(
-                f"expected one of the scorers {', '.join(SCORERS)}, got {self.name!r}: the soft "
-                "ones take a temperature, as in 'soft:0.5'"
+                f"expected one of the scorers {', '.join(SCORERS)}, got {shown(self.name)}: the "
+                "soft ones take a temperature, as in 'soft:0.5'"
             )
         if self.pivot is not None:
             if self.name != "soft":
                 raise InputError(
-                    f"expected a pivot with the scorer soft alone, got {self.pivot!r} for "
+                    f"expected a pivot with the scorer soft alone, got {shown(self.pivot)} for "
                     f"{self.name}: leave it out"
                 )
             pivot = real_number(self.pivot)
             if pivot is None or not 0 <= pivot <= _LARGEST:
                 raise InputError(
-                    f"expected a pivot of 0 or more tokens, got {self.pivot!r}: pass a number"
+                    f"expected a pivot of 0 or more tokens, got {shown(self.pivot)}: pass a number"
                 )
             object.__setattr__(self, "pivot", pivot)
         if self.temperature is None:
@@ -73,7 +73,8 @@ class Scorer:
         number = real_number(self.temperature)
         if number is None or not 1 / _LARGEST <= number <= _LARGEST:
             raise InputError(
-                f"expected a temperature from 1e-30 to 1e30, got {self.temperature!r}: correct it"
+                f"expected a temperature from 1e-30 to 1e30, got {shown(self.temperature)}: "
+                "correct it"
             )
         object.__setattr__(self, "temperature", number)
 
@@ -122,7 +123,7 @@ def checked_scorer(scorer: object) -> Scorer:
     if isinstance(scorer, str):
         return Scorer.parse(scorer)
     raise InputError(
-        f"expected a uwe.Scorer, or its text such as 'soft:0.5:4', got {scorer!r}: pass one"
+        f"expected a uwe.Scorer, or its text such as 'soft:0.5:4', got {shown(scorer)}: pass one"
     )
 
 

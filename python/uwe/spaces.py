@@ -30,6 +30,7 @@ from uwe.errors import (
     CacheNotFoundError,
     DataError,
     InputError,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -309,8 +310,8 @@ def _entry(name: str) -> dict[str, Any]:
     index = _index()
     if not isinstance(name, str) or name not in index:
         raise InputError(
-            f"expected one of the built-in target spaces {', '.join(index)}, got {name!r}: correct "
-            "the name, or build a cache of your own with TargetCache.build"
+            f"expected one of the built-in target spaces {', '.join(index)}, got {shown(name)}: "
+            "correct the name, or build a cache of your own with TargetCache.build"
         )
     return index[name]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,7 @@ from conftest import HashEncoder
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import is_blank
 from uwe.encoder.tokens import TokenVectors
-from uwe.errors import (
-    CacheError,
-)
+from uwe.errors import CacheError, InputError
 from uwe.scorer import Scorer
 
 SOFT = Scorer("soft", temperature=0.5)
@@ -198,6 +197,20 @@ def test_a_copy_is_the_cache_itself(encoder: HashEncoder) -> None:
     cache = TargetCache.build(encoder, ["a"], scorer="pooled")
     assert copy.copy(cache) is cache
     assert copy.deepcopy({"space": cache})["space"] is cache
+
+
+def test_a_path_of_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.uwe").touch()
+    (entry,) = os.scandir(os.fsencode(tmp_path))
+    with pytest.raises(InputError, match="path"):
+        TargetCache.open(entry)
+
+
+def test_a_pickle_of_a_column_is_a_list(small_cache: TargetCache) -> None:
+    for column in (small_cache.labels, small_cache.ids, small_cache.aliases, small_cache.metadata):
+        for again in (pickle.loads(pickle.dumps(column)), copy.deepcopy(column)):
+            assert isinstance(again, list)
+            assert again == column
 
 
 def test_a_pickle_holds_the_path(small_cache: TargetCache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,8 @@ def test_changes_stand_in_place_of_the_files(path: Path) -> None:
         ("optimizer.steps=true", "steps: .*True"),
         ("optimizer.learning_rate=nan", r"optimizer\.learning_rate: .*nan"),
         ("optimizer.learning_rate=-1", r"learning_rate: .*-1"),
+        ("name=0x" + 5000 * "f", "name: .*cannot be shown"),
+        ("seed=0x" + 5000 * "f", "seed"),
         ("precision=fast", "one of float32, bf16, got 'fast'"),
         ("graph.J.queries=middle", r"graph\[0\]\.queries: .*one of left, right"),
         ("graph.J.share=inf", r"graph\.J\.share: .*inf"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from uwe.bench.statistics import roc_auc
 from uwe.calibration import FEATURES, Calibration
 from uwe.checks import real_number
-from uwe.errors import InputError, extra
+from uwe.errors import InputError, extra, shown
 
 _OTHERS = 0.3
 """Weight of a match that is not its query's best: ten of one query say less than ten queries."""
@@ -233,7 +233,7 @@ def risk_threshold(matches: JudgedMatches, confidence: NDArray[np.float64], risk
     """
     number = real_number(risk)
     if number is None or not 0 < number < 1:
-        raise InputError(f"expected a risk above 0 and below 1, got {risk!r}: pass 0.1, say")
+        raise InputError(f"expected a risk above 0 and below 1, got {shown(risk)}: pass 0.1, say")
     wrong = np.sort(_wrong_up_to(matches, confidence))
     thresholds = np.unique(np.concatenate([[0.0], np.nextafter(wrong, 2.0)]))
     thresholds = thresholds[thresholds <= 1]

@@ -24,7 +24,7 @@ from uwe.bench.calibration import (
 from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES, calibrations_of
 from uwe.checks import listed
-from uwe.errors import InputError, extra
+from uwe.errors import InputError, extra, shown
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer
 from uwe.ranking.rank import ranked_features
@@ -169,7 +169,7 @@ def _check_own(targets: object) -> None:
     """InputError if a cache cannot have a calibration of its own."""
     if not isinstance(targets, TargetCache):
         raise InputError(
-            f"expected targets to be a uwe.TargetCache, got {targets!r:.80}: open one with "
+            f"expected targets to be a uwe.TargetCache, got {shown(targets)}: open one with "
             "uwe.TargetCache.open(path)"
         )
     if isinstance(targets, SharedCache):
@@ -190,7 +190,7 @@ def target_finder(targets: TargetCache) -> Callable[[object], list[int]]:
                 found = [index] if 0 <= index < len(targets) else []
         if not found:
             raise InputError(
-                f"expected the label, the id or the index of a target, got {name!r}, which no "
+                f"expected the label, the id or the index of a target, got {shown(name)}, which no "
                 "target has: correct it"
             )
         return found

@@ -17,7 +17,7 @@ from uwe.bench.results import (
 from uwe.bench.statistics import bootstrap, bootstrap_mean, sign_flip
 from uwe.bench.tasks import PAIRWISE
 from uwe.checks import listed, text_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.metrics import checked_metrics
 
 
@@ -71,8 +71,8 @@ def compare(
     for results in (first, first if second is None else second):
         if not isinstance(results, Results):
             raise InputError(
-                f"expected results of an evaluation, got {results!r}: pass what uwe.evaluate or "
-                "uwe.bench.results.read_results gives"
+                f"expected results of an evaluation, got {shown(results)}: pass what uwe.evaluate "
+                "or uwe.bench.results.read_results gives"
             )
     if metric != PAIRWISE:
         checked_metrics([metric])
@@ -110,7 +110,7 @@ def _mean(
     for task in tasks:
         if task not in mine or task not in its:
             raise InputError(
-                f"expected tasks of both for their mean, got {task!r}: name some of "
+                f"expected tasks of both for their mean, got {shown(task)}: name some of "
                 f"{', '.join(key for key in mine if key in its)}"
             )
     for side in (mine, its):

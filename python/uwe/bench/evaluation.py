@@ -34,7 +34,7 @@ from uwe.bench.trec import new_run, write_qrels
 from uwe.checks import flag, natural, path_of, positive
 from uwe.data.layout import TaskSplit, data_folder
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.graphs.graph import folded
 from uwe.metrics import checked_metrics
 from uwe.progress import Progress, check_progress, reporting
@@ -114,7 +114,9 @@ def evaluate(
     aliases = flag("aliases", aliases)
     check_progress(progress)
     if keep is not None and not callable(keep):
-        raise InputError(f"expected keep to be a callable, or None, got {keep!r}: leave it out")
+        raise InputError(
+            f"expected keep to be a callable, or None, got {shown(keep)}: leave it out"
+        )
     parts = [
         _part(task, task.read(path, split), limit, seed, aliases=aliases)
         for task, path, split in chosen_splits(tasks, splits, data)
@@ -178,7 +180,8 @@ def _scorings(model: BenchModel, scorer: Any) -> tuple[Scoring, ...]:
     if not isinstance(model, EncoderModel):
         if scorer is not None:
             raise InputError(
-                f"{model.name} scores by itself: expected no scorer, got {scorer!r}: leave it out"
+                f"{model.name} scores by itself: expected no scorer, got {shown(scorer)}: leave it "
+                "out"
             )
         return ()
     scorings = checked_scorings(scorer, model.scorer)

@@ -12,7 +12,7 @@ from uwe.cache.builder import Tokens
 from uwe.checks import listed
 from uwe.encoder.config import TrainingSource
 from uwe.encoder.tokens import Encoder
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.scorer import SOFT_SCORERS, Scorer
 
 ScoreBlock = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -152,7 +152,9 @@ def checked_scorings(
         elif isinstance(item, Scoring):
             found.append(item)
         else:
-            raise InputError(f"expected a uwe.Scorer or a text such as 'soft:0.5', got {item!r}")
+            raise InputError(
+                f"expected a uwe.Scorer or a text such as 'soft:0.5', got {shown(item)}"
+            )
     if not found:
         raise InputError("expected at least one scorer, got none: pass scorer=None for the model's")
     if len(set(found)) != len(found):

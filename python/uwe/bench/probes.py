@@ -14,7 +14,7 @@ from typing import Any
 
 from uwe.corpus import RankingTask, read_queries
 from uwe.data.layout import TaskSplit
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError, InputError, shown
 from uwe.spaces import target_space
 
 CATEGORIES = {
@@ -120,7 +120,7 @@ def _case(fields: dict[str, Any], line: int | None) -> _Case:
     texts = {name: fields.get(name, "") for name in ("id", "category", "query", "clean", "note")}
     for name, value in texts.items():
         if not isinstance(value, str) or (name in ("id", "category") and not value):
-            raise InputError(f"expected {name!r} to be a text, got {value!r}: correct it")
+            raise InputError(f"expected {name!r} to be a text, got {shown(value)}: correct it")
     if "/" in texts["category"] or texts["category"].endswith(_CLEAN):
         raise InputError(f"expected another category than {texts['category']!r}: rename it")
     lists = {}
@@ -128,7 +128,9 @@ def _case(fields: dict[str, Any], line: int | None) -> _Case:
         value = fields.get(name, [])
         value = [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-            raise InputError(f"expected {name!r} to be a label or a list of them, got {value!r}")
+            raise InputError(
+                f"expected {name!r} to be a label or a list of them, got {shown(value)}"
+            )
         lists[name] = list(dict.fromkeys(value))
     if not lists["wanted"]:
         raise InputError("expected at least one wanted label, got none: add one")

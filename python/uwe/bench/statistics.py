@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.bench.results import Interval
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 SAMPLES = 10_000
 _BOUNDS = (0.025, 0.975)
@@ -168,7 +168,7 @@ def _blocks(samples: int) -> Iterator[int]:
 
 def _check_samples(samples: int) -> None:
     if type(samples) is not int or samples < 1:
-        raise InputError(f"expected samples >= 1, got {samples!r}: pass 10000, say")
+        raise InputError(f"expected samples >= 1, got {shown(samples)}: pass 10000, say")
 
 
 def _check_finite(values: NDArray[np.float64]) -> None:

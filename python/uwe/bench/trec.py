@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from uwe.checks import file_name
 from uwe.corpus import RankingTask
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.files.atomic import replaced_path
 
 AddBlock = Callable[[Sequence[int], NDArray[np.int64], NDArray[np.float32]], None]
@@ -120,7 +120,7 @@ def _strictly_descending(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _stem(name: str) -> str:
     if not name.strip():
-        raise InputError(f"expected a name for the files, got {name!r}")
+        raise InputError(f"expected a name for the files, got {shown(name)}")
     return file_name("the name of the files", quote_plus(name, safe=":,@=", errors="replace"))
 
 

@@ -21,7 +21,7 @@ from uwe.bench.model import BenchModel, EncoderModel, Scoring, checked_scorings
 from uwe.bench.space import prepared
 from uwe.data.layout import read_split
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError, extra
+from uwe.errors import InputError, extra, shown
 from uwe.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def workrb_model(
         if len(scorings) != 1:
             raise InputError(f"expected one scorer, got {len(scorings)}: make a model of each")
     elif scorer is not None:
-        raise InputError(f"{made.name} scores by itself: expected no scorer, got {scorer!r}")
+        raise InputError(f"{made.name} scores by itself: expected no scorer, got {shown(scorer)}")
     called = " ".join([made.name, *map(str, scorings)])
     model_class, _ = _classes()
     done: ModelInterface = model_class(made, scorings, called if name is None else name)
@@ -86,7 +86,8 @@ def workrb_task(
     _, task_class = _classes()
     if split not in ("val", "test"):
         raise InputError(
-            f"expected 'val' or 'test', which are all that WorkRB knows, got {split!r}: name one"
+            f"expected 'val' or 'test', which are all that WorkRB knows, got {shown(split)}: name "
+            "one"
         )
     made: RankingTask = task_class(
         Path(folder), split, input_type("query_type", query_type),

@@ -15,7 +15,7 @@ from uwe.checks import listed, text_of, texts_of
 from uwe.columns import columns_of
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.progress import Progress, reporting
 
 Dtype = Literal["float32", "float16", "int8"]
@@ -119,7 +119,7 @@ def check_form(dtype: object, tokens: object) -> None:
         ("tokens", tokens, get_args(Tokens)),
     ):
         if not isinstance(value, str) or value not in known:
-            raise InputError(f"expected {name} {' or '.join(map(repr, known))}, got {value!r}")
+            raise InputError(f"expected {name} {' or '.join(map(repr, known))}, got {shown(value)}")
 
 
 def write(

@@ -88,6 +88,9 @@ class Lazy(Sequence[T], Generic[T]):
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
+    def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
+        return list, (list(self),)  # a pickle, and a deep copy, have no cache
+
     def __repr__(self) -> str:
         shown = ", ".join(map(repr, self[:3]))
         return f"[{shown}{', ...' if len(self) > 3 else ''}] ({len(self)})"

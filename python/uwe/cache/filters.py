@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from uwe.checks import is_iterable
 from uwe.columns import values_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 Scalar = str | int | float | bool | None
 """A metadata value."""
@@ -92,16 +92,16 @@ class Filters:
     def _matches(self, column: str, wanted: Any) -> NDArray[np.bool_]:
         if column not in self._columns:
             listed = ", ".join(map(repr, self._columns)) or "none: the cache has no metadata"
-            raise InputError(f"no metadata column {column!r}; columns are: {listed}")
+            raise InputError(f"no metadata column {shown(column)}; columns are: {listed}")
         known, codes = self._encoded(column)
         kinds = {kind for kind, _ in known}
         wanted_codes = []
-        for value in self._listed(f"column {column!r}", wanted):
-            key = kinded(value, f"column {column!r}")
+        for value in self._listed(f"column {shown(column)}", wanted):
+            key = kinded(value, f"column {shown(column)}")
             if key[0] not in kinds and key[0] != "None" and kinds - {"None"}:
                 raise InputError(
-                    f"column {column!r} holds {' and '.join(sorted(kinds))} values, got "
-                    f"{value!r}, which is {key[0]}; columns are: "
+                    f"column {shown(column)} holds {' and '.join(sorted(kinds))} values, got "
+                    f"{shown(value)}, which is {key[0]}; columns are: "
                     f"{', '.join(map(repr, self._columns))}"
                 )
             wanted_codes.append(known.get(key, -1))
@@ -109,9 +109,9 @@ class Filters:
 
     @staticmethod
     def _listed(what: str, wanted: Any) -> list[Any]:
-        if isinstance(wanted, np.ndarray):
-            return list(np.atleast_1d(wanted).tolist())
         values = values_of(what, wanted)
+        if isinstance(values, np.ndarray):
+            return list(np.atleast_1d(values).tolist())
         if is_iterable(values) and not isinstance(wanted, str | bytes | Mapping | Iterator):
             return list(values)
         return [wanted]
@@ -148,5 +148,6 @@ def kinded(value: Any, what: str) -> tuple[str, Scalar]:
     if isinstance(value, str):
         return "text", value
     raise InputError(
-        f"{what}: expected a text, a finite number, a boolean or None, got {value!r}: correct it"
+        f"{what}: expected a text, a finite number, a boolean or None, got {shown(value)}: correct "
+        "it"
     )

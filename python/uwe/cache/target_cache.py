@@ -556,6 +556,7 @@ class TargetCache:
             The same targets, newly opened.
 
         Raises:
+            InputError: If they are no calibrations, or of another kind.
             CacheMismatchError: If the cache was built again with another model since this one was
                 opened.
             CacheError: If it was changed or built again since then, or another writer is at work.

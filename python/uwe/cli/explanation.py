@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uwe.cli import arguments, output
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError, InputError, shown
 
 if TYPE_CHECKING:
     from uwe.corpus import Record
@@ -125,6 +125,6 @@ def _target(record: Record) -> str | int:
     target = record.fields.get("target")
     if isinstance(target, bool) or not isinstance(target, str | int):
         raise InputError(
-            f"expected the field 'target' to be a label or an index, got {target!r}: name it"
+            f"expected the field 'target' to be a label or an index, got {shown(target)}: name it"
         )
     return target

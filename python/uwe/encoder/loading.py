@@ -17,7 +17,7 @@ from uwe.encoder.text_encoder import (
     TOKENIZER_FILE,
     TextEncoder,
 )
-from uwe.errors import InputError, ModelError
+from uwe.errors import InputError, ModelError, shown
 
 SHIPPED_MODEL = "uwe-mini"
 """Name of the model that is installed with the package."""
@@ -49,7 +49,7 @@ def load(source: str | Path | None = None, *, threads: int | None = None) -> Tex
     blank = isinstance(source, str) and not source.strip()
     if blank or not isinstance(source, str | Path):
         raise InputError(
-            f"expected a folder, a hub id such as 'organisation/name', or None, got {source!r}"
+            f"expected a folder, a hub id such as 'organisation/name', or None, got {shown(source)}"
         )
     folder = _expanded(path_of("source", source))
     if isinstance(source, str) and not folder.is_dir() and is_hub_id(source):

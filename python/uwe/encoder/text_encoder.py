@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.calibration import CALIBRATION_FILE, Calibration, CalibrationFile
-from uwe.checks import path_of, positive, texts_of
+from uwe.checks import path_of, positive, text_of, texts_of
 from uwe.encoder.config import ModelConfig
 from uwe.encoder.session import OnnxSession, PinnedFile
 from uwe.encoder.tokens import TokenVectors
@@ -312,8 +312,10 @@ class TextEncoder:
         """Whether the vocabulary has a word in small letters as one piece: it is a common one.
 
         Raises:
+            InputError: If it is no text.
             ModelError: If the tokenizer is broken.
         """
+        word = text_of("a word", word)
         return self._load_tokenizer().token_to_id(word.lower()) is not None
 
     def _tokenized(self, text: str, number: int) -> Encoding:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe.checks import floats, natural
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,12 @@ class TokenVectors:
 
     def part(self, first: int, end: int) -> TokenVectors:
         """Those of the texts from `first` to before `end`: their values are a view."""
+        first, end = natural("the number of a text", first), natural("the number of a text", end)
+        if not first <= end <= len(self):
+            raise InputError(
+                f"expected texts of 0 to {len(self)}, got {shown(first)} to {shown(end)}: correct "
+                "them"
+            )
         start, stop = self.offsets[first], self.offsets[end]
         return TokenVectors(self.values[start:stop], self.offsets[first : end + 1] - start)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import listed
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def words_of(model: Any, text: str, tokens: int) -> WordGroups:
         if not all(map(isinstance, fields, (str, int, int))) or not hasattr(piece, "special"):
             raise InputError(
                 "expected the model's tokenize to give pieces as uwe.TextEncoder's does, with "
-                f"piece, start, end and special, got {piece!r}: correct it, or remove its tokenize"
+                f"piece, start, end and special, got {shown(piece)}: correct it, or remove its "
+                "tokenize"
             )
     if len(pieces) != tokens:
         raise InputError(

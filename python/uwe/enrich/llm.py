@@ -19,7 +19,7 @@ from uwe.enrich.grounding import Grounding
 from uwe.enrich.hiding import Hider
 from uwe.enrich.journal import Journal
 from uwe.enrich.prompt import PROMPT_VERSION, Candidate, messages_for, parse_answer
-from uwe.errors import InputError, extra
+from uwe.errors import InputError, extra, shown
 
 if TYPE_CHECKING:
     import httpx2
@@ -96,7 +96,7 @@ class LLM:
                 f"expected {KEY} in printable ASCII without blanks, got something else: correct it"
             )
         if not timeout > 0:
-            raise InputError(f"expected timeout above 0, got {timeout!r}: correct it")
+            raise InputError(f"expected timeout above 0, got {shown(timeout)}: correct it")
         self.url = url
         self.model = model
         self.journal = journal

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from uwe.checks import real_path
 from uwe.columns import arrow
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.files.atomic import replaced_packed, replaced_path, write_text
 
 _JOB, _LOCK = "job.json", "lock"
@@ -123,7 +123,7 @@ def _begun(folder: Path, job: Mapping[str, Any] | None, *, resume: bool) -> Part
             ) from None
         raise InputError(
             f"{folder}: expected the parts of a call as this one, got those of one in which "
-            f"{different} was {found[different]!r:.80}, not {job[different]!r:.80}: call it as "
+            f"{different} was {shown(found[different])}, not {shown(job[different])}: call it as "
             "then, or remove the folder to start over"
         )
     _remove_parts(folder)

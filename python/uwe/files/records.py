@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from uwe.checks import is_blank, is_iterable, is_unicode, path_of
-from uwe.errors import DataError, InputError
+from uwe.errors import DataError, InputError, shown
 from uwe.files.arrow import parquet_rows
 from uwe.files.xlsx import xlsx_rows
 
@@ -30,6 +30,10 @@ workbook, a header, then rows, which count as Excel has them."""
 
 _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
+
+_LINES, _AGAIN = 32, 8
+"""Lines of one entry that are read again wherever a quote stays open; and, for each line of the
+file, lines that are read again beyond."""
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "lines", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl",
@@ -48,12 +52,12 @@ _QUOTED = re.compile(r'"[^"]*"?')
 def format_of(path: Path | None, given: Format | None, delimiter: str | None = None) -> Format:
     """The format that was given, or that the suffix tells; with a delimiter it is CSV."""
     if given is not None and (not isinstance(given, str) or given not in FORMATS):
-        raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {given!r}")
+        raise InputError(f"expected one of the formats {', '.join(FORMATS)}, got {shown(given)}")
     found = given or _SUFFIXES.get(suffix_of(path))
     if delimiter is not None:
         if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n':
             raise InputError(
-                f"expected one character as the delimiter, got {delimiter!r}: pass ';', say"
+                f"expected one character as the delimiter, got {shown(delimiter)}: pass ';', say"
             )
         if found in ("jsonl", "parquet", "xlsx") or given == "lines":
             raise InputError(f"the format {found} has no delimiter: leave it out")
@@ -79,7 +83,9 @@ def lines_of(source: str | Path | Iterable[bytes]) -> Iterator[Iterable[bytes]]:
     """Lines of bytes; a damaged archive is a DataError."""
     if not isinstance(source, str | PathLike):
         if isinstance(source, bytes) or not is_iterable(source):
-            raise InputError(f"expected a file, or lines of bytes, got {source!r}: name a file")
+            raise InputError(
+                f"expected a file, or lines of bytes, got {shown(source)}: name a file"
+            )
         yield source
         return
     path = path_of("source", source)
@@ -108,7 +114,9 @@ def decoded(lines: Iterable[bytes], path: Path | None = None) -> Iterator[tuple[
     # one bad line costs one entry, not the rest of the file.
     for number, line in enumerate(lines, 1):
         if not isinstance(line, bytes):
-            raise InputError(f"expected lines of bytes, got {line!r}: open the file with mode 'rb'")
+            raise InputError(
+                f"expected lines of bytes, got {shown(line)}: open the file with mode 'rb'"
+            )
         if number == 1:
             for start, what in _BINARY.items():
                 if line.startswith(start):
@@ -224,13 +232,21 @@ def _csv_entries(
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     numbered = decoded(lines, path)
     taken: list[tuple[int, str]] = []  # by the entry that is being read
+    credit = held = 0  # lines that may be read again; characters of what is taken
     again = deque(_first(numbered, path))
     if again and delimiter is None:
         delimiter = _delimiter(again[0][1], path)
     reading = partial(csv.reader, strict=True, delimiter=delimiter or ",")
 
     def pull() -> Iterator[str]:
-        while (line := again.popleft() if again else next(numbered, None)) is not None:
+        # Where many quotes are open, each would have the rest of the file read once more.
+        nonlocal credit, held
+        while held <= _LONGEST_FIELD and (not again or len(taken) < _LINES or credit > 0):
+            credit += -1 if again else _AGAIN
+            line = again.popleft() if again else next(numbered, None)
+            if line is None:
+                break
+            held += len(line[1])
             taken.append(line)
             yield line[1]
 
@@ -241,6 +257,7 @@ def _csv_entries(
     reader = reading(pull())
     while True:
         taken.clear()
+        held = 0
         row, problem = _next_row(reader)
         if row is None:
             break
@@ -257,17 +274,16 @@ def _csv_entries(
         if not problem and len(row) != len(header):
             problem = (
                 f"expected {len(header)} values as in the header, got {len(row)}: put a value with "
-                f"{delimiter!r} in it in quotes"
+                f"{shown(delimiter)} in it in quotes"
             )
         if not problem:
             yield line, {name: cell for name, cell in zip(header, row, strict=True) if name}
             continue
         yield line, DataError(problem, path=path, line=line)
-        if len(taken) > 1:
-            # An open quote swallows lines that are entries of their own: only its own line is
-            # lost. The reader starts again, as it may have seen the end of the file.
-            again.extendleft(reversed(taken[1:]))
-            reader = reading(pull())
+        # An open quote swallows lines that are entries of their own: only its own line is lost.
+        # The reader starts again, as it may have seen the end of the file.
+        again.extendleft(reversed(taken[1:]))
+        reader = reading(pull())
 
 
 def _first(numbered: Iterator[tuple[int, str]], path: Path | None) -> list[tuple[int, str]]:

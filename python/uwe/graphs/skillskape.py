@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from uwe.errors import DataError
+from uwe.errors import DataError, shown
 from uwe.files.records import checked, entries_of, format_of, lines_of
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import plain
@@ -30,7 +30,7 @@ def read_sentences(path: str | Path) -> dict[str, list[str]]:
             sentence = fields.get("sentence")
             if not isinstance(sentence, str) or not sentence.strip():
                 raise DataError(
-                    f"expected 'sentence' with a text, got {sentence!r}", path=path, line=line
+                    f"expected 'sentence' with a text, got {shown(sentence)}", path=path, line=line
                 )
             labels = _labels(fields, path, line)
             found.setdefault(sentence, {}).update(dict.fromkeys(labels))
@@ -81,9 +81,9 @@ def _labels(fields: Mapping[str, object], path: Path, line: int) -> list[str]:
     elif isinstance(labels, str):
         labels = [labels]
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        shown = fields.get("skills", fields.get("label"))
+        found = fields.get("skills", fields.get("label"))
         raise DataError(
-            f"expected 'skills' as a list of labels, or 'label', got {shown!r}",
+            f"expected 'skills' as a list of labels, or 'label', got {shown(found)}",
             path=path,
             line=line,
         )

@@ -11,7 +11,7 @@ import torch
 
 from uwe.checks import real_path
 from uwe.encoder.config import ModelConfig
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.files.atomic import new_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import base_folder, read_source_folder, save_encoder, united_sources
@@ -36,7 +36,7 @@ def average_models(
         raise InputError(f"expected at least two models to average, got {len(models)}: add another")
     for model, share in models:
         if not (math.isfinite(share) and share > 0):
-            raise InputError(f"{model}: expected a share above 0, got {share!r}: correct it")
+            raise InputError(f"{model}: expected a share above 0, got {shown(share)}: correct it")
     total = sum(share for _, share in models)
     if not math.isfinite(total):
         raise InputError(f"expected shares of a finite sum, got {total}: lower them")

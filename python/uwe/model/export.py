@@ -17,7 +17,7 @@ from uwe.checks import path_of, real_path
 from uwe.encoder.config import WEIGHT_FORMS, ModelConfig, WeightForm
 from uwe.encoder.session import OnnxSession
 from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
-from uwe.errors import InputError, MissingExtraError, ModelError
+from uwe.errors import InputError, MissingExtraError, ModelError, shown
 from uwe.files.atomic import new_folder
 from uwe.model.folder import config_of, quiet, read_source_folder
 from uwe.scorer import Scorer, checked_scorer
@@ -93,8 +93,8 @@ def export(
             raise MissingExtraError("train", f"uwe export (it uses {module})")
     if not isinstance(weights, str) or weights not in WEIGHT_FORMS:
         raise InputError(
-            f"expected one of the forms of weights {', '.join(WEIGHT_FORMS)}, got {weights!r}: "
-            "correct it"
+            f"expected one of the forms of weights {', '.join(WEIGHT_FORMS)}, got "
+            f"{shown(weights)}: correct it"
         )
     folder = read_source_folder(source)
     said = folder.config

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uwe import _core
 from uwe.calibration import FEATURES, KINDS, Calibration
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.ranking.readings import BACKGROUND, plain, without
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Calibrations:
     def __init__(self, targets: TargetCache, kind: str | None, scorer: Scorer) -> None:
         if kind is not None and (not isinstance(kind, str) or kind not in KINDS):
             raise InputError(
-                f"expected kind to be one of {', '.join(KINDS)}, or None, got {kind!r}: say what "
-                "the queries are"
+                f"expected kind to be one of {', '.join(KINDS)}, or None, got {shown(kind)}: say "
+                "what the queries are"
             )
         self._kind = kind
         # A target stands out from others: of one alone nothing can be said.

@@ -16,7 +16,7 @@ from uwe.columns import values_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.scorer import Scorer, checked_scorer, core_scorer
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def target_cache(targets: Targets) -> TargetCache:
     if is_iterable(labels) and not isinstance(labels, str | bytes | Mapping):
         return TargetCache.build(_shipped_model(), labels)
     raise InputError(
-        f"expected targets to be a uwe.TargetCache or a list of labels, got {targets!r:.80}: open "
+        f"expected targets to be a uwe.TargetCache or a list of labels, got {shown(targets)}: open "
         "a cache with uwe.TargetCache.open(path), or take a built-in one with "
         "uwe.space_cache(name)"
     )

@@ -18,7 +18,7 @@ from uwe.cache.columns import read_metadata
 from uwe.checks import iterated, positive, real_number, share, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.lexicon import Abbreviations, checked_abbreviations
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.confidence import Calibrations, match_features
@@ -486,6 +486,8 @@ def _score_bound(value: float | None) -> float:
     if number is None and isinstance(value, int) and not isinstance(value, bool):
         number = math.inf if value > 0 else -math.inf  # beyond every float
     if number is None or math.isnan(number):
-        raise InputError(f"expected min_score to be a number or None, got {value!r}: correct it")
+        raise InputError(
+            f"expected min_score to be a number or None, got {shown(value)}: correct it"
+        )
     with np.errstate(over="ignore"):
         return float(np.float32(number))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,19 +52,6 @@ class _AskedOfTexts(NamedTuple):
     min_confidence: float
     where: str
     abbreviations: bool
-
-
-class _Cuts(Truncations):
-    """Which of the queries were cut."""
-
-    def __init__(self) -> None:
-        super().__init__("queries")
-        self.numbers: set[int] = set()
-
-    def add(self, texts: Sequence[str], cut: Sequence[int], *, name: str, max_tokens: int) -> None:
-        """Count the next texts."""
-        self.numbers |= {self.texts + i for i in cut}
-        super().add(texts, cut, name=name, max_tokens=max_tokens)
 
 
 class Engine:
@@ -154,7 +141,7 @@ class Engine:
 
     def _rank(self, asked: _Asked, queries: list[str]) -> Iterator[dict[str, Any]]:
         cache, where = self._restricted(asked)
-        cuts = _Cuts()
+        cuts = Truncations("queries")
         with gathered(cuts):
             rankings = rank_stream(
                 queries,
@@ -185,7 +172,7 @@ class Engine:
                 yield {
                     "query": ranking.query,
                     "language": _language(ranking.query, cache.model),
-                    "truncated": number in cuts.numbers,
+                    "truncated": number in cuts.cut,
                     "matches": found,
                 }
 

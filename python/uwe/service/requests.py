@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Annotated, Any, Literal
@@ -25,6 +26,7 @@ MOST_WITH_WORDS = 1000
 _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
 _MOST_COLUMNS = 20
 _MOST_WRONG = 20
+_OF_PYDANTIC = re.compile(r"^\w+ should (?:be|have) ")
 """Wrong fields that an answer names."""
 
 Query = Annotated[
@@ -48,6 +50,7 @@ _Scalar = (
     | bool
     | Annotated[int, Field(ge=-(2**63), lt=2**63)]
     | Annotated[float, Field(allow_inf_nan=False)]
+    | None
 )
 _Scalars = Annotated[list[_Scalar], Field(max_length=_MOST_NAMES, fail_fast=True)]
 
@@ -231,6 +234,10 @@ def wrong_fields(
             if inside or error["type"] == "missing":
                 parts.append(str(part)[:80])
         message: str = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "string_pattern_mismatch":  # of `VISIBLE`
+            message = "expected a text, got one of which nothing can be seen: write it, or leave "
+            message += "the field out"
+        message = _OF_PYDANTIC.sub("expected ", message)
         found.append((".".join(parts) or whole, message[:300]))
     return found
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from uwe.checks import file_name, listed, path_of, text_of
-from uwe.errors import InputError
+from uwe.errors import InputError, shown
 from uwe.scorer import Scorer
 
 if sys.version_info >= (3, 11):
@@ -30,8 +30,9 @@ else:
 FORMAT = 2
 """Version of recipes that this release reads."""
 
-Natural = Annotated[int, Meta(ge=0)]
-Count = Annotated[int, Meta(ge=1)]
+_MOST = 2**63 - 1
+Natural = Annotated[int, Meta(ge=0, le=_MOST)]
+Count = Annotated[int, Meta(ge=1, le=_MOST)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -169,8 +170,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         found = fields.pop("format", None)
         if found != FORMAT:
             raise InputError(
-                f"{path}: this release reads recipes of format {FORMAT}, got {found!r}: set format "
-                f"= {FORMAT} and correct the keys that it names then, or update uwe"
+                f"{path}: this release reads recipes of format {FORMAT}, got {shown(found)}: set "
+                f"format = {FORMAT} and correct the keys that it names then, or update uwe"
             )
         try:
             recipe = msgspec.convert(fields, cls)
@@ -229,7 +230,7 @@ def _explained(error: msgspec.ValidationError, fields: Mapping[str, Any]) -> str
         what = f"expected one of {', '.join(get_args(hint))}"
     what = what[0].lower() + what[1:].partition(", got")[0]
     remedy = "write [[graph]]" if names[1:] == ["graph"] else "correct it"
-    return f"{start}{what}, got {value!r}: {remedy}"
+    return f"{start}{what}, got {shown(value)}: {remedy}"
 
 
 def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
@@ -255,7 +256,7 @@ def read_recipe(path: str | Path, *, changes: Sequence[str] = ()) -> Recipe:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected TOML, got {error}: correct it") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path}: expected a table of settings, got {document!r}: correct it")
+        raise InputError(f"{path}: expected a table of settings, got {shown(document)}: correct it")
     for change in listed("changes", changes):
         _change(document, text_of("each of changes", change))
     return Recipe.from_dict(document, path=path)
