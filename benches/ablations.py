@@ -61,7 +61,7 @@ VARIANTS: dict[str, list[str]] = {
     "attention temperature 2": ["model.scorer=soft:2", *through("soft:2", "pooled")],
     "no augmentation": ["graph.*.augment={}"],
     "no padding": ["graph.*.padding=0"],
-    "padding 0.8": ["graph.V.padding=0.8"],
+    "padding 0.8": ["graph.*.padding=0.8"],
     "enrichment": [],
     "weights as trained": ["optimizer.wise_ft_alpha=1"],
 }
@@ -71,9 +71,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
     parser.add_argument("out", type=Path)
     parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--only", nargs="*", default=list(VARIANTS))
+    of_any = f"any of {', '.join(VARIANTS)}, without GRAPH"
+    parser.add_argument("--only", nargs="*", default=list(VARIANTS), help=of_any)
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1])
-    parser.add_argument("--set", action="append", default=list(SIZE))
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--enriched", help="below UWE_DATA: what  uwe enrich  made")
     parser.add_argument("--limit", type=int, default=500, help="queries a task")
     chosen = parser.parse_args()
@@ -81,6 +82,7 @@ def main() -> None:
     known = [*VARIANTS, *(f"without {graph}" for graph in graphs)]
     if unknown := set(chosen.only) - set(known):
         parser.error(f"--only: expected any of {', '.join(known)}, got {', '.join(unknown)}")
+    size = [part for part in SIZE if part[:6] != "graph." or part.split(".")[1] in graphs]
     names = ["base", *(name for name in chosen.only if name != "base")]
     if not chosen.enriched and "enrichment" in names:
         print("left out: enrichment, which has nothing to work with", flush=True)
@@ -91,7 +93,7 @@ def main() -> None:
             fixed = ["validation.tasks=[]", "checkpoint_every=0", f"seed={seed}"]
             changes = [
                 change.replace("*", graph)
-                for change in (*chosen.set, *VARIANTS.get(name, []), *fixed)
+                for change in (*size, *chosen.set, *VARIANTS.get(name, []), *fixed)
                 for graph in (graphs if "*" in change else [""])
             ]
             recipe = read_recipe(chosen.recipe, changes=changes)

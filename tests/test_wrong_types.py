@@ -258,6 +258,7 @@ def test_an_error_shows_the_beginning_of_what_came(public: dict[str, Call]) -> N
         ("find", {"label": long}), ("open", {"path": long}), ("evaluate", {"aliases": long}),
         ("rank", {"k": -digits}), ("rank", {"query": NESTED}), ("mask", {"where": {digits: 1}}),
         ("cache_metrics", {"relevant": [[digits], []]}), ("set_threads", {"count": digits}),
+        ("Abbreviations", {"table": {digits: "x"}}), ("Scorer.parse", {"text": "x:" * 9999}),
     ):  # fmt: skip
         function, good = public[name]
         with pytest.raises(UweError) as caught:

@@ -11,6 +11,7 @@ docs/cluster.md has the recipes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
@@ -123,7 +124,7 @@ class _Batch(ABC):
             elif hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
                 table = pa.table(batch)
             else:
-                raise TypeError("not of Arrow")
+                raise TypeError("no table of Arrow")
         except (pa.ArrowException, TypeError, ValueError) as error:
             raise InputError(
                 f"expected a pyarrow.Table or RecordBatch, got {type(batch).__name__} ({error}): "
@@ -335,11 +336,15 @@ class Extractor(_Batch):
 
 def _names(keep: object) -> dict[str, str]:
     """Columns to keep, with their names in the result."""
-    listing = keep if isinstance(keep, Mapping) else listed("keep", keep)
-    given = keep if isinstance(keep, Mapping) else {text_of("keep", one): one for one in listing}
-    names = {text_of("keep", name): text_of("keep", new) for name, new in given.items()}
-    if len(set(names.values())) < len(names):
-        raise InputError(f"expected keep to give each column a name of its own, got {shown(keep)}")
+    if not isinstance(keep, Mapping):
+        return {text_of("keep", name): name for name in listed("keep", keep)}
+    names = {text_of("keep", name): text_of("keep", new) for name, new in keep.items()}
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            raise InputError(
+                f"expected keep to give each column a name of its own, got {shown(name)} {count} "
+                "times: name another"
+            )
     return names
 
 

@@ -180,25 +180,27 @@ def calibrations_of(model: object) -> dict[str, Calibration]:
     return {kind: one for kind, one in pairs if isinstance(one, Calibration)}
 
 
-def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
-    """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given.
-
-    InputError tells of calibrations that it would not read.
-    """
+def checked_calibrations(given: object) -> dict[str, Calibration]:
+    """The calibrations that a cache is to have, by their kinds; InputError for anything else."""
     kinds = (*KINDS, "default", "place")
-    if not isinstance(calibrations, Mapping) or not calibrations.keys() <= set(kinds):
-        raise InputError(
-            f"expected calibrations by their kind, of {', '.join(kinds)}, got "
-            f"{shown(calibrations)}: name each"
-        )
+    if not isinstance(given, Mapping):
+        raise InputError(f"expected calibrations by their kinds, got {shown(given)}: pass a dict")
+    for kind, one in given.items():
+        if kind not in kinds or not isinstance(one, Calibration):
+            raise InputError(
+                f"{shown(kind)}: expected a calibration of one of the kinds {', '.join(kinds)}, "
+                f"got {shown(one)}: correct it"
+            )
     try:
-        for one in calibrations.values():
-            Calibration.from_dict(one.to_dict())
+        return {kind: Calibration.from_dict(one.to_dict()) for kind, one in given.items()}
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise InputError(
-            f"expected calibrations of finite numbers, got {shown(dict(calibrations))} ({error}): "
-            "fit them again"
+            f"expected calibrations of finite numbers, got others ({error}): fit them again"
         ) from None
+
+
+def calibrations_json(calibrations: Mapping[str, Calibration], *, model: str | None = None) -> str:
+    """What `CalibrationFile` reads; by the model of a fingerprint alone, if one is given."""
     document = {
         "version": _VERSION,
         **({} if model is None else {"model": model}),

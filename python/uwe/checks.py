@@ -69,20 +69,19 @@ def file_name(what: str, name: object) -> str:
 
 def path_of(what: str, path: object) -> Path:
     """`path` as a path, if it is one or the text of one; InputError otherwise."""
-    # An empty text would be this folder.
-    if (
-        not isinstance(path, str | os.PathLike)
-        or not isinstance(os.fspath(path), str)
-        or path == ""
-    ):
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or path == "":  # which would be this folder
         raise InputError(f"expected {what} to be a path, got {shown(path)}: pass a text or a Path")
-    made = Path(path)
+    made = Path(text)
     try:
         fits = b"\0" not in os.fsencode(made)
     except UnicodeEncodeError:  # half a character
         fits = False
     if not fits:
-        raise InputError(f"expected {what} to be a path, got {str(path)[:80]!r}: correct it")
+        raise InputError(f"expected {what} to be a path, got {shown(text)}: correct it")
     return made
 
 
@@ -181,9 +180,9 @@ def floats(name: str, array: ArrayLike) -> NDArray[np.float32]:
     What is too large for float32 becomes infinite. It is copied where it has to be. A ragged array,
     or one of something else than real numbers, is an InputError.
     """
+    if np.ma.is_masked(array):
+        raise InputError(f"expected {name} without a mask: fill it, or leave those out")
     try:
-        if np.ma.is_masked(array):
-            raise InputError(f"expected {name} without a mask: fill it, or leave those out")
         found = np.asarray(array)
         if found.dtype.kind in "OSUcmM":
             raise InputError(f"expected {name} as an array of numbers, got dtype {found.dtype}")

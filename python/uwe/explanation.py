@@ -378,12 +378,12 @@ def _index(targets: TargetCache, target: str | int | Match) -> int:
             found = [i for i, known in enumerate(targets.ids) if known == target]
         if len(found) > 1:
             raise InputError(
-                f"{len(found)} targets have the label {target!r:.80}: pass one of their indices, "
+                f"{len(found)} targets have the label {shown(target)}: pass one of their indices, "
                 f"{', '.join(map(str, found[:5]))}"
             )
         if not found:
             raise InputError(
-                f"no target has the label or id {target!r:.80}{_near(targets, target)}: pass the "
+                f"no target has the label or id {shown(target)}{_near(targets, target)}: pass the "
                 "exact label, its id, or an index"
             )
         return found[0]

@@ -230,23 +230,25 @@ def _cycle(table: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _cycle_text(cycle: Sequence[str]) -> str:
-    shown = " -> ".join(map(repr, cycle[:_SHOWN])) + (" -> ..." if len(cycle) > _SHOWN else "")
-    return f"abbreviations {shown} stand for one another: write one of them out"
+    chain = " -> ".join(map(repr, cycle[:_SHOWN])) + (" -> ..." if len(cycle) > _SHOWN else "")
+    return f"abbreviations {chain} stand for one another: write one of them out"
 
 
 def _checked_text(text: object, typed: object) -> str:
     if not isinstance(text, str) or is_blank(text):
         raise InputError(
-            f"abbreviation {typed!r}: expected texts that are not blank, got {shown(text)}: write "
-            "out what it stands for, or leave it out"
+            f"abbreviation {shown(typed)}: expected texts that are not blank, got {shown(text)}: "
+            "write out what it stands for, or leave it out"
         )
-    return " ".join(text_of(f"abbreviation {typed!r}", text).split())
+    return " ".join(text_of(f"abbreviation {shown(typed)}", text).split())
 
 
 def _checked_entry(typed: object) -> str:
     text = _checked_text(typed, typed)
     if not _WORD.search(text):
-        raise InputError(f"abbreviation {typed!r}: expected a letter or digit in it: leave it out")
+        raise InputError(
+            f"abbreviation {shown(typed)}: expected a letter or digit in it: leave it out"
+        )
     return text
 
 
@@ -254,8 +256,8 @@ def _checked_readings(typed: object, readings: object) -> tuple[str, ...]:
     listed = [readings] if isinstance(readings, str) else readings
     if not isinstance(listed, Sequence) or isinstance(listed, bytes) or not listed:
         raise InputError(
-            f"abbreviation {typed!r}: expected a text or a list of texts, got {shown(readings)}: "
-            "write out what it stands for, or leave it out"
+            f"abbreviation {shown(typed)}: expected a text or a list of texts, got "
+            f"{shown(readings)}: write out what it stands for, or leave it out"
         )
     return tuple(_checked_text(reading, typed) for reading in listed)
 

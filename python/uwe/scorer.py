@@ -106,7 +106,7 @@ class Scorer:
             temperature, pivot = [float(number) for number in numbers] + [None] * (2 - len(numbers))
         except ValueError:
             raise InputError(
-                f"expected one number or two after the name of the scorer {text!r}, as in "
+                f"expected one number or two after the name of the scorer {shown(text)}, as in "
                 "'soft:0.5' or 'soft:0.5:4': correct it"
             ) from None
         return cls(name, temperature=temperature, pivot=pivot)

@@ -56,6 +56,22 @@ class One(Calibrated):
         return super().encode(["one"] * len(texts))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"poem": calibration(9)},
+        {"title": replace(calibration(9), bias=math.nan)},
+        {"title": calibration(9).to_dict()},
+        [calibration(9)],
+    ],
+)
+def test_wrong_calibrations_are_refused_before_they_are_written(tmp_path: Path, wrong: Any) -> None:
+    own = space(tmp_path / "own.uwe")
+    with pytest.raises(InputError, match="calibration"):
+        own.calibrated(wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
+
+
 @pytest.mark.parametrize("other", [5, ["title"], {"title": "platt"}, None])
 def test_what_another_model_calls_calibrations_is_no_confidence(other: object) -> None:
     model = Calibrated()

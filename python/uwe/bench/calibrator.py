@@ -130,7 +130,7 @@ def calibrate(
     find = target_finder(targets)
     accepted = []
     for query, names in answers.items():
-        listed_names = listed(f"the right targets of {query!r:.80}", names)
+        listed_names = listed(f"the right targets of {shown(query)}", names)
         accepted.append({index for name in listed_names for index in find(name)})
     chosen = str(chosen_scorer(targets, scorer))
     queries, found = list(answers), []

@@ -59,7 +59,7 @@ class TargetTexts:
             )
         for name, values in (metadata or {}).items():
             _check_name("the name of a metadata column", name)
-            of_targets = _listed(f"metadata column {name!r}", values, count)
+            of_targets = _listed(f"metadata column {shown(name)}", values, count)
             columns[name] = _column(name, of_targets)
         return cls(texts, _checked_ids(ids, count), columns)
 
@@ -165,8 +165,8 @@ def _checked_ids(ids: Sequence[str | None] | None, count: int) -> list[str | Non
         _check_name(f"ids: target {i}", known)
         if known in seen:
             raise InputError(
-                f"ids: targets {seen[known]} and {i} both have {known!r}: ids must differ, labels "
-                "need not"
+                f"ids: targets {seen[known]} and {i} both have {shown(known)}: ids must differ, "
+                "labels need not"
             )
         seen[known] = i
     return found
@@ -188,9 +188,9 @@ def _column(name: str, values: list[Any]) -> list[str]:
     """The values as JSON, all of one kind."""
     # A filter refuses values of a kind that its column has not: one stray value would end that.
     expected, owner = "None", ""
-    column = []
+    column, called = [], f"metadata column {shown(name)}"
     for i, given in enumerate(values):
-        what = f"metadata column {name!r}, target {i}"
+        what = f"{called}, target {i}"
         kind, value = kinded(given, what)
         if kind == "text":
             text_of(what, value)
@@ -206,6 +206,6 @@ def _other_kind(
     name: str, target: int, expected: str, owner: str, value: str, kind: str
 ) -> InputError:
     return InputError(
-        f"metadata column {name!r}, target {target}: expected a {expected} or None, as {owner} "
-        f"has, got {value}, a {kind}: a column holds one kind"
+        f"metadata column {shown(name)}, target {target}: expected a {expected} or None, as "
+        f"{owner} has, got {value}, a {kind}: a column holds one kind"
     )

@@ -96,11 +96,12 @@ class Filters:
         known, codes = self._encoded(column)
         kinds = {kind for kind, _ in known}
         wanted_codes = []
-        for value in self._listed(f"column {shown(column)}", wanted):
-            key = kinded(value, f"column {shown(column)}")
+        what = f"column {shown(column)}"
+        for value in self._listed(what, wanted):
+            key = kinded(value, what)
             if key[0] not in kinds and key[0] != "None" and kinds - {"None"}:
                 raise InputError(
-                    f"column {shown(column)} holds {' and '.join(sorted(kinds))} values, got "
+                    f"{what} holds {' and '.join(sorted(kinds))} values, got "
                     f"{shown(value)}, which is {key[0]}; columns are: "
                     f"{', '.join(map(repr, self._columns))}"
                 )

@@ -24,6 +24,7 @@ from uwe.calibration import (
     CalibrationFile,
     calibrations_json,
     calibrations_of,
+    checked_calibrations,
 )
 from uwe.checks import flag, listed, path_of, positive, text_of
 from uwe.encoder.loading import load
@@ -35,6 +36,7 @@ from uwe.errors import (
     CacheMismatchError,
     InputError,
     ModelError,
+    shown,
 )
 from uwe.files.atomic import set_aside, write_text
 from uwe.files.temporary import TemporaryFolder
@@ -562,7 +564,7 @@ class TargetCache:
             CacheError: If it was changed or built again since then, or another writer is at work.
             OSError: If the disk is full or refuses.
         """
-        text = calibrations_json(calibrations, model=self.fingerprint)
+        text = calibrations_json(checked_calibrations(calibrations), model=self.fingerprint)
         lock = _core.CacheWriter.append(str(self._path))
         try:
             # Under the lock: a calibration holds for the targets that it was fitted on alone.
@@ -628,7 +630,7 @@ class TargetCache:
         for name in listed(f"{what}s", names):
             found = find(text_of(f"each {what}", name))
             if not found:
-                raise InputError(f"no target has the {what} {name!r:.80}: nothing was removed")
+                raise InputError(f"no target has the {what} {shown(name)}: nothing was removed")
             indices.update(found)
         return sorted(indices)
 

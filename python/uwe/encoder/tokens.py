@@ -82,8 +82,8 @@ class TokenVectors:
         first, end = natural("the number of a text", first), natural("the number of a text", end)
         if not first <= end <= len(self):
             raise InputError(
-                f"expected texts of 0 to {len(self)}, got {shown(first)} to {shown(end)}: correct "
-                "them"
+                f"expected a part within 0 to {len(self)}, got {shown(first)} to {shown(end)}: "
+                "correct it"
             )
         start, stop = self.offsets[first], self.offsets[end]
         return TokenVectors(self.values[start:stop], self.offsets[first : end + 1] - start)

@@ -47,7 +47,7 @@ class Truncations:
     def __init__(self, of: Kind = "texts") -> None:
         self._of = of
         self.texts = 0  # how many have been encoded: the number of the next one
-        self.cut: list[int] = []  # the numbers of those that were cut
+        self.cut: list[int] = []  # the numbers of those that were cut, until the warning
         self._first = ""
         self._model = ""
         self._warned = False
@@ -59,7 +59,8 @@ class Truncations:
             shown = repr(text if len(text) <= 40 else text[:37] + "...")
             self._first = f"text {self.texts + cut[0]} ({shown})"
             self._model = f"the {max_tokens} tokens that '{name}' reads"
-        self.cut += [self.texts + i for i in cut]
+        if not self._warned:  # a stream has no end
+            self.cut += [self.texts + i for i in cut]
         self.texts += len(texts)
 
     def warn(self) -> None:

@@ -138,6 +138,7 @@ class PieceRanker:
         written = [line.text for line, _ in lines]
         with gathered(Truncations(), apart=True) as truncations, one_blas_thread():
             vectors, places = self.model.encode_with_places(written)
+            # Before pieces are encoded, whose cuts count for nothing.
             cut_off = np.bincount(documents[truncations.cut], minlength=len(texts))
             offsets = vectors.offsets
             shapes = token_shapes(written, places, offsets)

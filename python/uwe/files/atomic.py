@@ -34,7 +34,7 @@ _OF_FILE_BROWSERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def check_nothing_lost(folder: str | Path, patterns: Sequence[str], what: str) -> None:
-    """InputError if replacing a folder, or nothing yet, deletes what is not written again.
+    """InputError if replacing `folder`, which need not exist, deletes what is not written again.
 
     `patterns` are `fnmatch` patterns of the names that are written again; `what` is what the error
     calls them.

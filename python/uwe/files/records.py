@@ -30,6 +30,8 @@ workbook, a header, then rows, which count as Excel has them."""
 
 _LONGEST_FIELD = 1 << 24
 """Characters of a value in a CSV file; one that is longer has lost its closing quote."""
+_LONGEST_ENTRY = 1 << 27
+"""Characters of an entry, likewise."""
 
 _LINES, _AGAIN = 32, 8
 """Lines of one entry that are read again wherever a quote stays open; and, for each line of the
@@ -232,7 +234,7 @@ def _csv_entries(
 ) -> Iterator[tuple[int, dict[str, Any] | DataError]]:
     numbered = decoded(lines, path)
     taken: list[tuple[int, str]] = []  # by the entry that is being read
-    credit = held = 0  # lines that may be read again; characters of what is taken
+    credit = held = 0  # lines that may be read again; characters of the entry
     again = deque(_first(numbered, path))
     if again and delimiter is None:
         delimiter = _delimiter(again[0][1], path)
@@ -241,11 +243,12 @@ def _csv_entries(
     def pull() -> Iterator[str]:
         # Where many quotes are open, each would have the rest of the file read once more.
         nonlocal credit, held
-        while held <= _LONGEST_FIELD and (not again or len(taken) < _LINES or credit > 0):
-            credit += -1 if again else _AGAIN
+        while held <= _LONGEST_ENTRY and (not again or len(taken) < _LINES or credit > 0):
+            paid = -(len(taken) >= _LINES) if again else _AGAIN
             line = again.popleft() if again else next(numbered, None)
             if line is None:
                 break
+            credit += paid
             held += len(line[1])
             taken.append(line)
             yield line[1]
