@@ -132,6 +132,37 @@ def test_what_is_no_database(tmp_path: Path) -> None:
         read_onet(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_in_any_compression_is_told(tmp_path: Path, method: int) -> None:
+    whole = write_zip(tmp_path / "whole.zip")
+    with (
+        zipfile.ZipFile(whole) as old,
+        zipfile.ZipFile(tmp_path / "a.zip", "w", compression=method) as new,
+    ):
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    start = 30 + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")
+    data[start + 12 : start + 30] = bytes(255 - byte for byte in data[start + 12 : start + 30])
+    (tmp_path / "a.zip").write_bytes(data)
+    whole.unlink()
+    with pytest.raises(DataError, match="damaged archive"):
+        read_onet(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize(("at", "value"), [(6, b"\xde\x03"), (8, b"\0\x08")])
+def test_an_odd_directory_is_told(tmp_path: Path, at: int, value: bytes) -> None:
+    """A version that nobody reads; a name in UTF-8 that is none."""
+    path = write_zip(tmp_path / "db.zip")
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\1\2")
+    data[entry + at : entry + at + 2] = value
+    data[entry + 47] = 0xFF if at == 8 else data[entry + 47]
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="zip"):
+        read_onet(path)
+
+
 def test_nothing_else_is_replaced(tmp_path: Path, database: Any) -> None:
     (tmp_path / "onet" / FOLDER).mkdir(parents=True)
     with pytest.raises(InputError):

@@ -192,6 +192,11 @@ def test_a_missing_folder_is_named(source: str) -> None:
         load(source)
 
 
+def test_a_name_too_long_for_a_path_is_refused() -> None:
+    with pytest.raises(ModelError, match="too long"):
+        uwe.load("x" * 300)
+
+
 @pytest.mark.parametrize("source", ["~no-such-user/model", Path("~no-such-user/model")])
 def test_a_home_of_nobody_is_named(source: str | Path) -> None:
     with pytest.raises(ModelError, match="no-such-user/model"):

@@ -270,6 +270,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "json": lambda key: json.dumps(key)[1:-1],
     "json twice": lambda key: json.dumps(json.dumps(key))[1:-1],
     "json slashes": lambda key: json.dumps(key)[1:-1].replace("/", "\\/"),
+    "json numbers": lambda key: "".join(f"\\u{ord(letter):04x}" for letter in key),
     "url": lambda key: quote(key, safe=""),
     "html": html.escape,
     "repr": lambda key: repr(key)[1:-1],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from tiny_transformers import save_transformer
@@ -92,6 +93,18 @@ def test_what_can_not_be_averaged_is_refused(base: Path, tmp_path: Path) -> None
     shutil.copytree(a, out)
     with pytest.raises(InputError):
         average_models([(str(a), 1.0), (str(a), 1.0)], out)
+
+
+def test_weights_that_are_no_numbers_are_refused(base: Path, tmp_path: Path) -> None:
+    a, b = trained(base, tmp_path / "a", 1), trained(base, tmp_path / "b", 2)
+    damaged = load_file(b / "model.safetensors")
+    next(iter(damaged.values())).view(-1)[0] = float("nan")
+    save_file(damaged, b / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="finite"):
+        average_models([(str(a), 1.0), (str(b), 1.0)], tmp_path / "out")
+    with pytest.raises(InputError, match="UTF-8"):
+        average_models([(str(a), 1.0), (str(a), 1.0)], tmp_path / "out\udcff")
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_tokens_are_refused(base: Path, tmp_path: Path) -> None:

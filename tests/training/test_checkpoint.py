@@ -150,6 +150,31 @@ def test_a_damaged_checkpoint_says_how_to_go_on(
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
 
 
+@pytest.mark.parametrize("damage", ["step", "fraction", "no tensors", "other shapes"])
+def test_a_checkpoint_of_other_parts_is_refused(
+    data: Path, recipe_path: Path, tmp_path: Path, damage: str
+) -> None:
+    recipe, out = read_recipe(recipe_path), tmp_path / "run"
+    train(recipe, out=out, data=data, cpu=True)
+    last = max((out / "checkpoints").iterdir())
+    state = json.loads((last / "trainer.json").read_text())
+    if damage == "no tensors":
+        save_file({}, last / "trainer.safetensors")
+    elif damage == "other shapes":
+        tensors = load_file(last / "model.safetensors")
+        name = next(name for name in tensors if "word_embeddings" in name)
+        tensors[name] = tensors[name][:-1].clone()
+        save_file(tensors, last / "model.safetensors", metadata={"format": "pt"})
+        config = json.loads((last / "config.json").read_text())
+        config["vocab_size"] -= 1
+        (last / "config.json").write_text(json.dumps(config))
+    else:
+        state["step"] = 3 if damage == "step" else state["step"] + 0.5
+        (last / "trainer.json").write_text(json.dumps(state))
+    with pytest.raises(ModelError, match="remove"):
+        train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
 def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Path) -> None:
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
     with (

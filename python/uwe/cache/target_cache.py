@@ -337,7 +337,7 @@ class TargetCache:
         scorer = self._manifest["scorer"]
         try:
             return Scorer(
-                scorer["name"], temperature=scorer["temperature"], pivot=scorer.get("pivot")
+                scorer["name"], temperature=scorer.get("temperature"), pivot=scorer.get("pivot")
             )
         except InputError as error:
             raise CacheFormatError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -75,10 +77,19 @@ class TableFile:
             with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
                 # Lines of a member alone are read one by one, several times slower.
                 yield io.BufferedReader(cast(zipfile.ZipExtFile, file))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as bad:
+        except _OF_DAMAGE as bad:
+            if isinstance(bad, OSError) and bad.errno not in (None, errno.EINVAL):
+                raise  # of the system, not of what was unpacked
             raise DataError(
                 f"damaged archive ({bad}): download it again", path=self.place
             ) from None
+
+
+_OF_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError,
+    RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
+"""What reading a member of a damaged archive raises."""
 
 
 def find_files(source: Path, suffix: str) -> list[TableFile]:
@@ -93,7 +104,7 @@ def find_files(source: Path, suffix: str) -> list[TableFile]:
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
             raise DataError(
                 f"expected a zip as its publisher ships it, got something else ({error}): download "
                 "it again, or name a folder of what was in it",

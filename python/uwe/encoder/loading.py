@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 from collections.abc import Iterator
@@ -93,7 +94,16 @@ def quiet_hub() -> Iterator[None]:
 
 def _expanded(source: Path) -> Path:
     try:
-        return source.expanduser()
+        expanded = source.expanduser()
+        expanded.is_dir()
+        return expanded
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ModelError(
+            f"expected a model folder, got {shown(str(source))}, which is too long for a path: "
+            "correct it"
+        ) from None
     except RuntimeError:  # an unknown user, or one without a home
         raise ModelError(
             f"{source}: expected a model folder, but there is no home for its '~': correct the path"

@@ -13,6 +13,10 @@ _RUN = 8
 """Characters in a row of a key that are hidden; a shorter key is hidden as a whole word."""
 
 
+# In ASCII, but for quotation marks and backslashes, which JSON has to escape.
+_NUMBERED = re.compile(r"\\u00(?!22|5c)([2-7][0-9a-f])", re.IGNORECASE)
+
+
 class Hider:
     """Hides one secret in texts.
 
@@ -34,6 +38,8 @@ class Hider:
         """The text with `[key]` for each part that spells the secret, or a part of it."""
         if not self._active:
             return text
+        # JSON may write each letter as a number: what reads it would spell the secret again.
+        text = _NUMBERED.sub(lambda found: chr(int(found[1], 16)), text)
         if not self._runs:
             return self._whole.sub(HIDDEN, text)
         # Letter by letter: lower() of a whole text may be of another length.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from xml.parsers import expat
 
 from uwe.errors import DataError, extra
 
@@ -18,8 +20,8 @@ ends the process where memory is full."""
 _MOST_BYTES = 1 << 30
 """Of a workbook, unpacked."""
 
-_CELL = re.compile(rb"<(?:\w+:)?c\s[^<>]{0,200}?\br=[\"']([A-Z]{1,3})([0-9]{1,7})[\"']")
-_OVERLAP = 256
+_HAS_ROWS = b"sheetData"
+_CELL = re.compile(r"([A-Za-z]+)([0-9]+)")
 
 
 def xlsx_rows(path: Path) -> Iterator[list[Any]]:
@@ -41,7 +43,10 @@ def xlsx_rows(path: Path) -> Iterator[list[Any]]:
             calamine.CalamineError,
             zipfile.BadZipFile,
             zlib.error,
-            NotImplementedError,
+            lzma.LZMAError,
+            expat.ExpatError,
+            RuntimeError,
+            UnicodeDecodeError,
         ) as error:
             raise DataError(
                 f"expected an Excel workbook (.xlsx), got what cannot be read as such ({error}): "
@@ -57,14 +62,12 @@ def _check_size(file: Any, path: Path) -> None:
     with zipfile.ZipFile(file) as archive:
         size = sum(member.file_size for member in archive.infolist())
         rows, columns = 0, 0
-        for name in archive.namelist() if size <= _MOST_BYTES else ():
-            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
-                with archive.open(name) as sheet:
-                    tail = b""
-                    while block := sheet.read(1 << 20):
-                        for column, row in _CELL.findall(tail + block):
-                            rows, columns = max(rows, int(row)), max(columns, _number(column))
-                        tail = block[-_OVERLAP:]
+        # A workbook names its sheets, and they may lie anywhere.
+        for member in archive.infolist() if size <= _MOST_BYTES else ():
+            if _has_rows(archive, member):
+                with archive.open(member) as sheet:
+                    extent = _Extent(sheet)
+                rows, columns = max(rows, extent.rows), max(columns, extent.columns)
     if size > _MOST_BYTES or rows * columns > _MOST_CELLS:
         found = (
             f"{size >> 20} MiB" if size > _MOST_BYTES else f"{rows:,} rows of {columns:,} columns"
@@ -76,11 +79,45 @@ def _check_size(file: Any, path: Path) -> None:
         )
 
 
-def _number(column: bytes) -> int:
+def _has_rows(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bool:
+    with archive.open(member) as part:
+        tail = b""
+        while block := part.read(1 << 20):
+            if _HAS_ROWS in tail + block:
+                return True
+            tail = block[-len(_HAS_ROWS) :]
+    return False
+
+
+class _Extent:
+    """The last row and column of a sheet, counted as calamine does: cells may lack a name."""
+
+    def __init__(self, sheet: IO[bytes]) -> None:
+        self.rows = self.columns = 0
+        self._row = self._column = 0
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self._started
+        parser.ParseFile(sheet)
+
+    def _started(self, name: str, attributes: dict[str, str]) -> None:
+        kind = name.rpartition(":")[2]
+        if kind == "row":
+            number = attributes.get("r", "")
+            self._row = int(number[:9]) if number.isdecimal() else self._row + 1
+            self._column = 0
+        elif kind == "c":
+            self._column += 1
+            if found := _CELL.fullmatch(attributes.get("r", "").strip()):
+                self._row, self._column = int(found[2][:9]), _number(found[1][:9])
+            self.rows = max(self.rows, self._row)
+            self.columns = max(self.columns, self._column)
+
+
+def _number(column: str) -> int:
     """A column's number: A is 1, AA is 27."""
     number = 0
-    for letter in column:
-        number = number * 26 + letter - 64
+    for letter in column.upper():
+        number = number * 26 + ord(letter) - 64
     return number
 
 

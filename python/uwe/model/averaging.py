@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from uwe.checks import real_path
+from uwe.checks import real_path, text_of
 from uwe.encoder.config import ModelConfig
-from uwe.errors import InputError, shown
+from uwe.errors import InputError, ModelError, shown
 from uwe.files.atomic import new_folder
 from uwe.model.encoder import TorchEncoder
 from uwe.model.folder import base_folder, read_source_folder, save_encoder, united_sources
@@ -52,13 +52,17 @@ def average_models(
                 f"{model}: expected the scorer, special tokens, longest text and width of the "
                 f"others, {_settings(first)}, got {_settings(config)}: average models of one kind"
             )
-    with new_folder(Path(out)) as partial:
+    with new_folder(Path(text_of("the folder of a model", str(out)))) as partial:
         averaged = _encoder(folders[0], first)
         sums: dict[str, torch.Tensor] = {}
         for (model, share), folder in zip(models, folders, strict=True):
             encoder = _encoder(folder, first)
             _check_same_space(model, averaged, encoder)
             for key, value in encoder.state_dict().items():
+                if not value.isfinite().all():
+                    raise ModelError(
+                        f"{model}: expected finite weights, got others in {key}: train it again"
+                    )
                 part = value.double() * (share / total)
                 sums[key] = sums[key] + part if key in sums else part
         averaged.load_state_dict(
@@ -66,7 +70,7 @@ def average_models(
         )
         config = replace(
             first,
-            name=real_path(out).name if name is None else name,
+            name=real_path(out).name if name is None else text_of("the name", name),
             trained_on=united_sources(*(config.trained_on for config in declared)),
         )
         save_encoder(averaged, partial, config)

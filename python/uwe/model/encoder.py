@@ -82,9 +82,16 @@ class TorchEncoder(torch.nn.Module):
         transformer = load_transformer(source.transformer, attention=attention, dropout=dropout)
         declared = "keep" if source.config is None else source.config.special_tokens
         loaded = load_tokenizer(source.transformer)
+        tokenizer = _plain_tokenizer(loaded, source)
+        last, rows = max(tokenizer.get_vocab().values(), default=0), _embeddings(transformer)
+        if last >= rows:
+            raise ModelError(
+                f"{source.transformer}: expected an embedding for each token, got {rows:,} and a "
+                f"token numbered {last:,}: resize the embeddings, or take the token out"
+            )
         return cls(
             transformer,
-            _plain_tokenizer(loaded, source),
+            tokenizer,
             source_tokenizer=loaded,
             scorer=scorer,
             max_tokens=_longest_text(max_tokens, source.max_tokens, positions(transformer)),
@@ -236,6 +243,10 @@ def load_transformer(
     if any(getattr(model.config, kind, False) for kind in ("is_encoder_decoder", "is_decoder")):
         raise ModelError(f"{folder}: {model.config.model_type} is no encoder: export one that is")
     return model.eval()
+
+
+def _embeddings(transformer: Any) -> int:
+    return len(transformer.get_input_embeddings().weight)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from uwe.checks import path_of, real_path
+from uwe.checks import path_of, real_path, text_of
 from uwe.encoder.config import WEIGHT_FORMS, ModelConfig, WeightForm
 from uwe.encoder.session import OnnxSession
 from uwe.encoder.text_encoder import CONFIG_FILE, ONNX_FILE, TOKENIZER_FILE, tokenizer_errors
@@ -85,7 +85,7 @@ def export(
         licence: SPDX identifier of the weights' licence.
         base_model: The model that the weights are, or started from.
     """
-    source, out = path_of("source", source), path_of("out", out)
+    source, out = path_of("source", source), path_of("out", text_of("out", str(out)))
     if scorer is not None:
         scorer = checked_scorer(scorer)
     for module in ("torch", "transformers", "onnx", "onnxscript"):

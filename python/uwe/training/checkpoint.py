@@ -24,6 +24,7 @@ from filelock import lock_descriptor
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from uwe.checks import text_of
 from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError, ModelError
 from uwe.files.atomic import replaced, settled, write_lines
@@ -67,6 +68,7 @@ def save_checkpoint(
         tensors = {k: v.detach().cpu().contiguous() for k, v in state.pop("tensors").items()}
         with disk_errors(new / _TENSORS):
             save_file(tensors, new / _TENSORS)
+        state["tensors"] = len(tensors)
         (new / _STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
     for old in _steps(folder)[:-_KEPT]:
         # Renamed first: half a checkpoint must never bear the name of one.
@@ -94,14 +96,19 @@ def _load(path: Path) -> Checkpoint:
                 f"{path}: this release reads checkpoints of format {FORMAT}, got {found!r}: "
                 "go on with the release that wrote it, or start again in another folder"
             )
+        tensors = load_file(path / _TENSORS)
+        if (step := state["step"]) != int(path.name[5:]) or type(step) is not int:
+            raise ValueError(f"step {step!r}")
+        if state.get("tensors", len(tensors)) != len(tensors):
+            raise ValueError(f"{len(tensors)} tensors")
         return Checkpoint(
-            step=int(state["step"]),
+            step=step,
             recipe=dict(state["recipe"]),
             batches=str(state["batches"]),
             base=str(state["base"]),
             teacher=state["teacher"],
             best=state["best"],
-            tensors=load_file(path / _TENSORS),
+            tensors=tensors,
         )
     except (
         FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
@@ -164,7 +171,7 @@ def checkpoint_of(recipe: Recipe, out: Path, *, resume: bool) -> tuple[Path, Che
 
     To resume, `out` must hold a run of this recipe; otherwise it must be new or empty.
     """
-    out = settled(out)
+    out = settled(text_of("the folder of the run", str(out)))  # what writes models takes no other
     if not resume:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(

@@ -169,10 +169,10 @@ class _Run:
         restore_state(self._optimizer, self._encoder, checkpoint.tensors)
         try:
             weights = _encoder(self._recipe, folder)
-        except ModelError as error:
+            self._encoder.load_state_dict(weights.state_dict())
+        except (ModelError, RuntimeError) as error:  # the latter of weights of other shapes
             message = f"{error}; remove this checkpoint, and resume from the one before"
             raise ModelError(message) from error
-        self._encoder.load_state_dict(weights.state_dict())
 
     def steps(self, interrupted: list[int]) -> Trained:
         """Take the steps that are left."""
