@@ -56,9 +56,7 @@ def check_out(out: str | None, *sources: str | Path | None) -> None:
     if path.exists() and not path.is_file():  # a device or a pipe would be replaced by a file
         raise InputError(f"{out}: expected a file for the result, got no regular one: name another")
     if real_path(path) in [real_path(s) for s in sources if s is not None and s != "-"]:
-        raise InputError(
-            f"{out}: expected a file that is neither read nor another output: name one"
-        )
+        raise InputError(f"{out}: expected another file than those read and written here: name one")
     if not path.parent.is_dir():
         raise InputError(f"{out}: expected a folder to write into, found none: make it first")
     if not os.access(path.parent, os.W_OK):
