@@ -61,7 +61,7 @@ VARIANTS: dict[str, list[str]] = {
     "attention temperature 2": ["model.scorer=soft:2", *through("soft:2", "pooled")],
     "no augmentation": ["graph.*.augment={}"],
     "no padding": ["graph.*.padding=0"],
-    "padding 0.8": ["graph.*.padding=0.8"],
+    "padding 0.8": ["graph.V.padding=0.8"],
     "enrichment": [],
     "weights as trained": ["optimizer.wise_ft_alpha=1"],
 }

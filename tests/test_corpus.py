@@ -63,6 +63,15 @@ def test_an_open_quote_costs_its_own_line_alone(broken: bytes, after: bytes) -> 
     assert found[len(lines)] == "baker"
 
 
+def test_an_open_quote_takes_no_endless_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each value is short, so the limit of a value does not end it."""
+    monkeypatch.setattr(records, "_LONGEST_ENTRY", 100)
+    rest = iter([b"text,b\n", *[b'a",",c\n'] * 1000])
+    with pytest.raises(DataError, match="quotes"):
+        next(iter(read_queries(rest, format="csv")))
+    assert len(list(rest)) > 950
+
+
 def test_a_long_text_is_one_value() -> None:
     text = "skills, " * 50_000
     rows = f'id,text\n1,"{text}"\n2,chef\n'.encode().splitlines(keepends=True)

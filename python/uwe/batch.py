@@ -119,9 +119,7 @@ class _Batch(ABC):
         """What `__call__` gives, some rows of the batch at a time; at least one table."""
         pa = arrow("uwe.batch")
         try:
-            if isinstance(batch, pa.RecordBatch):
-                table = pa.Table.from_batches([batch])
-            elif hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
+            if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
                 table = pa.table(batch)
             else:
                 raise TypeError("no table of Arrow")

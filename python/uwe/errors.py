@@ -19,7 +19,7 @@ def shown(value: object) -> str:
     """A value of whatever kind as a message has it: its beginning."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  # of a number of thousands of digits, or a list nested so deep
+    except Exception:  # noqa: BLE001 - a number may have too many digits, a list too many levels
         text = f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 

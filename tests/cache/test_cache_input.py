@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -314,6 +315,17 @@ def test_a_newer_format_says_what_to_do(small_cache: TargetCache) -> None:
     manifest.write_text(text.replace('"readable_from":"0.1.0"', '"readable_from":"9.1"'))
     with pytest.raises(CacheFormatError, match=r"9\.1"):
         TargetCache.open(small_cache.path)
+
+
+def test_a_scorer_without_a_temperature_has_none(tmp_path: Path) -> None:
+    """As another writer of the format may leave it out."""
+    cache = TargetCache.build(HashEncoder(), ["a"], path=tmp_path / "a.uwe", scorer="pooled")
+    manifest = cache.path / "manifest.json"
+    head, _, body = manifest.read_text().partition(",\n")
+    changed = body.replace(',"temperature":null', "")
+    assert changed != body
+    manifest.write_text(f'{head[:11]}{hashlib.sha256(changed.encode()).hexdigest()}",\n{changed}')
+    assert TargetCache.open(cache.path, model=HashEncoder()).scorer == cache.scorer
 
 
 def test_compiled_functions_refuse_wrong_arrays(small_cache: TargetCache) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import shutil
@@ -105,13 +106,15 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     def full(tensors: dict[str, torch.Tensor], path: Path) -> None:
         calls.append(path)
         if len(calls) == 2:
-            raise SafetensorError("I/O error: No space left on device")  # as safetensors does
+            # As safetensors does.
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
         save_file(tensors, path)
 
     monkeypatch.setattr("uwe.training.checkpoint.save_file", full)
     recipe, out = read_recipe(recipe_path), tmp_path / "run"
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         train(recipe, out=out, data=data, cpu=True)
+    assert caught.value.errno == errno.ENOSPC  # by which the command line says what to do
     assert [p.name for p in (out / "checkpoints").iterdir()] == ["step-000004"]
     monkeypatch.undo()
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
@@ -150,7 +153,7 @@ def test_a_damaged_checkpoint_says_how_to_go_on(
     assert train(recipe, out=out, data=data, resume=True, cpu=True).steps == 12
 
 
-@pytest.mark.parametrize("damage", ["step", "fraction", "no tensors", "other shapes"])
+@pytest.mark.parametrize("damage", ["step", "fraction", "no tensors", "more rows", "fewer rows"])
 def test_a_checkpoint_of_other_parts_is_refused(
     data: Path, recipe_path: Path, tmp_path: Path, damage: str
 ) -> None:
@@ -160,19 +163,29 @@ def test_a_checkpoint_of_other_parts_is_refused(
     state = json.loads((last / "trainer.json").read_text())
     if damage == "no tensors":
         save_file({}, last / "trainer.safetensors")
-    elif damage == "other shapes":
+    elif damage.endswith("rows"):
         tensors = load_file(last / "model.safetensors")
         name = next(name for name in tensors if "word_embeddings" in name)
-        tensors[name] = tensors[name][:-1].clone()
+        rows = tensors[name]
+        # With fewer, a token has no embedding; with more, they fit into no encoder of the run.
+        other = rows[:-1].clone() if damage == "fewer rows" else torch.cat([rows, rows[:1]])
+        tensors[name] = other
         save_file(tensors, last / "model.safetensors", metadata={"format": "pt"})
         config = json.loads((last / "config.json").read_text())
-        config["vocab_size"] -= 1
+        config["vocab_size"] = len(other)
         (last / "config.json").write_text(json.dumps(config))
     else:
         state["step"] = 3 if damage == "step" else state["step"] + 0.5
         (last / "trainer.json").write_text(json.dumps(state))
     with pytest.raises(ModelError, match="remove"):
         train(recipe, out=out, data=data, resume=True, cpu=True)
+
+
+def test_a_folder_that_is_no_utf_8_is_refused_before_a_step(
+    data: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="UTF-8"):
+        train(read_recipe(recipe_path), out=tmp_path / "run\udcff", data=data, cpu=True)
 
 
 def test_a_run_is_one_processs_alone(data: Path, recipe_path: Path, tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ from uwe.files.records import checked, decoded, entries_of, lines_of
 MORE = " ..."
 """Ends the name of a last column that stands for one value or several."""
 
+_OF_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError,
+    RuntimeError, UnicodeDecodeError,
+)  # fmt: skip
+"""What reading a member of a damaged archive raises."""
+
 
 @dataclass(frozen=True)
 class TableFile:
@@ -83,13 +89,6 @@ class TableFile:
             raise DataError(
                 f"damaged archive ({bad}): download it again", path=self.place
             ) from None
-
-
-_OF_DAMAGE = (
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError,
-    RuntimeError, UnicodeDecodeError,
-)  # fmt: skip
-"""What reading a member of a damaged archive raises."""
 
 
 def find_files(source: Path, suffix: str) -> list[TableFile]:

@@ -95,19 +95,19 @@ def quiet_hub() -> Iterator[None]:
 def _expanded(source: Path) -> Path:
     try:
         expanded = source.expanduser()
-        expanded.is_dir()
-        return expanded
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise ModelError(
-            f"expected a model folder, got {shown(str(source))}, which is too long for a path: "
-            "correct it"
-        ) from None
     except RuntimeError:  # an unknown user, or one without a home
         raise ModelError(
             f"{source}: expected a model folder, but there is no home for its '~': correct the path"
         ) from None
+    try:
+        expanded.stat()
+    except OSError as error:  # another one is told by who reads it
+        if error.errno == errno.ENAMETOOLONG:
+            raise ModelError(
+                f"expected a model folder, got {shown(str(source))}, which is too long for a "
+                "path: correct it"
+            ) from None
+    return expanded
 
 
 def _download(repository: str) -> Path:

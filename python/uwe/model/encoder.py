@@ -83,7 +83,8 @@ class TorchEncoder(torch.nn.Module):
         declared = "keep" if source.config is None else source.config.special_tokens
         loaded = load_tokenizer(source.transformer)
         tokenizer = _plain_tokenizer(loaded, source)
-        last, rows = max(tokenizer.get_vocab().values(), default=0), _embeddings(transformer)
+        last = max(tokenizer.get_vocab().values(), default=0)
+        rows = len(transformer.get_input_embeddings().weight)
         if last >= rows:
             raise ModelError(
                 f"{source.transformer}: expected an embedding for each token, got {rows:,} and a "
@@ -243,10 +244,6 @@ def load_transformer(
     if any(getattr(model.config, kind, False) for kind in ("is_encoder_decoder", "is_decoder")):
         raise ModelError(f"{folder}: {model.config.model_type} is no encoder: export one that is")
     return model.eval()
-
-
-def _embeddings(transformer: Any) -> int:
-    return len(transformer.get_input_embeddings().weight)
 
 
 def load_tokenizer(folder: Path) -> Any:

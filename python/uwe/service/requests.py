@@ -27,7 +27,11 @@ _MOST_NAMES, _MOST_NAME_CHARACTERS = 1000, 1000
 _MOST_COLUMNS = 20
 _MOST_WRONG = 20
 """Wrong fields that an answer names."""
-_OF_PYDANTIC = re.compile(r"^\w+ should (?:be|have) (?=(less|greater)?)| after validation")
+_OF_PYDANTIC = {  # how its messages begin or go on, and how ours do
+    r"^\w+ should be (?=less|greater)": "expected a number ",
+    r"^\w+ should (be|have) ": "expected ",
+    " after validation": "",
+}
 
 Query = Annotated[
     str, StringConstraints(min_length=1, max_length=MOST_QUERY_CHARACTERS, pattern=VISIBLE)
@@ -236,15 +240,10 @@ def wrong_fields(
         message: str = error["msg"].removeprefix("Value error, ")
         if error["type"] == "string_pattern_mismatch":  # of `VISIBLE`
             message = "expected a text with a character that can be seen: write one"
-        message = _OF_PYDANTIC.sub(_in_our_words, message)
+        for theirs, ours in _OF_PYDANTIC.items():
+            message = re.sub(theirs, ours, message)
         found.append((".".join(parts) or whole, message[:300]))
     return found
-
-
-def _in_our_words(found: re.Match[str]) -> str:
-    if found[0] == " after validation":
-        return ""
-    return "expected a number " if found[1] else "expected "
 
 
 # Answers. They describe; what is sent is made by the library's own `to_dict`.
