@@ -94,13 +94,14 @@ def test_the_command_writes_it_beside_the_model(shell: Shell, tmp_path: Path) ->
     assert (tmp_path / "mine" / "README.md").read_text(encoding="utf-8").startswith("---\n")
 
 
-@pytest.mark.parametrize("graph", ["J", "W", "my"])
+@pytest.mark.parametrize("graph", ["J", "W", "U", "my"])
 def test_the_sources_of_graphs_are_named(graph: str) -> None:
     source = TrainingSource(f"train/{graph}.edges.tsv.gz", "ab" * 32)
     config = replace(CONFIG, trained_on=(source,))
     text = model_card(config, FINGERPRINT, [sample_results()], shown=["MAP"])
     assert ("ESCO classification of the European Commission" in text) == (graph != "my")
     assert ("uwe written texts and uwe lexicon: CC BY 4.0" in text) == (graph == "W")
+    assert ("SkillSpan" in text) == (graph == "U")
     assert ("my: data of others" in text) == (graph == "my")
 
 

@@ -14,6 +14,7 @@ from uwe.bench.contamination import Auditor
 from uwe.bench.tasks import task_named
 from uwe.data.layout import read_split
 from uwe.files.hashing import file_sha256
+from uwe.graphs.adverts import build_advert_graphs
 from uwe.graphs.written import build_written_graphs
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +24,10 @@ FOLDERS = {
 }
 GRAPHS = {
     "uwe-mini": {"train": 5, "train_full": 5, "written_clean": 7, "written_full": 7},
-    "uwe-mini-clean": {"train": 5, "written_clean": 7},
+    "uwe-mini-clean": {"train": 5, "written_clean": 7, "adverts": 2},
 }
+BUILT = ("written_clean", "written_full", "adverts")
+"""Folders of graphs that are built from the project's texts."""
 CLEAN = ("skillextract_house", "skillextract_tech", "jobnorm")
 REGIMES: dict[str, dict[str, tuple[str, ...]]] = {
     "uwe-mini": {
@@ -59,13 +62,14 @@ def test_it_says_what_it_is(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def with_texts(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder, with graphs of written texts that are built from the project's texts."""
+    """The data folder, with graphs that are built from the project's texts."""
     folder = tmp_path_factory.mktemp("data")
     for entry in data_folder.iterdir():
-        if not entry.name.startswith("written_"):
+        if entry.name not in BUILT:
             (folder / entry.name).symlink_to(entry)
     for name in ("written_clean", "written_full"):
         build_written_graphs(folder, ROOT / "data", folder / name, heldout=name == "written_full")
+    build_advert_graphs(folder, ROOT / "data", folder / "adverts")
     return folder
 
 
@@ -74,7 +78,7 @@ def test_it_was_trained_on_the_graphs_of_the_data_folder(name: str, data_folder:
     edges = [source.name for source in sources if source.name.endswith(".edges.tsv.gz")]
     assert Counter(edge.split("/")[0] for edge in edges) == GRAPHS[name]
     for source in sources:
-        if not source.name.startswith("written_"):
+        if source.name.split("/")[0] not in BUILT:
             assert file_sha256(data_folder / source.name, unpacked=True) == source.sha256
 
 

@@ -262,6 +262,7 @@ def test_the_projects_texts_are_whole() -> None:
     for path in sorted(folder.glob("*/*.gz")):
         counted[path.name] = gzip.decompress(path.read_bytes()).count(b"\n")
     assert counted == {
+        "lines.tsv.gz": 1_367,
         "no_skill_lines.txt.gz": 1_500,
         "occupation_skills.tsv.gz": 3_040,
         "occupation_titles.tsv.gz": 10_745,
@@ -269,4 +270,5 @@ def test_the_projects_texts_are_whole() -> None:
         "sentences_several.tsv.gz": 5_197,
         "skill_terms.tsv.gz": 11_477,
         "skills.tsv.gz": 13_940,
+        "spans.tsv.gz": 3_478,
     }

@@ -134,7 +134,7 @@ def marked_file(path: Path, *lines: object) -> Path:
 def test_marked_lines_are_read(tmp_path: Path) -> None:
     blank = {"doc": "1", "text": " ", "skills": [], "knowledge": []}
     more: dict[str, Any] = {"doc": "2", "text": "Git", "skills": [], "knowledge": [], "more": None}
-    path = marked_file(tmp_path / "a.jsonl.gz", GOOD, blank, "", more)
+    path = marked_file(tmp_path / "a.jsonl.gz", GOOD, blank, blank | {"text": "\x1a"}, "", more)
     assert read_marked_lines(path) == [GOOD, more]
 
 

@@ -11,7 +11,7 @@ from uwe.bench.results import Entry, Results, TaskRecord
 from uwe.bench.tables import Figure, Table, markdown_rows
 from uwe.encoder.config import ModelConfig
 from uwe.errors import InputError
-from uwe.graphs.builder import GRAPHS, WRITTEN_GRAPHS
+from uwe.graphs.builder import ADVERT_GRAPHS, GRAPHS, WRITTEN_GRAPHS
 
 # What the graphs of `uwe data graphs` are made of.
 _SOURCES = (
@@ -25,6 +25,8 @@ _SOURCES = (
     "SkillSkape (training sentences): MIT.",
 )
 _TEXTS = "uwe written texts and uwe lexicon: CC BY 4.0. Written by a large language model."
+_ADVERTS = "SkillSpan (training adverts; models answered which skills they ask for): MIT."
+_BUILT = {*GRAPHS, *WRITTEN_GRAPHS, *ADVERT_GRAPHS}
 
 
 Key = tuple[str, str, int]
@@ -162,15 +164,18 @@ def _data(config: ModelConfig) -> Iterator[str]:
         yield f"| {source.name} | `{source.sha256}` |"
     yield ""
     names = {source.name.rpartition("/")[2].partition(".")[0] for source in config.trained_on}
-    if made := sorted(names & {*GRAPHS, *WRITTEN_GRAPHS}):
+    if made := sorted(names & _BUILT):
         yield from (
             f"{', '.join(made)}, if `uwe data graphs` made them, are adapted from these:",
             "",
         )
-        sources = (*_SOURCES, _TEXTS) if names & set(WRITTEN_GRAPHS) else _SOURCES
-        yield from (f"- {line}" for line in sources)
+        yield from (f"- {line}" for line in _SOURCES)
+        if names & set(WRITTEN_GRAPHS):
+            yield f"- {_TEXTS}"
+        if names & set(ADVERT_GRAPHS):
+            yield f"- {_ADVERTS}"
         yield ""
-    if own := sorted(names - {*GRAPHS, *WRITTEN_GRAPHS, "nodes"}):
+    if own := sorted(names - {*_BUILT, "nodes"}):
         yield from (f"{', '.join(own)}: data of others, under terms that are not known here.", "")
 
 

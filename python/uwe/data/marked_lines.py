@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.checks import is_blank
 from uwe.data.tables import tabbed_rows
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors
@@ -66,8 +67,8 @@ def marked_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def read_marked_lines(path: Path) -> list[dict[str, Any]]:
-    """The `marked_rows` that have a text, at least one."""
-    marked = [row for row in marked_rows(path) if row["text"].strip()]
+    """The `marked_rows` whose text is not blank, at least one."""
+    marked = [row for row in marked_rows(path) if not is_blank(row["text"])]
     if not marked:
         raise DataError(
             "expected lines with marked skills, found none: name another file", path=path
@@ -145,7 +146,7 @@ def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any
             checked(entry, path, number)[""].strip()
             for number, entry in entries_of(lines, "lines", path, ())
         ]
-    silent = [text for text in entries if text]
+    silent = [text for text in entries if not is_blank(text)]
     if not asking or not silent:
         raise DataError(
             f"expected lines that ask for a skill and lines that do not, found {len(asking)} and "

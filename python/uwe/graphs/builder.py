@@ -33,6 +33,9 @@ WRITTEN_GRAPHS = {
 }
 """Those that `uwe data graphs --texts` makes of the written texts and the lexicon."""
 
+ADVERT_GRAPHS = {"U": ("skill", "sentence"), "S": ("skill", "skill_alias")}
+"""Those that `uwe data graphs --adverts` makes of real adverts."""
+
 
 class GraphBuilder:
     """Graphs as they grow: what is said first of a node or an edge stands.

@@ -12,6 +12,7 @@ import typer
 from uwe.cli import arguments, output
 
 if TYPE_CHECKING:
+    from uwe.graphs.adverts import AdvertGraphs
     from uwe.graphs.build import BuiltGraphs
     from uwe.graphs.written import WrittenGraphs
 
@@ -53,6 +54,15 @@ Texts = Annotated[
     ),
 ]
 
+Adverts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Build the graphs U and S instead, of SkillSpan's training adverts in the data folder "
+        "and the skills that models answered, in FOLDER, such as data/ of the project.",
+    ),
+]
+
 
 def graphs(
     out: Out,
@@ -60,22 +70,33 @@ def graphs(
     heldout: HeldOut = False,
     skillskape: SkillSkape = None,
     texts: Texts = None,
+    adverts: Adverts = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Build the training graphs J, V, A, N and D, without what answers WorkBench.
 
     What could not be built from the files is listed at the end. With --texts, graphs of texts
-    that a language model wrote for ESCO's concepts are built instead; O*NET is not needed.
+    that a language model wrote for ESCO's concepts are built instead, with --adverts graphs of
+    real adverts; O*NET is not needed.
 
     Examples:
       uwe data graphs --data data --out data/train
       uwe data graphs --data data --out data/train_full --heldout
       uwe data graphs --data data --texts data --out data/written_clean
+      uwe data graphs --data data --adverts data --out data/adverts
     """
     from uwe.data import esco, onet
     from uwe.data.layout import data_folder
     from uwe.graphs.build import build_graphs
 
+    if adverts is not None:
+        if skillskape is not None or texts is not None or heldout:
+            raise typer.BadParameter(
+                "--skillskape, --texts and --heldout are for other graphs: leave them or --adverts "
+                "out"
+            )
+        _adverts(data_folder(data), adverts, out, as_json=as_json)
+        return
     if texts is not None:
         if skillskape is not None:
             raise typer.BadParameter("--skillskape is for the graph V: leave it or --texts out")
@@ -118,7 +139,23 @@ def _written(data: Path, texts: str, out: str, *, heldout: bool, as_json: bool) 
     output.print_line(onet.ATTRIBUTION)
 
 
-def _print_json(built: BuiltGraphs | WrittenGraphs) -> None:
+def _adverts(data: Path, adverts: str, out: str, *, as_json: bool) -> None:
+    from uwe.data import esco
+    from uwe.graphs.adverts import ATTRIBUTION, build_advert_graphs
+
+    built = build_advert_graphs(data, adverts, out)
+    if as_json:
+        _print_json(built)
+        return
+    output.print_line(f"{built.folder}: of SkillSpan's adverts and the answers in {adverts}")
+    _print_edges(built.relations, built.nodes)
+    for name, count in built.unanswered.items():
+        output.print_line(f"left out of {name}: {count:,} texts without an answer")
+    output.print_line(ATTRIBUTION)
+    output.print_line(esco.ATTRIBUTION)
+
+
+def _print_json(built: AdvertGraphs | BuiltGraphs | WrittenGraphs) -> None:
     others = dict(vars(built))
     document = {"path": str(others.pop("folder")), "edges": others.pop("relations"), **others}
     output.print_json(document, indent=2)
