@@ -18,6 +18,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from uwe.cache.columns import read_column
+from uwe.cache.filters import Where
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import flag, is_blank, is_iterable, listed, path_of, text_of
 from uwe.columns import arrow, metadata_array
@@ -27,13 +28,11 @@ from uwe.extraction.findings import Extraction, Extractions
 from uwe.parallelism import set_worker_threads
 from uwe.ranking.matches import Ranking, Rankings
 from uwe.ranking.rank import Abbreviate, rank_many
+from uwe.scorer import Scorer
 from uwe.spaces import space_cache, target_spaces
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from uwe.cache.filters import Where
-    from uwe.scorer import Scorer
 
 __all__ = ["Extractor", "Ranker"]
 

@@ -43,25 +43,15 @@ _VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Logistic regression on standardised features of a match.
+    """Logistic regression on standardised features of a match."""
 
-    Attributes:
-        features: Their names.
-        mean: (features,), float64: what is subtracted from each.
-        scale: (features,), float64: what it is divided by, > 0.
-        weights: (features,), float64: log-odds a unit.
-        bias: Log-odds of a match whose features are `mean`.
-        scorer: Text of the scorer whose scores it was fitted on; others have no confidence.
-        fitted_on: What it was fitted on, for people.
-    """
-
-    features: tuple[str, ...]
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    bias: float
-    scorer: str
-    fitted_on: str
+    features: tuple[str, ...]  # their names
+    mean: NDArray[np.float64]  # (features,), float64: what is subtracted from each
+    scale: NDArray[np.float64]  # (features,), float64: what it is divided by, > 0
+    weights: NDArray[np.float64]  # (features,), float64: log-odds a unit
+    bias: float  # log-odds of a match whose features are `mean`
+    scorer: str  # text of the scorer whose scores it was fitted on; others have no confidence
+    fitted_on: str  # what it was fitted on, for people
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Calibration):

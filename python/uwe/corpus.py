@@ -38,37 +38,23 @@ class Record:
 
 @dataclass(frozen=True)
 class TargetTable:
-    """Targets as `TargetCache.build` takes them.
+    """Targets as `TargetCache.build` takes them."""
 
-    Attributes:
-        labels: One text a target.
-        ids: One id or None a target.
-        aliases: Other texts of each target.
-        metadata: Columns of one value a target, None where an entry had none.
-    """
-
-    labels: list[str]
-    ids: list[str | None]
-    aliases: list[list[str]]
-    metadata: dict[str, list[Any]]
+    labels: list[str]  # one text a target
+    ids: list[str | None]  # one id or None a target
+    aliases: list[list[str]]  # other texts of each target
+    metadata: dict[str, list[Any]]  # columns of one value a target, None where an entry had none
 
 
 @dataclass(frozen=True)
 class RankingTask:
-    """Queries, targets, and which targets are relevant to which query.
+    """Queries, targets, and which targets are relevant to which query."""
 
-    Attributes:
-        target_ids: One id a target.
-        targets: One text a target; ties are broken by this order.
-        query_ids: One id a query.
-        queries: One text a query.
-        relevant: For each query the ascending indices of its relevant targets; may be empty.
-    """
-
-    target_ids: list[str]
-    targets: list[str]
-    query_ids: list[str]
-    queries: list[str]
+    target_ids: list[str]  # one id a target
+    targets: list[str]  # one text a target; ties are broken by this order
+    query_ids: list[str]  # one id a query
+    queries: list[str]  # one text a query
+    # For each query the ascending indices of its relevant targets; may be empty.
     relevant: list[list[int]]
 
 
@@ -197,10 +183,10 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     judgement may be repeated, not contradicted.
     """
     folder, split = path_of("folder", folder), file_name("the name of a split", split)
-    target_ids, targets = _identified(folder / "targets.jsonl.gz")
-    query_ids, queries = _identified(folder / f"{split}.queries.jsonl.gz")
-    target_index = {id_: i for i, id_ in enumerate(target_ids)}
-    query_index = {id_: i for i, id_ in enumerate(query_ids)}
+    targets = identified(folder / "targets.jsonl.gz")
+    queries = identified(folder / f"{split}.queries.jsonl.gz")
+    target_index = {id_: i for i, id_ in enumerate(targets)}
+    query_index = {id_: i for i, id_ in enumerate(queries)}
     judged: list[dict[int, bool]] = [{} for _ in queries]
     path = folder / f"{split}.qrels.tsv.gz"
     line = 0
@@ -227,7 +213,9 @@ def read_task(folder: str | Path, split: str = "test") -> RankingTask:
     except InputError as error:
         raise DataError(str(error), path=path, line=line) from None
     relevant = [sorted(t for t, yes in targets_.items() if yes) for targets_ in judged]
-    return RankingTask(target_ids, targets, query_ids, queries, relevant)
+    return RankingTask(
+        list(targets), list(targets.values()), list(queries), list(queries.values()), relevant
+    )
 
 
 def _judgement(line: str) -> tuple[str, str, bool]:
@@ -244,13 +232,13 @@ def _judgement(line: str) -> tuple[str, str, bool]:
     return query, target, int(grade) > 0
 
 
-def _identified(path: Path) -> tuple[list[str], list[str]]:
-    """Ids and texts of a file of `{"id", "text"}`."""
+def identified(path: Path) -> dict[str, str]:
+    """The texts of a file of `{"id", "text"}` by id, in its order."""
     texts: dict[str, str] = {}
     for record in read_queries(path):
         id_ = record.fields.get("id")
-        if not isinstance(id_, str) or not id_ or id_ in texts:
-            found = f"{shown(id_)} a second time" if isinstance(id_, str) and id_ else shown(id_)
+        if not isinstance(id_, str) or not id_.strip() or id_ in texts:
+            found = f"{shown(id_)} a second time" if id_ in texts else shown(id_)
             raise DataError(
                 f"expected 'id' with a text that no other entry has, got {found}: give it one",
                 path=path,
@@ -259,7 +247,7 @@ def _identified(path: Path) -> tuple[list[str], list[str]]:
         texts[id_] = record.text
     if not texts:
         raise DataError("expected at least one entry, got an empty file: fill it", path=path)
-    return list(texts), list(texts.values())
+    return texts
 
 
 def _form(

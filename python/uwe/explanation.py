@@ -5,11 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.cache.target_cache import TargetCache
 from uwe.checks import listed, natural, texts_of
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.encoder.words import WordGroups, words_of
@@ -17,16 +18,12 @@ from uwe.errors import InputError, shown
 from uwe.lexicon import checked_abbreviations
 from uwe.markup import aligned, cell, escaped
 from uwe.ranking.matches import Match
-from uwe.ranking.queries import chosen_scorer, encode_queries, target_cache
+from uwe.ranking.queries import Targets, chosen_scorer, encode_queries, target_cache
 from uwe.ranking.rank import Abbreviate
 from uwe.ranking.readings import readings_of
 from uwe.scorer import Scorer
 
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-    from uwe.ranking.queries import Targets
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -190,23 +187,11 @@ def explain_many(
 ) -> list[Explanation]:
     """`explain` for several targets, such as all matches of a query, which is encoded once.
 
-    Args:
-        query: The text that was ranked.
-        targets: As in `explain`.
-        wanted: Labels, ids, indices or matches.
-        scorer: None takes the cache's own.
-        abbreviations: As in `rank`.
+    `wanted` are labels, ids, indices or matches; other arguments, errors and warnings are as in
+    `explain`.
 
     Returns:
         One explanation for each target, in their order.
-
-    Raises:
-        InputError: As `explain`.
-        CacheMismatchError: As `explain`.
-        ModelError: As `explain`.
-
-    Warns:
-        TruncationWarning: As `explain`.
     """
     cache = target_cache(targets)
     if not isinstance(query, str):

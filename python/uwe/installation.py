@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 from uwe.errors import ModelError, UweError
@@ -33,8 +33,12 @@ def examine() -> dict[str, Any]:
         "system": platform.platform(),
         "packages": packages,
         "extras": extras,
-        "simd": _tried(_simd, problems, f"the compiled core does not load: {_AGAIN}"),
-        "threads": _tried(_threads, problems),
+        "simd": _tried(
+            lambda: import_module("uwe._core").simd_level(),
+            problems,
+            f"the compiled core does not load: {_AGAIN}",
+        ),
+        "threads": _tried(lambda: import_module("uwe.parallelism").threads(), problems),
         "environment": {
             name: "(set)" if _SECRET.search(name) else value
             for name, value in sorted(os.environ.items())
@@ -100,18 +104,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _simd() -> str:
-    from uwe._core import simd_level
-
-    return simd_level()
-
-
-def _threads() -> int:
-    from uwe.parallelism import threads
-
-    return threads()
 
 
 def _cache(problems: list[str]) -> dict[str, Any]:

@@ -127,9 +127,10 @@ class Abbreviations(Mapping[str, tuple[str, ...]]):
         return cls(table, words=words)
 
     @classmethod
+    @cache
     def built_in(cls) -> Abbreviations:
         """The table that comes with the package, in English."""
-        return _built_in()
+        return cls.read(_BUILT_IN)
 
     def updated(self, table: Mapping[str, str | Sequence[str]]) -> Abbreviations:
         """This table with entries of yours added, or put in place of those it has.
@@ -274,15 +275,10 @@ def _checked_words(words: object, table: Mapping[str, object]) -> frozenset[str]
     return frozenset(listed)
 
 
-@cache
-def _built_in() -> Abbreviations:
-    return Abbreviations.read(_BUILT_IN)
-
-
 def checked_abbreviations(given: object) -> Abbreviations | None:
     """The argument `abbreviations` of a ranking: a table, or None for no other reading."""
     if given is True:
-        return _built_in()
+        return Abbreviations.built_in()
     if given is False:
         return None
     if isinstance(given, Abbreviations):

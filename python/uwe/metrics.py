@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +15,8 @@ from uwe.columns import values_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError, shown
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.queries import chosen_scorer, encoded, several, target_cache
+from uwe.ranking.queries import Targets, chosen_scorer, encoded, several, target_cache
 from uwe.scorer import Scorer, core_scorer
-
-if TYPE_CHECKING:
-    from uwe.ranking.queries import Targets
-
 
 DEFAULT_METRICS = ("MAP", "RP@10", "MRR")
 """What WorkBench reports for its ranking tasks."""

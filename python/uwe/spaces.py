@@ -15,14 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
-from uwe.cache.builder import check_form, check_model
+from uwe.cache.builder import Dtype, Tokens, check_form, check_model
 from uwe.cache.target_cache import TargetCache
 from uwe.corpus import TargetTable
 from uwe.encoder.loading import load
+from uwe.encoder.tokens import Encoder
 from uwe.errors import (
     CacheCorruptError,
     CacheError,
@@ -32,12 +33,7 @@ from uwe.errors import (
     InputError,
     shown,
 )
-
-if TYPE_CHECKING:
-    from uwe.cache.builder import Dtype, Tokens
-    from uwe.encoder.tokens import Encoder
-    from uwe.progress import Progress
-
+from uwe.progress import Progress
 
 _ASSETS = Path(__file__).parent / "assets" / "spaces"
 _POLL_SECONDS = 0.1

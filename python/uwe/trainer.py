@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from uwe.bench.evaluation import evaluate
 from uwe.bench.tasks import TASKS, chosen_splits
 from uwe.data.layout import data_folder
-from uwe.errors import InputError, MissingExtraError
+from uwe.errors import InputError, MissingExtraError, extra
 from uwe.metrics import checked_metrics
 from uwe.progress import Progress
 
@@ -56,16 +56,12 @@ def train(
             `out`; or if a step does not fit into memory.
         OSError: If a file cannot be read or written; the last checkpoint is whole.
     """
-    try:
+    with extra("train", "uwe.train"):
         from uwe.training import loop
         from uwe.training.recipe import Recipe, read_recipe
-    except ImportError as error:
-        if error.name is not None and error.name.startswith("uwe"):
-            raise
-        raise MissingExtraError("train", f"uwe.train (it uses {error.name})") from None
 
     if find_spec("transformers") is None:  # which is imported where a model is read
-        raise MissingExtraError("train", "uwe.train (it uses transformers)")
+        raise MissingExtraError("train", "uwe.train")
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe, changes=changes)
     elif changes:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from uwe.bench.results import METRICS, Entry, Interval, ModelRecord, Regime, Results, TaskRecord
+from uwe.encoder.config import TrainingSource
 
 TASKS = {
     "job2skill/test": ("job2skill", "data engineer|pastry chef|court clerk|nurse", 120, 3039, 24),
@@ -28,7 +29,7 @@ REGIMES = {
 MODELS = {
     "uwe-mini": ModelRecord(
         "uwe-mini", "uwe", "uwe-mini", "5f" * 32,
-        ({"name": "train/esco.edges.tsv.gz", "sha256": "ab" * 32},),
+        (TrainingSource("train/esco.edges.tsv.gz", "ab" * 32),),
     ),
     "bm25": ModelRecord("bm25", "bm25", "bm25"),
 }  # fmt: skip

@@ -64,7 +64,7 @@ def test_malformed_edges_are_named(tmp_path: Path, edges: str, line: int | None,
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ([("o/1", "baker"), ("o/1", "miller")], "occurs twice"),
+        ([("o/1", "baker"), ("o/1", "miller")], "a second time"),
         ([("o/1", "baker"), ("o/2", " ")], "blank"),
         ([("o/1", "baker"), (" ", "miller")], "'id'"),
         ([("o/1", "baker"), (2, "miller")], "'id'"),

@@ -60,7 +60,7 @@ def test_sentences_join_the_skills_that_are_here(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("1,,['x']", "expected 'sentence'"),
+        ("1,,['x']", "expected a text"),
         ("1,Earn.,open(", "labels"),
         ("1,Earn.,__import__('os')", "labels"),
         ("1,Earn.,[1]", "labels"),

@@ -162,21 +162,14 @@ def cross_validated(
 
 @dataclass(frozen=True)
 class Reliability:
-    """How confidence and truth agree, over the best match of each query.
+    """How confidence and truth agree, over the best match of each query."""
 
-    Attributes:
-        queries: How many.
-        right: Share of best matches that are right.
-        confidence: Mean confidence of the best matches.
-        error: Expected calibration error, in ten bins of equal width.
-        answerable: Area under the ROC curve of the highest confidence of a query, queries with an
-            answer against those without; None where all are of one sort.
-    """
-
-    queries: int
-    right: float
-    confidence: float
-    error: float
+    queries: int  # how many
+    right: float  # share of best matches that are right
+    confidence: float  # mean confidence of the best matches
+    error: float  # expected calibration error, in ten bins of equal width
+    # Area under the ROC curve of the highest confidence of a query, queries with an answer against
+    # those without; None where all are of one sort.
     answerable: float | None
 
     @classmethod

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,14 @@ from uwe.bench.calibration import (
     risk_threshold,
 )
 from uwe.cache.target_cache import TargetCache
-from uwe.calibration import FEATURES, calibrations_of
+from uwe.calibration import FEATURES, Calibration, calibrations_of
 from uwe.checks import listed
 from uwe.errors import InputError, extra, shown
 from uwe.progress import Progress, check_progress, reporting
 from uwe.ranking.queries import chosen_scorer
-from uwe.ranking.rank import ranked_features
+from uwe.ranking.rank import Abbreviate, ranked_features
+from uwe.scorer import Scorer
 from uwe.spaces import SharedCache
-
-if TYPE_CHECKING:
-    from uwe.calibration import Calibration
-    from uwe.ranking.rank import Abbreviate
-    from uwe.scorer import Scorer
-
 
 RISKS = (0.05, 0.1, 0.2)
 """Shares of queries with a wrong first match that a `min_confidence` is given for."""

@@ -43,66 +43,41 @@ _LEAST_CONFIDENCE = 0.05
 
 @dataclass(frozen=True)
 class Figures:
-    """What was found at a threshold, summed over all texts.
+    """What was found at a threshold, summed over all texts."""
 
-    Attributes:
-        threshold: The least score that counts; None where all counts.
-        found: Findings, or places.
-        right: Those of them that are right.
-        marked: Marked places.
-        recalled: Those of them that a right finding, or a place, overlaps.
-        idle: Findings (places) whose best place lies in lines without any marked place: headings,
-            benefits, what the company says of itself.
-        precision: right / found; 0 where nothing was found.
-        recall: recalled / marked.
-        f1: Harmonic mean of both.
-    """
-
-    threshold: float | None
-    found: int
-    right: int
-    marked: int
-    recalled: int
+    threshold: float | None  # the least score that counts; None where all counts
+    found: int  # findings, or places
+    right: int  # those of them that are right
+    marked: int  # marked places
+    recalled: int  # those of them that a right finding, or a place, overlaps
+    # Findings (places) whose best place lies in lines without any marked place: headings, benefits,
+    # what the company says of itself.
     idle: int
-    precision: Interval
-    recall: Interval
-    f1: Interval
+    precision: Interval  # right / found; 0 where nothing was found
+    recall: Interval  # recalled / marked
+    f1: Interval  # harmonic mean of both
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Figures at two thresholds, and precision and recall at each.
+    """Figures at two thresholds, and precision and recall at each."""
 
-    Attributes:
-        default: At the threshold that was asked for.
-        best: At the one of the greatest F1, chosen on these very texts: a limit, no expectation.
-        thresholds: Scores at which a count changes, descending.
-        precision: At each of them.
-        recall: At each of them.
-    """
-
-    default: Figures
+    default: Figures  # at the threshold that was asked for
+    # At the one of the greatest F1, chosen on these very texts: a limit, no expectation.
     best: Figures
-    thresholds: tuple[float, ...]
-    precision: tuple[float, ...]
-    recall: tuple[float, ...]
+    thresholds: tuple[float, ...]  # scores at which a count changes, descending
+    precision: tuple[float, ...]  # at each of them
+    recall: tuple[float, ...]  # at each of them
 
 
 @dataclass(frozen=True)
 class ExtractionResult:
-    """What an extractor found in a set of texts.
+    """What an extractor found in a set of texts."""
 
-    Attributes:
-        texts: How many.
-        seconds: Time that the extractor took for a text, on average.
-        labels: Of findings; None where the marked places have no labels.
-        places: Of places alone.
-    """
-
-    texts: int
-    seconds: float
-    labels: Measure | None
-    places: Measure
+    texts: int  # how many
+    seconds: float  # time that the extractor took for a text, on average
+    labels: Measure | None  # of findings; None where the marked places have no labels
+    places: Measure  # of places alone
 
     def to_json(self) -> str:
         """The result as one JSON object."""

@@ -21,23 +21,15 @@ ScoreBlock = Callable[[Sequence[str]], NDArray[np.float32]]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchModel:
-    """What results say about a model.
+    """What results say about a model."""
 
-    Attributes:
-        name: For people and tables.
-        kind: How it was made: `uwe`, `sentence-transformers`, `workrb`, `bm25`, `tfidf`,
-            `callable`.
-        source: What `--model` takes to get it again; empty for an object passed in.
-        fingerprint: sha256 of what decides its figures; empty if it cannot be known.
-        trained_on: Training files that it declares.
-        untrained: Whether nothing in it was ever trained, as with BM25: no test can be in it.
-    """
-
-    name: str
+    name: str  # for people and tables
+    # How it was made: `uwe`, `sentence-transformers`, `workrb`, `bm25`, `tfidf`, `callable`.
     kind: str
-    source: str = ""
-    fingerprint: str = ""
-    trained_on: tuple[TrainingSource, ...] = ()
+    source: str = ""  # what `--model` takes to get it again; empty for an object passed in
+    fingerprint: str = ""  # sha256 of what decides its figures; empty if it cannot be known
+    trained_on: tuple[TrainingSource, ...] = ()  # training files that it declares
+    # Whether nothing in it was ever trained, as with BM25: no test can be in it.
     untrained: bool = False
 
 
@@ -52,14 +44,11 @@ class EncoderModel(BenchModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringModel(BenchModel):
-    """A model that scores by itself, a block of queries at a time.
+    """A model that scores by itself, a block of queries at a time."""
 
-    Attributes:
-        prepare: Takes all texts of a target space, once; returns what scores a block of queries.
-        block: Most queries in a block: what `prepare` returns is asked for (block, targets).
-    """
-
+    # Takes all texts of a target space, once; returns what scores a block of queries.
     prepare: Callable[[Sequence[str]], ScoreBlock]
+    # Most queries in a block: what `prepare` returns is asked for (block, targets).
     block: int = 256
 
 
@@ -80,15 +69,10 @@ TEMPERATURES = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 @dataclass(frozen=True)
 class Scoring:
-    """One way to score; prints as `soft:0.5`, or `soft_query:0.5/pooled` against pooled targets.
+    """One way to score; prints as `soft:0.5`, or `soft_query:0.5/pooled` against pooled targets."""
 
-    Attributes:
-        scorer: How token vectors become a score.
-        tokens: Whether a target is all its token vectors or the mean of them.
-    """
-
-    scorer: Scorer
-    tokens: Tokens = "all"
+    scorer: Scorer  # how token vectors become a score
+    tokens: Tokens = "all"  # whether a target is all its token vectors or the mean of them
 
     @classmethod
     def parse(cls, text: str) -> Scoring:

@@ -123,7 +123,7 @@ def _case(fields: dict[str, Any], line: int | None) -> _Case:
             raise InputError(f"expected {name!r} to be a text, got {shown(value)}: correct it")
     if "/" in texts["category"] or texts["category"].endswith(_CLEAN):
         raise InputError(f"expected another category than {texts['category']!r}: rename it")
-    lists = {}
+    lists: dict[str, Any] = {}
     for name in ("wanted", "traps"):
         value = fields.get(name, [])
         value = [value] if isinstance(value, str) else value
@@ -136,12 +136,5 @@ def _case(fields: dict[str, Any], line: int | None) -> _Case:
         raise InputError("expected at least one wanted label, got none: add one")
     if both := [label for label in lists["traps"] if label in lists["wanted"]]:
         raise InputError(f"the label {both[0]!r} is wanted and a trap: leave one out")
-    return _Case(
-        id=texts["id"],
-        category=texts["category"],
-        query=texts["query"],
-        wanted=lists["wanted"],
-        traps=lists["traps"],
-        clean=texts["clean"],
-        line=line,
-    )
+    del texts["note"]
+    return _Case(**texts, **lists, line=line)

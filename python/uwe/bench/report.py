@@ -281,7 +281,9 @@ def _provenance(report: Report) -> list[Section]:
     """Of each model, run and split what makes its figures repeatable."""
     found = []
     for model in report.results.models.values():
-        trained = [" ".join(source.values()) for source in model.trained_on] or ["states nothing"]
+        trained = [f"{source.name} {source.sha256}" for source in model.trained_on] or [
+            "states nothing"
+        ]
         facts = [("kind", model.kind), ("source", model.source)]
         facts += [("fingerprint", model.fingerprint or "not known")]
         facts += [("trained on", text) for text in trained]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict
@@ -21,6 +21,7 @@ from uwe.bench.figures import figure_tables
 from uwe.bench.model import BenchModel
 from uwe.bench.tasks import PAIRWISE
 from uwe.checks import path_of, text_of
+from uwe.encoder.config import TrainingSource
 from uwe.errors import DataError, InputError, extra
 from uwe.files.atomic import write_text
 
@@ -46,19 +47,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Regime:
-    """What the model had seen of a task, decided by the audit.
+    """What the model had seen of a task, decided by the audit."""
 
-    Attributes:
-        name: One of `clean`, `held-out`, `seen`, `undeclared`.
-        reason: Why, in a sentence.
-        pairs: (query, target) pairs of the task.
-        found: How many of them occur in the training edges, case-folded, in either direction;
-            None where the training files cannot be read.
-    """
-
-    name: str
-    reason: str
-    pairs: int
+    name: str  # one of `clean`, `held-out`, `seen`, `undeclared`
+    reason: str  # why, in a sentence
+    pairs: int  # (query, target) pairs of the task
+    # How many of them occur in the training edges, case-folded, in either direction; None where the
+    # training files cannot be read.
     found: int | None = None
 
 
@@ -70,63 +65,37 @@ class ModelRecord:
     kind: str
     source: str = ""
     fingerprint: str = ""
-    trained_on: tuple[dict[str, str], ...] = ()
+    trained_on: tuple[TrainingSource, ...] = ()
 
     @classmethod
     def of(cls, model: BenchModel) -> ModelRecord:
         """What results keep of a model."""
-        return cls(
-            name=model.name,
-            kind=model.kind,
-            source=model.source,
-            fingerprint=model.fingerprint,
-            trained_on=tuple({"name": s.name, "sha256": s.sha256} for s in model.trained_on),
-        )
+        return cls(model.name, model.kind, model.source, model.fingerprint, model.trained_on)
 
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """A split of a task, as it was evaluated.
+    """A split of a task, as it was evaluated."""
 
-    Attributes:
-        name: The task's.
-        split: `val`, `test`, or what the files call it.
-        paper: The paper's task that it belongs to, or an empty text.
-        substitute: Whether it only stands in for that.
-        space: The target space and its version.
-        measures: What a high figure means.
-        licence: Of the data.
-        deviations: From WorkRB's task.
-        notes: What the reader of the files found, and whatever else qualifies the figures.
-        seals: sha256 of each file's content without aliases.
-        queries: How many were evaluated.
-        available: How many there are; more than `queries` under a limit.
-        left_out: Evaluated queries without a relevant target, which no mean counts.
-        targets: Size of the target space.
-        aliases: Other texts of targets that were scored too; 0 where labels alone are targets.
-        pairs: Relevant (query, target) pairs.
-        query_words: Words of each evaluated query.
-        seed: Of the sample under a limit; None for all queries.
-    """
-
-    name: str
-    split: str
-    paper: str
-    substitute: bool
-    space: str
-    measures: str
-    licence: str
-    deviations: tuple[str, ...]
+    name: str  # the task's
+    split: str  # `val`, `test`, or what the files call it
+    paper: str  # the paper's task that it belongs to, or an empty text
+    substitute: bool  # whether it only stands in for that
+    space: str  # the target space and its version
+    measures: str  # what a high figure means
+    licence: str  # of the data
+    deviations: tuple[str, ...]  # from WorkRB's task
+    # What the reader of the files found, and whatever else qualifies the figures.
     notes: tuple[str, ...]
-    seals: dict[str, str]
-    queries: int
-    available: int
-    left_out: int
-    targets: int
-    aliases: int
-    pairs: int
-    query_words: tuple[int, ...] = field(repr=False)
-    seed: int | None
+    seals: dict[str, str]  # sha256 of each file's content without aliases
+    queries: int  # how many were evaluated
+    available: int  # how many there are; more than `queries` under a limit
+    left_out: int  # evaluated queries without a relevant target, which no mean counts
+    targets: int  # size of the target space
+    aliases: int  # other texts of targets that were scored too; 0 where labels alone are targets
+    pairs: int  # relevant (query, target) pairs
+    query_words: tuple[int, ...] = field(repr=False)  # words of each evaluated query
+    seed: int | None  # of the sample under a limit; None for all queries
 
     @property
     def key(self) -> str:
@@ -166,37 +135,27 @@ class HardQuery(TypedDict):
 
 @dataclass(frozen=True)
 class Entry:
-    """One model with one scorer on one split of a task.
+    """One model with one scorer on one split of a task."""
 
-    Attributes:
-        model: Name of the model, in `Results.models`.
-        scorer: Such as `pooled`, `soft:0.5`, `soft:0.5/pooled`; empty for models that score by
-            themselves.
-        task: Key of the task, in `Results.tasks`.
-        regime: What the model had seen of it.
-        metrics: By name.
-        ranks: For each query the ranks of its relevant targets, ascending; may be empty.
-        frequencies: For each rank, of how many evaluated queries that target is relevant to.
-        truncated: Queries that the model cut.
-        seconds: By part: `encode targets`, `encode queries`, `score`.
-        hardest: Queries with the lowest AP, each with what was ranked instead.
-        tied: Queries for which all targets scored the same, so that their order ranked them;
-            None where that was not counted, as with token vectors.
-        traps: Where the task has traps, for each query one more than the number of targets that
-            score above the best of its traps.
-    """
-
-    model: str
+    model: str  # name of the model, in `Results.models`
+    # Such as `pooled`, `soft:0.5`, `soft:0.5/pooled`; empty for models that score by themselves.
     scorer: str
-    task: str
-    regime: Regime
-    metrics: dict[str, Interval]
+    task: str  # key of the task, in `Results.tasks`
+    regime: Regime  # what the model had seen of it
+    metrics: dict[str, Interval]  # by name
+    # For each query the ranks of its relevant targets, ascending; may be empty.
     ranks: tuple[tuple[int, ...], ...] = field(repr=False)
+    # For each rank, of how many evaluated queries that target is relevant to.
     frequencies: tuple[tuple[int, ...], ...] = field(repr=False)
-    truncated: int
-    seconds: dict[str, float]
+    truncated: int  # queries that the model cut
+    seconds: dict[str, float]  # by part: `encode targets`, `encode queries`, `score`
+    # Queries with the lowest AP, each with what was ranked instead.
     hardest: tuple[HardQuery, ...] = field(default=(), repr=False)
+    # Queries for which all targets scored the same, so that their order ranked them; None where
+    # that was not counted, as with token vectors.
     tied: int | None = None
+    # Where the task has traps, for each query one more than the number of targets that score above
+    # the best of its traps.
     traps: tuple[int, ...] = field(default=(), repr=False)
 
     @property
@@ -336,12 +295,11 @@ class Results:
         for entry in other.entries:
             if (entry.model, entry.scorer, entry.task) in mine_keys:
                 raise InputError(f"{entry.label} on {entry.task} is in two results: leave one out")
-        return Results(
+        return replace(
+            self,
             created=min(self.created, other.created),
             uwe=self.uwe if self.uwe == other.uwe else f"{self.uwe}, {other.uwe}",
             versions={**other.versions, **self.versions},
-            machine=self.machine,
-            seed=self.seed,
             limit=self.limit if self.limit is not None else other.limit,
             seconds=self.seconds + other.seconds,
             peak_bytes=max(self.peak_bytes, other.peak_bytes),

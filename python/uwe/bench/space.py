@@ -34,7 +34,12 @@ from uwe.ranking.readings import best_of_readings
 from uwe.scorer import CoreScorer, Scorer, core_scorer
 
 Count = Callable[[int], object]
-_Given = tuple[_core.TargetCache, NDArray[np.float32], NDArray[np.int64]]
+Indices = NDArray[np.int64]
+Ranks = Iterator[tuple[str, Indices]]
+"""For each scoring its name and the rank of each relevant target: (pairs,), from 1."""
+Top = tuple[Indices, NDArray[np.float32]]
+"""Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
+_Given = tuple[_core.TargetCache, NDArray[np.float32], Indices]
 
 
 class Relevant:
@@ -77,16 +82,12 @@ class PreparedSpace(ABC):
         self.score_seconds: dict[str, float] = defaultdict(float)
 
     @abstractmethod
-    def ranks(
-        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
-        """For each scoring its name and the rank of each relevant target: (pairs,), from 1."""
+    def ranks(self, queries: Sequence[str], relevant: Indices, offsets: Indices) -> Ranks:
+        """Of some queries, with their relevant targets as `Relevant.block` gives them."""
 
     @abstractmethod
-    def top(
-        self, queries: Sequence[str], scoring: str, k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Indices and scores of the best `k` targets: (queries, min(k, targets)), best first."""
+    def top(self, queries: Sequence[str], scoring: str, k: int) -> Top:
+        """The best of some queries."""
 
     @abstractmethod
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:
@@ -167,9 +168,7 @@ class _EncodedSpace(PreparedSpace):
             )  # fmt: skip
         self.seconds["encode targets"] += time.perf_counter() - started
 
-    def ranks(
-        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    def ranks(self, queries: Sequence[str], relevant: Indices, offsets: Indices) -> Ranks:
         started = time.perf_counter()
         # Kept, as `top` may be asked for the same block next.
         self._last = list(queries), encode_queries(queries, self._caches["all"])
@@ -181,9 +180,7 @@ class _EncodedSpace(PreparedSpace):
             self.score_seconds[name] += time.perf_counter() - started
             yield name, found
 
-    def top(
-        self, queries: Sequence[str], scoring: str, k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def top(self, queries: Sequence[str], scoring: str, k: int) -> Top:
         given, form = self._given(queries, scoring)
         indices, scores, *_ = _core.cache_rank(*given, **form, k=k)
         return indices, scores
@@ -216,9 +213,7 @@ class _NamedSpace(_EncodedSpace):
 
     _abbreviations = True
 
-    def ranks(
-        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    def ranks(self, queries: Sequence[str], relevant: Indices, offsets: Indices) -> Ranks:
         of_pair = np.repeat(np.arange(len(queries)), np.diff(offsets))
         for name, scoring in self._by_name.items():
             started = time.perf_counter()
@@ -230,16 +225,12 @@ class _NamedSpace(_EncodedSpace):
             self.score_seconds[name] += time.perf_counter() - started
             yield name, places[of_pair, relevant]
 
-    def top(
-        self, queries: Sequence[str], scoring: str, k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def top(self, queries: Sequence[str], scoring: str, k: int) -> Top:
         chosen = self._by_name[scoring]
         return ranked_by_names(queries, self._caches[chosen.tokens], chosen.scorer, k)
 
 
-def ranked_by_names(
-    queries: Sequence[str], cache: TargetCache, scorer: Scorer, k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def ranked_by_names(queries: Sequence[str], cache: TargetCache, scorer: Scorer, k: int) -> Top:
     """The best targets as `uwe.rank` gives them: by all names, with abbreviations written out.
 
     The cache has the names as aliases. Indices and scores are (queries, min(k, targets)), int64 and
@@ -293,9 +284,7 @@ class _ScoredSpace(PreparedSpace):
         self._score: ScoreBlock = model.prepare(texts)
         self.seconds["encode targets"] += time.perf_counter() - started
 
-    def ranks(
-        self, queries: Sequence[str], relevant: NDArray[np.int64], offsets: NDArray[np.int64]
-    ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    def ranks(self, queries: Sequence[str], relevant: Indices, offsets: Indices) -> Ranks:
         started = time.perf_counter()
         scores = self.scores(queries, "")
         found = _core.ranks(scores, relevant, offsets)
@@ -305,9 +294,7 @@ class _ScoredSpace(PreparedSpace):
         self.score_seconds[""] += time.perf_counter() - started
         yield "", found
 
-    def top(
-        self, queries: Sequence[str], scoring: str, k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def top(self, queries: Sequence[str], scoring: str, k: int) -> Top:
         return _core.top_k(self.scores(queries, scoring), min(k, self._targets))
 
     def scores(self, queries: Sequence[str], scoring: str) -> NDArray[np.float32]:

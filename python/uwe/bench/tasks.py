@@ -29,46 +29,29 @@ GROUPS = {"all": "workbench/", "typed": "typed/", "probes": ""}
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a task measures, and what one has to know to read its figures.
+    """What a task measures, and what one has to know to read its figures."""
 
-    Attributes:
-        name: Also the name of its folder.
-        folder: Where it lies below the data folder; for a user's own task its absolute path. A set
-            of what people type may be a file, and probe cases are one.
-        paper: Which of `PAPER_TASKS` it belongs to; empty for extras and users' own.
-        query: What a query is.
-        target: What a target is.
-        measures: What a high figure means, in a sentence.
-        space: The target space and its version.
-        source: Where the data come from.
-        licence: Under which terms.
-        origins: Relations, as the third column of training edges names them, that come from the
-            relation, data set or generator that made this task.
-        deviations: Each difference from WorkRB's task of that name.
-        made_by: The command that makes its folder; empty for a user's own.
-        substitute: Whether it only stands in for the paper's task.
-        probes: Whether it is a file of probe cases.
-        typed: Which of `uwe.data.typed.TYPED_SETS` it is; empty for a task folder.
-        names: Whether its target space has all its names, in place of labels alone.
-        shown: Metrics by which it is read, where these are others than the first two measured.
-    """
-
-    name: str
+    name: str  # also the name of its folder
+    # Where it lies below the data folder; for a user's own task its absolute path. A set of what
+    # people type may be a file, and probe cases are one.
     folder: str
-    paper: str = ""
-    query: str
-    target: str
-    measures: str
-    space: str
-    source: str
-    licence: str
-    made_by: str = ""
+    paper: str = ""  # which of `PAPER_TASKS` it belongs to; empty for extras and users' own
+    query: str  # what a query is
+    target: str  # what a target is
+    measures: str  # what a high figure means, in a sentence
+    space: str  # the target space and its version
+    source: str  # where the data come from
+    licence: str  # under which terms
+    made_by: str = ""  # the command that makes its folder; empty for a user's own
+    # Relations, as the third column of training edges names them, that come from the relation, data
+    # set or generator that made this task.
     origins: tuple[str, ...] = ()
-    deviations: tuple[str, ...] = ()
-    substitute: bool = False
-    probes: bool = False
-    typed: str = ""
-    names: bool = False
+    deviations: tuple[str, ...] = ()  # each difference from WorkRB's task of that name
+    substitute: bool = False  # whether it only stands in for the paper's task
+    probes: bool = False  # whether it is a file of probe cases
+    typed: str = ""  # which of `uwe.data.typed.TYPED_SETS` it is; empty for a task folder
+    names: bool = False  # whether its target space has all its names, in place of labels alone
+    # Metrics by which it is read, where these are others than the first two measured.
     shown: tuple[str, ...] = ()
 
     def splits(self, path: Path) -> list[str]:

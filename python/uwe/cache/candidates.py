@@ -17,21 +17,18 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.cache.target_cache import TargetCache
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import CacheError, extra
 from uwe.files.atomic import replaced_path, write_text
 from uwe.files.hashing import file_sha256
-
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-
 
 _FORMAT = 1
 # hnswlib's own recommendation for high recall at hundreds of dimensions; a fixed seed and one
@@ -85,7 +82,8 @@ def propose(
     The index is read from beside the cache; it is built there at first use, and again if the cache
     has changed since or its file is damaged. Where it cannot be written it lives in memory.
     """
-    hnswlib = _library()
+    with extra("ann", "candidates="):
+        import hnswlib
     everything = np.arange(len(targets)) if subset is None else subset
     if len(everything) <= max(count, len(targets) // _NARROW if subset is not None else 0):
         return [everything] * len(queries)
@@ -250,9 +248,3 @@ def _identity(targets: TargetCache) -> dict[str, Any]:
 
 def _seal_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
-
-
-def _library() -> Any:
-    with extra("ann", "candidates="):
-        import hnswlib
-    return hnswlib

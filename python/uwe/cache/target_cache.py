@@ -158,24 +158,14 @@ class TargetCache:
     ) -> TargetCache:
         """Make a cache of token vectors that you have already.
 
-        Args:
-            vectors: Those of all texts: of the first target its label, then its aliases, then of
-                the second target, and so on.
-            labels: The targets' texts, as in `build`, like all that follows.
-            model: The model that made the vectors, to encode queries with. Without one, queries
-                are token vectors too (`top_k`, `scores`, `cache_metrics`), and `scorer` is needed.
-            path: Folder of the cache, or None.
-            ids: An id or None for each target.
-            aliases: Other texts of each target.
-            metadata: Columns to filter by.
-            scorer: None takes `model.config.scorer`.
-            dtype: How unit vectors are stored.
-            tokens: What a target keeps.
+        Args that are not named here are as in `build`, and so are errors.
+
+        `vectors` are those of all texts: of the first target its label, then its aliases, then of
+        the second target, and so on. `model` made them, and encodes queries; without one, queries
+        are token vectors too (`top_k`, `scores`, `cache_metrics`), and `scorer` is needed.
 
         Raises:
             InputError: As `build`; if there are not as many token vectors as texts.
-            CacheFormatError: As `build`.
-            CacheError: As `build`.
         """
         if model is not None:
             check_model(model)
@@ -449,15 +439,8 @@ class TargetCache:
     ) -> TargetCache:
         """Encode more targets with the cache's model, after those that are there.
 
-        Each call adds a data file; `compact` joins them.
-
-        Args:
-            labels: As in `build`, like all that follows.
-            ids: They differ from those in the cache too.
-            aliases: Other texts of each new target.
-            metadata: The same columns as the cache has, no more and no fewer.
-            block: Texts encoded and held in memory at a time.
-            progress: True for a bar, or a callable.
+        Each call adds a data file; `compact` joins them. Arguments are as in `build`; ids differ
+        from those in the cache too, and `metadata` has its columns, no more and no fewer.
 
         Returns:
             The cache with the new targets, newly opened; this one stays as it is.

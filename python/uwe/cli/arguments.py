@@ -83,6 +83,15 @@ FileFormat = Annotated[
         "--delimiter, and lines for standard input.",
     ),
 ]  # fmt: skip
+PairFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="FORMAT",
+        help="csv, jsonl or parquet (extra: arrow); the default is told by the suffix (.csv, "
+        ".tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and jsonl for standard "
+        "input.",
+    ),
+]  # fmt: skip
 Delimiter = Annotated[
     str | None,
     typer.Option(
@@ -213,25 +222,22 @@ def source_of(path: str) -> str | Iterable[bytes]:
     return sys.stdin.buffer
 
 
-def read_records(
-    source: str,
-    format_: str | None,
-    skipped: Skipped | None,
-    field: str | None,
-    delimiter: str | None,
+def read_pairs(
+    source: str, format_: str | None, delimiter: str | None, skipped: Skipped | None = None
 ) -> Iterator[Record]:
-    """The entries of a file or of standard input (`-`), one after the other.
+    """The entries of a file or of standard input (`-`), whose text is the field `query`.
 
-    `skipped` takes what is wrong with invalid entries; without it the first one is raised. `field`
-    is the key or column of the text.
+    `skipped` takes what is wrong with invalid entries; without it the first one is raised.
     """
     from uwe.corpus import read_queries
 
+    if source == "-" and delimiter is None:
+        format_ = format_ or "jsonl"
     return read_queries(
         source_of(source),
         format=file_format(format_),
         delimiter=file_delimiter(delimiter),
-        field=field,
+        field="query",
         on_invalid=skipped,
     )
 

@@ -38,15 +38,7 @@ def calibrate_command(
     scorer: arguments.ScorerName = None,
     model: arguments.Model = None,
     abbreviations: arguments.AbbreviationTable = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT",
-            help="csv, jsonl or parquet (extra: arrow); the default is told by the suffix (.csv, "
-            ".tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and jsonl for standard "
-            "input.",
-        ),
-    ] = None,
+    format_: arguments.PairFormat = None,
     delimiter: arguments.Delimiter = None,
     plot: Annotated[
         str | None,
@@ -83,9 +75,7 @@ def calibrate_command(
     if targets in target_spaces():  # told before its cache is built
         raise shared_space(targets)
     space = arguments.open_targets(targets, model)
-    if pairs == "-" and format_ is None and delimiter is None:
-        format_ = "jsonl"
-    records = arguments.read_records(pairs, format_, None, "query", delimiter)
+    records = arguments.read_pairs(pairs, format_, delimiter)
     found = calibrate(
         _answers(records, space, None if pairs == "-" else pairs),
         space,

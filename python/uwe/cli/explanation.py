@@ -37,14 +37,7 @@ def explain_command(
             "lines or CSV with query and target, a label or in JSON an index.",
         ),
     ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT",
-            help="csv or jsonl; the default is told by the suffix (.csv, .tsv, .jsonl, also "
-            "with .gz), csv with --delimiter, and jsonl for standard input.",
-        ),
-    ] = None,
+    format_: arguments.PairFormat = None,
     delimiter: arguments.Delimiter = None,
     skip_invalid: arguments.SkipInvalid = False,
     as_json: arguments.AsJson = False,
@@ -97,11 +90,7 @@ def _explain_stream(
     from uwe.progress import reporting
 
     skipped = arguments.Skipped()
-    if source == "-" and format_ is None and delimiter is None:
-        format_ = "jsonl"
-    records = arguments.read_records(
-        source, format_, skipped if skip_invalid else None, "query", delimiter
-    )
+    records = arguments.read_pairs(source, format_, delimiter, skipped if skip_invalid else None)
     with reporting(not sys.stdout.isatty(), None, "Explaining") as progress:
         for done, record in enumerate(records, 1):
             try:

@@ -34,7 +34,8 @@ def print_table(ranked: Ranked) -> None:
     rows = [["rank", "label", "score", *columns]]
     for i, match in enumerate(matches):
         label = match.label if match.alias is None else f"{match.label} (alias: {match.alias})"
-        rest = [_percent(match.confidence)] if judged else []
+        sure = "" if match.confidence is None else f"{match.confidence:.0%}"
+        rest = [sure] if judged else []
         rest += [] if reasons is None else [_earned(reasons[i])]
         rows.append([str(i + 1), label, f"{match.score:.3f}", *rest])
     for reading in dict.fromkeys(match.read_as for match in matches if match.read_as):
@@ -89,10 +90,6 @@ def _rows(ranked: Ranked, score: str = "", confidence: str = "") -> list[list[An
         for i, row in enumerate(rows):
             row.append(_earned(reasons[i]) if reasons else None)
     return [[ranked.query, *row] for row in rows]
-
-
-def _percent(confidence: float | None) -> str:
-    return "" if confidence is None else f"{confidence:.0%}"
 
 
 def _earned(reason: Explanation) -> str:

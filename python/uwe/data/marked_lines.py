@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import is_blank
+from uwe.corpus import read_queries
 from uwe.data.tables import tabbed_rows
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import DataError
 from uwe.extraction.skill_head import token_shapes
-from uwe.files.records import checked, entries_of, lines_of
+from uwe.files.records import checked, entries_in
 from uwe.progress import Progress
 
 CLASSES = ("skills", "knowledge")
@@ -28,23 +29,16 @@ _SEVERAL = ("sentence", "ids", "labels")
 
 @dataclass(frozen=True)
 class MarkedLines:
-    """Lines of texts, encoded, with what experts marked.
+    """Lines of texts, encoded, with what experts marked."""
 
-    Attributes:
-        vectors: Token vectors of the lines.
-        shapes: (tokens, SHAPES), float32.
-        tags: (tokens, 2), int64: 0 outside, 1 where a skill (knowledge) begins, 2 inside; -1 for
-            special tokens, and where nobody marked places.
-        documents: (lines,), int64, ascending: the text of each.
-        asks: (lines,), float32: 1 if anything is marked in it.
-        spans: For each of `CLASSES`, the marked spans: (line, first token, last token + 1).
-    """
-
-    vectors: TokenVectors
-    shapes: NDArray[np.float32]
+    vectors: TokenVectors  # token vectors of the lines
+    shapes: NDArray[np.float32]  # (tokens, SHAPES), float32
+    # (tokens, 2), int64: 0 outside, 1 where a skill (knowledge) begins, 2 inside; -1 for special
+    # tokens, and where nobody marked places.
     tags: NDArray[np.int64]
-    documents: NDArray[np.int64]
-    asks: NDArray[np.float32]
+    documents: NDArray[np.int64]  # (lines,), int64, ascending: the text of each
+    asks: NDArray[np.float32]  # (lines,), float32: 1 if anything is marked in it
+    # For each of `CLASSES`, the marked spans: (line, first token, last token + 1).
     spans: tuple[frozenset[tuple[int, int, int]], ...]
 
 
@@ -53,17 +47,16 @@ def marked_rows(path: Path) -> Iterator[dict[str, Any]]:
 
     Spans are [start, end) in characters.
     """
-    with lines_of(path) as lines:
-        for number, entry in entries_of(lines, "jsonl", path, ()):
-            row = checked(entry, path, number)
-            if not _is_marked(row):
-                raise DataError(
-                    "expected the texts doc and text, and lists of [start, end) as skills and "
-                    "knowledge, found something else: mend the line",
-                    path=path,
-                    line=number,
-                )
-            yield row
+    for number, entry in entries_in(path, "jsonl", path, (), None):
+        row = checked(entry, path, number)
+        if not _is_marked(row):
+            raise DataError(
+                "expected the texts doc and text, and lists of [start, end) as skills and "
+                "knowledge, found something else: mend the line",
+                path=path,
+                line=number,
+            )
+        yield row
 
 
 def read_marked_lines(path: Path) -> list[dict[str, Any]]:
@@ -140,13 +133,7 @@ def read_written_lines(folder: Path, *, most: int = 6_000) -> list[dict[str, Any
         asking.extend(values[2:4])
     for _, values in tabbed_rows(folder / "sentences_several.tsv.gz", _SEVERAL):
         asking.append(values[0])
-    path = folder / "no_skill_lines.txt.gz"
-    with lines_of(path) as lines:
-        entries = [
-            checked(entry, path, number)[""].strip()
-            for number, entry in entries_of(lines, "lines", path, ())
-        ]
-    silent = [text for text in entries if not is_blank(text)]
+    silent = [record.text.strip() for record in read_queries(folder / "no_skill_lines.txt.gz")]
     if not asking or not silent:
         raise DataError(
             f"expected lines that ask for a skill and lines that do not, found {len(asking)} and "

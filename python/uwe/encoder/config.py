@@ -25,45 +25,30 @@ _MOST = 1_000_000  # tokens and dimensions: more than any model has, and memory 
 
 @dataclass(frozen=True)
 class TrainingSource:
-    """A file that a model was trained on, so that no task is called clean that is not.
+    """A file that a model was trained on, so that no task is called clean that is not."""
 
-    Attributes:
-        name: What it is, such as `train/J.edges.tsv.gz`.
-        sha256: Its SHA-256, 64 hexadecimal digits.
-    """
-
-    name: str
-    sha256: str
+    name: str  # what it is, such as `train/J.edges.tsv.gz`
+    sha256: str  # its SHA-256, 64 hexadecimal digits
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The content of `uwe.json`.
+    """The content of `uwe.json`."""
 
-    Attributes:
-        name: Name of the model, for people.
-        scorer: How the model wants its token vectors compared.
-        special_tokens: Whether the vectors of the tokenizer's special tokens are kept.
-        max_tokens: Longest text that is read, special tokens included.
-        dim: Width of a token vector.
-        weights: How the ONNX file stores the weights; one of `WEIGHT_FORMS` where `uwe export`
-            wrote it. It says so for people: the ONNX file itself knows how to be read.
-        language: What it reads, as BCP 47 tags separated by commas; empty if undeclared.
-        licence: SPDX identifier of the weights' licence; empty if undeclared.
-        base_model: The model that these weights started from; empty if none.
-        trained_on: Everything that the weights were trained on by `uwe`; empty for weights that
-            are used as they were published.
-    """
-
-    name: str
-    scorer: Scorer
+    name: str  # name of the model, for people
+    scorer: Scorer  # how the model wants its token vectors compared
+    # Whether the vectors of the tokenizer's special tokens are kept.
     special_tokens: Literal["keep", "drop"]
-    max_tokens: int
-    dim: int
+    max_tokens: int  # longest text that is read, special tokens included
+    dim: int  # width of a token vector
+    # How the ONNX file stores the weights; one of `WEIGHT_FORMS` where `uwe export` wrote it. It
+    # says so for people: the ONNX file itself knows how to be read.
     weights: str
-    language: str = ""
-    licence: str = ""
-    base_model: str = ""
+    language: str = ""  # what it reads, as BCP 47 tags separated by commas; empty if undeclared
+    licence: str = ""  # SPDX identifier of the weights' licence; empty if undeclared
+    base_model: str = ""  # the model that these weights started from; empty if none
+    # Everything that the weights were trained on by `uwe`; empty for weights that are used as they
+    # were published.
     trained_on: tuple[TrainingSource, ...] = ()
 
     def __post_init__(self) -> None:

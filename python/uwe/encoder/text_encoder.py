@@ -213,22 +213,11 @@ class TextEncoder:
     def encode_with_places(
         self, texts: Iterable[str], *, progress: Progress = False
     ) -> tuple[TokenVectors, NDArray[np.int64]]:
-        """`encode`, and where each token stands in its text.
-
-        Args:
-            texts: As in `encode`, like all that follows.
-            progress: True for a bar, or a callable.
+        """`encode`, and where each token stands in its text; errors are as in `encode`.
 
         Returns:
             The token vectors; and (tokens, 2), int64: where each token begins and ends in its text,
             in characters, both the same for a special token.
-
-        Raises:
-            InputError: As `encode`.
-            ModelError: As `encode`.
-
-        Warns:
-            TruncationWarning: As `encode`.
         """
         places: list[NDArray[np.int64]] = []
         vectors = self._encode(texts, _BATCH, progress, places)

@@ -32,28 +32,22 @@ class Fact:
 
 @dataclass
 class Background:
-    """All that is known, by the id of a skill unless it says otherwise.
+    """All that is known, by the id of a skill unless it says otherwise."""
 
-    Attributes:
-        skills: Labels.
-        kinds: ESCO's type of a skill, `skill/competence` or `knowledge`, where it has one.
-        descriptions: What a skill means.
-        sentences: Sentences that ask for it, without descriptions.
-        aliases: Its other names, without those that are is-a.
-        jobs: Jobs that need it.
-        broader: What is directly broader, of the skills in the graphs and ESCO's groups of skills.
-        narrower: By the id of a concept: ids of the skills directly below it.
-        texts: Every sentence of the graphs, descriptions included.
-    """
-
-    skills: dict[str, str]
+    skills: dict[str, str]  # labels
+    # ESCO's type of a skill, `skill/competence` or `knowledge`, where it has one.
     kinds: dict[str, str] = field(default_factory=dict)
-    descriptions: dict[str, Fact] = field(default_factory=dict)
+    descriptions: dict[str, Fact] = field(default_factory=dict)  # what a skill means
+    # Sentences that ask for it, without descriptions.
     sentences: dict[str, list[Fact]] = field(default_factory=dict)
+    # Its other names, without those that are is-a.
     aliases: dict[str, list[Fact]] = field(default_factory=dict)
-    jobs: dict[str, list[Fact]] = field(default_factory=dict)
+    jobs: dict[str, list[Fact]] = field(default_factory=dict)  # jobs that need it
+    # What is directly broader, of the skills in the graphs and ESCO's groups of skills.
     broader: dict[str, list[Fact]] = field(default_factory=dict)
+    # By the id of a concept: ids of the skills directly below it.
     narrower: dict[str, list[str]] = field(default_factory=dict)
+    # Every sentence of the graphs, descriptions included.
     texts: list[str] = field(default_factory=list)
 
 

@@ -25,7 +25,7 @@ from uwe.enrich.llm import LLM
 from uwe.enrich.prompt import PROMPT_VERSION, Candidate, Kind
 from uwe.enrich.validation import Queries, Validator, benchmark_queries
 from uwe.errors import InputError
-from uwe.files.atomic import replaced, settled, write_lines
+from uwe.files.atomic import check_nothing_lost, replaced, settled, write_lines
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import folded
 from uwe.progress import Progress, check_progress, reporting
@@ -43,11 +43,11 @@ _GRAPHS: dict[Kind, tuple[str, str, str]] = {
     "title": ("JE", "job", "skill"),
 }
 """Of each kind of text the graph, and the kinds of its ends."""
-_FILES = {
+_FILES = (
     PROVENANCE,
     *(f"{name}.edges.tsv.gz" for name, _, _ in _GRAPHS.values()),
     *(f"nodes.{kind}.jsonl.gz" for _, *kinds in _GRAPHS.values() for kind in kinds),
-}
+)
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,8 @@ def check_out(out: Path, graphs: Path) -> None:
         )
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: expected a folder or nothing there, got a file: move it away")
-    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if others := sorted(found - _FILES) if PROVENANCE in found else sorted(found):
-        raise InputError(
-            f"{out}: expected a new folder or one of  uwe enrich, which is replaced, found "
-            f"{others[0]}: name another, or empty it"
-        )
+    ours = _FILES if (out / PROVENANCE).exists() else ()
+    check_nothing_lost(out, ours, "uwe enrich")
 
 
 def enrich(

@@ -24,9 +24,6 @@ class NearTexts:
         for text in texts:
             self.add(text)
 
-    def __len__(self) -> int:
-        return len(self._sizes)
-
     def add(self, text: str) -> None:
         """Add a text."""
         runs = runs_of(text, _RUN)

@@ -112,18 +112,14 @@ def is_copy(candidate: Candidate, grounding: Grounding) -> bool:
 
 @dataclass(frozen=True)
 class Queries:
-    """Texts that nothing may repeat.
+    """Texts that nothing may repeat."""
 
-    Attributes:
-        texts: All of them: nothing may equal one.
-        sentences: Those of tasks of sentences: no sentence may be near one, have one inside, or
-            have a part of one.
-        splits: How many queries each split has that was found, by its folder and name:
-            `workbench/skillnorm/test`.
-    """
-
-    texts: tuple[str, ...]
+    texts: tuple[str, ...]  # all of them: nothing may equal one
+    # Those of tasks of sentences: no sentence may be near one, have one inside, or have a part of
+    # one.
     sentences: tuple[str, ...]
+    # How many queries each split has that was found, by its folder and name:
+    # `workbench/skillnorm/test`.
     splits: dict[str, int]
 
 

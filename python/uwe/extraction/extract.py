@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uwe.cache.filters import Where
 from uwe.calibration import Calibration
 from uwe.checks import iterated, share, texts_of
 from uwe.encoder.tokens import name_of
@@ -23,13 +23,8 @@ from uwe.extraction.findings import Extraction, Extractions, Finding, Place
 from uwe.extraction.pieces import PLACE_FEATURES, Piece, PieceRanker, Pieces
 from uwe.language import LANGUAGES, LanguageWarning
 from uwe.progress import Progress, check_progress, reporting
-from uwe.ranking.queries import target_cache
+from uwe.ranking.queries import Targets, target_cache
 from uwe.ranking.rank import Abbreviate
-
-if TYPE_CHECKING:
-    from uwe.cache.filters import Where
-    from uwe.ranking.queries import Targets
-
 
 MIN_CONFIDENCE = 0.5
 """What a finding has at least, unless another number is asked for."""
@@ -97,24 +92,16 @@ def extract_many(
     abbreviations: Abbreviate = True,
     progress: Progress = False,
 ) -> Extractions:
-    """`extract` for many texts.
+    """`extract` for many texts, in any iterable, or a column of Arrow, pandas or polars.
 
-    Args:
-        texts: In any iterable, or a column of Arrow, pandas or polars.
-        targets: As in `extract`, like all that follows.
-        min_confidence: As in `extract`.
-        where: As in `extract`.
-        abbreviations: As in `extract`.
-        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
-            the number of texts done and of all texts.
+    `progress` is True for a bar on standard error (if that is a terminal), or a callable that takes
+    the number of texts done and of all texts. Other arguments are as in `extract`.
 
     Returns:
         One extraction for each text, in their order.
 
     Raises:
-        InputError: As `extract`; the message names the index of the text.
-        CacheMismatchError: As `extract`.
-        ModelError: As `extract`.
+        InputError: As `extract`, like other errors; the message names the index of the text.
     """
     check_progress(progress)
     texts = list(iterated("texts", texts, "extract"))
@@ -143,22 +130,14 @@ def extract_stream(
 ) -> Iterator[Extraction]:
     """`extract_many`, one text after the other, for more than fit into memory.
 
-    Arguments are checked at the call; texts are taken from the iterable a few at a time.
-
-    Args:
-        texts: As in `extract_many`, like all that follows.
-        targets: As in `extract`.
-        min_confidence: As in `extract`.
-        where: As in `extract`.
-        abbreviations: As in `extract`.
+    Arguments, which are as in `extract_many`, are checked at the call; texts are taken from the
+    iterable a few at a time.
 
     Returns:
         An iterator over one extraction for each text, in their order.
 
     Raises:
-        InputError: As `extract_many`; for a text, when it is reached.
-        CacheMismatchError: As `extract`.
-        ModelError: As `extract`.
+        InputError: As `extract_many`, like other errors; for a text, when it is reached.
     """
     source, cache = iterated("texts", texts, "extract"), target_cache(targets)
     bound = MIN_CONFIDENCE if min_confidence is None else share("min_confidence", min_confidence)

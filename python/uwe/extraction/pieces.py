@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.cache.filters import Where
+from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES
 from uwe.checks import is_blank
 from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
@@ -33,11 +35,6 @@ from uwe.parallelism import one_blas_thread
 from uwe.ranking.foreign import unread_language
 from uwe.ranking.queries import subset_of
 from uwe.ranking.rank import Abbreviate, Featured, ranked_features
-
-if TYPE_CHECKING:
-    from uwe.cache.filters import Where
-    from uwe.cache.target_cache import TargetCache
-
 
 PLACE_FEATURES = (
     *FEATURES,
@@ -346,14 +343,7 @@ def _parts(
 
 
 def _part(line: Segment, first: int, last: int) -> Segment:
-    return Segment(
-        line.text[first:last],
-        line.start,
-        line.end,
-        line.line,
-        line.kind,
-        characters=line.characters[first:last],
-    )
+    return replace(line, text=line.text[first:last], characters=line.characters[first:last])
 
 
 @lru_cache(maxsize=4)

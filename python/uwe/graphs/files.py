@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uwe.checks import file_name, listed, path_of, real_number
-from uwe.corpus import read_queries
+from uwe.corpus import identified
 from uwe.data.tables import tabbed_rows
 from uwe.errors import DataError, InputError
 from uwe.files.atomic import check_nothing_lost
@@ -107,16 +107,8 @@ def read_edges(path: str | Path, *, nodes: dict[str, dict[str, str]] | None = No
 
 def read_nodes(folder: str | Path, kind: str) -> dict[str, str]:
     """Read `nodes.<kind>.jsonl.gz`: the text of each id, in the order of the file."""
-    path = path_of("folder", folder) / NODES.format(file_name("a kind of nodes", kind))
-    nodes: dict[str, str] = {}
-    for record in read_queries(path):
-        id_ = record.fields.get("id")
-        if not isinstance(id_, str) or not id_.strip():
-            raise DataError(f"expected 'id' with a text, got {id_!r}", path=path, line=record.line)
-        if id_ in nodes:
-            raise DataError(f"the id {id_!r} occurs twice", path=path, line=record.line)
-        nodes[id_] = record.text
-    return nodes
+    name = NODES.format(file_name("a kind of nodes", kind))
+    return identified(path_of("folder", folder) / name)
 
 
 def _kinds(columns: list[str], path: Path) -> tuple[str, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from uwe.corpus import read_queries
 from uwe.errors import DataError, shown
-from uwe.files.records import checked, entries_of, format_of, lines_of
 from uwe.graphs.builder import GraphBuilder
 from uwe.graphs.graph import plain
 
@@ -21,19 +22,10 @@ def read_sentences(path: str | Path) -> dict[str, list[str]]:
     The file is CSV or JSON lines with `sentence`, and `skills`, which is a list or a text such as
     `['teamwork principles', 'UNK']`, or `label`, one a row.
     """
-    path = Path(path)
     found: dict[str, dict[str, None]] = {}
-    with lines_of(path) as lines:
-        named = _named(lines)
-        for line, entry in entries_of(named, format_of(path, None), path, {"sentence"}):
-            fields = checked(entry, path, line)
-            sentence = fields.get("sentence")
-            if not isinstance(sentence, str) or not sentence.strip():
-                raise DataError(
-                    f"expected 'sentence' with a text, got {shown(sentence)}", path=path, line=line
-                )
-            labels = _labels(fields, path, line)
-            found.setdefault(sentence, {}).update(dict.fromkeys(labels))
+    for record in read_queries(path, field="sentence"):
+        labels = _labels(record.fields, path, record.line)
+        found.setdefault(record.text, {}).update(dict.fromkeys(labels))
     return {sentence: list(found[sentence]) for sentence in sorted(found)}
 
 
@@ -65,25 +57,17 @@ def add_sentences(
     return left_out
 
 
-def _named(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines; a first column without a name gets one, as the authors' file numbers its rows."""
-    for i, line in enumerate(lines):
-        yield b"row" + line if i == 0 and line.startswith(b",") else line
-
-
-def _labels(fields: Mapping[str, object], path: Path, line: int) -> list[str]:
-    labels = fields.get("skills", fields.get("label"))
-    if isinstance(labels, str) and "skills" in fields:
-        try:
-            labels = ast.literal_eval(labels)
-        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            labels = None
-    elif isinstance(labels, str):
-        labels = [labels]
+def _labels(fields: Mapping[str, object], path: str | Path, line: int) -> list[str]:
+    given = fields.get("skills", fields.get("label"))
+    labels = given
+    if isinstance(given, str) and "skills" in fields:
+        with suppress(ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+            labels = ast.literal_eval(given)
+    elif isinstance(given, str):
+        labels = [given]
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        found = fields.get("skills", fields.get("label"))
         raise DataError(
-            f"expected 'skills' as a list of labels, or 'label', got {shown(found)}",
+            f"expected 'skills' as a list of labels, or 'label', got {shown(given)}",
             path=path,
             line=line,
         )

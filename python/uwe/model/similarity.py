@@ -7,15 +7,12 @@ small batches, and for models of sentence-transformers; training goes through
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 
 from uwe.errors import InputError
 from uwe.scorer import Scorer, checked_scorer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def late_interaction_scores(

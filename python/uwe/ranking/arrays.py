@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uwe import _core
+from uwe.cache.filters import Where
 from uwe.checks import floats, positive
 from uwe.encoder.tokens import TokenVectors
 from uwe.errors import InputError
-from uwe.ranking.queries import chosen_scorer, encoded, several, subset_of, target_cache
+from uwe.ranking.queries import Targets, chosen_scorer, encoded, several, subset_of, target_cache
 from uwe.scorer import Scorer, checked_scorer, core_scorer
-
-if TYPE_CHECKING:
-    from uwe.cache.filters import Where
-    from uwe.ranking.queries import Targets
-
 
 _Number = TypeVar("_Number", np.int64, np.float32)
 
@@ -51,25 +47,16 @@ def top_k(
 ) -> TopK:
     """`rank_many` as arrays, for queries as they stand: `abbreviations=False`.
 
-    Args:
-        queries: Texts that are not blank, or their token vectors from the model of the cache.
-        targets: As in `rank`.
-        k: How many of each query.
-        where: As in `rank`, for all queries alike.
-        scorer: As in `rank`.
+    `queries` may also be token vectors from the model of the cache; other arguments are as in
+    `rank_many`.
 
     Returns:
         Arrays of (queries, k'), where k' is `k`, or the number of targets that `where` keeps if
         that is less.
 
     Raises:
-        InputError: As `rank_many`; if token vectors have another width than the cache's, or the
-            arrays do not fit into memory.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-
-    Warns:
-        TruncationWarning: As `rank_many`.
+        InputError: As `rank_many`, like other errors; if token vectors have another width than the
+            cache's, or the arrays do not fit into memory.
     """
     cache = target_cache(targets)
     queries = several(queries)
@@ -102,24 +89,15 @@ def scores(
     where: Where | None = None,
     scorer: Scorer | str | None = None,
 ) -> NDArray[np.float32]:
-    """The score of every query, as it stands, against every target.
+    """The score of every query, as it stands, against every target, or those that `where` keeps.
 
-    Args:
-        queries: As in `top_k`.
-        targets: As in `rank`.
-        where: As in `rank`: the columns are the targets that it keeps, in their order.
-        scorer: As in `rank`.
+    Arguments are as in `top_k`.
 
     Returns:
         (queries, targets), float32; a target scores as the best of its texts.
 
     Raises:
-        InputError: As `top_k`; if the block does not fit into memory.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-
-    Warns:
-        TruncationWarning: As `rank_many`.
+        InputError: As `top_k`, like other errors; if the block does not fit into memory.
     """
     cache = target_cache(targets)
     queries = several(queries)

@@ -8,21 +8,16 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.cache.target_cache import TargetCache
 from uwe.calibration import FEATURES, KINDS, Calibration
 from uwe.errors import InputError, shown
-from uwe.ranking.readings import BACKGROUND, plain, without
-
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-    from uwe.ranking.readings import Hits
-    from uwe.scorer import Scorer
-
+from uwe.ranking.readings import BACKGROUND, Hits, plain, without
+from uwe.scorer import Scorer
 
 _NEAR = 0.05
 _SENTENCE_WORDS = 6

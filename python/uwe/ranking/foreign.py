@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from uwe.cache.target_cache import TargetCache
 from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.truncation import warn_caller
 from uwe.language import LANGUAGES, LanguageWarning, foreign
 from uwe.ranking.readings import plain
-
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-
 
 _LEAST = 0.02
 """Share of the queries that has to be foreign: a guess is wrong about one English title in 400."""

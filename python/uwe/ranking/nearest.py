@@ -7,31 +7,21 @@ is ranked exactly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
-
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-    from uwe.encoder.tokens import TokenVectors
-
+from uwe.cache.target_cache import TargetCache
+from uwe.encoder.tokens import TokenVectors
+from uwe.ranking.queries import NamedTexts
 
 _AXES, _TEXTS = 128, 150
 """Axes that are compared, and texts that are proposed for a query. On the pieces of adverts against
 the ESCO skills, 99.3 % of the best targets are proposed, and 98 % of the best ten."""
 _FEWEST, _MOST = 2_000, 1 << 18
 """Texts of a space for which proposals pay, and for which they fit into memory."""
-
-
-class NamedTexts(NamedTuple):
-    """The texts that are named for each query."""
-
-    texts: NDArray[np.int64]  # (texts,): their numbers in the space
-    offsets: NDArray[np.int64]  # (queries + 1,): where the texts of each query begin and end
 
 
 class NearestTexts:

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe import _core
+from uwe.cache.filters import Where
 from uwe.cache.target_cache import TargetCache
 from uwe.checks import is_iterable, listed, texts_of
 from uwe.columns import values_of
 from uwe.encoder.loading import load
+from uwe.encoder.text_encoder import TextEncoder
 from uwe.encoder.tokens import TokenVectors, checked_vectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.errors import InputError, shown
 from uwe.scorer import Scorer, checked_scorer, core_scorer
 
-if TYPE_CHECKING:
-    from uwe.cache.filters import Where
-    from uwe.encoder.text_encoder import TextEncoder
-    from uwe.ranking.nearest import NamedTexts
-
-    Targets = TargetCache | Iterable[str]
-    """A target space, or labels, which the shipped model encodes at each call."""
+Targets = TargetCache | Iterable[str]
+"""A target space, or labels, which the shipped model encodes at each call."""
 
 
 class Found(NamedTuple):
@@ -35,6 +32,13 @@ class Found(NamedTuple):
     scores: NDArray[np.float32]  # (k,)
     texts: NDArray[np.int64]  # (k,): which text scored; 0 is the label, then the aliases
     label_scores: NDArray[np.float32]  # (k,): what the label alone scores
+
+
+class NamedTexts(NamedTuple):
+    """The texts that are named for each query."""
+
+    texts: NDArray[np.int64]  # (texts,): their numbers in the space
+    offsets: NDArray[np.int64]  # (queries + 1,): where the texts of each query begin and end
 
 
 def encode_queries(queries: Sequence[str], targets: TargetCache) -> TokenVectors:

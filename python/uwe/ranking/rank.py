@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from os import PathLike
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uwe.cache.candidates import propose
 from uwe.cache.columns import read_metadata
+from uwe.cache.filters import Where
+from uwe.cache.target_cache import TargetCache
 from uwe.checks import iterated, positive, real_number, share, texts_of
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
@@ -27,6 +29,7 @@ from uwe.ranking.matches import Match, Ranking, Rankings
 from uwe.ranking.nearest import nearest_texts
 from uwe.ranking.queries import (
     Found,
+    Targets,
     best_targets,
     chosen_scorer,
     encode_queries,
@@ -35,12 +38,6 @@ from uwe.ranking.queries import (
 )
 from uwe.ranking.readings import BACKGROUND, Hits, best_of_readings
 from uwe.scorer import Scorer
-
-if TYPE_CHECKING:
-    from uwe.cache.filters import Where
-    from uwe.cache.target_cache import TargetCache
-    from uwe.ranking.queries import Targets
-
 
 Abbreviate = bool | str | PathLike[str] | Mapping[str, str | Sequence[str]] | Abbreviations
 """True for the table of the package, False for none, or a table of one's own."""
@@ -144,31 +141,19 @@ def rank_many(
 ) -> Rankings:
     """`rank` for many queries: the same matches, in less time than one call for each.
 
-    Args:
-        queries: Texts that are not blank, in any iterable, or a column of Arrow, pandas or polars;
-            may be empty.
-        targets: As in `rank`.
-        k: As in `rank`.
-        where: As in `rank`, for all queries alike.
-        min_score: As in `rank`.
-        min_confidence: As in `rank`.
-        kind: As in `rank`, of all queries alike.
-        scorer: As in `rank`.
-        candidates: As in `rank`.
-        abbreviations: As in `rank`.
-        progress: True for a bar on standard error (if that is a terminal), or a callable that takes
-            the number of queries done and of all queries.
+    `queries` are texts that are not blank, in any iterable, or a column of Arrow, pandas or polars;
+    may be empty. `progress` is True for a bar on standard error (if that is a terminal), or a
+    callable that takes the number of queries done and of all queries. All other arguments are as in
+    `rank`, for all queries alike.
 
     Returns:
         One ranking for each query, in their order: a list, with `to_arrow` and a table in
         notebooks.
 
     Raises:
-        InputError: As `rank`; the message names the index of the query.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-        MissingExtraError: As `rank`; if the queries are a column of neither pandas nor polars and
-            pyarrow is not installed.
+        InputError: As `rank`, like other errors; the message names the index of the query.
+        MissingExtraError: If the queries are a column of neither pandas nor polars and pyarrow is
+            not installed.
 
     Warns:
         TruncationWarning: Once, if the model cut queries that are too long for it.
@@ -219,29 +204,14 @@ def rank_stream(
 ) -> Iterator[Ranking]:
     """`rank_many`, one query's matches after the other, for more queries than fit into memory.
 
-    Arguments are checked at the call; queries are taken from the iterable a block at a time.
-
-    Args:
-        queries: As in `rank_many`.
-        targets: As in `rank`.
-        k: As in `rank`.
-        where: As in `rank`, for all queries alike.
-        min_score: As in `rank`.
-        min_confidence: As in `rank`.
-        kind: As in `rank`, of all queries alike.
-        scorer: As in `rank`.
-        candidates: As in `rank`.
-        abbreviations: As in `rank`.
-        block: Queries that are encoded and scored at once; 1 answers each as soon as it comes.
+    Arguments, which are as in `rank_many`, are checked at the call; queries are taken from the
+    iterable a `block` at a time, which is encoded and scored at once: 1 answers each as it comes.
 
     Returns:
         An iterator over one ranking for each query, in their order.
 
     Raises:
-        InputError: As `rank_many`; for a query, when it is reached.
-        CacheMismatchError: As `rank`.
-        ModelError: As `rank`.
-        MissingExtraError: As `rank_many`.
+        InputError: As `rank_many`, like other errors; for a query, when it is reached.
 
     Warns:
         TruncationWarning: Once, for the first block with a query that is too long for the model.

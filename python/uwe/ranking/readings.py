@@ -5,19 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uwe.cache.target_cache import TargetCache
 from uwe.encoder.tokens import TokenVectors
 from uwe.encoder.truncation import Truncations, gathered
 from uwe.lexicon import Abbreviations, with_unknown_words
 from uwe.ranking.queries import Found
-
-if TYPE_CHECKING:
-    from uwe.cache.target_cache import TargetCache
-
 
 BACKGROUND = 10
 """Best scores of a space that say how far a match stands out."""

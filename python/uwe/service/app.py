@@ -96,22 +96,13 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.engine = None
-    app.state.metrics = metrics
-    app.state.log_texts = settings.log_texts
-    app.state.locked = settings.api_key is not None
+    app.state.metrics, app.state.settings = metrics, settings
     _add_operations(app)
     _add_health(app)
     _add_page(app)
     _add_problems(app)
-    app.add_middleware(
-        Limits,
-        metrics=metrics,
-        most_bytes=settings.most_bytes,
-        seconds=settings.seconds,
-        api_key=settings.api_key,
-        paths=[getattr(route, "path", "") for route in app.routes],
-        local=settings.local,
-    )
+    paths = [getattr(route, "path", "") for route in app.routes]
+    app.add_middleware(Limits, settings=settings, metrics=metrics, paths=paths)
     return app
 
 
@@ -160,7 +151,7 @@ def _note(request: Request, targets: str | None, texts: list[str]) -> None:
     """What the log and the metrics know of a request."""
     request.state.targets = targets or _engine(request).spaces.names[0]
     request.state.texts = len(texts)
-    if request.app.state.log_texts:
+    if request.app.state.settings.log_texts:
         request.state.said = texts
 
 
@@ -242,7 +233,7 @@ def _add_problems(app: FastAPI) -> None:
             found = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(found.pop("$defs"))
             schemas["Problem"] = found
-            if app.state.locked:
+            if app.state.settings.api_key is not None:
                 key = {"type": "http", "scheme": "bearer", "description": NO_KEY}
                 schema["components"]["securitySchemes"] = {"key": key}
                 schema["security"] = [{"key": []}]

@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from uwe.cache.target_cache import TargetCache
 from uwe.encoder.text_encoder import TextEncoder
@@ -29,29 +29,6 @@ _TOGETHER = 64
 _MOST_WAITING_TEXTS = 64
 _MATCHES_TOGETHER = 10_000
 """Matches that are ranked before anyone looks whether they are still waited for."""
-
-
-class _Asked(NamedTuple):
-    """What queries that are ranked together have in common."""
-
-    space: str
-    k: int
-    min_score: float | None
-    min_confidence: float | None
-    kind: str | None
-    where: str
-    abbreviations: bool
-    words: int
-    """Matches of each query that get their words."""
-
-
-class _AskedOfTexts(NamedTuple):
-    """What texts that are read together have in common."""
-
-    space: str
-    min_confidence: float
-    where: str
-    abbreviations: bool
 
 
 class Engine:
@@ -75,7 +52,7 @@ class Engine:
         on_waiting: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self.spaces = spaces
-        self._ranking: Lane[_Asked, str, dict[str, Any]] = Lane(
+        self._ranking: Lane[str, str, dict[str, Any]] = Lane(
             self._rank,
             together=_TOGETHER,
             waiting=most_waiting,
@@ -88,7 +65,7 @@ class Engine:
             waiting=most_waiting,
             on_waiting=partial(on_waiting, "explain"),
         )
-        self._extracting: Lane[_AskedOfTexts, str, dict[str, Any]] = Lane(
+        self._extracting: Lane[str, str, dict[str, Any]] = Lane(
             self._extract,
             together=8,
             waiting=_MOST_WAITING_TEXTS,
@@ -100,24 +77,14 @@ class Engine:
     async def rank(self, request: RankRequest) -> dict[str, Any]:
         """The answer, as `requests.Ranked` has it."""
         space = self.spaces.name_of(request.targets)
-        asked = _Asked(
-            space,
-            request.k,
-            request.min_score,
-            request.min_confidence,
-            request.kind,
-            _canonical(request.where),
-            request.abbreviations,
-            MOST_WITH_WORDS // len(request.texts) if request.words else 0,
-        )
+        words = MOST_WITH_WORDS // len(request.texts) if request.words else 0
+        asked = _asked(request, {"query", "queries"}, space=space, words=words)
         return {"targets": space, "rankings": await self._ranking.submit(asked, request.texts)}
 
     async def extract(self, request: ExtractRequest) -> dict[str, Any]:
         """The answer, as `requests.Extracted` has it."""
         space = self.spaces.name_of(request.targets)
-        asked = _AskedOfTexts(
-            space, request.min_confidence, _canonical(request.where), request.abbreviations
-        )
+        asked = _asked(request, {"text", "texts", "words"}, space=space)
         found = await self._extracting.submit(asked, request.documents)
         return {"targets": space, "extractions": found}
 
@@ -139,30 +106,20 @@ class Engine:
 
     # On the threads of the lanes.
 
-    def _rank(self, asked: _Asked, queries: list[str]) -> Iterator[dict[str, Any]]:
-        cache, where = self._restricted(asked)
+    def _rank(self, asked: str, queries: list[str]) -> Iterator[dict[str, Any]]:
+        cache, settings = self._restricted(asked)
+        words, block = settings.pop("words"), min(_TOGETHER, _MATCHES_TOGETHER // settings["k"])
         cuts = Truncations("queries")
         with gathered(cuts):
-            rankings = rank_stream(
-                queries,
-                cache,
-                k=asked.k,
-                where=where,
-                min_score=asked.min_score,
-                min_confidence=asked.min_confidence,
-                kind=asked.kind,
-                abbreviations=asked.abbreviations,
-                block=min(_TOGETHER, _MATCHES_TOGETHER // asked.k),
-            )
-            for number, ranking in enumerate(rankings):
+            for number, ranking in enumerate(rank_stream(queries, cache, block=block, **settings)):
                 found = [match.to_dict() for match in ranking]
-                if asked.words:
+                if words:
                     with gathered(Truncations(), apart=True):
                         reasons = explain_many(
                             ranking.query,
                             cache,
-                            ranking[: asked.words],
-                            abbreviations=asked.abbreviations,
+                            ranking[:words],
+                            abbreviations=settings["abbreviations"],
                         )
                     for match, reason in zip(found, reasons, strict=False):
                         match["words"] = [
@@ -176,15 +133,9 @@ class Engine:
                     "matches": found,
                 }
 
-    def _extract(self, asked: _AskedOfTexts, texts: list[str]) -> Iterator[dict[str, Any]]:
-        cache, where = self._restricted(asked)
-        for found in extract_stream(
-            texts,
-            cache,
-            min_confidence=asked.min_confidence,
-            where=where,
-            abbreviations=asked.abbreviations,
-        ):
+    def _extract(self, asked: str, texts: list[str]) -> Iterator[dict[str, Any]]:
+        cache, settings = self._restricted(asked)
+        for found in extract_stream(texts, cache, **settings):
             yield {**found.to_dict(), "language": _name(found.language)}
 
     def _explain(self, _: None, requests: list[ExplainRequest]) -> Iterator[dict[str, Any]]:
@@ -194,22 +145,25 @@ class Engine:
                 request.query, cache, request.target, abbreviations=request.abbreviations
             ).to_dict()
 
-    def _restricted(self, asked: _Asked | _AskedOfTexts) -> tuple[TargetCache, dict[str, Any]]:
-        """The cache of a space, and a filter that names columns of it."""
-        cache, where = self.spaces.cache(asked.space), json.loads(asked.where)
-        for column in where or ():
+    def _restricted(self, asked: str) -> tuple[TargetCache, dict[str, Any]]:
+        """The cache of a space, and settings whose filter names columns of it."""
+        settings = json.loads(asked)
+        space = settings.pop("space")
+        cache = self.spaces.cache(space)
+        for column in settings["where"] or ():
             if column not in cache.columns:
                 raise UnknownNameError(
-                    f"expected where to name metadata columns of {asked.space} "
+                    f"expected where to name metadata columns of {space} "
                     f"({', '.join(cache.columns) or 'it has none'}), got {column[:80]!r}: correct "
                     "it"
                 )
-        return cache, where
+        return cache, settings
 
 
-def _canonical(where: dict[str, Any] | None) -> str:
-    """A filter as text, the same for the same filter: what can be compared and hashed."""
-    return json.dumps(where, sort_keys=True)
+def _asked(request: RankRequest | ExtractRequest, texts: set[str], **others: Any) -> str:
+    """What requests that run together have in common, as text: it can be compared and hashed."""
+    settings = request.model_dump(exclude={"targets", *texts})
+    return json.dumps({**settings, **others}, sort_keys=True)
 
 
 def _language(text: str, model: object) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from uwe.service.app import Settings
     from uwe.service.metrics import Metrics
 
 
@@ -66,35 +67,14 @@ class BodyTooLargeError(UweError):
 class Limits:
     """ASGI middleware: no request takes more than its share, and each is logged and counted.
 
-    Args:
-        app: What answers.
-        metrics: What counts.
-        most_bytes: Of a request's body.
-        seconds: For a request, from its first byte to the last of its answer.
-        api_key: What `/v1/` and `/metrics` ask for, or None.
-        paths: Those that the metrics tell apart.
-        local: Whether it answers for names of this machine alone: a web page whose name leads to
-            this machine (DNS rebinding) could read the answers otherwise.
+    `settings` say how much that is, `paths` which ones the metrics tell apart.
     """
 
     def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        metrics: Metrics,
-        most_bytes: int,
-        seconds: float,
-        api_key: str | None,
-        paths: Collection[str],
-        local: bool,
+        self, app: ASGIApp, *, settings: Settings, metrics: Metrics, paths: Collection[str]
     ) -> None:
-        self._app = app
-        self._metrics = metrics
-        self._most_bytes = most_bytes
-        self._seconds = seconds
+        self._app, self._settings, self._metrics = app, settings, metrics
         self._paths = frozenset(paths)
-        self._local = local
-        self._api_key = None if api_key is None else api_key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -105,7 +85,8 @@ class Limits:
         headers = dict(scope["headers"])
         state = scope.setdefault("state", {})
         state["request_id"] = request_id = _request_id(headers.get(b"x-request-id", b""))
-        more = [(b"x-request-id", request_id.encode()), *_headers_for(scope["path"])]
+        others = _DOCS_HEADERS if scope["path"].startswith("/docs") else _HEADERS
+        more = [(b"x-request-id", request_id.encode()), *others]
         status, begun = 500, False
 
         async def answered(message: Message) -> None:
@@ -121,7 +102,7 @@ class Limits:
                 await problem(scope, code, detail, headers=names)(scope, receive, answered)
 
         try:
-            if self._elsewhere(headers.get(b"host", b"localhost")):
+            if self._settings.local and not _LOCAL.fullmatch(headers.get(b"host", b"localhost")):
                 await refuse(421, _NOT_LOCAL)
             elif self._locked(scope["path"], headers.get(b"authorization", b"")):
                 await refuse(401, NO_KEY, WWW_Authenticate="Bearer")
@@ -130,8 +111,8 @@ class Limits:
         except TimeoutError:
             await refuse(
                 503,
-                f"took longer than {self._seconds:g} seconds, waiting for others included: send "
-                "less at a time, or try again later",
+                f"took longer than {self._settings.seconds:g} seconds, waiting for others "
+                "included: send less at a time, or try again later",
                 Retry_After="5",
             )
         except BodyTooLargeError as error:
@@ -146,7 +127,7 @@ class Limits:
         self, headers: dict[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> bool:
         """Answer within the time; False if the client left before."""
-        with anyio.fail_after(self._seconds) as limit:
+        with anyio.fail_after(self._settings.seconds) as limit:
             body = await self._body(headers, receive)
             if body is None:
                 return False
@@ -160,7 +141,7 @@ class Limits:
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
         """The whole body, before anything is done with it; None if the client left."""
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length[:19]) > self._most_bytes:
+        if length.isdigit() and int(length[:19]) > self._settings.most_bytes:
             raise self._too_large()
         parts, size, more = [], 0, True
         while more:
@@ -169,7 +150,7 @@ class Limits:
                 return None
             part = message.get("body", b"")
             size += len(part)
-            if size > self._most_bytes:
+            if size > self._settings.most_bytes:
                 raise self._too_large()
             parts.append(part)
             more = message.get("more_body", False)
@@ -177,18 +158,15 @@ class Limits:
 
     def _too_large(self) -> BodyTooLargeError:
         return BodyTooLargeError(
-            f"expected a body of at most {self._most_bytes} bytes: send less at a time"
+            f"expected a body of at most {self._settings.most_bytes} bytes: send less at a time"
         )
-
-    def _elsewhere(self, host: bytes) -> bool:
-        """Whether a request is for another machine than this one."""
-        return self._local and not _LOCAL.fullmatch(host)
 
     def _locked(self, path: str, authorization: bytes) -> bool:
         """Whether a path asks for the API key, and it did not come."""
-        if self._api_key is None or not path.startswith(("/v1/", "/metrics")):
+        key = self._settings.api_key
+        if key is None or not path.startswith(("/v1/", "/metrics")):
             return False
-        return not carries_key(authorization, self._api_key)
+        return not carries_key(authorization, key.encode())
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         state = scope["state"]
@@ -210,10 +188,6 @@ class Limits:
             **{name: state[name] for name in ("targets", "texts", "said") if name in state},
         }
         _log.info("request", extra={"fields": fields})
-
-
-def _headers_for(path: str) -> list[tuple[bytes, bytes]]:
-    return _DOCS_HEADERS if path.startswith("/docs") else _HEADERS
 
 
 def _request_id(given: bytes) -> str:

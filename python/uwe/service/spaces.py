@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakValueDictionary
 
 from uwe.cache.columns import read_column
@@ -35,17 +35,10 @@ class UnknownNameError(InputError):
     """No target space, or no metadata column, has that name. Remedy: one that the message lists."""
 
 
-class _State(NamedTuple):
-    """What tells one build of a cache from the next, and from another calibration."""
-
-    cache: tuple[int, int, int] | None
-    calibration: tuple[int, int, int] | None
-
-
 class _Served:
     """One space: its cache, and what its files looked like when it was opened."""
 
-    def __init__(self, name: str, source: str, cache: TargetCache, state: _State) -> None:
+    def __init__(self, name: str, source: str, cache: TargetCache, state: object) -> None:
         self.name = name
         self.source = source
         self.cache = cache
@@ -173,7 +166,9 @@ def name_and_folder(text: str) -> tuple[str, str | None]:
     return real_path(path).stem, text
 
 
-def _state(folder: Path) -> _State:
+def _state(folder: Path) -> object:
+    """What tells one build of a cache from the next, and from another calibration."""
+
     def look(path: Path) -> tuple[int, int, int] | None:
         try:
             found = path.stat()
@@ -181,7 +176,7 @@ def _state(folder: Path) -> _State:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    return _State(look(folder / "manifest.json"), look(calibration_path(folder)))
+    return look(folder / "manifest.json"), look(calibration_path(folder))
 
 
 def _described(name: str, source: str, cache: TargetCache) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import check_out
+from uwe.cli.bench.options import Result, check_out
 from uwe.cli.guard import say
 from uwe.errors import InputError
 
@@ -26,10 +26,7 @@ def extraction_command(
         float, typer.Option(metavar="SCORE", help="The least score of a finding that counts.")
     ] = 0.5,
     data: arguments.Data = None,
-    out: Annotated[
-        str | None,
-        typer.Option("--out", "-o", metavar="FILE", help="Where the result goes (JSON)."),
-    ] = None,
+    out: Result = None,
     plot: Annotated[
         str | None,
         typer.Option(

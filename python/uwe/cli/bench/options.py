@@ -41,6 +41,9 @@ Scorers = Annotated[
         "Repeat for several: texts are encoded once.",
     ),
 ]  # fmt: skip
+Result = Annotated[
+    str | None, typer.Option("--out", "-o", metavar="FILE", help="Where the result goes (JSON).")
+]
 
 
 def check_out(out: str | None, *sources: str | Path | None) -> None:

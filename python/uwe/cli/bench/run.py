@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uwe.cli import arguments, output
-from uwe.cli.bench.options import Models, Scorers, Splits, Tasks, check_out
+from uwe.cli.bench.options import Models, Result, Scorers, Splits, Tasks, check_out
 from uwe.cli.guard import say
 from uwe.errors import InputError
 
@@ -23,12 +23,7 @@ def run_command(
     split: Splits = None,
     scorer: Scorers = None,
     data: arguments.Data = None,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Where the result goes (JSON)."
-        ),
-    ] = None,
+    out: Result = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
