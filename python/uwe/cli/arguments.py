@@ -79,8 +79,8 @@ FileFormat = Annotated[
     typer.Option(
         "--format", metavar="FORMAT",
         help="lines, csv, jsonl, parquet (extra: arrow) or xlsx (extra: xlsx); the default is told "
-        "by the suffix (.txt, .csv, .tsv, .jsonl, also with .gz; .parquet, .xlsx), csv with "
-        "--delimiter, and lines for standard input.",
+        "by the suffix (.txt, .csv, .tsv, .jsonl, .ndjson, also with .gz; .parquet, .xlsx), csv "
+        "with --delimiter, and lines for standard input.",
     ),
 ]  # fmt: skip
 PairFormat = Annotated[
@@ -88,8 +88,8 @@ PairFormat = Annotated[
     typer.Option(
         "--format", metavar="FORMAT",
         help="csv, jsonl or parquet (extra: arrow); the default is told by the suffix (.csv, "
-        ".tsv, .jsonl, also with .gz; .parquet), csv with --delimiter, and jsonl for standard "
-        "input.",
+        ".tsv, .jsonl, .ndjson, also with .gz; .parquet), csv with --delimiter, and jsonl for "
+        "standard input.",
     ),
 ]  # fmt: skip
 Delimiter = Annotated[
@@ -132,8 +132,8 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
-        help="Go on with the parts of --output that a call as this one, which was interrupted, has "
-        "left; without any, begin.",
+        help="Continue from the parts that an interrupted call with these arguments left; if there "
+        "are none, start afresh.",
     ),
 ]
 SkipInvalid = Annotated[

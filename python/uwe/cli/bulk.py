@@ -259,8 +259,10 @@ def write(
     if not done:
         texts.tell_none()
         return
-    rate = (done - before) / max(time.monotonic() - start, 1e-9)
-    say(f"{done - before:,} texts, {rate:,.{0 if rate >= 100 else 1}f} a second")
+    count = done - before
+    rate = count / max(time.monotonic() - start, 1e-9)
+    noun = "text" if count == 1 else "texts"
+    say(f"{count:,} {noun}, {rate:,.{0 if rate >= 100 else 1}f} a second")
 
 
 def show(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def explain_command(
     query: Annotated[str | None, typer.Argument(help="The text that was ranked.")] = None,
     label: Annotated[
-        str | None, typer.Argument(help="The target's label, exactly as it is spelt.")
+        str | None, typer.Argument(help="The target's label, exactly as it is spelt, or its id.")
     ] = None,
     index: Annotated[
         int | None, typer.Option(help="The target's index in place of its label.")

@@ -84,8 +84,9 @@ def rank_command(
     words of the query that earned most of the score with their shares. Many print one line a match,
     of columns separated by tabs: query, rank, label, score, confidence, id, alias (the text of the
     target that matched, if not its label), how the query was read (if not as it stands), and with
-    --why the words; a query with no targets left is a line with the query alone. With --json
-    one JSON object a query; with --output a file, and on standard error how fast it was written.
+    --why the words; what --keep names comes last. The line of a query with no targets left has the
+    query, and what was kept, alone. With --json one JSON object a query; with --output a file, and
+    on standard error how fast it was written.
 
     Examples:
       uwe rank "data engineer, big data pipelines"

@@ -22,7 +22,9 @@ def card_command(
     ],
     out: Annotated[
         str | None,
-        typer.Option("--out", "-o", metavar="FILE", help="The default is README.md beside it."),
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The default is README.md in the model's folder."
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="The default is MAP and RP@10.")

@@ -1,5 +1,5 @@
 //! A screen: a target space's tokens on a basis of their own, quantised, from which a bound of every
-//! score is computed by reading a sixth of what the scores themselves would read.
+//! score is computed by reading an eighth of what the scores themselves would read.
 //!
 //! [`basis`](fn@basis) finds the basis, `quantise` lays tokens on it; `simd::quantised` says what is lost
 //! of them, `simd::bound` is the arithmetic, and `docs/method.md` has the proof. What is stored says of
