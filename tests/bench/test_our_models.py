@@ -23,7 +23,7 @@ FOLDERS = {
     "uwe-mini-clean": ROOT / "models" / "uwe-mini-clean",
 }
 GRAPHS = {
-    "uwe-mini": {"train": 5, "train_full": 5, "written_clean": 7, "written_full": 7},
+    "uwe-mini": {"train": 5, "train_full": 5, "written_clean": 7, "written_full": 7, "adverts": 2},
     "uwe-mini-clean": {"train": 5, "written_clean": 7, "adverts": 2},
 }
 BUILT = ("written_clean", "written_full", "adverts")
