@@ -16,7 +16,7 @@ import pytest
 
 from uwe.errors import InputError
 from uwe.files import atomic
-from uwe.files.atomic import new_folder, replaced, replaced_path, set_aside, write_lines
+from uwe.files.atomic import new_folder, replaced, replaced_path, write_lines
 
 
 def names(folder: Path) -> list[str]:
@@ -193,16 +193,3 @@ def test_modes_are_those_of_the_umask_which_is_left_alone(
     found = ["lines", "folder", "folder/inner", "folder/file"]
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in found]
     assert modes == [0o640, 0o750, 0o750, 0o640]
-
-
-def test_what_is_set_aside_comes_back_on_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "mine"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), set_aside(path):
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    with set_aside(path):
-        assert not path.exists()
-    with pytest.raises(KeyboardInterrupt), set_aside(path):
-        raise KeyboardInterrupt
-    assert not names(tmp_path)

@@ -170,3 +170,12 @@ def test_another_call_waits_until_the_parts_are_gone(
     run(out)
     assert refused
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_what_a_kill_left_of_a_join_goes_with_the_next_call(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    left, other = tmp_path / ".out.csv-0123abcd", tmp_path / ".out.csv-mine"
+    left.touch()
+    other.touch()
+    run(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, out.name]

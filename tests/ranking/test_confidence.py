@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import uwe
 from conftest import HashEncoder
-from uwe.cache.target_cache import calibration_path
+from uwe.cache.target_cache import calibration_path, calibration_set_aside
 from uwe.calibration import FEATURES, Calibration, CalibrationFile, calibrations_json
 from uwe.errors import DataError, InputError
 from uwe.ranking.rank import ranked_features
@@ -226,6 +226,38 @@ def test_a_new_cache_never_has_the_calibration_of_the_one_before(
     assert list(other.labels) == ["other"]
     assert not other.calibrations
     assert space(own.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
+
+
+def test_a_cache_whose_rebuild_was_killed_keeps_its_calibration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = space(tmp_path / "own.uwe").calibrated({"default": calibration(9)})
+
+    def found() -> dict[str, Calibration]:
+        return uwe.TargetCache.open(own.path, model=Calibrated()).calibrations
+
+    class Killed(BaseException):
+        pass
+
+    def stopped(step: Callable[[], object]) -> None:
+        with calibration_set_aside(own.path):
+            assert found() == own.calibrations
+            step()
+            raise Killed
+
+    with pytest.raises(Killed):  # at once: nothing puts it back
+        stopped(lambda: monkeypatch.setattr(Path, "replace", lambda *_: None))
+    monkeypatch.undo()
+    assert not calibration_path(own.path).exists()
+    assert found() == own.calibrations
+    with pytest.raises(Killed):
+        stopped(lambda: None)
+    assert calibration_path(own.path).exists()
+    assert found() == own.calibrations
+    with pytest.raises(Killed):
+        stopped(lambda: space(own.path))  # the change has happened when the interrupt comes
+    assert not found()
     assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from glob import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -36,9 +38,10 @@ from uwe.errors import (
     CacheMismatchError,
     InputError,
     ModelError,
+    UweError,
     shown,
 )
-from uwe.files.atomic import set_aside, write_text
+from uwe.files.atomic import write_text
 from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
@@ -221,8 +224,8 @@ class TargetCache:
             tokens=tokens,
             columns=list(targets.columns),
         )
-        before = set_aside(calibration_path(folder))  # it is of the cache before
-        write(writer, encode, targets, block, progress, at_commit=before)
+        aside = calibration_set_aside(folder)
+        write(writer, encode, targets, block, progress, at_commit=aside)
         return cls(folder, model, held)
 
     @classmethod
@@ -556,7 +559,9 @@ class TargetCache:
                     f"{self._path}: expected the targets of when it was opened, found a cache that "
                     "was changed or built again since: open it again, and calibrate that"
                 )
-            write_text(calibration_path(self._path), text)
+            path = calibration_path(self._path)
+            write_text(path, text)
+            _aside(path, self.seal).unlink(missing_ok=True)
         finally:
             lock.abort()
         return self._reopened()
@@ -645,14 +650,58 @@ def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationF
     """The cache in a folder and its calibration, both of one state, whoever writes meanwhile.
 
     A cache that is built again takes the calibration away before it appears: one that is there
-    before and after is of the cache that was opened in between.
+    before and after is of the cache that was opened in between. One that was taken away is of the
+    cache that its name says.
     """
-    calibration = CalibrationFile.at(calibration_path(path))
+    file = calibration_path(path)
+    calibration = CalibrationFile.at(file)
     while True:
         before, core = calibration, _core.TargetCache.open(str(path), resident=resident)
-        calibration = CalibrationFile.at(calibration_path(path))
+        calibration = CalibrationFile.at(file)
         if calibration == before:
-            return core, calibration
+            break
+    if calibration.content is None and not calibration.problem:
+        calibration = CalibrationFile.at(_aside(file, _seal_of(core, path)))
+    return core, calibration
+
+
+@contextmanager
+def calibration_set_aside(folder: Path) -> Iterator[None]:
+    """While a cache takes the place of another, the calibration of that one is out of the way.
+
+    It is found for that one all the same, also after a kill, and stays if that one stays.
+    """
+    path, seal = calibration_path(folder), _seal_at(folder)
+    aside = _aside(path, seal)
+    with suppress(FileNotFoundError):
+        path.replace(aside)
+    try:
+        yield
+    finally:
+        if _seal_at(folder) == seal:
+            with suppress(FileNotFoundError):
+                aside.replace(path)
+        else:
+            with suppress(OSError):
+                for left in path.parent.glob(f"{escape(_aside(path, '').name)}*"):
+                    left.unlink()
+
+
+def _aside(calibration: Path, seal: str) -> Path:
+    """Where a calibration is set aside that belongs to the cache with this seal."""
+    return calibration.with_name(f".{calibration.name}-{seal[:16]}")
+
+
+def _seal_at(folder: Path) -> str:
+    """The seal of the cache in a folder; empty where none can be opened."""
+    try:
+        return _seal_of(_core.TargetCache.open(str(folder)), folder)
+    except (UweError, OSError):
+        return ""
+
+
+def _seal_of(core: _core.TargetCache, path: Path) -> str:
+    return str(_read_manifest(core.manifest, path)["sha256"])
 
 
 def _folder(path: str | PathLike[str]) -> Path:

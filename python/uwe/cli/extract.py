@@ -128,10 +128,24 @@ def extract_command(
             size=_PART, flush=False, what="Extracting",
         )  # fmt: skip
     else:
-        job = None if texts.path is None else texts.job("extract", space, given)
+        job = None
+        if texts.path is not None:
+            job = texts.job(
+                "extract", space, {**given, "the SHA-256 of the skill head": _head(space)}
+            )
         bulk.write(out, texts, find, form, size=_PART, job=job, resume=resume, what="Extracting")
         output.print_line(out)
     skipped.tell()
+
+
+def _head(space: TargetCache) -> str | None:
+    from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
+    from uwe.files.hashing import file_sha256
+
+    if not isinstance(space.model, TextEncoder):
+        return None
+    path = space.model.folder / SKILL_HEAD_FILE
+    return file_sha256(path) if path.is_file() else None
 
 
 def _rows(found: Extraction) -> list[list[Any]]:

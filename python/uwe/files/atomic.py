@@ -11,7 +11,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -203,26 +203,6 @@ def replaced_path(path: Path) -> Iterator[Path]:
         new.unlink(missing_ok=True)
         raise
     _sync(path.parent)
-
-
-@contextmanager
-def set_aside(path: Path) -> Iterator[None]:
-    """Nothing is at `path` during the block, nor after it; what was there comes back on an error.
-
-    A kill may leave it, as `<name>.old`.
-    """
-    old = path.with_name(f"{path.name}.old")
-    old.unlink(missing_ok=True)
-    with suppress(FileNotFoundError):
-        path.replace(old)
-    try:
-        yield
-    except BaseException:
-        with suppress(FileNotFoundError):
-            old.replace(path)
-        raise
-    with suppress(OSError):
-        old.unlink()
 
 
 def _beside(path: Path) -> Path:

@@ -12,6 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def parts_of(
     except Timeout:
         raise InputError(f"{out}: another process is writing it: wait for it, or end it") from None
     with lock:
+        for left in out.parent.glob(f".{escape(out.name)}-{'[0-9a-f]' * 8}"):
+            left.unlink()  # a kill while parts were joined left it
         parts = _begun(folder, job, resume=resume)
         try:
             yield parts
