@@ -238,7 +238,8 @@ def identified(path: Path) -> dict[str, str]:
     for record in read_queries(path):
         id_ = record.fields.get("id")
         if not isinstance(id_, str) or not id_.strip() or id_ in texts:
-            found = f"{shown(id_)} a second time" if id_ in texts else shown(id_)
+            twice = isinstance(id_, str) and id_ in texts
+            found = f"{shown(id_)} a second time" if twice else shown(id_)
             raise DataError(
                 f"expected 'id' with a text that no other entry has, got {found}: give it one",
                 path=path,

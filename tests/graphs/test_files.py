@@ -68,6 +68,7 @@ def test_malformed_edges_are_named(tmp_path: Path, edges: str, line: int | None,
         ([("o/1", "baker"), ("o/2", " ")], "blank"),
         ([("o/1", "baker"), (" ", "miller")], "'id'"),
         ([("o/1", "baker"), (2, "miller")], "'id'"),
+        ([("o/1", "baker"), (["o/2"], "miller")], "'id'"),
     ],
 )
 def test_malformed_nodes_are_named(tmp_path: Path, entries: Any, said: str) -> None:

@@ -251,6 +251,9 @@ def test_a_cache_whose_rebuild_was_killed_keeps_its_calibration(
     monkeypatch.undo()
     assert not calibration_path(own.path).exists()
     assert found() == own.calibrations
+    own.remove([0])
+    assert calibration_path(own.path).exists()
+    assert found() == own.calibrations
     with pytest.raises(Killed):
         stopped(lambda: None)
     assert calibration_path(own.path).exists()
@@ -258,6 +261,7 @@ def test_a_cache_whose_rebuild_was_killed_keeps_its_calibration(
     with pytest.raises(Killed):
         stopped(lambda: space(own.path))  # the change has happened when the interrupt comes
     assert not found()
+    space(own.path)
     assert [path.name for path in tmp_path.iterdir()] == ["own.uwe"]
 
 

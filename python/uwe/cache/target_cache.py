@@ -465,6 +465,7 @@ class TargetCache:
             )
         targets = replace(targets, columns={name: targets.columns[name] for name in self.columns})
         model = self.model
+        _restore_calibration(self._path)
         writer = _core.CacheWriter.append(str(self._path))
         try:
             # Under the lock: another process may have changed the cache meanwhile.
@@ -517,6 +518,7 @@ class TargetCache:
             by_id = {known: [i] for i, known in enumerate(self.ids) if known is not None}
             indices = self._indices(cast(Iterable[str], ids), lambda i: by_id.get(i, []), "id")
         if indices:
+            _restore_calibration(self._path)
             _core.cache_remove(self._core, np.array(indices, dtype=np.int64))
         return self._reopened()
 
@@ -530,6 +532,7 @@ class TargetCache:
             CacheCorruptError: If a data file is damaged: nothing is rewritten.
             CacheError: If another writer is at work.
         """
+        _restore_calibration(self._path)
         _core.cache_compact(str(self._path))
         return self._reopened()
 
@@ -653,15 +656,15 @@ def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationF
     before and after is of the cache that was opened in between. One that was taken away is of the
     cache that its name says.
     """
-    file = calibration_path(path)
-    calibration = CalibrationFile.at(file)
+    calibration = CalibrationFile.at(calibration_path(path))
     while True:
         before, core = calibration, _core.TargetCache.open(str(path), resident=resident)
-        calibration = CalibrationFile.at(file)
+        calibration = CalibrationFile.at(calibration_path(path))
         if calibration == before:
             break
     if calibration.content is None and not calibration.problem:
-        calibration = CalibrationFile.at(_aside(file, _seal_of(core, path)))
+        aside = CalibrationFile.at(_aside(calibration.path, _seal_of(core, path)))
+        calibration = calibration if aside.content is None else aside
     return core, calibration
 
 
@@ -669,27 +672,49 @@ def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationF
 def calibration_set_aside(folder: Path) -> Iterator[None]:
     """While a cache takes the place of another, the calibration of that one is out of the way.
 
-    It is found for that one all the same, also after a kill, and stays if that one stays.
+    It is found for that one all the same, also after a kill, and comes back if that one stays. The
+    writer's lock is held when the block begins.
     """
-    path, seal = calibration_path(folder), _seal_at(folder)
-    aside = _aside(path, seal)
+    path = calibration_path(folder)
+    aside = _aside(path, _seal_at(folder))
+    for left in path.parent.glob(escape(_aside(path, "").name) + "[0-9a-f]" * _SEAL_DIGITS):
+        if left != aside:  # of a cache that was there when a build was stopped
+            left.unlink()
     with suppress(FileNotFoundError):
         path.replace(aside)
     try:
         yield
-    finally:
-        if _seal_at(folder) == seal:
+    except BaseException:
+        with suppress(UweError, OSError):
+            _restore_calibration(folder)
+        raise
+    with suppress(OSError):
+        aside.unlink()
+
+
+def _restore_calibration(folder: Path) -> None:
+    """Put back what a build that was stopped has set aside of the cache in a folder.
+
+    Every change of the cache does so first: after it, another seal is looked for.
+    """
+    path = calibration_path(folder)
+    if path.exists() or not _aside(path, _seal_at(folder)).exists():
+        return
+    lock = _core.CacheWriter.append(str(folder))
+    try:
+        if not path.exists():
             with suppress(FileNotFoundError):
-                aside.replace(path)
-        else:
-            with suppress(OSError):
-                for left in path.parent.glob(f"{escape(_aside(path, '').name)}*"):
-                    left.unlink()
+                _aside(path, _seal_at(folder)).replace(path)
+    finally:
+        lock.abort()
+
+
+_SEAL_DIGITS = 12
 
 
 def _aside(calibration: Path, seal: str) -> Path:
     """Where a calibration is set aside that belongs to the cache with this seal."""
-    return calibration.with_name(f".{calibration.name}-{seal[:16]}")
+    return calibration.with_name(f".{calibration.name}-{seal[:_SEAL_DIGITS]}")
 
 
 def _seal_at(folder: Path) -> str:

@@ -130,22 +130,24 @@ def extract_command(
     else:
         job = None
         if texts.path is not None:
-            job = texts.job(
-                "extract", space, {**given, "the SHA-256 of the skill head": _head(space)}
-            )
+            model = {"the SHA-256 of skill head and calibrations": _beside_model(space)}
+            job = texts.job("extract", space, {**given, **model})
         bulk.write(out, texts, find, form, size=_PART, job=job, resume=resume, what="Extracting")
         output.print_line(out)
     skipped.tell()
 
 
-def _head(space: TargetCache) -> str | None:
+def _beside_model(space: TargetCache) -> str | None:
+    from hashlib import sha256
+
+    from uwe.calibration import calibrations_json, calibrations_of
     from uwe.encoder.text_encoder import SKILL_HEAD_FILE, TextEncoder
-    from uwe.files.hashing import file_sha256
 
     if not isinstance(space.model, TextEncoder):
         return None
     path = space.model.folder / SKILL_HEAD_FILE
-    return file_sha256(path) if path.is_file() else None
+    head = path.read_bytes() if path.is_file() else b""
+    return sha256(head + calibrations_json(calibrations_of(space.model)).encode()).hexdigest()
 
 
 def _rows(found: Extraction) -> list[list[Any]]:

@@ -85,7 +85,8 @@ def parts_of(
         raise InputError(f"{out}: another process is writing it: wait for it, or end it") from None
     with lock:
         for left in out.parent.glob(f".{escape(out.name)}-{'[0-9a-f]' * 8}"):
-            left.unlink()  # a kill while parts were joined left it
+            with suppress(OSError):
+                left.unlink()  # a kill while parts were joined left it
         parts = _begun(folder, job, resume=resume)
         try:
             yield parts
