@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import HashEncoder
-from uwe.cache.target_cache import TargetCache, calibration_path
+from uwe.cache.own_calibration import calibration_path
+from uwe.cache.target_cache import TargetCache
 from uwe.errors import CacheError, CacheMismatchError, InputError
 from uwe.scorer import Scorer
 

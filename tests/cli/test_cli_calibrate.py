@@ -13,7 +13,7 @@ import pytest
 import uwe
 from cli_shell import Shell
 from tiny_model import write_model
-from uwe.cache.target_cache import calibration_path
+from uwe.cache.own_calibration import calibration_path
 from uwe.calibration import FEATURES, Calibration, calibrations_json
 from uwe.errors import InputError
 from uwe.spaces import SharedCache

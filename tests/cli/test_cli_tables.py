@@ -8,6 +8,8 @@ import errno
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import uwe
@@ -252,6 +255,24 @@ def test_adverts_from_table_to_table(shell: Shell) -> None:
         }  # fmt: skip
         assert read["start"] == ("" if one["start"] is None else str(one["start"]))
         assert read["label"] == (one["label"] or "")
+
+
+@pytest.mark.parametrize("name", ["skill_head.npz", "calibration.json"])
+def test_parts_by_another_head_or_calibration_are_refused(shell: Shell, name: str) -> None:
+    shutil.copytree(uwe.load().folder, "mine")
+    uwe.TargetCache.build(uwe.load("./mine"), ["SQL", "bake goods"], path="skills.uwe")
+    Path("a.jsonl").write_text('{"text": "We need SQL."}\n' * 9 + '{"text": null}\n')
+    call = ("extract", "-i", "a.jsonl", "-t", "skills.uwe", "-o", "f.jsonl")
+    assert "a.jsonl:10: " in shell.error(*call)
+    kept = Path(f"mine/{name}").read_bytes()
+    if name == "skill_head.npz":
+        arrays = dict(np.load(f"mine/{name}"))
+        np.savez(f"mine/{name}", **{**arrays, "out.bias": arrays["out.bias"] + 1})
+    else:
+        Path(f"mine/{name}").write_text(re.sub(r'"bias": -?', '"bias": 9', kept.decode()))
+    assert "a call as this one" in shell.error(*call, "--resume", "--skip-invalid")
+    Path(f"mine/{name}").write_bytes(kept)
+    assert "parts that are done: 1;" in shell(*call, "--resume", "--skip-invalid").stderr
 
 
 # As a process ------------------------------------------------------------------------------------

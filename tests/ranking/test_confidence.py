@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import uwe
 from conftest import HashEncoder
-from uwe.cache.target_cache import calibration_path, calibration_set_aside
+from uwe.cache.own_calibration import calibration_path, calibration_set_aside
 from uwe.calibration import FEATURES, Calibration, CalibrationFile, calibrations_json
 from uwe.errors import DataError, InputError
 from uwe.ranking.rank import ranked_features

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from glob import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +16,15 @@ from uwe import _core
 from uwe.cache.builder import Dtype, TargetTexts, Tokens, check_form, check_model, write
 from uwe.cache.columns import Lazy, read_aliases, read_column, read_metadata
 from uwe.cache.filters import Filters, Scalar, Where
+from uwe.cache.manifest import read_manifest
+from uwe.cache.own_calibration import (
+    calibration_set_aside,
+    opened,
+    restore_calibration,
+    write_calibration,
+)
 from uwe.calibration import (
-    CALIBRATION_FILE,
     Calibration,
-    CalibrationFile,
     calibrations_json,
     calibrations_of,
     checked_calibrations,
@@ -32,16 +33,13 @@ from uwe.checks import flag, listed, path_of, positive, text_of
 from uwe.encoder.loading import load
 from uwe.encoder.tokens import Encoder, TokenVectors, name_of
 from uwe.errors import (
-    CacheCorruptError,
     CacheError,
     CacheFormatError,
     CacheMismatchError,
     InputError,
     ModelError,
-    UweError,
     shown,
 )
-from uwe.files.atomic import write_text
 from uwe.files.temporary import TemporaryFolder
 from uwe.progress import Progress, check_progress
 from uwe.scorer import Scorer, checked_scorer
@@ -69,12 +67,12 @@ class TargetCache:
         resident: bool = False,
     ) -> None:
         """Use `TargetCache.build`, `TargetCache.from_vectors` or `TargetCache.open`."""
-        core, self._calibration_file = _opened(path, resident)
+        core, self._calibration_file = opened(path, resident)
         self._core = core
         self._path = path
         self._model = model
         self._held = held
-        self._manifest = _read_manifest(core.manifest, path)
+        self._manifest = read_manifest(core.manifest, path)
         # Bound to the compiled cache, not to this object: a circle of the two would keep the maps
         # of files until the garbage collector comes by.
         self._column = partial(read_column, core, path)
@@ -465,7 +463,7 @@ class TargetCache:
             )
         targets = replace(targets, columns={name: targets.columns[name] for name in self.columns})
         model = self.model
-        _restore_calibration(self._path)
+        restore_calibration(self._path)
         writer = _core.CacheWriter.append(str(self._path))
         try:
             # Under the lock: another process may have changed the cache meanwhile.
@@ -518,7 +516,7 @@ class TargetCache:
             by_id = {known: [i] for i, known in enumerate(self.ids) if known is not None}
             indices = self._indices(cast(Iterable[str], ids), lambda i: by_id.get(i, []), "id")
         if indices:
-            _restore_calibration(self._path)
+            restore_calibration(self._path)
             _core.cache_remove(self._core, np.array(indices, dtype=np.int64))
         return self._reopened()
 
@@ -532,7 +530,7 @@ class TargetCache:
             CacheCorruptError: If a data file is damaged: nothing is rewritten.
             CacheError: If another writer is at work.
         """
-        _restore_calibration(self._path)
+        restore_calibration(self._path)
         _core.cache_compact(str(self._path))
         return self._reopened()
 
@@ -562,9 +560,7 @@ class TargetCache:
                     f"{self._path}: expected the targets of when it was opened, found a cache that "
                     "was changed or built again since: open it again, and calibrate that"
                 )
-            path = calibration_path(self._path)
-            write_text(path, text)
-            _aside(path, self.seal).unlink(missing_ok=True)
+            write_calibration(self._path, text, seal=self.seal)
         finally:
             lock.abort()
         return self._reopened()
@@ -644,91 +640,6 @@ class TargetCache:
         )
 
 
-def calibration_path(cache: Path) -> Path:
-    """Where the calibration of a cache lies: beside its folder, also where a link leads there."""
-    return Path(f"{os.path.realpath(cache)}.{CALIBRATION_FILE}")
-
-
-def _opened(path: Path, resident: bool) -> tuple[_core.TargetCache, CalibrationFile]:
-    """The cache in a folder and its calibration, both of one state, whoever writes meanwhile.
-
-    A cache that is built again takes the calibration away before it appears: one that is there
-    before and after is of the cache that was opened in between. One that was taken away is of the
-    cache that its name says.
-    """
-    calibration = CalibrationFile.at(calibration_path(path))
-    while True:
-        before, core = calibration, _core.TargetCache.open(str(path), resident=resident)
-        calibration = CalibrationFile.at(calibration_path(path))
-        if calibration == before:
-            break
-    if calibration.content is None and not calibration.problem:
-        aside = CalibrationFile.at(_aside(calibration.path, _seal_of(core, path)))
-        calibration = calibration if aside.content is None else aside
-    return core, calibration
-
-
-@contextmanager
-def calibration_set_aside(folder: Path) -> Iterator[None]:
-    """While a cache takes the place of another, the calibration of that one is out of the way.
-
-    It is found for that one all the same, also after a kill, and comes back if that one stays. The
-    writer's lock is held when the block begins.
-    """
-    path = calibration_path(folder)
-    aside = _aside(path, _seal_at(folder))
-    for left in path.parent.glob(escape(_aside(path, "").name) + "[0-9a-f]" * _SEAL_DIGITS):
-        if left != aside:  # of a cache that was there when a build was stopped
-            left.unlink()
-    with suppress(FileNotFoundError):
-        path.replace(aside)
-    try:
-        yield
-    except BaseException:
-        with suppress(UweError, OSError):
-            _restore_calibration(folder)
-        raise
-    with suppress(OSError):
-        aside.unlink()
-
-
-def _restore_calibration(folder: Path) -> None:
-    """Put back what a build that was stopped has set aside of the cache in a folder.
-
-    Every change of the cache does so first: after it, another seal is looked for.
-    """
-    path = calibration_path(folder)
-    if path.exists() or not _aside(path, _seal_at(folder)).exists():
-        return
-    lock = _core.CacheWriter.append(str(folder))
-    try:
-        if not path.exists():
-            with suppress(FileNotFoundError):
-                _aside(path, _seal_at(folder)).replace(path)
-    finally:
-        lock.abort()
-
-
-_SEAL_DIGITS = 12
-
-
-def _aside(calibration: Path, seal: str) -> Path:
-    """Where a calibration is set aside that belongs to the cache with this seal."""
-    return calibration.with_name(f".{calibration.name}-{seal[:_SEAL_DIGITS]}")
-
-
-def _seal_at(folder: Path) -> str:
-    """The seal of the cache in a folder; empty where none can be opened."""
-    try:
-        return _seal_of(_core.TargetCache.open(str(folder)), folder)
-    except (UweError, OSError):
-        return ""
-
-
-def _seal_of(core: _core.TargetCache, path: Path) -> str:
-    return str(_read_manifest(core.manifest, path)["sha256"])
-
-
 def _folder(path: str | PathLike[str]) -> Path:
     return path_of("path, the folder of a cache,", path).absolute()
 
@@ -738,18 +649,3 @@ def _scorer_of(model: Encoder | None) -> Scorer:
     if not isinstance(scorer, Scorer):
         raise InputError("no model names a scorer: pass one, such as scorer='pooled'")
     return scorer
-
-
-def _read_manifest(text: str, path: Path) -> dict[str, Any]:
-    """The manifest, which has a right checksum: parts of another shape may have one too."""
-    try:
-        manifest = json.loads(text)
-        parts = [manifest, manifest["model"], manifest["scorer"], *manifest["segments"]]
-        sound = all(isinstance(part, dict) for part in parts)
-    except (ValueError, RecursionError, TypeError, KeyError):
-        sound, manifest = False, {}
-    if not sound:
-        raise CacheCorruptError(
-            f"{path}: its manifest has another shape than any release writes: rebuild the cache"
-        )
-    return cast(dict[str, Any], manifest)

@@ -11,7 +11,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from uwe.cache.columns import read_column
-from uwe.cache.target_cache import TargetCache, calibration_path
+from uwe.cache.own_calibration import calibration_path
+from uwe.cache.target_cache import TargetCache
 from uwe.checks import real_path
 from uwe.encoder.loading import load
 from uwe.encoder.text_encoder import TextEncoder
